@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/chat/error_kind.hpp"
+#include "backstop/chat/money.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/chat/usage.hpp"
+
+namespace backstop::inline v0 {
+
+/// How safe it is to send the same request again after a failure.
+enum class ReplaySafety : std::uint8_t {
+  not_sent,         ///< the provider cannot have seen it
+  maybe_processed,  ///< it may have been answered, and billed
+  processed,        ///< it was answered
+};
+
+/// One row of a call's ledger: a request that was sent, or a candidate that was skipped.
+struct Attempt {
+  Target target;
+  std::optional<ErrorKind> outcome;  ///< empty: this attempt answered
+  bool sent = false;                 ///< false for candidates that were skipped
+  int http_status = 0;               ///< 0 when no status line arrived
+  std::chrono::nanoseconds waited{0};   ///< backoff and queueing before it
+  std::chrono::nanoseconds elapsed{0};  ///< from the send to its end
+  std::optional<std::chrono::nanoseconds> ttft;  ///< time to first token: content, reasoning or tool call
+  Usage usage;
+  Money cost;
+  bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
+  ReplaySafety replay = ReplaySafety::not_sent;
+  std::string request_id;  ///< the provider's
+  std::string reason;      ///< why it failed or was skipped, and what was decided, for people
+};
+
+/// What happened in a call, in order.
+using Ledger = std::vector<Attempt>;
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "backstop/chat/attempt.hpp"
+#include "backstop/chat/error_kind.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+/// Which limit a `timeout` means.
+enum class TimeoutLimit : std::uint8_t {
+  none,
+  connect,         ///< DNS, TCP and TLS took too long
+  first_byte,      ///< no byte of the answer
+  first_token,     ///< bytes, but no content
+  idle,            ///< the answer stopped coming
+  attempt,         ///< one attempt took too long
+  deadline_share,  ///< this target's share of the caller's deadline; the rest is kept for the targets still to come
+};
+
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(TimeoutLimit limit) noexcept;
+
+/// Why a call failed. `message` is for people and never holds a key, a prompt or an answer; programs use `kind`.
+///
+/// The ledger in `attempts` is filled in once, when the call ends; policies on the way see it empty.
+struct Error {
+  Error() = default;
+  Error(ErrorKind error_kind, std::string error_message) : kind{error_kind}, message{std::move(error_message)} {}
+
+  ErrorKind kind = ErrorKind::invalid_request;
+  std::string message;
+  Target target;            ///< whose failure it is; empty where no target was reached
+  int http_status = 0;      ///< of the status line; 0 when none arrived
+  std::string code;         ///< the provider's own code
+  std::string request_id;   ///< the provider's
+  /// The server's hint, or when a local refusal ends. Waiting less is of no use.
+  std::optional<std::chrono::nanoseconds> retry_after;
+  std::optional<bool> should_retry;  ///< the `x-should-retry` header, obeyed by retry
+  ReplaySafety replay = ReplaySafety::not_sent;
+  TimeoutLimit timeout_limit = TimeoutLimit::none;
+  bool committed = false;     ///< content had been handed to the consumer
+  std::string partial_text;   ///< the text that had been, when `committed`
+  /// With `stream_interrupted`: what broke it, for retry decisions.
+  std::optional<ErrorKind> cause;
+  Ledger attempts;
+};
+
+/// One line: kind, target, status, message; then a line per attempt.
+[[nodiscard]] BACKSTOP_EXPORT std::string to_string(const Error& error);
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+enum class Role : std::uint8_t { system, user, assistant, tool };
+
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(Role role) noexcept;
+
+/// Text that people read.
+struct Text {
+  std::string text;
+
+  friend bool operator==(const Text&, const Text&) = default;
+};
+
+/// An image: by address, or its bytes in base64 with their media type. Exactly one of `url` and `data` is set.
+struct Image {
+  std::string url;         ///< https address
+  std::string data;        ///< base64
+  std::string media_type;  ///< such as image/png; needed with `data`
+  std::string detail;      ///< OpenAI's `detail`: auto, low, high; empty for the provider's default
+
+  friend bool operator==(const Image&, const Image&) = default;
+};
+
+/// A file the model should read, such as a PDF; as with images by address or by its bytes.
+struct Document {
+  std::string url;
+  std::string data;        ///< base64
+  std::string media_type;  ///< such as application/pdf
+  std::string name;        ///< file name
+
+  friend bool operator==(const Document&, const Document&) = default;
+};
+
+/// A model's visible thinking. It belongs to the provider that wrote it: a signature is valid for its `origin` only.
+struct Reasoning {
+  std::string text;
+  std::string signature;  ///< opaque proof of origin, sent back byte for byte to the same origin
+  std::string redacted;   ///< opaque encrypted reasoning (Anthropic `redacted_thinking`)
+  Target origin;          ///< who wrote it; empty when unknown
+
+  friend bool operator==(const Reasoning&, const Reasoning&) = default;
+};
+
+/// The model wants a function of the application called.
+struct ToolCall {
+  std::string id;         ///< unique within the conversation, never empty in a response
+  std::string name;
+  std::string arguments;  ///< a JSON object as text
+
+  friend bool operator==(const ToolCall&, const ToolCall&) = default;
+};
+
+/// What that function returned.
+struct ToolResult {
+  std::string call_id;
+  std::string text;
+  bool is_error = false;
+
+  friend bool operator==(const ToolResult&, const ToolResult&) = default;
+};
+
+using Part = std::variant<Text, Image, Document, Reasoning, ToolCall, ToolResult>;
+
+/// One turn of a conversation.
+struct Message {
+  Role role = Role::user;
+  std::vector<Part> parts;
+
+  [[nodiscard]] static Message system(std::string text) { return of(Role::system, std::move(text)); }
+  [[nodiscard]] static Message user(std::string text) { return of(Role::user, std::move(text)); }
+  [[nodiscard]] static Message assistant(std::string text) { return of(Role::assistant, std::move(text)); }
+  [[nodiscard]] static Message tool_result(std::string call_id, std::string text) {
+    Message message{Role::tool, {}};
+    message.parts.emplace_back(ToolResult{std::move(call_id), std::move(text), false});
+    return message;
+  }
+
+  friend bool operator==(const Message&, const Message&) = default;
+
+ private:
+  static Message of(Role role, std::string text) {
+    Message message{role, {}};
+    message.parts.emplace_back(Text{std::move(text)});
+    return message;
+  }
+};
+
+/// All text parts joined without a separator.
+[[nodiscard]] BACKSTOP_EXPORT std::string text_of(const std::vector<Part>& parts);
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "backstop/chat/message.hpp"
+
+namespace backstop::inline v0 {
+
+/// A function of the application that the model may ask for.
+struct Tool {
+  std::string name;         ///< letters, digits, `_` and `-`, at most 64: what every provider accepts
+  std::string description;
+  std::string parameters;   ///< a JSON Schema of type object, as text; empty means no parameters
+  std::optional<bool> strict;  ///< the provider must hold the arguments to the schema
+
+  friend bool operator==(const Tool&, const Tool&) = default;
+};
+
+/// Whether the model must, may or must not call a tool.
+struct ToolChoice {
+  enum class Mode : std::uint8_t { automatic, none, required, named };
+
+  Mode mode = Mode::automatic;
+  std::string name;  ///< with `named`
+
+  friend bool operator==(const ToolChoice&, const ToolChoice&) = default;
+};
+
+/// The form the answer must have.
+struct ResponseFormat {
+  enum class Type : std::uint8_t { text, json_object, json_schema };
+
+  Type type = Type::text;
+  std::string name;    ///< with `json_schema`: a name for it, needed by some providers
+  std::string schema;  ///< with `json_schema`: the schema, as text
+  std::string description;
+  std::optional<bool> strict;
+
+  friend bool operator==(const ResponseFormat&, const ResponseFormat&) = default;
+};
+
+using Header = std::pair<std::string, std::string>;
+
+/// Who and what a request belongs to; goes with every attempt into the fields that each provider has for it.
+struct Metadata {
+  std::string user_id;
+  std::string session_id;
+  std::string request_id;    ///< the application's own
+  std::string trace_parent;  ///< W3C trace context, `traceparent`
+  std::vector<std::pair<std::string, std::string>> tags;
+
+  friend bool operator==(const Metadata&, const Metadata&) = default;
+};
+
+/// What the application asks for. The model is the target's business, not the request's.
+///
+/// Example: `ChatRequest request{"Why did my pager go off?"}; request.max_output_tokens = 300;`
+struct ChatRequest {
+  ChatRequest() = default;
+  ChatRequest(std::string prompt) { messages.push_back(Message::user(std::move(prompt))); }
+  ChatRequest(const char* prompt) : ChatRequest(std::string{prompt}) {}
+  ChatRequest(std::vector<Message> conversation) : messages{std::move(conversation)} {}
+
+  std::vector<Message> messages;
+  std::vector<Tool> tools;
+  std::optional<ToolChoice> tool_choice;
+  std::optional<bool> parallel_tool_calls;
+  std::optional<ResponseFormat> response_format;
+  std::optional<std::int64_t> max_output_tokens;  ///< reasoning included
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::vector<std::string> stop;
+  std::string reasoning_effort;  ///< none, minimal, low, medium, high; empty for the provider's default
+  Metadata metadata;
+  /// The application's incoming headers. Only those that a target's `forward_headers` names are sent to it.
+  std::vector<Header> headers;
+
+  friend bool operator==(const ChatRequest&, const ChatRequest&) = default;
+};
+
+}  // namespace backstop::inline v0

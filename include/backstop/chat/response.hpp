@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backstop/chat/attempt.hpp"
+#include "backstop/chat/message.hpp"
+#include "backstop/chat/usage.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+/// Why the model stopped, in one vocabulary for all providers.
+enum class FinishReason : std::uint8_t {
+  stop,
+  length,          ///< the output limit
+  tool_calls,      ///< it waits for the results of its tool calls
+  content_filter,  ///< a filter or a refusal ended the answer
+  context_full,    ///< the context window ran out
+  paused,          ///< send the conversation again to go on (Anthropic `pause_turn`)
+  other,
+};
+
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(FinishReason reason) noexcept;
+
+/// What was given up so that a target could answer. Nothing is given up silently.
+struct Degradation {
+  std::vector<std::string> features;  ///< such as "vision", "json_schema", "tools"
+  std::string reason;                 ///< why
+  std::string notice;                 ///< a sentence for people
+
+  friend bool operator==(const Degradation&, const Degradation&) = default;
+};
+
+/// A complete answer, and how it came about.
+struct ChatResponse {
+  std::vector<Part> parts;  ///< what the model wrote, in order: text, reasoning, tool calls
+  std::optional<FinishReason> finish_reason;  ///< empty when the provider sent none
+  Usage usage;              ///< of the attempt that answered
+  std::string id;           ///< the provider's id of the response
+  std::string model;        ///< as the provider reports it, else what was asked
+  Target served_by;
+  bool fallback = false;    ///< another than the first choice answered
+  std::optional<Degradation> degradation;
+  Money cost;               ///< of the whole call: failed, rejected and abandoned attempts too
+  std::chrono::nanoseconds elapsed{0};  ///< of the whole call
+  Ledger attempts;          ///< filled in once, when the call ends
+
+  [[nodiscard]] std::string text() const { return text_of(parts); }
+  /// All visible reasoning, joined without a separator.
+  [[nodiscard]] BACKSTOP_EXPORT std::string reasoning() const;
+  [[nodiscard]] BACKSTOP_EXPORT std::vector<ToolCall> tool_calls() const;
+  /// The answer as the next turn of the conversation, its reasoning tagged with its origin.
+  [[nodiscard]] Message message() const { return Message{Role::assistant, parts}; }
+};
+
+}  // namespace backstop::inline v0

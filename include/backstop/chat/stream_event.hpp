@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/message.hpp"
+#include "backstop/chat/response.hpp"
+
+namespace backstop::inline v0 {
+
+/// One step of a streamed answer. It refers to data that lives until the next event is asked for: copy what you keep.
+struct StreamEvent {
+  enum class Type : std::uint8_t {
+    text,             ///< `delta`: more of the answer
+    reasoning,        ///< `delta`: more of the model's thinking
+    tool_call_delta,  ///< `delta`: more of the arguments of the call that `tool_call` names so far
+    tool_call,        ///< `tool_call`: a complete call
+    restarted,        ///< forget what came so far: `target` begins anew (policy `mid_stream = restart`)
+    degraded,         ///< `degradation`: what was given up; comes first
+    finished,         ///< the end: `response` is the whole answer
+    failed,           ///< the end: `error`
+  };
+
+  Type type = Type::text;
+  std::string_view delta;
+  const ToolCall* tool_call = nullptr;
+  const Degradation* degradation = nullptr;
+  const ChatResponse* response = nullptr;
+  const Error* error = nullptr;
+  Target target;  ///< with `restarted`: who begins
+
+  /// Content, reasoning or tool calls: what commits a stream when it is handed over.
+  [[nodiscard]] bool is_content() const noexcept { return type <= Type::tool_call; }
+};
+
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(StreamEvent::Type type) noexcept;
+
+}  // namespace backstop::inline v0

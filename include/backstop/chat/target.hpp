@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "backstop/chat/money.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+/// What one token costs. A missing cache price means: as `input`.
+struct Price {
+  Money input;                       ///< per input token
+  Money output;                      ///< per output token, reasoning included
+  std::optional<Money> cache_read;   ///< per input token that the provider had in its prompt cache
+  std::optional<Money> cache_write;  ///< per input token written into that cache
+
+  friend bool operator==(const Price&, const Price&) = default;
+};
+
+/// What a model can do with a request.
+struct Capabilities {
+  bool tools = true;
+  bool vision = true;        ///< images in the conversation
+  bool documents = true;     ///< files, such as PDF, in the conversation
+  bool json_schema = true;   ///< structured output that the provider enforces
+  bool reasoning = true;     ///< visible reasoning
+  bool prefill = false;      ///< continues a conversation that ends with an assistant turn
+
+  friend bool operator==(const Capabilities&, const Capabilities&) = default;
+};
+
+/// Facts on a model, from the catalogue or the application. Nothing known is a valid state: limits are then not checked.
+struct ModelFacts {
+  std::optional<Price> price;
+  std::optional<std::int64_t> context_window;     ///< tokens, input and output together
+  std::optional<std::int64_t> max_output_tokens;  ///< the most that the model writes in one answer
+  Capabilities capabilities;
+
+  friend bool operator==(const ModelFacts&, const ModelFacts&) = default;
+};
+
+/// Where a call can go: a provider and a model, written `provider/model`, with the facts known on the model.
+///
+/// A cheap immutable handle: copying it copies a pointer. Equality compares the names, not the facts.
+/// Thread safety: const access from many threads.
+class BACKSTOP_EXPORT Target {
+ public:
+  Target() noexcept = default;
+  Target(std::string_view provider, std::string_view model, ModelFacts facts = {});
+
+  /// Splits at the first slash, so that a model's name may contain more (`openrouter/meta-llama/llama-3.3-70b`).
+  /// Without a slash the whole text is the model and the provider is empty.
+  [[nodiscard]] static Target parse(std::string_view name);
+
+  [[nodiscard]] std::string_view provider() const noexcept;
+  [[nodiscard]] std::string_view model() const noexcept;
+  [[nodiscard]] const std::string& name() const noexcept;  ///< `provider/model`
+  [[nodiscard]] const ModelFacts& facts() const noexcept;
+  [[nodiscard]] bool empty() const noexcept { return data_ == nullptr; }
+
+  friend bool operator==(const Target& a, const Target& b) noexcept {
+    return a.data_ == b.data_ || a.name() == b.name();
+  }
+
+ private:
+  struct Data {
+    std::string name;
+    std::size_t provider_size = 0;
+    ModelFacts facts;
+  };
+  static const Data& none() noexcept;
+  [[nodiscard]] const Data& data() const noexcept { return data_ ? *data_ : none(); }
+
+  std::shared_ptr<const Data> data_;
+};
+
+}  // namespace backstop::inline v0
