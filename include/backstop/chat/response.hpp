@@ -55,7 +55,7 @@ struct ChatResponse {
   [[nodiscard]] BACKSTOP_EXPORT std::string reasoning() const;
   [[nodiscard]] BACKSTOP_EXPORT std::vector<ToolCall> tool_calls() const;
   /// The answer as the next turn of the conversation, its reasoning tagged with its origin.
-  [[nodiscard]] Message message() const { return Message{Role::assistant, parts}; }
+  [[nodiscard]] BACKSTOP_EXPORT Message message() const;
 };
 
 }  // namespace backstop::inline v0

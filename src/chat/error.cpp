@@ -1,0 +1,91 @@
+#include "backstop/chat/error.hpp"
+
+#include <array>
+#include <cstddef>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace backstop::inline v0 {
+namespace {
+
+/// The text on one line: what comes from a provider may hold line breaks and terminal sequences.
+void append_line(std::string& out, std::string_view text) {
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    out += byte < 0x20 || byte == 0x7f ? ' ' : letter;
+  }
+}
+
+void append_duration(std::string& out, std::chrono::nanoseconds time) {
+  const double ms = std::chrono::duration<double, std::milli>(time).count();
+  if (ms < 10) {
+    fmt::format_to(std::back_inserter(out), "{:.1f} ms", ms);
+  } else if (ms < 1000) {
+    fmt::format_to(std::back_inserter(out), "{:.0f} ms", ms);
+  } else {
+    fmt::format_to(std::back_inserter(out), "{:.1f} s", ms / 1000);
+  }
+}
+
+void append_attempt(std::string& out, const Attempt& attempt) {
+  append_line(out, attempt.target.empty() ? std::string_view{"(no target)"} : attempt.target.name());
+  out += ": ";
+  out += attempt.outcome ? to_string(*attempt.outcome) : "ok";
+  if (attempt.http_status != 0) fmt::format_to(std::back_inserter(out), ", HTTP {}", attempt.http_status);
+  if (attempt.waited.count() > 0) {
+    out += ", waited ";
+    append_duration(out, attempt.waited);
+  }
+  if (attempt.sent) {
+    out += ", took ";
+    append_duration(out, attempt.elapsed);
+    if (attempt.ttft) {
+      out += ", first token after ";
+      append_duration(out, *attempt.ttft);
+    }
+    out += attempt.cost_estimated ? ", about " : ", ";
+    out += to_string(attempt.cost);
+  } else {
+    out += ", not sent";
+  }
+  if (!attempt.request_id.empty()) {
+    out += ", request ";
+    append_line(out, attempt.request_id);
+  }
+  if (!attempt.reason.empty()) {
+    out += ": ";
+    append_line(out, attempt.reason);
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(TimeoutLimit limit) noexcept {
+  constexpr std::array<std::string_view, 7> names{"none", "connect", "first_byte",    "first_token",
+                                                  "idle", "attempt", "deadline_share"};
+  return names[static_cast<std::size_t>(limit)];
+}
+
+std::string to_string(const Error& error) {
+  std::string out{to_string(error.kind)};
+  if (error.timeout_limit != TimeoutLimit::none) {
+    fmt::format_to(std::back_inserter(out), " ({})", to_string(error.timeout_limit));
+  }
+  if (!error.target.empty()) {
+    out += " at ";
+    append_line(out, error.target.name());
+  }
+  if (error.http_status != 0) fmt::format_to(std::back_inserter(out), ", HTTP {}", error.http_status);
+  if (!error.message.empty()) {
+    out += ": ";
+    append_line(out, error.message);
+  }
+  for (std::size_t i = 0; i < error.attempts.size(); ++i) {
+    fmt::format_to(std::back_inserter(out), "\n  {}. ", i + 1);
+    append_attempt(out, error.attempts[i]);
+  }
+  return out;
+}
+
+}  // namespace backstop::inline v0
