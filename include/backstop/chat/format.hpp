@@ -1,21 +1,47 @@
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include <fmt/core.h>
 
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/stream_event.hpp"
 
-/// fmt formatters: `fmt::print("{}", reply.error())`. The text is that of the type's `to_string`; `{:>20}` and the
-/// like work as for strings.
+/// fmt formatters: `fmt::print("{}", reply.error())`. The text is that of the type's `to_string`, a target's its name;
+/// `{:>20}` and the like work as for strings, a width given as another argument does not.
 namespace backstop::inline v0::detail {
 
+/// A formatter of strings that needs no more of fmt than `fmt/core.h`, from fmt 9 on.
+struct TextFormatter : fmt::formatter<fmt::string_view> {
+  template <class ParseContext>
+  constexpr auto parse(ParseContext& context) {
+    const auto begin = context.begin();
+    const auto end = fmt::formatter<fmt::string_view>::parse(context);
+    spec_ = std::string_view{begin, static_cast<std::size_t>(end - begin)};
+    return end;
+  }
+
+ protected:
+  template <class Context>
+  auto write(std::string_view text, Context& context) const {
+    const fmt::string_view view{text.data(), text.size()};
+    if (spec_.empty()) return fmt::format_to(context.out(), "{}", view);
+    const std::string pattern = std::string{"{:"}.append(spec_).append("}");
+    return fmt::vformat_to(context.out(), fmt::string_view{pattern.data(), pattern.size()},
+                           fmt::make_format_args(view));
+  }
+
+ private:
+  std::string_view spec_;  ///< part of the format string, which outlives the call
+};
+
 template <class T>
-struct ToStringFormatter : fmt::formatter<fmt::string_view> {
+struct ToStringFormatter : TextFormatter {
   template <class Context>
   auto format(const T& value, Context& context) const {
-    const auto text = to_string(value);
-    return fmt::formatter<fmt::string_view>::format(fmt::string_view{text.data(), text.size()}, context);
+    return write(to_string(value), context);
   }
 };
 
@@ -36,10 +62,9 @@ struct fmt::formatter<backstop::StreamEvent::Type> : backstop::detail::ToStringF
 template <>
 struct fmt::formatter<backstop::Error> : backstop::detail::ToStringFormatter<backstop::Error> {};
 template <>
-struct fmt::formatter<backstop::Target> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<backstop::Target> : backstop::detail::TextFormatter {
   template <class Context>
   auto format(const backstop::Target& target, Context& context) const {
-    return fmt::formatter<fmt::string_view>::format(fmt::string_view{target.name().data(), target.name().size()},
-                                                    context);
+    return write(target.name(), context);
   }
 };
