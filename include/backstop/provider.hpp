@@ -1,0 +1,84 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+#include "backstop/chat/result.hpp"
+#include "backstop/export.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/task.hpp"
+
+namespace backstop::inline v0 {
+
+/// Whether a provider would take a call at a moment. Asking changes nothing.
+struct Availability {
+  bool ready = true;
+  ErrorKind why = ErrorKind::circuit_open;  ///< when not ready: what a call would get
+  TimePoint ready_at{};                     ///< when not ready: the earliest moment that may change
+};
+
+/// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.
+///
+/// `const` means: may be called from many calls and threads at once.
+class ChatProvider {
+ public:
+  virtual ~ChatProvider() = default;
+  /// Who answers, and the facts known on it.
+  [[nodiscard]] virtual const Target& target() const noexcept = 0;
+  /// Answers the request. With `context.sink()` set the answer is also streamed to it. Errors are values.
+  /// Both arguments outlive the task; run on the thread that drives the runtime, never block it.
+  virtual Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const = 0;
+  /// How it is put together, inner to outer: `openai/gpt-5 | timeout(20s) | retry(2)`. Never a key.
+  [[nodiscard]] virtual std::string describe() const = 0;
+  /// Policies that can refuse before sending say so here, so that a fallback client can pass them over.
+  [[nodiscard]] virtual Availability availability(TimePoint now) const noexcept {
+    static_cast<void>(now);
+    return {};
+  }
+};
+
+/// A provider as a value: a cheap immutable handle that people copy, keep and put policies around.
+class Provider {
+ public:
+  explicit Provider(std::shared_ptr<const ChatProvider> implementation) : implementation_{std::move(implementation)} {}
+  template <class P>
+    requires std::derived_from<std::remove_cvref_t<P>, ChatProvider>
+  Provider(P&& provider)
+      : implementation_{std::make_shared<const std::remove_cvref_t<P>>(std::forward<P>(provider))} {}
+
+  [[nodiscard]] const Target& target() const noexcept { return implementation_->target(); }
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const {
+    return implementation_->call(request, context);
+  }
+  [[nodiscard]] std::string describe() const { return implementation_->describe(); }
+  [[nodiscard]] Availability availability(TimePoint now) const noexcept { return implementation_->availability(now); }
+
+ private:
+  std::shared_ptr<const ChatProvider> implementation_;
+};
+
+/// Base of providers that send: each `send` is one attempt. It counts the attempt against the call's limit, measures
+/// it, prices it and writes its row of the ledger, so that an adapter only sends and decodes.
+class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
+ public:
+  [[nodiscard]] const Target& target() const noexcept final { return target_; }
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const final;
+  [[nodiscard]] std::string describe() const override { return target_.name(); }
+
+ protected:
+  explicit ModelProvider(Target target) : target_{std::move(target)} {}
+  /// One attempt. Fill in `replay`, `http_status` and the like of an error; `target`, `committed` and the cost are
+  /// seen to. After `context.stopping()` return `context.stop_error()`.
+  virtual Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const = 0;
+
+ private:
+  Target target_;
+};
+
+}  // namespace backstop::inline v0

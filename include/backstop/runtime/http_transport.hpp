@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
+
+namespace backstop::inline v0 {
+
+/// One HTTP request.
+struct HttpRequest {
+  std::string method = "POST";
+  std::string url;
+  std::vector<Header> headers;
+  std::string body;
+};
+
+/// The status line and header fields of an answer.
+struct HttpResponseHead {
+  int status = 0;
+  std::vector<Header> headers;
+
+  /// The value of the first field of that name, in any case; empty when absent.
+  [[nodiscard]] BACKSTOP_EXPORT std::string_view header(std::string_view name) const noexcept;
+};
+
+/// Where a transfer delivers to. Called on the thread that drives the runtime, from inside `HttpTransport::wait`;
+/// must not call the transport from there.
+class HttpReceiver {
+ public:
+  /// The connection stands (TLS included) and the request goes out.
+  virtual void on_connected() noexcept = 0;
+  virtual void on_head(HttpResponseHead head) noexcept = 0;
+  /// More of the body. False means "not now": the bytes are offered again after `HttpTransfer::resume`.
+  virtual bool on_body(std::string_view bytes) noexcept = 0;
+  /// The end, once: no error for a complete answer of whatever status.
+  /// `connect_failed` when the request cannot have arrived, `stream_interrupted` when the connection broke later.
+  virtual void on_end(std::optional<Error> error) noexcept = 0;
+
+ protected:
+  ~HttpReceiver() = default;
+};
+
+/// A running transfer. Destroying it aborts it: its connection is closed unless the answer was complete, and the
+/// receiver is not called again.
+class HttpTransfer {
+ public:
+  virtual ~HttpTransfer() = default;
+  /// Goes on after the receiver refused bytes.
+  virtual void resume() noexcept = 0;
+};
+
+/// Carries HTTP for a `Runtime`, and is what the runtime waits on.
+///
+/// Thread safety: `wake` may be called from any thread, everything else on the thread that drives the runtime.
+class HttpTransport {
+ public:
+  virtual ~HttpTransport() = default;
+  /// `request` and `receiver` must outlive the transfer.
+  virtual std::unique_ptr<HttpTransfer> start(const HttpRequest& request, HttpReceiver& receiver) = 0;
+  /// Does what input and output there is, and blocks until `until` at the latest when there is none.
+  /// A point in the past means "do not block", `TimePoint::max()` "as long as it takes".
+  virtual void wait(TimePoint until) = 0;
+  /// Ends a `wait`, now or the next one.
+  virtual void wake() noexcept = 0;
+};
+
+/// The real transport: libcurl. Connections, TLS sessions and DNS answers are kept and used again; HTTP/2 is used
+/// where a server offers it over TLS; certificates are verified; redirects are not followed.
+[[nodiscard]] BACKSTOP_EXPORT std::unique_ptr<HttpTransport> curl_transport(const Clock& clock);
+
+}  // namespace backstop::inline v0

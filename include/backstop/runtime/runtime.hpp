@@ -1,0 +1,119 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "backstop/runtime/http_transport.hpp"
+#include "backstop/runtime/timer.hpp"
+
+namespace backstop::inline v0 {
+
+struct RuntimeOptions {
+  /// Where time comes from; must outlive the runtime. Null: the machine's clocks.
+  const Clock* clock = nullptr;
+  /// Who carries HTTP. Null: libcurl.
+  std::unique_ptr<HttpTransport> transport;
+  /// For jitter and weighted choices; the same seed gives the same choices. 0: a seed from the system.
+  std::uint64_t seed = 0;
+  /// Whether `start` and `chat_async` may start a thread that drives their calls. Without it the application calls
+  /// `poll`.
+  bool background_driver = true;
+};
+
+/// The event loop that calls run on: a queue of coroutines that are ready, timers, and HTTP.
+///
+/// It has no thread of its own: whoever blocks on a call drives it. When several threads block, one drives and the
+/// others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
+/// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
+///
+/// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread; everything
+/// else belongs to the thread that drives, which is where coroutines and callbacks run.
+class BACKSTOP_EXPORT Runtime {
+ public:
+  explicit Runtime(RuntimeOptions options);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  /// The process's default runtime, made on first use.
+  [[nodiscard]] static std::shared_ptr<Runtime> shared();
+
+  // What calls use, on the driving thread.
+
+  /// The loop's time: read once per turn, so that one step of a call sees one instant.
+  [[nodiscard]] TimePoint now() const noexcept { return now_; }
+  /// Reads the clock, for the moments when it matters: the start of a call and the end of an attempt.
+  TimePoint refresh_now() noexcept { return now_ = clock_->now(); }
+  [[nodiscard]] WallTime wall_now() const noexcept { return clock_->wall_now(); }
+  /// 64 random bits.
+  [[nodiscard]] std::uint64_t random() noexcept;
+  /// Uniform in [0, 1).
+  [[nodiscard]] double random_unit() noexcept { return static_cast<double>(random() >> 11) * 0x1p-53; }
+  [[nodiscard]] HttpTransport& http() noexcept { return *transport_; }
+  [[nodiscard]] TimerQueue& timers() noexcept { return timers_; }
+  /// Resumes a coroutine in this turn, after those already ready.
+  void schedule(std::coroutine_handle<> handle) { ready_.push_back(handle); }
+
+  // What threads use.
+
+  /// Runs `work` on the driving thread, soon. It must not throw.
+  void post(std::function<void()> work);
+
+  /// Opened once by the driving thread, to let the thread that waits for it go.
+  class Gate {
+   public:
+    Gate() noexcept = default;
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+   private:
+    friend class Runtime;
+    bool open_ = false;
+    bool chosen_ = false;       // to take over driving
+    void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
+    Gate* next_ = nullptr;
+  };
+  /// On the driving thread: lets whoever waits at the gate go.
+  void open(Gate& gate) noexcept;
+  /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
+  /// `first`, if given, runs on the driving thread beforehand.
+  /// On the driving thread itself (inside a callback) it drives the loop from there.
+  void block_until(Gate& gate, std::function<void()> first = nullptr);
+  /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
+  /// Returns false when another thread drives.
+  bool poll(Duration max_wait = Duration::zero());
+  /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
+  void ensure_background_driver();
+  /// Calls that run without a thread blocked on them: the background driver drives while there are any.
+  void add_unattended(std::ptrdiff_t calls) noexcept;
+
+  /// For tests: nothing ready, no timer armed.
+  [[nodiscard]] bool idle() const noexcept { return next_ready_ == ready_.size() && timers_.empty(); }
+
+ private:
+  struct Threads;  // locks, sleepers, the background thread
+
+  void turn(TimePoint until);
+  void run_ready();
+  void run_posted();
+  void drive(Gate& gate);
+  void background();
+  void stop_driving() noexcept;
+
+  const Clock* clock_;
+  std::unique_ptr<HttpTransport> transport_;
+  TimePoint now_;
+  TimerQueue timers_;
+  std::vector<std::coroutine_handle<>> ready_;
+  std::size_t next_ready_ = 0;
+  std::uint64_t random_state_;
+  std::unique_ptr<Threads> threads_;
+};
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/target.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Where an adapter sends to, its options resolved.
+struct Endpoint {
+  Target target;
+  std::string base_url;  ///< without a trailing slash
+  std::string api_key;   ///< empty: none is sent
+  std::string key_hint;  ///< how to set the key, for the error where one is needed and missing
+  bool needs_key = true;
+  std::vector<Header> headers;               ///< this target's own, added to every request
+  std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+};
+
+}  // namespace backstop::inline v0::detail
