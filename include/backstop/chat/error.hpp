@@ -48,6 +48,7 @@ struct Error {
   std::string partial_text;   ///< the text that had been, when `committed`
   /// With `stream_interrupted`: what broke it, for retry decisions.
   std::optional<ErrorKind> cause;
+  std::chrono::nanoseconds elapsed{0};  ///< of the whole call, filled in with the ledger
   Ledger attempts;
 };
 

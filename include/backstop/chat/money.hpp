@@ -32,7 +32,7 @@ class Money {
   [[nodiscard]] static constexpr Money max() noexcept { return Money{INT64_MAX}; }
 
   [[nodiscard]] constexpr std::int64_t units() const noexcept { return units_; }
-  [[nodiscard]] constexpr double usd() const noexcept { return static_cast<double>(units_) * 1e-12; }
+  [[nodiscard]] constexpr double usd() const noexcept { return static_cast<double>(units_) / 1e12; }
 
   friend constexpr auto operator<=>(Money, Money) noexcept = default;
   friend constexpr Money operator+(Money a, Money b) noexcept {

@@ -1,0 +1,161 @@
+#include <array>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+#include "json/parse.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void set_text(Json& object, const char* key, const std::string& text) {
+  if (!text.empty()) object[key] = text;
+}
+
+/// A schema as the object that it should be; what is none is kept as a string.
+Json schema_json(const std::string& text) {
+  if (detail::nesting_of(text) > detail::deepest_json) return text;
+  Json json = Json::parse(text, nullptr, false);
+  return json.is_discarded() ? Json(text) : json;
+}
+
+std::string address(const std::string& url, const std::string& media_type, const std::string& data) {
+  return url.empty() ? "data:" + media_type + ";base64," + data : url;
+}
+
+Json image_part(const Image& image) {
+  Json part{{"type", "image_url"}, {"image_url", {{"url", address(image.url, image.media_type, image.data)}}}};
+  set_text(part["image_url"], "detail", image.detail);
+  return part;
+}
+
+Json document_part(const Document& document) {
+  Json file = Json::object();
+  set_text(file, "filename", document.name);
+  file[document.url.empty() ? "file_data" : "file_url"] = address(document.url, document.media_type, document.data);
+  return {{"type", "file"}, {"file", std::move(file)}};
+}
+
+Json reasoning_entry(const Reasoning& reasoning) {
+  Json entry = Json::object();
+  set_text(entry, "text", reasoning.text);
+  set_text(entry, "signature", reasoning.signature);
+  set_text(entry, "redacted", reasoning.redacted);
+  set_text(entry, "origin", reasoning.origin.name());
+  return entry;
+}
+
+Json call_entry(const ToolCall& call) {
+  return {{"id", call.id},
+          {"type", "function"},
+          {"function", {{"name", call.name}, {"arguments", call.arguments.empty() ? "{}" : call.arguments}}}};
+}
+
+/// The parts of one message, sorted to where the chat form has them.
+struct Sorted {
+  Json results = Json::array();  ///< whole messages
+  Json content = Json::array();
+  Json reasoning = Json::array();
+  Json tool_calls = Json::array();
+
+  void operator()(const Text& text) { content.push_back({{"type", "text"}, {"text", text.text}}); }
+  void operator()(const Image& image) { content.push_back(image_part(image)); }
+  void operator()(const Document& document) { content.push_back(document_part(document)); }
+  void operator()(const Reasoning& part) { reasoning.push_back(reasoning_entry(part)); }
+  void operator()(const ToolCall& call) { tool_calls.push_back(call_entry(call)); }
+  void operator()(const ToolResult& result) {
+    Json message{{"role", "tool"}, {"tool_call_id", result.call_id}, {"content", result.text}};
+    if (result.is_error) message["is_error"] = true;
+    results.push_back(std::move(message));
+  }
+};
+
+void append_message(Json& messages, const Message& message) {
+  Sorted sorted;
+  for (const Part& part : message.parts) std::visit(sorted, part);
+  for (Json& result : sorted.results) messages.push_back(std::move(result));
+  if (sorted.content.empty() && sorted.reasoning.empty() && sorted.tool_calls.empty()) return;
+
+  Json json{{"role", to_string(message.role)}};
+  if (!sorted.reasoning.empty()) json["reasoning"] = std::move(sorted.reasoning);
+  if (sorted.content.size() == 1 && sorted.content[0]["type"] == "text") {
+    json["content"] = std::move(sorted.content[0]["text"]);
+  } else if (!sorted.content.empty()) {
+    json["content"] = std::move(sorted.content);
+  }
+  if (!sorted.tool_calls.empty()) json["tool_calls"] = std::move(sorted.tool_calls);
+  messages.push_back(std::move(json));
+}
+
+Json tool_json(const Tool& tool) {
+  Json function{{"name", tool.name}};
+  set_text(function, "description", tool.description);
+  if (!tool.parameters.empty()) function["parameters"] = schema_json(tool.parameters);
+  if (tool.strict) function["strict"] = *tool.strict;
+  return {{"type", "function"}, {"function", std::move(function)}};
+}
+
+Json tool_choice_json(const ToolChoice& choice) {
+  if (choice.mode == ToolChoice::Mode::named) return {{"type", "function"}, {"function", {{"name", choice.name}}}};
+  constexpr std::array<const char*, 3> names{"auto", "none", "required"};
+  return names[static_cast<std::size_t>(choice.mode)];
+}
+
+Json response_format_json(const ResponseFormat& format) {
+  constexpr std::array<const char*, 3> names{"text", "json_object", "json_schema"};
+  Json json{{"type", names[static_cast<std::size_t>(format.type)]}};
+  if (format.type != ResponseFormat::Type::json_schema) return json;
+  Json& schema = json["json_schema"] = Json::object();
+  set_text(schema, "name", format.name);
+  set_text(schema, "description", format.description);
+  schema["schema"] = schema_json(format.schema);
+  if (format.strict) schema["strict"] = *format.strict;
+  return json;
+}
+
+Json pairs_json(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  Json json = Json::object();
+  for (const auto& [name, value] : pairs) json[name] = value;
+  return json;
+}
+
+Json metadata_json(const Metadata& metadata) {
+  Json json = Json::object();
+  set_text(json, "user_id", metadata.user_id);
+  set_text(json, "session_id", metadata.session_id);
+  set_text(json, "request_id", metadata.request_id);
+  set_text(json, "trace_parent", metadata.trace_parent);
+  if (!metadata.tags.empty()) json["tags"] = pairs_json(metadata.tags);
+  return json;
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const std::vector<Message>& messages) {
+  Json json = Json::array();
+  for (const Message& message : messages) append_message(json, message);
+  return json;
+}
+
+nlohmann::ordered_json to_json(const ChatRequest& request) {
+  Json json{{"messages", to_json(request.messages)}};
+  for (const Tool& tool : request.tools) json["tools"].push_back(tool_json(tool));
+  if (request.tool_choice) json["tool_choice"] = tool_choice_json(*request.tool_choice);
+  if (request.parallel_tool_calls) json["parallel_tool_calls"] = *request.parallel_tool_calls;
+  if (request.response_format) json["response_format"] = response_format_json(*request.response_format);
+  if (request.max_output_tokens) json["max_output_tokens"] = *request.max_output_tokens;
+  if (request.temperature) json["temperature"] = *request.temperature;
+  if (request.top_p) json["top_p"] = *request.top_p;
+  if (!request.stop.empty()) json["stop"] = request.stop;
+  set_text(json, "reasoning_effort", request.reasoning_effort);
+  if (request.metadata != Metadata{}) json["metadata"] = metadata_json(request.metadata);
+  if (!request.headers.empty()) json["headers"] = pairs_json(request.headers);
+  return json;
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Milliseconds, whole where they are, else with three decimals.
+Json milliseconds(std::chrono::nanoseconds time) {
+  const auto microseconds = std::chrono::round<std::chrono::microseconds>(time).count();
+  if (microseconds % 1000 == 0) return microseconds / 1000;
+  return static_cast<double>(microseconds) / 1000;
+}
+
+Json milliseconds(const std::optional<std::chrono::nanoseconds>& time) { return time ? milliseconds(*time) : Json{}; }
+
+Json dollars(Money amount) {
+  if (amount == Money{}) return 0;
+  return amount.usd();
+}
+
+Json text_or_null(std::string_view text) { return text.empty() ? Json{} : Json(text); }
+Json name_or_null(const Target& target) { return text_or_null(target.name()); }
+Json status_or_null(int status) { return status == 0 ? Json{} : Json(status); }
+
+template <class T>
+Json value_or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json{};
+}
+
+/// The model worked, or may have, and nobody knows at what price.
+bool cost_is_unknown(const Attempt& attempt) noexcept {
+  if (!attempt.sent || attempt.cost != Money{} || attempt.target.facts().price) return false;
+  return !attempt.outcome || attempt.usage.output_tokens.value_or(0) > 0 || attempt.usage.input_tokens.value_or(0) > 0;
+}
+
+Json total_cost(Money total, const Ledger& attempts) {
+  return std::any_of(attempts.begin(), attempts.end(), cost_is_unknown) ? Json{} : dollars(total);
+}
+
+Json attempts_json(const Ledger& attempts) {
+  Json list = Json::array();
+  for (const Attempt& attempt : attempts) list.push_back(to_json(attempt));
+  return list;
+}
+
+/// The object of a failed call, and with it every key that there is.
+Json failure_json(const Error& error) {
+  Money cost;
+  std::chrono::nanoseconds in_attempts{0};
+  for (const Attempt& attempt : error.attempts) {
+    cost += attempt.cost;
+    in_attempts += attempt.waited + attempt.elapsed;
+  }
+  return {{"ok", false},
+          {"text", nullptr},
+          {"reasoning", nullptr},
+          {"tool_calls", Json::array()},
+          {"finish_reason", nullptr},
+          {"usage", nullptr},
+          {"model", nullptr},
+          {"served_by", nullptr},
+          {"fallback", false},
+          {"degradation", nullptr},
+          {"cost_usd", total_cost(cost, error.attempts)},
+          {"elapsed_ms", milliseconds(error.elapsed.count() > 0 ? error.elapsed : in_attempts)},
+          {"attempts", attempts_json(error.attempts)},
+          {"error", to_json(error)}};
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const ToolCall& call) {
+  return {{"id", call.id}, {"name", call.name}, {"arguments", arguments_to_json(call.arguments)}};
+}
+
+nlohmann::ordered_json to_json(const Usage& usage) {
+  return {{"input_tokens", value_or_null(usage.input_tokens)},
+          {"output_tokens", value_or_null(usage.output_tokens)},
+          {"cached_input_tokens", value_or_null(usage.cached_input_tokens)},
+          {"reasoning_tokens", value_or_null(usage.reasoning_tokens)}};
+}
+
+nlohmann::ordered_json to_json(const Degradation& degradation) {
+  return {{"features", degradation.features}, {"reason", degradation.reason}, {"notice", degradation.notice}};
+}
+
+nlohmann::ordered_json to_json(const Attempt& attempt) {
+  return {{"target", name_or_null(attempt.target)},
+          {"outcome", attempt.outcome ? to_string(*attempt.outcome) : "ok"},
+          {"http_status", status_or_null(attempt.http_status)},
+          {"waited_ms", milliseconds(attempt.waited)},
+          {"ttft_ms", milliseconds(attempt.ttft)},
+          {"elapsed_ms", milliseconds(attempt.elapsed)},
+          {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
+          {"reason", text_or_null(attempt.reason)}};
+}
+
+nlohmann::ordered_json to_json(const Error& error) {
+  return {{"kind", to_string(error.kind)},
+          {"message", error.message},
+          {"target", name_or_null(error.target)},
+          {"http_status", status_or_null(error.http_status)},
+          {"code", text_or_null(error.code)},
+          {"request_id", text_or_null(error.request_id)},
+          {"retry_after_ms", milliseconds(error.retry_after)},
+          {"committed", error.committed},
+          {"partial_text", error.committed ? Json(error.partial_text) : Json{}}};
+}
+
+nlohmann::ordered_json to_json(const ChatResponse& response) {
+  Json calls = Json::array();
+  for (const ToolCall& call : response.tool_calls()) calls.push_back(to_json(call));
+  return {{"ok", true},
+          {"text", response.text()},
+          {"reasoning", response.reasoning()},
+          {"tool_calls", std::move(calls)},
+          {"finish_reason", response.finish_reason ? Json(to_string(*response.finish_reason)) : Json{}},
+          {"usage", to_json(response.usage)},
+          {"model", text_or_null(response.model)},
+          {"served_by", name_or_null(response.served_by)},
+          {"fallback", response.fallback},
+          {"degradation", response.degradation ? to_json(*response.degradation) : Json{}},
+          {"cost_usd", total_cost(response.cost, response.attempts)},
+          {"elapsed_ms", milliseconds(response.elapsed)},
+          {"attempts", attempts_json(response.attempts)},
+          {"error", nullptr}};
+}
+
+nlohmann::ordered_json result_to_json(const Result<ChatResponse>& result) {
+  return result ? to_json(*result) : failure_json(result.error());
+}
+
+nlohmann::ordered_json to_json(const StreamEvent& event) {
+  Json json{{"event", to_string(event.type)}};
+  switch (event.type) {
+    case StreamEvent::Type::text:
+    case StreamEvent::Type::reasoning:
+      json["delta"] = event.delta;
+      return json;
+    case StreamEvent::Type::tool_call:
+      if (event.tool_call != nullptr) json.update(to_json(*event.tool_call));
+      return json;
+    case StreamEvent::Type::restarted:
+      json["target"] = name_or_null(event.target);
+      return json;
+    case StreamEvent::Type::degraded:
+      if (event.degradation != nullptr) json.update(to_json(*event.degradation));
+      return json;
+    case StreamEvent::Type::tool_call_delta:
+    case StreamEvent::Type::finished:
+    case StreamEvent::Type::failed: break;
+  }
+  return nullptr;
+}
+
+}  // namespace backstop::inline v0
