@@ -98,8 +98,9 @@ class BACKSTOP_EXPORT Runtime {
 
  private:
   struct Threads;  // locks, sleepers, the background thread
+  struct Driving;
 
-  void turn(TimePoint until);
+  void turn(TimePoint until, const Gate* gate);
   void run_ready();
   void run_posted();
   void drive(Gate& gate);

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+/// About how many tokens the request's conversation and tools are: a quarter of their bytes (English text has about
+/// four bytes to a token), a flat 1,000 per image and a quarter of the decoded bytes for documents up to 100,000.
+/// For reservations and costs of attempts that reported no usage. O(parts), no allocation.
+[[nodiscard]] BACKSTOP_EXPORT std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept;
+
+/// The same for a text.
+[[nodiscard]] constexpr std::int64_t estimate_tokens(std::size_t bytes) noexcept {
+  return static_cast<std::int64_t>((bytes + 3) / 4);
+}
+
+}  // namespace backstop::inline v0

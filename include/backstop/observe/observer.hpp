@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "backstop/chat/attempt.hpp"
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+
+namespace backstop::inline v0 {
+
+/// One request that was sent has come to its end.
+struct AttemptEvent {
+  const Attempt& attempt;
+  bool committed = false;  ///< content had been handed to the consumer
+};
+
+/// A call of the application has come to its end; exactly one of `response` and `error` is set.
+struct CallEvent {
+  const ChatResponse* response = nullptr;
+  const Error* error = nullptr;
+  const Ledger& attempts;
+  std::chrono::nanoseconds elapsed{0};
+  Money cost;            ///< of all attempts
+  Target first_choice;   ///< where the call would have gone without failures
+};
+
+/// A circuit breaker has changed its state ("closed", "open", "half_open", "isolated", "disabled", ...).
+struct BreakerEvent {
+  Target target;
+  std::string_view from;
+  std::string_view to;
+  std::string_view reason;
+};
+
+/// Is told what happens. Events refer to data that lives only during the call.
+///
+/// Thread safety: functions are called on the thread that drives the runtime, or on the one that controls a breaker by
+/// hand, and may be called from several threads when an observer is shared between clients. They must not block.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_attempt(const AttemptEvent& event) noexcept { static_cast<void>(event); }
+  virtual void on_call(const CallEvent& event) noexcept { static_cast<void>(event); }
+  virtual void on_breaker(const BreakerEvent& event) noexcept { static_cast<void>(event); }
+};
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,77 @@
+#include "backstop/runtime/call_context.hpp"
+
+#include <fmt/core.h>
+
+#include <string_view>
+
+namespace backstop::inline v0 {
+namespace {
+
+struct Limit {
+  TimeoutLimit limit;
+  ErrorKind kind;
+  std::string_view what;
+};
+
+// By StopReason.
+constexpr Limit limit_of(StopReason reason) noexcept {
+  switch (reason) {
+    case StopReason::connect: return {TimeoutLimit::connect, ErrorKind::connect_failed, "no connection within the limit"};
+    case StopReason::first_byte:
+      return {TimeoutLimit::first_byte, ErrorKind::timeout, "no byte of an answer within the limit"};
+    case StopReason::first_token:
+      return {TimeoutLimit::first_token, ErrorKind::timeout, "no content of an answer within the limit"};
+    case StopReason::idle: return {TimeoutLimit::idle, ErrorKind::timeout, "the answer stopped coming"};
+    case StopReason::attempt: return {TimeoutLimit::attempt, ErrorKind::timeout, "the attempt took too long"};
+    case StopReason::deadline_share:
+      return {TimeoutLimit::deadline_share, ErrorKind::timeout,
+              "the target's share of the call's deadline ended; the rest is kept for other targets"};
+    case StopReason::deadline: return {TimeoutLimit::none, ErrorKind::deadline_exceeded, "the call's deadline passed"};
+    case StopReason::superseded: return {TimeoutLimit::none, ErrorKind::cancelled, "another attempt won"};
+    case StopReason::none:
+    case StopReason::cancelled: break;
+  }
+  return {TimeoutLimit::none, ErrorKind::cancelled, "the application cancelled the call"};
+}
+
+}  // namespace
+
+Error CallContext::stop_error() const {
+  const Limit limit = limit_of(stop_->reason());
+  Error error{limit.kind, std::string{limit.what}};
+  error.timeout_limit = limit.limit;
+  error.committed = committed();
+  const bool sent = progress_ != nullptr && AttemptProgress::reached(progress_->started) &&
+                    (!progress_->network || AttemptProgress::reached(progress_->connected));
+  error.replay = sent ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
+  return error;
+}
+
+void CallContext::emit(const StreamEvent& event) const noexcept {
+  if (event.is_content()) {
+    if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();
+    state_->committed = true;
+    if (event.type == StreamEvent::Type::tool_call) state_->tool_call_delivered = true;
+  }
+  sink_->on_event(event);
+}
+
+void CallContext::note_first_content() const noexcept {
+  const TimePoint at = runtime().refresh_now();
+  if (progress_ != nullptr) {
+    if (AttemptProgress::reached(progress_->first_content)) return;
+    progress_->first_content = at;
+  }
+  for (ContentListener* listener = listener_; listener != nullptr; listener = listener->outer_) {
+    listener->on_first_content(at);
+  }
+}
+
+void CallContext::note_skipped(const Target& target, const Error& error) const {
+  Attempt& row = state_->ledger.emplace_back();
+  row.target = target;
+  row.outcome = error.kind;
+  row.reason = error.message;
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,93 @@
+#include "backstop/runtime/http_exchange.hpp"
+
+#include <utility>
+
+namespace backstop::inline v0 {
+namespace {
+
+// What may wait for a reader before the transfer is paused.
+constexpr std::size_t pause_at = std::size_t{256} * 1024;
+
+}  // namespace
+
+HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& context) : context_{&context} {
+  if (context.stopping()) {
+    error_ = context.stop_error();
+    ended_ = true;
+    return;
+  }
+  if (AttemptProgress* progress = context.progress()) progress->network = true;
+  context.stop().subscribe(*this);
+  transfer_ = context.runtime().http().start(request, *this);
+}
+
+HttpExchange::~HttpExchange() = default;
+
+void HttpExchange::on_connected() noexcept {
+  if (AttemptProgress* progress = context_->progress()) progress->connected = context_->runtime().refresh_now();
+}
+
+void HttpExchange::on_head(HttpResponseHead head) noexcept {
+  head_ = std::move(head);
+  head_arrived_ = true;
+  if (AttemptProgress* progress = context_->progress()) {
+    const TimePoint now = context_->runtime().refresh_now();
+    if (!AttemptProgress::reached(progress->connected)) progress->connected = now;
+    progress->first_byte = now;
+    progress->last_byte = now;
+  }
+  wake();
+}
+
+bool HttpExchange::on_body(std::string_view bytes) noexcept {
+  if (!arrived_.empty() && arrived_.size() + bytes.size() > pause_at) {
+    paused_ = true;
+    return false;
+  }
+  if (AttemptProgress* progress = context_->progress()) progress->last_byte = context_->runtime().refresh_now();
+  arrived_.append(bytes);
+  wake();
+  return true;
+}
+
+void HttpExchange::on_end(std::optional<Error> error) noexcept {
+  error_ = std::move(error);
+  ended_ = true;
+  unsubscribe();
+  wake();
+}
+
+void HttpExchange::on_stop() noexcept {
+  transfer_.reset();
+  error_ = context_->stop_error();
+  ended_ = true;
+  arrived_.clear();
+  wake();
+}
+
+// Callbacks come from inside the transport: the coroutine goes on when that has returned.
+void HttpExchange::wake() noexcept {
+  if (!waiting_) return;
+  context_->runtime().schedule(std::exchange(waiting_, {}));
+}
+
+Result<void> HttpExchange::head_result() const {
+  if (error_ && (!head_arrived_ || context_->stopping())) return *error_;
+  return {};
+}
+
+Result<std::string_view> HttpExchange::take() {
+  if (!arrived_.empty()) {
+    taken_.swap(arrived_);
+    arrived_.clear();
+    if (paused_ && transfer_) {
+      paused_ = false;
+      transfer_->resume();
+    }
+    return std::string_view{taken_};
+  }
+  if (error_) return *error_;
+  return std::string_view{};
+}
+
+}  // namespace backstop::inline v0

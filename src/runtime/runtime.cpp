@@ -1,0 +1,241 @@
+#include "backstop/runtime/runtime.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <utility>
+
+namespace backstop::inline v0 {
+
+// Everything that more than one thread touches. `mutex` guards it all; `driver` is read without it only by the thread
+// that might be the driver itself.
+struct Runtime::Threads {
+  std::mutex mutex;
+  std::vector<std::function<void()>> inbox;
+  std::atomic<bool> has_posted{false};
+  std::atomic<std::thread::id> driver{};  // default: nobody drives
+  Gate* sleepers = nullptr;
+  std::size_t unattended = 0;
+
+  bool background_allowed = true;
+  bool stopping = false;
+  std::condition_variable background_wake;
+  std::thread background;
+
+  [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
+  [[nodiscard]] bool is_driver() const noexcept {
+    return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+  /// Who goes on when the driver has left: a thread that sleeps on a call of its own, else the background driver.
+  void choose_driver() noexcept {
+    for (Gate* sleeper = sleepers; sleeper != nullptr; sleeper = sleeper->next_) {
+      if (sleeper->open_ || sleeper->chosen_) continue;
+      sleeper->chosen_ = true;
+      static_cast<std::condition_variable*>(sleeper->sleeper_)->notify_one();
+      return;
+    }
+    if (unattended > 0 || !inbox.empty()) background_wake.notify_one();
+  }
+};
+
+/// Releases the loop when the scope that drives it ends, however it ends.
+struct Runtime::Driving {
+  explicit Driving(Runtime& loop) noexcept : runtime{&loop} {}
+  ~Driving() { runtime->stop_driving(); }
+  Driving(const Driving&) = delete;
+  Driving& operator=(const Driving&) = delete;
+
+  Runtime* runtime;
+};
+
+Runtime::Runtime(RuntimeOptions options)
+    : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
+      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_)},
+      now_{clock_->now()},
+      random_state_{options.seed},
+      threads_{std::make_unique<Threads>()} {
+  threads_->background_allowed = options.background_driver;
+  if (random_state_ == 0) {
+    std::random_device device;
+    random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
+  }
+  ready_.reserve(64);
+}
+
+Runtime::~Runtime() {
+  {
+    std::unique_lock lock{threads_->mutex};
+    threads_->stopping = true;
+    threads_->background_wake.notify_all();
+  }
+  transport_->wake();
+  if (threads_->background.joinable()) threads_->background.join();
+}
+
+std::shared_ptr<Runtime> Runtime::shared() {
+  static const std::shared_ptr<Runtime> runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  return runtime;
+}
+
+// splitmix64 (Steele, Lea, Flood 2014)
+std::uint64_t Runtime::random() noexcept {
+  std::uint64_t z = (random_state_ += 0x9e3779b97f4a7c15U);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return z ^ (z >> 31);
+}
+
+void Runtime::post(std::function<void()> work) {
+  bool wake = false;
+  {
+    const std::lock_guard lock{threads_->mutex};
+    threads_->inbox.push_back(std::move(work));
+    threads_->has_posted.store(true, std::memory_order_release);
+    wake = threads_->driven();
+    if (!wake) threads_->background_wake.notify_one();
+  }
+  if (wake) transport_->wake();
+}
+
+void Runtime::open(Gate& gate) noexcept {
+  const std::lock_guard lock{threads_->mutex};
+  gate.open_ = true;
+  if (gate.sleeper_ != nullptr) static_cast<std::condition_variable*>(gate.sleeper_)->notify_one();
+}
+
+void Runtime::block_until(Gate& gate, std::function<void()> first) {
+  Threads& threads = *threads_;
+  if (threads.is_driver()) {  // from inside a callback
+    if (first) first();
+    drive(gate);
+    gate.open_ = false;
+    return;
+  }
+  std::unique_lock lock{threads.mutex};
+  if (first && threads.driven()) {
+    threads.inbox.push_back(std::move(first));
+    threads.has_posted.store(true, std::memory_order_release);
+    first = nullptr;
+    transport_->wake();
+  }
+  while (!gate.open_) {
+    if (!threads.driven()) {
+      threads.driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
+      lock.unlock();
+      {
+        const Driving driving{*this};
+        refresh_now();
+        if (first) std::exchange(first, nullptr)();
+        drive(gate);
+      }
+      lock.lock();
+      continue;
+    }
+    std::condition_variable wake;
+    gate.sleeper_ = &wake;
+    gate.chosen_ = false;
+    gate.next_ = threads.sleepers;
+    threads.sleepers = &gate;
+    wake.wait(lock, [&] { return gate.open_ || gate.chosen_ || !threads.driven(); });
+    for (Gate** link = &threads.sleepers; *link != nullptr; link = &(*link)->next_) {
+      if (*link == &gate) {
+        *link = gate.next_;
+        break;
+      }
+    }
+    gate.sleeper_ = nullptr;
+  }
+  gate.open_ = false;
+  // Chosen to drive and let go at the same time: somebody else has to.
+  if (gate.chosen_ && !threads.driven()) threads.choose_driver();
+}
+
+void Runtime::stop_driving() noexcept {
+  const std::lock_guard lock{threads_->mutex};
+  threads_->driver.store(std::thread::id{}, std::memory_order_relaxed);
+  threads_->choose_driver();
+}
+
+bool Runtime::poll(Duration max_wait) {
+  {
+    const std::lock_guard lock{threads_->mutex};
+    if (threads_->driven()) return false;
+    threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  }
+  const Driving driving{*this};
+  turn(saturating_add(refresh_now(), max_wait), nullptr);
+  return true;
+}
+
+void Runtime::ensure_background_driver() {
+  Threads& threads = *threads_;
+  const std::lock_guard lock{threads.mutex};
+  if (!threads.background_allowed || threads.background.joinable()) return;
+  threads.background = std::thread{[this] { background(); }};
+}
+
+void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
+  const std::lock_guard lock{threads_->mutex};
+  threads_->unattended += static_cast<std::size_t>(calls);
+}
+
+void Runtime::background() {
+  Threads& threads = *threads_;
+  std::unique_lock lock{threads.mutex};
+  for (;;) {
+    const auto work = [&] { return threads.unattended > 0 || !threads.inbox.empty(); };
+    threads.background_wake.wait(lock, [&] { return threads.stopping || (!threads.driven() && work()); });
+    if (threads.stopping) return;
+    threads.driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    while (!threads.stopping && work()) {
+      lock.unlock();
+      turn(TimePoint::max(), nullptr);
+      lock.lock();
+    }
+    lock.unlock();
+    stop_driving();
+    lock.lock();
+  }
+}
+
+void Runtime::drive(Gate& gate) {
+  while (!gate.open_) turn(TimePoint::max(), &gate);
+}
+
+void Runtime::turn(TimePoint until, const Gate* gate) {
+  run_posted();
+  run_ready();
+  if (gate != nullptr && gate->open_) return;
+  const bool more = next_ready_ < ready_.size() || threads_->has_posted.load(std::memory_order_acquire);
+  transport_->wait(more ? TimePoint::min() : std::min(until, timers_.next()));
+  refresh_now();
+  // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
+  run_ready();
+  if (timers_.run_due(now_)) run_ready();
+}
+
+void Runtime::run_posted() {
+  if (!threads_->has_posted.load(std::memory_order_acquire)) return;
+  std::vector<std::function<void()>> posted;
+  {
+    const std::lock_guard lock{threads_->mutex};
+    posted.swap(threads_->inbox);
+    threads_->has_posted.store(false, std::memory_order_relaxed);
+  }
+  for (std::function<void()>& work : posted) work();
+}
+
+void Runtime::run_ready() {
+  // Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.
+  const std::size_t batch_end = ready_.size();
+  while (next_ready_ < batch_end && next_ready_ < ready_.size()) ready_[next_ready_++].resume();
+  if (next_ready_ == ready_.size()) {
+    ready_.clear();
+    next_ready_ = 0;
+  }
+}
+
+}  // namespace backstop::inline v0
