@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include <simdjson.h>
+
+namespace backstop::inline v0::detail {
+
+using JsonElement = simdjson::dom::element;
+using JsonObject = simdjson::dom::object;
+using JsonArray = simdjson::dom::array;
+
+/// A JSON text, parsed, with the parser that holds it. Parsers are kept per thread and used again, so that parsing
+/// does not allocate once warm. Elements and strings taken from it live as long as the document.
+class JsonDocument {
+ public:
+  explicit JsonDocument(std::string_view text);
+  ~JsonDocument();
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
+
+  /// False when the text is no JSON.
+  [[nodiscard]] bool valid() const noexcept { return valid_; }
+  [[nodiscard]] const JsonElement& root() const noexcept { return root_; }
+
+ private:
+  std::unique_ptr<simdjson::dom::parser> parser_;
+  JsonElement root_;
+  bool valid_ = false;
+};
+
+// Readers that answer "not there" for a missing key and for a value of another type alike, which is how foreign JSON
+// is read throughout.
+
+[[nodiscard]] inline std::optional<JsonElement> member(const JsonElement& element, std::string_view key) noexcept {
+  JsonElement value;
+  if (!element.is_object() || element.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+/// The string, or an empty one.
+[[nodiscard]] inline std::string_view as_text(const JsonElement& element) noexcept {
+  std::string_view text;
+  if (element.get(text) != simdjson::SUCCESS) return {};
+  return text;
+}
+
+[[nodiscard]] inline std::string_view text_of(const JsonElement& element, std::string_view key) noexcept {
+  const std::optional<JsonElement> value = member(element, key);
+  return value ? as_text(*value) : std::string_view{};
+}
+
+/// A number as a count; floats are cut off, negative ones are not there.
+[[nodiscard]] inline std::optional<std::int64_t> as_count(const JsonElement& element) noexcept {
+  std::int64_t whole = 0;
+  if (element.get(whole) == simdjson::SUCCESS) return whole >= 0 ? std::optional{whole} : std::nullopt;
+  double number = 0;
+  if (element.get(number) == simdjson::SUCCESS && number >= 0 && number < 9e18) return static_cast<std::int64_t>(number);
+  return std::nullopt;
+}
+
+[[nodiscard]] inline std::optional<std::int64_t> count_of(const JsonElement& element, std::string_view key) noexcept {
+  const std::optional<JsonElement> value = member(element, key);
+  return value ? as_count(*value) : std::nullopt;
+}
+
+/// Whether the text is one JSON object, numbers of any size allowed, nested at most 500 levels deep.
+[[nodiscard]] bool is_json_object(std::string_view text);
+
+}  // namespace backstop::inline v0::detail

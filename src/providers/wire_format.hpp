@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "answer_builder.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/result.hpp"
+#include "backstop/runtime/http_transport.hpp"
+#include "endpoint.hpp"
+#include "json_document.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Reads the events of one streamed answer. What it learns goes to the builder, errors included (`fail`).
+class StreamDecoder {
+ public:
+  virtual ~StreamDecoder() = default;
+
+  enum class Next : std::uint8_t {
+    more,  ///< go on reading
+    end,   ///< the true end: whatever follows is ignored
+  };
+  /// One event with JSON as its data. `name` is that of the `event:` line, empty without one. Errors in the generic
+  /// shapes (`holds_failure`) have been taken care of before.
+  virtual Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) = 0;
+  /// The event `[DONE]`.
+  virtual Next on_done(AnswerBuilder& answer) {
+    static_cast<void>(answer);
+    return Next::more;
+  }
+};
+
+/// One wire format: how a request is written, and how answers are read. Pure: no I/O, no clock, no state.
+///
+/// Errors with a status are the same task for every wire and are classified from one table (`error_classifier.hpp`).
+class WireFormat {
+ public:
+  virtual ~WireFormat() = default;
+
+  /// The whole HTTP request with its key and headers (`request_headers.hpp` has those that all wires share).
+  /// Errors: `invalid_request` or `unsupported_capability` for what the wire cannot express.
+  [[nodiscard]] virtual Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                                   bool stream) const = 0;
+  /// A whole answer with a status of 200. Errors in the generic shapes have been taken care of before.
+  virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
+  /// For one stream.
+  [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream_decoder() const = 0;
+};
+
+}  // namespace backstop::inline v0::detail
