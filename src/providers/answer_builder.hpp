@@ -9,6 +9,7 @@
 
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
+#include "backstop/chat/stream_event.hpp"
 #include "provider_failure.hpp"
 
 namespace backstop::inline v0 {
