@@ -20,7 +20,7 @@ std::string_view kind_of(const nlohmann::ordered_json& json) noexcept {
     case nlohmann::ordered_json::value_t::null: return "absent";
     case nlohmann::ordered_json::value_t::object: return "an object";
     case nlohmann::ordered_json::value_t::array: return "an array";
-    case nlohmann::ordered_json::value_t::string: return json.get_ref<const std::string&>().empty() ? "empty" : "a string";
+    case nlohmann::ordered_json::value_t::string: return json == "" ? "empty" : "a string";
     case nlohmann::ordered_json::value_t::boolean: return "a boolean";
     case nlohmann::ordered_json::value_t::number_integer:
     case nlohmann::ordered_json::value_t::number_unsigned:

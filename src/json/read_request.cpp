@@ -144,7 +144,7 @@ void read_headers(const Node& node, ChatRequest& request) {
   if (!node.json().is_object()) return node.refuse("an object of strings");
   for (const auto& [name, value] : node.json().items()) {
     const Node header = node[name];
-    if (!is_header_name(name)) header.complain("is not a valid header name (RFC 9110: letters, digits, !#$%&'*+-.^_`|~)");
+    if (!is_header_name(name)) header.complain("is no header name; accepted are letters, digits, !#$%&'*+-.^_`|~");
     if (!value.is_string()) header.refuse("a string");
     std::string text = header.string();
     if (text.find_first_of(std::string_view{"\r\n\0", 3}) != std::string::npos) {

@@ -1,16 +1,18 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "backstop/chat/error.hpp"
+#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
 /// Thrown by `Result::value()` on an error, for applications that prefer exceptions.
-class BadResult : public std::exception {
+class BACKSTOP_EXPORT BadResult : public std::exception {
  public:
   explicit BadResult(Error error) : error_{std::move(error)}, text_{to_string(error_)} {}
 

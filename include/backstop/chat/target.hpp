@@ -11,12 +11,25 @@
 
 namespace backstop::inline v0 {
 
+/// What tokens cost in a request whose input is longer than `above_input_tokens`: these prices then hold for all of
+/// its tokens, not only for those above. A missing cache price means: as `input`.
+struct PriceTier {
+  std::int64_t above_input_tokens = 0;
+  Money input;
+  Money output;
+  std::optional<Money> cache_read;
+  std::optional<Money> cache_write;
+
+  friend bool operator==(const PriceTier&, const PriceTier&) = default;
+};
+
 /// What one token costs. A missing cache price means: as `input`.
 struct Price {
-  Money input;                       ///< per input token
-  Money output;                      ///< per output token, reasoning included
-  std::optional<Money> cache_read;   ///< per input token that the provider had in its prompt cache
-  std::optional<Money> cache_write;  ///< per input token written into that cache
+  Money input{};                         ///< per input token
+  Money output{};                        ///< per output token, reasoning included
+  std::optional<Money> cache_read{};     ///< per input token that the provider had in its prompt cache
+  std::optional<Money> cache_write{};    ///< per input token written into that cache
+  std::optional<PriceTier> long_input{};  ///< where long requests are dearer
 
   friend bool operator==(const Price&, const Price&) = default;
 };
@@ -33,7 +46,8 @@ struct Capabilities {
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
 
-/// Facts on a model, from the catalogue or the application. Nothing known is a valid state: limits are then not checked.
+/// Facts on a model, from the catalogue or the application. Nothing known is a valid state: limits are then not
+/// checked.
 struct ModelFacts {
   std::optional<Price> price;
   std::optional<std::int64_t> context_window;     ///< tokens, input and output together

@@ -20,7 +20,8 @@ struct Usage {
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 
-/// What this usage costs at this price.
+/// What this usage costs at this price. Counts that are missing or negative are zero; a sum too large for `Money` stays
+/// at its maximum. Cached and written input are priced as such, the rest of the input as input.
 [[nodiscard]] BACKSTOP_EXPORT Money cost_of(const Usage& usage, const Price& price) noexcept;
 
 }  // namespace backstop::inline v0

@@ -1,0 +1,134 @@
+#include "backstop/catalog/catalog.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "catalog/table.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+using detail::CatalogRow;
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> aliases{{
+    {"bedrock", "amazon-bedrock"},
+    {"gemini", "google"},
+    {"moonshot", "moonshotai"},
+    {"qwen", "alibaba"},
+    {"together", "togetherai"},
+}};
+
+std::string_view source_name(std::string_view provider) noexcept {
+  for (const auto& [ours, theirs] : aliases) {
+    if (ours == provider) return theirs;
+  }
+  return provider;
+}
+
+std::span<const CatalogRow> rows_of(std::string_view provider) noexcept {
+  const auto rows = detail::catalog_rows();
+  const auto before = [](const CatalogRow& row, std::string_view name) { return row.provider < name; };
+  const auto after = [](std::string_view name, const CatalogRow& row) { return name < row.provider; };
+  const auto first = std::lower_bound(rows.begin(), rows.end(), provider, before);
+  return {first, std::upper_bound(first, rows.end(), provider, after)};
+}
+
+const CatalogRow* find(std::span<const CatalogRow> rows, std::string_view model) noexcept {
+  const auto before = [](const CatalogRow& row, std::string_view name) { return row.model < name; };
+  const auto row = std::lower_bound(rows.begin(), rows.end(), model, before);
+  return row != rows.end() && row->model == model ? &*row : nullptr;
+}
+
+bool is_digits(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// The name without what ends in `-001`, `-20250929` or `-2024-11-20`; empty where it ends in none of them.
+std::string_view undated(std::string_view model) noexcept {
+  const auto numbered = [&](std::size_t digits) {
+    return model.size() > digits + 1 && model[model.size() - digits - 1] == '-' &&
+           is_digits(model.substr(model.size() - digits));
+  };
+  constexpr std::size_t date_size = std::string_view{"-2024-11-20"}.size();
+  if (model.size() > date_size) {
+    const std::string_view date = model.substr(model.size() - date_size);
+    if (date[0] == '-' && is_digits(date.substr(1, 4)) && date[5] == '-' && is_digits(date.substr(6, 2)) &&
+        date[8] == '-' && is_digits(date.substr(9))) {
+      return model.substr(0, model.size() - date_size);
+    }
+  }
+  if (numbered(8)) return model.substr(0, model.size() - 9);
+  if (numbered(3)) return model.substr(0, model.size() - 4);
+  return {};
+}
+
+/// The newest of the dated rows that `stem` has, such as mistral-large-2512.
+const CatalogRow* newest(std::span<const CatalogRow> rows, std::string_view stem) noexcept {
+  const CatalogRow* found = nullptr;
+  for (const CatalogRow& row : rows) {
+    if (row.model.size() >= stem.size() + 5 && row.model.starts_with(stem) && row.model[stem.size()] == '-' &&
+        is_digits(row.model.substr(stem.size() + 1))) {
+      found = &row;  // sorted, and the dates of one stem are equally long
+    }
+  }
+  return found;
+}
+
+const CatalogRow* find_loosely(std::span<const CatalogRow> rows, std::string_view model) noexcept {
+  if (const CatalogRow* row = find(rows, model)) return row;
+  if (constexpr std::string_view folder = "models/"; model.starts_with(folder)) {
+    return find_loosely(rows, model.substr(folder.size()));
+  }
+  if (const std::string_view stem = undated(model); !stem.empty()) return find(rows, stem);
+  if (constexpr std::string_view suffix = "-latest"; model.ends_with(suffix)) {
+    const std::string_view stem = model.substr(0, model.size() - suffix.size());
+    const CatalogRow* row = find(rows, stem);
+    return row != nullptr ? row : newest(rows, stem);
+  }
+  return nullptr;
+}
+
+std::optional<Money> money(detail::Rate rate) noexcept {
+  if (rate == detail::unknown_rate) return std::nullopt;
+  return Money::from_units(rate);
+}
+
+std::optional<std::int64_t> tokens(std::int64_t count) noexcept {
+  if (count == 0) return std::nullopt;
+  return count;
+}
+
+ModelFacts facts_of(const CatalogRow& row) noexcept {
+  ModelFacts facts;
+  facts.context_window = tokens(row.context_window);
+  facts.max_output_tokens = tokens(row.max_output_tokens);
+  const auto has = [&](std::uint8_t bit) { return (row.lacks & bit) == 0; };
+  facts.capabilities = {has(detail::no_tools),       has(detail::no_vision),    has(detail::no_documents),
+                        has(detail::no_json_schema), has(detail::no_reasoning), !has(detail::has_prefill)};
+  if (row.rates.input == detail::unknown_rate || row.rates.output == detail::unknown_rate) return facts;
+
+  Price price{Money::from_units(row.rates.input), Money::from_units(row.rates.output), money(row.rates.cache_read),
+              money(row.rates.cache_write), std::nullopt};
+  if (row.long_input_above != 0) {
+    price.long_input = PriceTier{row.long_input_above, Money::from_units(row.long_input.input),
+                                 Money::from_units(row.long_input.output), money(row.long_input.cache_read),
+                                 money(row.long_input.cache_write)};
+  }
+  facts.price = price;
+  return facts;
+}
+
+}  // namespace
+
+ModelFacts facts_for(std::string_view provider, std::string_view model) noexcept {
+  const CatalogRow* row = find_loosely(rows_of(source_name(provider)), model);
+  return row != nullptr ? facts_of(*row) : ModelFacts{};
+}
+
+ModelFacts facts_for(const Target& target) noexcept { return facts_for(target.provider(), target.model()); }
+
+}  // namespace backstop::inline v0
