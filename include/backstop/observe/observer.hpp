@@ -7,6 +7,7 @@
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
+#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -38,7 +39,7 @@ struct BreakerEvent {
 ///
 /// Thread safety: functions are called on the thread that drives the runtime, or on the one that controls a breaker by
 /// hand, and may be called from several threads when an observer is shared between clients. They must not block.
-class Observer {
+class BACKSTOP_EXPORT Observer {
  public:
   virtual ~Observer() = default;
   virtual void on_attempt(const AttemptEvent& event) noexcept { static_cast<void>(event); }
