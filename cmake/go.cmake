@@ -1,0 +1,67 @@
+# The short way from a fresh clone, on a machine with git, CMake and Python:
+#
+#   cmake -P cmake/go.cmake          installs what is missing, builds, runs the quickstart
+#   cmake -P cmake/go.cmake test     the same for the tests
+#   cmake -P cmake/go.cmake PRESET   the same for another preset's workflow: asan, tsan, clang, release
+#
+# Every command is printed before it runs. Where everything is there already, no package manager is called, and this
+# comes down to `cmake --workflow --preset PRESET`, which who has the dependencies from elsewhere calls directly.
+cmake_minimum_required(VERSION 3.25)
+
+set(goal quickstart)
+if(CMAKE_ARGC GREATER 3)
+  set(goal "${CMAKE_ARGV3}")
+endif()
+if(goal STREQUAL "test")
+  set(goal dev)
+endif()
+set(goals quickstart dev release asan tsan clang)
+if(NOT goal IN_LIST goals)
+  string(JOIN ", " names test ${goals})
+  message(FATAL_ERROR "'${goal}' is none of: ${names}")
+endif()
+
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH source_dir)
+set(build_dir "${source_dir}/build")
+
+# Runs a command, shown first; ends the script when it fails, unless MAY_FAIL names a variable for its exit status.
+function(run)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "MAY_FAIL" "COMMAND")
+  string(JOIN " " line ${arg_COMMAND})
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E echo "+ ${line}")
+  execute_process(COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${source_dir}" RESULT_VARIABLE status)
+  if(arg_MAY_FAIL)
+    set(${arg_MAY_FAIL} "${status}" PARENT_SCOPE)
+  elseif(NOT status EQUAL 0)
+    message(FATAL_ERROR "This command failed (${status}): ${line}")
+  endif()
+endfunction()
+
+include("${CMAKE_CURRENT_LIST_DIR}/go/requirements.cmake")
+install_requirements(${goal})
+if(NOT goal STREQUAL "quickstart")
+  include("${CMAKE_CURRENT_LIST_DIR}/go/real_model.cmake")
+  install_real_model("${build_dir}/real-model")
+endif()
+
+find_program(ccache ccache)
+if(ccache AND NOT DEFINED ENV{CMAKE_CXX_COMPILER_LAUNCHER})
+  set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${ccache}")
+  set(ENV{CCACHE_SLOPPINESS} "pch_defines,time_macros")  # without these it keeps nothing that a precompiled header is in
+  set(ENV{CCACHE_NOHASHDIR} 1)                             # the consumer test builds the same files in another folder
+endif()
+
+if(goal STREQUAL "quickstart")
+  run(COMMAND "${CMAKE_COMMAND}" --workflow --preset quickstart)
+  run(COMMAND "${build_dir}/quickstart/bin/backstop-quickstart")
+else()
+  run(COMMAND "${CMAKE_COMMAND}" --workflow --preset ${goal} MAY_FAIL status)
+  set(log "${build_dir}/${goal}/Testing/Temporary/LastTest.log")
+  if(EXISTS "${log}")
+    find_program(python NAMES python3 python)
+    execute_process(COMMAND "${python}" "${source_dir}/tests/checks/list_skipped.py" "${log}")
+  endif()
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "The workflow '${goal}' failed.")
+  endif()
+endif()

@@ -1,0 +1,122 @@
+# What a build needs, how to see that it is there, and which Debian package brings it.
+
+# program:NAMES (commas between alternatives) or header:FILE | Debian's package | what it is
+set(library_requirements
+  "program:c++,g++,clang++|g++|a C++20 compiler (g++ 12 or newer, clang 16 or newer)"
+  "program:ninja|ninja-build|Ninja"
+  "header:curl/curl.h|libcurl4-openssl-dev|libcurl 7.88 or newer"
+  "header:nlohmann/json.hpp|nlohmann-json3-dev|nlohmann/json 3.11 or newer"
+  "header:fmt/core.h|libfmt-dev|fmt 9 or newer"
+  "header:simdjson.h|libsimdjson-dev|simdjson 3 or newer")
+set(test_requirements
+  "header:catch2/catch_all.hpp|catch2|Catch2 3"
+  "program:ccache|ccache|ccache"
+  "program:python3|python3|Python 3"
+  "program:pip3|python3-pip|pip")
+set(clang_requirements
+  "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
+
+function(is_there probe result)
+  string(REGEX MATCH "^([a-z]+):(.*)$" matched "${probe}")
+  set(kind "${CMAKE_MATCH_1}")
+  string(REPLACE "," ";" names "${CMAKE_MATCH_2}")
+  unset(found)
+  if(kind STREQUAL "program")
+    find_program(found NAMES ${names} NO_CACHE)
+  else()
+    file(GLOB multiarch "/usr/include/*-linux-gnu*")
+    find_path(found NAMES ${names} NO_CACHE
+      PATHS ${multiarch} /usr/include /usr/local/include /opt/homebrew/include ENV CMAKE_PREFIX_PATH PATH_SUFFIXES include)
+  endif()
+  if(found)
+    set(${result} TRUE PARENT_SCOPE)
+  else()
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
+# The rows that are not there.
+function(find_missing result)
+  set(missing "")
+  foreach(row IN LISTS ARGN)
+    string(REGEX REPLACE "\\|.*" "" probe "${row}")
+    is_there("${probe}" there)
+    if(NOT there)
+      list(APPEND missing "${row}")
+    endif()
+  endforeach()
+  set(${result} "${missing}" PARENT_SCOPE)
+endfunction()
+
+# "what it is (package)" on a line each.
+function(describe result)
+  list(TRANSFORM ARGN REPLACE "^[^|]*\\|([^|]*)\\|(.*)$" "  - \\2 (Debian: \\1)" OUTPUT_VARIABLE lines)
+  string(JOIN "\n" text ${lines})
+  set(${result} "${text}" PARENT_SCOPE)
+endfunction()
+
+function(install_with_apt)
+  set(packages "")
+  foreach(row IN LISTS ARGN)
+    string(REGEX REPLACE "^[^|]*\\|([^|]*)\\|.*$" "\\1" package "${row}")
+    list(APPEND packages ${package})
+  endforeach()
+
+  set(apt apt-get)
+  execute_process(COMMAND id -u OUTPUT_VARIABLE user OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT user EQUAL 0)
+    find_program(sudo sudo NO_CACHE)
+    if(NOT sudo)
+      describe(text ${ARGN})
+      message(FATAL_ERROR "Missing, and neither root nor sudo is there to install it:\n${text}")
+    endif()
+    set(apt sudo apt-get)
+  endif()
+
+  # Debian 12: plain clang is 14, and Catch2 3 is among the backports, which are added for these commands only.
+  file(STRINGS /etc/os-release debian_12 REGEX "^VERSION_CODENAME=bookworm$")
+  if(debian_12)
+    list(TRANSFORM packages REPLACE "^clang$" "clang-16;libclang-rt-16-dev")
+    if("catch2" IN_LIST packages)
+      list(TRANSFORM packages REPLACE "^catch2$" "libcatch2-dev")
+      set(folder "${build_dir}/apt/sources.list.d")
+      run(COMMAND python3 cmake/go/backports.py "${folder}")
+      list(APPEND apt -o "Dir::Etc::SourceParts=${folder}")
+    endif()
+  endif()
+
+  set(ENV{DEBIAN_FRONTEND} noninteractive)
+  run(COMMAND ${apt} update)
+  run(COMMAND ${apt} install --yes --no-install-recommends ${packages})
+endfunction()
+
+# Sees to it that everything is there that the goal (a preset's name) needs.
+function(install_requirements goal)
+  set(rows ${library_requirements})
+  if(NOT goal STREQUAL "quickstart")
+    list(APPEND rows ${test_requirements})
+  endif()
+  if(goal STREQUAL "clang")
+    list(APPEND rows ${clang_requirements})
+  endif()
+  find_missing(missing ${rows})
+  if(NOT missing)
+    return()
+  endif()
+
+  describe(text ${missing})
+  find_program(apt_get apt-get NO_CACHE)
+  if(NOT apt_get)
+    message(FATAL_ERROR "These are missing and there is no apt-get to install them with. Install them, then run this again:\n"
+      "${text}\n"
+      "If they are installed where this script does not look, call: cmake --workflow --preset ${goal}")
+  endif()
+  message(NOTICE "Missing:\n${text}")
+  install_with_apt(${missing})
+
+  find_missing(missing ${missing})
+  if(missing)
+    describe(text ${missing})
+    message(FATAL_ERROR "Still missing after the installation; this system's packages may be too old:\n${text}")
+  endif()
+endfunction()

@@ -1,0 +1,3 @@
+#include <backstop/version.hpp>
+
+int main() { return backstop::version.empty() ? 1 : 0; }
