@@ -18,54 +18,54 @@ enum class Role : std::uint8_t { system, user, assistant, tool };
 
 /// Text that people read.
 struct Text {
-  std::string text;
+  std::string text{};
 
   friend bool operator==(const Text&, const Text&) = default;
 };
 
 /// An image: by address, or its bytes in base64 with their media type. Exactly one of `url` and `data` is set.
 struct Image {
-  std::string url;         ///< https address
-  std::string data;        ///< base64
-  std::string media_type;  ///< such as image/png; needed with `data`
-  std::string detail;      ///< OpenAI's `detail`: auto, low, high; empty for the provider's default
+  std::string url{};         ///< https address
+  std::string data{};        ///< base64
+  std::string media_type{};  ///< such as image/png; needed with `data`
+  std::string detail{};      ///< OpenAI's `detail`: auto, low, high; empty for the provider's default
 
   friend bool operator==(const Image&, const Image&) = default;
 };
 
 /// A file the model should read, such as a PDF; as with images by address or by its bytes.
 struct Document {
-  std::string url;
-  std::string data;        ///< base64
-  std::string media_type;  ///< such as application/pdf
-  std::string name;        ///< file name
+  std::string url{};
+  std::string data{};        ///< base64
+  std::string media_type{};  ///< such as application/pdf
+  std::string name{};        ///< file name
 
   friend bool operator==(const Document&, const Document&) = default;
 };
 
 /// A model's visible thinking. It belongs to the provider that wrote it: a signature is valid for its `origin` only.
 struct Reasoning {
-  std::string text;
-  std::string signature;  ///< opaque proof of origin, sent back byte for byte to the same origin
-  std::string redacted;   ///< opaque encrypted reasoning (Anthropic `redacted_thinking`)
-  Target origin;          ///< who wrote it; empty when unknown
+  std::string text{};
+  std::string signature{};  ///< opaque proof of origin, sent back byte for byte to the same origin
+  std::string redacted{};   ///< opaque encrypted reasoning (Anthropic `redacted_thinking`)
+  Target origin{};          ///< who wrote it; empty when unknown
 
   friend bool operator==(const Reasoning&, const Reasoning&) = default;
 };
 
 /// The model wants a function of the application called.
 struct ToolCall {
-  std::string id;         ///< unique within the conversation, never empty in a response
-  std::string name;
-  std::string arguments;  ///< a JSON object as text
+  std::string id{};         ///< unique within the conversation, never empty in a response
+  std::string name{};
+  std::string arguments{};  ///< a JSON object as text
 
   friend bool operator==(const ToolCall&, const ToolCall&) = default;
 };
 
 /// What that function returned.
 struct ToolResult {
-  std::string call_id;
-  std::string text;
+  std::string call_id{};
+  std::string text{};
   bool is_error = false;
 
   friend bool operator==(const ToolResult&, const ToolResult&) = default;

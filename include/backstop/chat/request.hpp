@@ -14,10 +14,10 @@ namespace backstop::inline v0 {
 
 /// A function of the application that the model may ask for.
 struct Tool {
-  std::string name;         ///< letters, digits, `_` and `-`, at most 64: what every provider accepts
-  std::string description;
-  std::string parameters;   ///< a JSON Schema of type object, as text; empty means no parameters
-  std::optional<bool> strict;  ///< the provider must hold the arguments to the schema
+  std::string name{};         ///< letters, digits, `_` and `-`, at most 64: what every provider accepts
+  std::string description{};
+  std::string parameters{};   ///< a JSON Schema of type object, as text; empty means no parameters
+  std::optional<bool> strict{};  ///< the provider must hold the arguments to the schema
 
   friend bool operator==(const Tool&, const Tool&) = default;
 };
@@ -27,7 +27,7 @@ struct ToolChoice {
   enum class Mode : std::uint8_t { automatic, none, required, named };
 
   Mode mode = Mode::automatic;
-  std::string name;  ///< with `named`
+  std::string name{};  ///< with `named`
 
   friend bool operator==(const ToolChoice&, const ToolChoice&) = default;
 };
@@ -37,10 +37,10 @@ struct ResponseFormat {
   enum class Type : std::uint8_t { text, json_object, json_schema };
 
   Type type = Type::text;
-  std::string name;    ///< with `json_schema`: a name for it, needed by some providers
-  std::string schema;  ///< with `json_schema`: the schema, as text
-  std::string description;
-  std::optional<bool> strict;
+  std::string name{};    ///< with `json_schema`: a name for it, needed by some providers
+  std::string schema{};  ///< with `json_schema`: the schema, as text
+  std::string description{};
+  std::optional<bool> strict{};
 
   friend bool operator==(const ResponseFormat&, const ResponseFormat&) = default;
 };
@@ -49,11 +49,11 @@ using Header = std::pair<std::string, std::string>;
 
 /// Who and what a request belongs to; goes with every attempt into the fields that each provider has for it.
 struct Metadata {
-  std::string user_id;
-  std::string session_id;
-  std::string request_id;    ///< the application's own
-  std::string trace_parent;  ///< W3C trace context, `traceparent`
-  std::vector<std::pair<std::string, std::string>> tags;
+  std::string user_id{};
+  std::string session_id{};
+  std::string request_id{};    ///< the application's own
+  std::string trace_parent{};  ///< W3C trace context, `traceparent`
+  std::vector<std::pair<std::string, std::string>> tags{};
 
   friend bool operator==(const Metadata&, const Metadata&) = default;
 };

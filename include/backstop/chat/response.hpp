@@ -29,9 +29,9 @@ enum class FinishReason : std::uint8_t {
 
 /// What was given up so that a target could answer. Nothing is given up silently.
 struct Degradation {
-  std::vector<std::string> features;  ///< such as "vision", "json_schema", "tools"
-  std::string reason;                 ///< why
-  std::string notice;                 ///< a sentence for people
+  std::vector<std::string> features{};  ///< such as "vision", "json_schema", "tools"
+  std::string reason{};                 ///< why
+  std::string notice{};                 ///< a sentence for people
 
   friend bool operator==(const Degradation&, const Degradation&) = default;
 };

@@ -49,10 +49,10 @@ struct Capabilities {
 /// Facts on a model, from the catalogue or the application. Nothing known is a valid state: limits are then not
 /// checked.
 struct ModelFacts {
-  std::optional<Price> price;
-  std::optional<std::int64_t> context_window;     ///< tokens, input and output together
-  std::optional<std::int64_t> max_output_tokens;  ///< the most that the model writes in one answer
-  Capabilities capabilities;
+  std::optional<Price> price{};
+  std::optional<std::int64_t> context_window{};     ///< tokens, input and output together
+  std::optional<std::int64_t> max_output_tokens{};  ///< the most that the model writes in one answer
+  Capabilities capabilities{};
 
   friend bool operator==(const ModelFacts&, const ModelFacts&) = default;
 };

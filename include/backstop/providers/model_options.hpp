@@ -11,20 +11,20 @@ namespace backstop::inline v0 {
 
 /// How to reach a model; the same for every adapter. Only `model` is needed where the provider is a known one.
 struct ModelOptions {
-  std::string model;        ///< as the provider calls it
-  std::string api_key;      ///< empty: from the environment variable `api_key_env`
-  std::string api_key_env;  ///< empty: the provider's usual variable, such as OPENAI_API_KEY
+  std::string model{};        ///< as the provider calls it
+  std::string api_key{};      ///< empty: from the environment variable `api_key_env`
+  std::string api_key_env{};  ///< empty: the provider's usual variable, such as OPENAI_API_KEY
   /// The prefix in front of the wire's paths, as in the provider's documentation, such as https://api.openai.com/v1.
   /// Empty: the provider's own. A trailing slash is tolerated.
-  std::string base_url;
-  std::string name;         ///< the provider's name in `Target`; empty: the adapter's own
-  std::vector<Header> headers;               ///< sent with every request to this target, and to no other
-  std::vector<std::string> forward_headers;  ///< which of `ChatRequest::headers` this target gets, in any case
+  std::string base_url{};
+  std::string name{};         ///< the provider's name in `Target`; empty: the adapter's own
+  std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
+  std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
   // What the catalogue does not know, or knows differently.
-  std::optional<Price> price;
-  std::optional<std::int64_t> context_window;
-  std::optional<std::int64_t> max_output_tokens;
-  std::optional<Capabilities> capabilities;
+  std::optional<Price> price{};
+  std::optional<std::int64_t> context_window{};
+  std::optional<std::int64_t> max_output_tokens{};
+  std::optional<Capabilities> capabilities{};
 };
 
 }  // namespace backstop::inline v0
