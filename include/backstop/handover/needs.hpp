@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+/// What a request asks of whoever answers it.
+struct Needs {
+  bool tools = false;        ///< tools are offered, or the conversation holds tool calls or results
+  bool vision = false;       ///< an image anywhere in the conversation
+  bool documents = false;    ///< a document anywhere in the conversation
+  bool json_schema = false;  ///< the answer must follow a schema
+  bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
+  /// Estimated tokens of the conversation, the tools and the schema: a quarter of the bytes, and a constant per image
+  /// and document. Meant for reservations; texts in other scripts than the Latin one have fewer.
+  std::int64_t input_tokens = 0;
+
+  friend bool operator==(const Needs&, const Needs&) = default;
+};
+
+/// Cost: proportional to the number of parts, whatever their size; allocates nothing.
+[[nodiscard]] BACKSTOP_EXPORT Needs needs_of(const ChatRequest& request) noexcept;
+
+/// Why this target cannot take the request; nothing when it can, or when the facts to tell are missing.
+///
+/// Errors: `unsupported_capability` where the target's `Capabilities` lack a need. `context_window_exceeded` where the
+/// conversation is too long for its window beyond reasonable doubt: even at six characters a token, which no ordinary
+/// text reaches, runs of white space counted as one character, images and documents as nothing, and without any room
+/// for the answer. In doubt the request is sent and the provider decides: a wrong skip loses an answer, a
+/// rejected request only a moment.
+///
+/// Cost: as `needs_of`; the characters are counted only when the estimate is above the window.
+[[nodiscard]] BACKSTOP_EXPORT std::optional<Error> unfit(const Target& target, const ChatRequest& request,
+                                                         const Needs& needs);
+[[nodiscard]] inline std::optional<Error> unfit(const Target& target, const ChatRequest& request) {
+  return unfit(target, request, needs_of(request));
+}
+
+}  // namespace backstop::inline v0

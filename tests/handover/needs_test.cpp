@@ -1,0 +1,112 @@
+#include "backstop/handover/needs.hpp"
+
+#include <string>
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace backstop;
+
+namespace {
+
+Target target_with(ModelFacts facts) { return Target{"local", "small", std::move(facts)}; }
+
+Target window_of(std::int64_t tokens) {
+  ModelFacts facts;
+  facts.context_window = tokens;
+  return target_with(facts);
+}
+
+}  // namespace
+
+TEST_CASE("a plain question needs nothing but its tokens") {
+  const ChatRequest request{std::string(400, 'x')};
+  const Needs needs = needs_of(request);
+  CHECK_FALSE(needs.tools);
+  CHECK_FALSE(needs.vision);
+  CHECK_FALSE(needs.documents);
+  CHECK_FALSE(needs.json_schema);
+  CHECK_FALSE(needs.reasoning);
+  CHECK(needs.input_tokens >= 100);
+  CHECK(needs.input_tokens < 120);
+}
+
+TEST_CASE("needs come from every part of a request") {
+  ChatRequest request{"hello"};
+  SECTION("an image needs vision") {
+    request.messages[0].parts.emplace_back(Image{.url = "https://example.org/cat.png"});
+    CHECK(needs_of(request).vision);
+    CHECK(needs_of(request).input_tokens >= 1000);
+  }
+  SECTION("a file needs documents") {
+    request.messages[0].parts.emplace_back(Document{.data = "JVBERi0=", .media_type = "application/pdf"});
+    CHECK(needs_of(request).documents);
+  }
+  SECTION("a plain text file counts by its length") {
+    request.messages[0].parts.emplace_back(Document{.data = std::string(40'000, 'A'), .media_type = "text/plain"});
+    CHECK(needs_of(request).input_tokens > 7000);
+  }
+  SECTION("offered tools need tools") {
+    request.tools.push_back(Tool{.name = "now"});
+    CHECK(needs_of(request).tools);
+  }
+  SECTION("and so does a history with a tool call") {
+    request.messages.push_back(Message{Role::assistant, {ToolCall{"call_1", "now", "{}"}}});
+    CHECK(needs_of(request).tools);
+  }
+  SECTION("a schema needs structured output, plain JSON does not") {
+    request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_object};
+    CHECK_FALSE(needs_of(request).json_schema);
+    request.response_format->type = ResponseFormat::Type::json_schema;
+    CHECK(needs_of(request).json_schema);
+  }
+  SECTION("reasoning counts from low effort on") {
+    request.reasoning_effort = "minimal";
+    CHECK_FALSE(needs_of(request).reasoning);
+    request.reasoning_effort = "low";
+    CHECK(needs_of(request).reasoning);
+  }
+}
+
+TEST_CASE("a target without a needed capability is unfit, and the error says which") {
+  ChatRequest request{"hello"};
+  request.tools.push_back(Tool{.name = "now"});
+  ModelFacts facts;
+  facts.capabilities.tools = false;
+  const auto error = unfit(target_with(facts), request);
+  REQUIRE(error);
+  CHECK(error->kind == ErrorKind::unsupported_capability);
+  CHECK(error->target.name() == "local/small");
+  CHECK(error->replay == ReplaySafety::not_sent);
+  CHECK(error->message.find("tools") != std::string::npos);
+}
+
+TEST_CASE("a target of which nothing is known is fit for everything") {
+  ChatRequest request{std::string(1'000'000, 'x')};
+  request.tools.push_back(Tool{.name = "now"});
+  request.messages[0].parts.emplace_back(Image{.url = "https://example.org/cat.png"});
+  CHECK_FALSE(unfit(Target{"unknown", "model"}, request));
+}
+
+TEST_CASE("a window is too small only beyond reasonable doubt", "[scenario-154]") {
+  std::string words;
+  for (int i = 0; i < 1000; ++i) words += "plain words ";  // 2000 tokens, 12,000 characters
+  CHECK(unfit(window_of(1000), ChatRequest{words}));
+  CHECK_FALSE(unfit(window_of(2100), ChatRequest{words}));
+
+  SECTION("indentation is cheap to tokenize") {
+    const std::string indented = "{\n" + std::string(100'000, ' ') + "}";
+    CHECK_FALSE(unfit(window_of(1000), ChatRequest{indented}));
+  }
+  SECTION("a character of several bytes is one character") {
+    std::string russian;
+    for (int i = 0; i < 1000; ++i) russian += "\u043f\u0440\u0438\u0432\u0435\u0442 ";  // 7 characters, 13 bytes
+    CHECK(needs_of(ChatRequest{russian}).input_tokens > 3000);
+    CHECK_FALSE(unfit(window_of(1500), ChatRequest{russian}));
+    CHECK(unfit(window_of(1000), ChatRequest{russian}));
+  }
+  SECTION("images alone never make it too small") {
+    ChatRequest request{"look"};
+    for (int i = 0; i < 50; ++i) request.messages[0].parts.emplace_back(Image{.url = "https://example.org/cat.png"});
+    CHECK_FALSE(unfit(window_of(8000), request));
+  }
+}
