@@ -1,0 +1,90 @@
+#include "backstop/catalog/catalog.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+
+#include "catalog/table.hpp"
+
+using namespace backstop;
+
+TEST_CASE("a model's price, window and capabilities are found by its name") {
+  const ModelFacts facts = facts_for("anthropic", "claude-haiku-4-5");
+  REQUIRE(facts.price);
+  CHECK(facts.price->input == Money::usd_per_million(1));
+  CHECK(facts.price->output == Money::usd_per_million(5));
+  CHECK(facts.price->cache_read == Money::usd_per_million(0.1));
+  CHECK(facts.price->cache_write == Money::usd_per_million(1.25));
+  CHECK(facts.context_window == 200'000);
+  CHECK(facts.max_output_tokens == 64'000);
+  CHECK(facts.capabilities.tools);
+  CHECK(facts.capabilities.prefill);
+  CHECK_FALSE(facts_for("anthropic", "claude-sonnet-5").capabilities.prefill);
+}
+
+TEST_CASE("what the sources deny is denied, what they do not state keeps its default") {
+  const ModelFacts deepseek = facts_for(Target::parse("deepseek/deepseek-chat"));
+  CHECK_FALSE(deepseek.capabilities.vision);
+  CHECK_FALSE(deepseek.capabilities.reasoning);
+  CHECK(deepseek.capabilities.json_schema);
+  CHECK(facts_for("openai", "gpt-5.6-sol").capabilities.documents);
+  CHECK_FALSE(facts_for("openai", "gpt-5.6-sol").max_output_tokens);
+}
+
+TEST_CASE("long requests have their own price where the provider charges one") {
+  const ModelFacts facts = facts_for("openai", "gpt-5.6-sol");
+  REQUIRE(facts.price);
+  REQUIRE(facts.price->long_input);
+  CHECK(facts.price->long_input->above_input_tokens == 272'000);
+  CHECK(facts.price->long_input->input == Money::usd_per_million(10));
+  CHECK(facts.price->long_input->output == Money::usd_per_million(45));
+  CHECK_FALSE(facts_for("openai", "gpt-4o").price->long_input);
+}
+
+TEST_CASE("an unknown model or provider has no facts") {
+  CHECK(facts_for("openai", "gpt-99") == ModelFacts{});
+  CHECK(facts_for("nobody", "gpt-4o") == ModelFacts{});
+  CHECK(facts_for("ollama", "llama3.2") == ModelFacts{});
+  CHECK(facts_for("", "") == ModelFacts{});
+  CHECK(facts_for(Target{}) == ModelFacts{});
+}
+
+TEST_CASE("providers go by the library's names and by those of the sources") {
+  CHECK(facts_for("gemini", "gemini-2.5-pro") == facts_for("google", "gemini-2.5-pro"));
+  CHECK(facts_for("gemini", "gemini-2.5-pro").price);
+  CHECK(facts_for("bedrock", "amazon.nova-pro-v1:0").price);
+  CHECK(facts_for("together", "openai/gpt-oss-120b").price);
+  CHECK(facts_for("moonshot", "kimi-k2.6").price);
+}
+
+TEST_CASE("a dated name has the facts of the undated one") {
+  CHECK(facts_for("openai", "gpt-4o-2024-11-20") == facts_for("openai", "gpt-4o"));
+  CHECK(facts_for("anthropic", "claude-sonnet-4-5-20250929") == facts_for("anthropic", "claude-sonnet-4-5"));
+  CHECK(facts_for("gemini", "models/gemini-2.5-flash-001") == facts_for("gemini", "gemini-2.5-flash"));
+  CHECK(facts_for("openai", "-2024-11-20") == ModelFacts{});
+  CHECK(facts_for("openai", "gpt-4o-2024-11") == ModelFacts{});
+  CHECK(facts_for("gemini", "models/models/") == ModelFacts{});
+}
+
+TEST_CASE("latest is the name without it, or the newest dated one") {
+  CHECK(facts_for("anthropic", "claude-haiku-4-5-latest") == facts_for("anthropic", "claude-haiku-4-5"));
+  CHECK(facts_for("mistral", "mistral-large-latest") == facts_for("mistral", "mistral-large-2512"));
+  CHECK(facts_for("mistral", "mistral-medium-latest") == facts_for("mistral", "mistral-medium-2604"));
+  CHECK(facts_for("mistral", "codestral-latest").price);
+  CHECK(facts_for("anthropic", "claude-opus-latest") == ModelFacts{});
+}
+
+TEST_CASE("every row of the catalogue is found by its own name and is plausible") {
+  for (const detail::CatalogRow& row : detail::catalog_rows()) {
+    CAPTURE(row.provider, row.model);
+    const ModelFacts facts = facts_for(row.provider, row.model);
+    REQUIRE(facts.price);
+    CHECK(facts.price->input >= Money{});
+    CHECK(facts.price->input <= facts.price->output);
+    CHECK(facts.price->output <= Money::usd_per_million(200));
+    CHECK(facts.context_window.value_or(0) >= 100'000);
+    CHECK(facts.max_output_tokens.value_or(1) <= facts.context_window);
+    if (facts.price->cache_read) CHECK(*facts.price->cache_read <= facts.price->input);
+    if (facts.price->long_input) CHECK(facts.price->long_input->input > facts.price->input);
+  }
+}

@@ -1,0 +1,138 @@
+#include "backstop/observe/metrics.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <thread>
+#include <vector>
+
+using namespace backstop;
+using namespace std::chrono_literals;
+
+namespace {
+
+Attempt attempt_at(const char* target, std::optional<ErrorKind> outcome, Money cost = {}) {
+  Attempt attempt;
+  attempt.target = Target::parse(target);
+  attempt.outcome = outcome;
+  attempt.sent = true;
+  attempt.elapsed = 10ms;
+  attempt.cost = cost;
+  return attempt;
+}
+
+/// What a client tells its observers of a call with these attempts, the last of which decided it.
+void tell(Observer& observer, const Ledger& attempts, const Target& first_choice, Usage usage = {}) {
+  Money cost;
+  for (const Attempt& attempt : attempts) {
+    cost += attempt.cost;
+    if (attempt.sent) observer.on_attempt(AttemptEvent{attempt, attempt.ttft.has_value()});
+  }
+  const Attempt& last = attempts.back();
+  ChatResponse response;
+  response.served_by = last.target;
+  response.fallback = !(last.target == first_choice);
+  response.usage = usage;
+  const Error error{last.outcome.value_or(ErrorKind::cancelled), ""};
+  observer.on_call(CallEvent{last.outcome ? nullptr : &response, last.outcome ? &error : nullptr, attempts, 20ms, cost,
+                             first_choice});
+}
+
+}  // namespace
+
+TEST_CASE("without events nothing is counted and rates have their neutral value") {
+  const MetricsSnapshot snapshot = Metrics{}.snapshot();
+  CHECK(snapshot.calls == 0);
+  CHECK(snapshot.fallback_rate() == 0);
+  CHECK(snapshot.rescued_share() == 1);
+  CHECK(snapshot.success_rate() == 1);
+  CHECK(snapshot.find("a/b") == nullptr);
+}
+
+TEST_CASE("calls that fall back are counted, and those that it rescued") {
+  Metrics metrics;
+  const Target first = Target::parse("a/1");
+  tell(metrics, {attempt_at("a/1", {})}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::overloaded), attempt_at("b/1", {})}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::server_error), attempt_at("b/1", ErrorKind::timeout)}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::invalid_request)}, first);
+
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.calls == 4);
+  CHECK(snapshot.succeeded == 2);
+  CHECK(snapshot.fallbacks == 2);
+  CHECK(snapshot.fallback_rate() == 0.5);
+  CHECK(snapshot.troubled == 3);
+  CHECK(snapshot.rescued == 1);
+  CHECK(snapshot.failures[ErrorKind::timeout] == 1);
+  CHECK(snapshot.failures[ErrorKind::invalid_request] == 1);
+  CHECK(snapshot.failures.total() == 2);
+}
+
+TEST_CASE("each target has its own success, failures by kind and spend") {
+  Metrics metrics;
+  const Target first = Target::parse("a/1");
+  Attempt broken = attempt_at("a/1", ErrorKind::stream_interrupted, Money::usd(0.01));
+  broken.ttft = 2ms;
+  broken.cost_estimated = true;
+  Attempt skipped = attempt_at("b/1", ErrorKind::circuit_open);
+  skipped.sent = false;
+  tell(metrics, {broken, skipped, attempt_at("c/1", {}, Money::usd(0.03))}, first);
+  tell(metrics, {attempt_at("a/1", {}, Money::usd(0.02))}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::cancelled)}, first);
+
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  REQUIRE(snapshot.targets.size() == 3);
+  const TargetMetrics& a = *snapshot.find("a/1");
+  CHECK(a.attempts == 3);
+  CHECK(a.succeeded == 1);
+  CHECK(a.success_rate() == 0.5);
+  CHECK(a.broken_after_content == 1);
+  CHECK(a.failures[ErrorKind::stream_interrupted] == 1);
+  CHECK(a.spend == Money::usd(0.03));
+  CHECK(a.estimated_spend == Money::usd(0.01));
+  CHECK(a.elapsed == 30ms);
+  const TargetMetrics& b = *snapshot.find("b/1");
+  CHECK(b.attempts == 0);
+  CHECK(b.skips[ErrorKind::circuit_open] == 1);
+  CHECK(b.success_rate() == 1);
+  CHECK(snapshot.find("c/1")->succeeded == 1);
+  CHECK(snapshot.spend == Money::usd(0.06));
+}
+
+TEST_CASE("the cost differential compares answered calls with what their first choice would have cost") {
+  Metrics metrics;
+  ModelFacts facts;
+  facts.price = Price{Money::usd_per_million(1), Money::usd_per_million(2)};
+  const Target first{"a", "1", facts};
+  Usage usage;
+  usage.input_tokens = 1000;
+  usage.output_tokens = 500;
+  tell(metrics, {attempt_at("a/1", ErrorKind::overloaded), attempt_at("b/1", {}, Money::usd(0.01))}, first, usage);
+  tell(metrics, {attempt_at("b/1", {}, Money::usd(5))}, Target::parse("unpriced/1"), usage);
+
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.first_choice_cost == Money::usd(0.002));
+  CHECK(snapshot.cost_differential() == Money::usd(0.008));
+}
+
+TEST_CASE("a breaker's last state stands in its target's row") {
+  Metrics metrics;
+  metrics.on_breaker(BreakerEvent{Target::parse("a/1"), "closed", "open", "5 failures in a row"});
+  metrics.on_breaker(BreakerEvent{Target::parse("a/1"), "open", "half_open", ""});
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.find("a/1")->breaker == "half_open");
+  CHECK(snapshot.find("a/1")->breaker_changes == 2);
+}
+
+TEST_CASE("events from several threads are all counted") {
+  Metrics metrics;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&metrics] {
+      for (int n = 0; n < 500; ++n) tell(metrics, {attempt_at("a/1", {}, Money::usd(1))}, Target::parse("a/1"));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(metrics.snapshot().calls == 2000);
+  CHECK(metrics.snapshot().find("a/1")->spend == Money::usd(2000));
+}
