@@ -66,7 +66,6 @@ class AnswerBuilder {
   [[nodiscard]] bool is_complete() const noexcept { return complete_; }
   [[nodiscard]] const std::optional<ProviderFailure>& failure() const noexcept { return failure_; }
   [[nodiscard]] bool has_tool_calls() const noexcept { return !calls_.empty(); }
-  [[nodiscard]] bool has_text() const noexcept { return wrote_text_; }
   /// Whether any content was handed to the consumer.
   [[nodiscard]] bool delivered() const noexcept { return delivered_; }
   [[nodiscard]] std::string partial_text() const { return text_of(parts_); }
@@ -78,25 +77,28 @@ class AnswerBuilder {
  private:
   struct Call {
     std::int64_t index = 0;
-    std::size_t part = 0;
+    std::size_t part = 0;  ///< where in `parts_`
+    std::string wire_id;   ///< as the provider wrote it; ours may differ
     bool ended = false;
   };
   static constexpr std::size_t no_part = static_cast<std::size_t>(-1);
 
   template <class P>
   P& open();
-  Call& call_for(std::int64_t index, std::string_view id);
+  [[nodiscard]] Call* find_call(std::int64_t index, std::string_view id, std::string_view name) noexcept;
+  Call& begin_call(std::int64_t index, std::string_view id);
   void end_call(Call& call);
   void end_whole_calls();
   void emit(StreamEvent::Type type, std::string_view delta, const ToolCall* call = nullptr);
   [[nodiscard]] std::string new_call_id();
-  [[nodiscard]] bool taken(std::string_view id, std::size_t but_part) const noexcept;
+  [[nodiscard]] bool is_taken(std::string_view id) const noexcept;
 
   Target target_;
   const CallContext* context_;
   std::vector<Part> parts_;
   std::vector<Call> calls_;
   std::size_t open_part_ = no_part;
+  std::size_t open_calls_ = 0;
   Usage usage_;
   std::string id_;
   std::string model_;

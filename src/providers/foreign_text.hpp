@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace backstop::inline v0::detail {
+
+/// A provider's words, fit for an error message: valid UTF-8 (U+FFFD for what is not), without control characters
+/// other than line breaks and tabs, trimmed, and at most `limit` bytes long ("..." marks a cut).
+[[nodiscard]] std::string presentable(std::string_view text, std::size_t limit);
+
+/// JSON with what keeps strict parsers from reading it replaced by U+FFFD: bytes that are not UTF-8, and escapes of
+/// half a surrogate pair.
+[[nodiscard]] std::string mend_json_text(std::string_view text);
+
+/// Replaces every occurrence of `secret` by `***`. Secrets shorter than four characters are left: they would be
+/// everywhere.
+void redact(std::string& text, std::string_view secret);
+
+}  // namespace backstop::inline v0::detail

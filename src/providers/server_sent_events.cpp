@@ -1,0 +1,161 @@
+#include "server_sent_events.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+void ServerSentEvents::feed(std::string_view piece) {
+  piece_ = piece;
+  line_feed_known_ = false;
+  if (skip_line_feed_ && !piece_.empty()) {
+    if (piece_.front() == '\n') piece_.remove_prefix(1);
+    skip_line_feed_ = false;
+  }
+}
+
+bool ServerSentEvents::next(Event& event) {
+  if (dispatched_) begin_event();
+  std::string_view line;
+  while (!too_large_ && next_line(line)) {
+    if (first_line_) {
+      first_line_ = false;
+      if (line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
+    }
+    if (!line.empty()) {
+      take_line(line);
+    } else if (dispatch(event)) {
+      return true;
+    }
+  }
+  // The piece is at an end and its bytes will be gone.
+  if (data_in_piece_) {
+    data_.assign(data_view_);
+    data_in_piece_ = false;
+  }
+  return false;
+}
+
+bool ServerSentEvents::finish(Event& event) {
+  if (dispatched_) begin_event();
+  if (too_large_) return false;
+  if (!partial_line_.empty()) {
+    whole_line_.swap(partial_line_);
+    partial_line_.clear();
+    line_in_piece_ = false;
+    std::string_view line = whole_line_;
+    if (first_line_ && line.starts_with(byte_order_mark)) line.remove_prefix(byte_order_mark.size());
+    if (!line.empty()) take_line(line);
+  }
+  return dispatch(event);
+}
+
+bool ServerSentEvents::next_line(std::string_view& line) {
+  const std::size_t end = find_line_end();
+  if (end == std::string_view::npos) {
+    if (partial_line_.size() + piece_.size() > limit_) too_large_ = true;
+    partial_line_.append(piece_);
+    piece_ = {};
+    return false;
+  }
+  line = piece_.substr(0, end);
+  std::size_t used = end + 1;
+  if (piece_[end] == '\r') {
+    if (used == piece_.size()) {
+      skip_line_feed_ = true;
+    } else if (piece_[used] == '\n') {
+      ++used;
+    }
+  }
+  piece_.remove_prefix(used);
+  if (line_feed_ != std::string_view::npos) {
+    if (line_feed_ < used) {
+      line_feed_known_ = false;
+    } else {
+      line_feed_ -= used;
+    }
+  }
+  line_in_piece_ = partial_line_.empty();
+  if (line_in_piece_) return true;
+  partial_line_.append(line);
+  whole_line_.swap(partial_line_);
+  partial_line_.clear();
+  line = whole_line_;
+  return true;
+}
+
+// The LF is remembered, so that a piece with many CRs is not searched from end to end for each.
+std::size_t ServerSentEvents::find_line_end() {
+  if (piece_.empty()) return std::string_view::npos;
+  if (!line_feed_known_) {
+    line_feed_ = piece_.find('\n');
+    line_feed_known_ = true;
+  }
+  const std::size_t carriage_return = piece_.substr(0, line_feed_).find('\r');
+  return carriage_return != std::string_view::npos ? carriage_return : line_feed_;
+}
+
+void ServerSentEvents::take_line(std::string_view line) {
+  if (bare_ || (!has_data_ && (line.front() == '{' || line.front() == '['))) {
+    bare_ = true;
+    add_data(line);
+    return;
+  }
+  const std::size_t colon = line.find(':');
+  const std::string_view field = line.substr(0, colon);
+  std::string_view value = colon == std::string_view::npos ? std::string_view{} : line.substr(colon + 1);
+  if (value.starts_with(' ')) value.remove_prefix(1);
+  if (field == "data") {
+    add_data(value);
+  } else if (field == "event") {
+    name_.assign(value);
+  } else if (field == "error") {
+    name_.assign(field);
+    add_data(value);
+  }
+}
+
+void ServerSentEvents::add_data(std::string_view value) {
+  if (!has_data_) {
+    has_data_ = true;
+    if (line_in_piece_) {
+      data_view_ = value;
+      data_in_piece_ = true;
+    } else {
+      data_.assign(value);
+    }
+  } else {
+    if (data_in_piece_) {
+      data_.assign(data_view_);
+      data_in_piece_ = false;
+    }
+    data_.push_back('\n');
+    data_.append(value);
+  }
+  if (data_.size() > limit_) too_large_ = true;
+}
+
+bool ServerSentEvents::dispatch(Event& event) {
+  event.name = name_;
+  event.data = data_in_piece_ ? data_view_ : std::string_view{data_};
+  event.bare = bare_;
+  dispatched_ = true;
+  if (!has_data_ || event.data.empty() || too_large_) {
+    begin_event();
+    return false;
+  }
+  return true;
+}
+
+void ServerSentEvents::begin_event() noexcept {
+  dispatched_ = false;
+  name_.clear();
+  data_.clear();
+  data_in_piece_ = false;
+  has_data_ = false;
+  bare_ = false;
+}
+
+}  // namespace backstop::inline v0::detail
