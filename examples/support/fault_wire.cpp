@@ -1,0 +1,277 @@
+#include "fault_wire.hpp"
+
+#include <fmt/core.h>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace backstop::faults {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Role = StreamPart::Role;
+
+/// Words, each with the blanks before it: joined they are the text again.
+std::vector<std::string> tokens_of(std::string_view text) {
+  std::vector<std::string> tokens;
+  while (!text.empty()) {
+    const auto word = std::min(text.find_first_not_of(' '), text.size());
+    const auto end = std::min(text.find(' ', word), text.size());
+    tokens.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return tokens;
+}
+
+std::vector<std::string> pieces_of(std::string_view text, std::size_t tokens_per_piece) {
+  const auto tokens = tokens_of(text);
+  std::vector<std::string> pieces;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i % std::max<std::size_t>(tokens_per_piece, 1) == 0) pieces.emplace_back();
+    pieces.back() += tokens[i];
+  }
+  return pieces;
+}
+
+/// Halves of a tool call's arguments, so that a client has to join them; never within a UTF-8 sequence.
+std::vector<std::string> halves_of(const std::string& text) {
+  auto middle = text.size() / 2;
+  while (middle < text.size() && (static_cast<unsigned char>(text[middle]) & 0xC0) == 0x80) ++middle;
+  if (middle == 0 || middle == text.size()) return {text};
+  return {text.substr(0, middle), text.substr(middle)};
+}
+
+std::string model_of(const Answer& answer, std::string_view asked) {
+  if (!answer.model.empty()) return answer.model;
+  return asked.empty() ? "fault-model" : std::string{asked};
+}
+
+std::int64_t reasoning_tokens(const Answer& answer) {
+  return static_cast<std::int64_t>(tokens_of(answer.reasoning).size());
+}
+
+std::int64_t output_tokens(const Answer& answer) {
+  if (answer.usage.output) return *answer.usage.output;
+  return static_cast<std::int64_t>(tokens_of(answer.text).size() + answer.calls.size()) + reasoning_tokens(answer);
+}
+
+std::string finish_of(const Answer& answer, std::string_view stop, std::string_view tools) {
+  if (!answer.finish.empty()) return answer.finish;
+  return std::string{answer.calls.empty() ? stop : tools};
+}
+
+// The OpenAI wire: events are data lines only, and `[DONE]` ends the stream.
+
+std::string data_event(const Json& json) { return fmt::format("data: {}\n\n", json.dump()); }
+
+Json openai_usage(const Answer& answer) {
+  const auto output = output_tokens(answer);
+  return {{"prompt_tokens", answer.usage.input},
+          {"completion_tokens", output},
+          {"total_tokens", answer.usage.input + output},
+          {"prompt_tokens_details", {{"cached_tokens", answer.usage.cached}}},
+          {"completion_tokens_details", {{"reasoning_tokens", reasoning_tokens(answer)}}}};
+}
+
+Json openai_call(const Answer::Call& call, const std::string& arguments) {
+  return {{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}};
+}
+
+std::string openai_plain(const Answer& answer, std::string_view asked) {
+  Json message = {{"role", "assistant"}, {"content", answer.text}};
+  if (answer.text.empty() && !answer.calls.empty()) message["content"] = nullptr;
+  if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+  for (const auto& call : answer.calls) message["tool_calls"].push_back(openai_call(call, call.arguments));
+  Json choice = {
+      {"index", 0}, {"message", std::move(message)}, {"finish_reason", finish_of(answer, "stop", "tool_calls")}};
+  return Json{{"id", "chatcmpl-fault"},
+              {"object", "chat.completion"},
+              {"created", 1750000000},
+              {"model", model_of(answer, asked)},
+              {"choices", Json::array({std::move(choice)})},
+              {"usage", openai_usage(answer)}}
+      .dump();
+}
+
+class OpenAiStream {
+ public:
+  OpenAiStream(const Answer& answer, std::string_view asked) : answer_{answer}, model_{model_of(answer, asked)} {}
+
+  std::vector<StreamPart> parts(bool include_usage) {
+    add({{"role", "assistant"}, {"content", ""}}, Role::frame);
+    for (auto& piece : pieces_of(answer_.reasoning, answer_.tokens_per_event)) {
+      add({{"reasoning_content", std::move(piece)}}, Role::content);
+    }
+    for (auto& piece : pieces_of(answer_.text, answer_.tokens_per_event)) {
+      add({{"content", std::move(piece)}}, Role::content);
+    }
+    for (std::size_t index = 0; index < answer_.calls.size(); ++index) add_call(index);
+    add(Json::object(), Role::closing, finish_of(answer_, "stop", "tool_calls"));
+    if (include_usage) {
+      auto last = chunk(Json::array());
+      last["usage"] = openai_usage(answer_);
+      parts_.push_back({data_event(last), Role::closing});
+    }
+    parts_.push_back({"data: [DONE]\n\n", Role::closing});
+    return std::move(parts_);
+  }
+
+ private:
+  Json chunk(Json choices) const {
+    return {{"id", "chatcmpl-fault"},
+            {"object", "chat.completion.chunk"},
+            {"created", 1750000000},
+            {"model", model_},
+            {"choices", std::move(choices)}};
+  }
+
+  void add(Json delta, Role role, const Json& finish = nullptr) {
+    Json choice = {{"index", 0}, {"delta", std::move(delta)}, {"finish_reason", finish}};
+    parts_.push_back({data_event(chunk(Json::array({std::move(choice)}))), role});
+  }
+
+  void add_call(std::size_t index) {
+    auto first = openai_call(answer_.calls[index], "");
+    first["index"] = index;
+    add({{"tool_calls", Json::array({std::move(first)})}}, Role::content);
+    for (const auto& half : halves_of(answer_.calls[index].arguments)) {
+      Json next = {{"index", index}, {"function", {{"arguments", half}}}};
+      add({{"tool_calls", Json::array({std::move(next)})}}, Role::content);
+    }
+  }
+
+  const Answer& answer_;
+  std::string model_;
+  std::vector<StreamPart> parts_;
+};
+
+// The Anthropic wire: named events around content blocks, and `message_stop` ends the stream.
+
+std::string named_event(const Json& json) {
+  return fmt::format("event: {}\ndata: {}\n\n", json["type"].get<std::string>(), json.dump());
+}
+
+Json anthropic_usage(const Answer& answer, std::int64_t output) {
+  return {{"input_tokens", answer.usage.input - answer.usage.cached},
+          {"cache_creation_input_tokens", 0},
+          {"cache_read_input_tokens", answer.usage.cached},
+          {"output_tokens", output}};
+}
+
+Json anthropic_message(const Answer& answer, std::string_view asked, std::int64_t output) {
+  return {{"id", "msg_fault"},        {"type", "message"},
+          {"role", "assistant"},      {"model", model_of(answer, asked)},
+          {"content", Json::array()}, {"stop_reason", nullptr},
+          {"stop_sequence", nullptr}, {"usage", anthropic_usage(answer, output)}};
+}
+
+std::string anthropic_plain(const Answer& answer, std::string_view asked) {
+  auto message = anthropic_message(answer, asked, output_tokens(answer));
+  auto& content = message["content"];
+  if (!answer.reasoning.empty()) {
+    content.push_back({{"type", "thinking"}, {"thinking", answer.reasoning}, {"signature", "fault-signature"}});
+  }
+  if (!answer.text.empty()) content.push_back({{"type", "text"}, {"text", answer.text}});
+  for (const auto& call : answer.calls) {
+    auto input = Json::parse(call.arguments, nullptr, false);
+    if (input.is_discarded()) input = call.arguments;
+    content.push_back({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", std::move(input)}});
+  }
+  message["stop_reason"] = finish_of(answer, "end_turn", "tool_use");
+  return message.dump();
+}
+
+class AnthropicStream {
+ public:
+  AnthropicStream(const Answer& answer, std::string_view asked) : answer_{answer}, asked_{asked} {}
+
+  std::vector<StreamPart> parts() {
+    add({{"type", "message_start"}, {"message", anthropic_message(answer_, asked_, 1)}}, Role::frame);
+    parts_.push_back({ping_event(Wire::anthropic), Role::frame});
+    if (!answer_.reasoning.empty()) add_reasoning();
+    if (!answer_.text.empty()) add_text();
+    for (const auto& call : answer_.calls) add_call(call);
+    Json delta = {{"stop_reason", finish_of(answer_, "end_turn", "tool_use")}, {"stop_sequence", nullptr}};
+    add({{"type", "message_delta"},
+         {"delta", std::move(delta)},
+         {"usage", {{"output_tokens", output_tokens(answer_)}}}},
+        Role::closing);
+    add({{"type", "message_stop"}}, Role::closing);
+    return std::move(parts_);
+  }
+
+ private:
+  void add_reasoning() {
+    open({{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
+    for (auto& piece : pieces_of(answer_.reasoning, answer_.tokens_per_event)) {
+      delta({{"type", "thinking_delta"}, {"thinking", std::move(piece)}}, Role::content);
+    }
+    delta({{"type", "signature_delta"}, {"signature", "fault-signature"}}, Role::frame);
+    close();
+  }
+
+  void add_text() {
+    open({{"type", "text"}, {"text", ""}});
+    for (auto& piece : pieces_of(answer_.text, answer_.tokens_per_event)) {
+      delta({{"type", "text_delta"}, {"text", std::move(piece)}}, Role::content);
+    }
+    close();
+  }
+
+  void add_call(const Answer::Call& call) {
+    open({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", Json::object()}});
+    for (const auto& half : halves_of(call.arguments)) {
+      delta({{"type", "input_json_delta"}, {"partial_json", half}}, Role::content);
+    }
+    close();
+  }
+
+  void open(Json block) {
+    add({{"type", "content_block_start"}, {"index", index_}, {"content_block", std::move(block)}}, Role::frame);
+  }
+  void delta(Json delta, Role role) {
+    add({{"type", "content_block_delta"}, {"index", index_}, {"delta", std::move(delta)}}, role);
+  }
+  void close() { add({{"type", "content_block_stop"}, {"index", index_++}}, Role::frame); }
+  void add(const Json& event, Role role) { parts_.push_back({named_event(event), role}); }
+
+  const Answer& answer_;
+  std::string_view asked_;
+  std::size_t index_ = 0;
+  std::vector<StreamPart> parts_;
+};
+
+Json error_json(Wire wire, const ErrorWords& error) {
+  if (wire == Wire::anthropic) {
+    return {
+        {"type", "error"}, {"error", {{"type", error.type}, {"message", error.message}}}, {"request_id", "req_fault"}};
+  }
+  return {{"error",
+           {{"message", error.message},
+            {"type", error.type},
+            {"param", nullptr},
+            {"code", error.code.empty() ? Json(nullptr) : Json(error.code)}}}};
+}
+
+}  // namespace
+
+std::string plain_body(Wire wire, const Answer& answer, std::string_view asked_model) {
+  return wire == Wire::openai ? openai_plain(answer, asked_model) : anthropic_plain(answer, asked_model);
+}
+
+std::vector<StreamPart> stream_parts(Wire wire, const Answer& answer, std::string_view asked_model,
+                                     bool include_usage) {
+  if (wire == Wire::openai) return OpenAiStream{answer, asked_model}.parts(include_usage);
+  return AnthropicStream{answer, asked_model}.parts();
+}
+
+std::string error_body(Wire wire, const ErrorWords& error) { return error_json(wire, error).dump(); }
+
+std::string error_event(Wire wire, const ErrorWords& error) {
+  return wire == Wire::openai ? data_event(error_json(wire, error)) : named_event(error_json(wire, error));
+}
+
+std::string ping_event(Wire wire) {
+  return wire == Wire::openai ? ": keep-alive\n\n" : named_event({{"type", "ping"}});
+}
+
+}  // namespace backstop::faults
