@@ -57,6 +57,7 @@ class Provider {
     return implementation_->call(request, context);
   }
   [[nodiscard]] std::string describe() const { return implementation_->describe(); }
+  [[nodiscard]] const ChatProvider& get() const noexcept { return *implementation_; }
   [[nodiscard]] Availability availability(TimePoint now) const noexcept { return implementation_->availability(now); }
 
  private:

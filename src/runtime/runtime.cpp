@@ -29,6 +29,11 @@ struct Runtime::Threads {
   [[nodiscard]] bool is_driver() const noexcept {
     return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
+  [[nodiscard]] bool unattended_work() const noexcept { return unattended > 0 || !inbox.empty(); }
+  [[nodiscard]] bool background_goes_on() {
+    const std::lock_guard lock{mutex};
+    return !stopping && unattended_work();
+  }
   /// Who goes on when the driver has left: a thread that sleeps on a call of its own, else the background driver.
   void choose_driver() noexcept {
     for (Gate* sleeper = sleepers; sleeper != nullptr; sleeper = sleeper->next_) {
@@ -37,7 +42,7 @@ struct Runtime::Threads {
       static_cast<std::condition_variable*>(sleeper->sleeper_)->notify_one();
       return;
     }
-    if (unattended > 0 || !inbox.empty()) background_wake.notify_one();
+    if (unattended_work()) background_wake.notify_one();
   }
 };
 
@@ -56,23 +61,27 @@ Runtime::Runtime(RuntimeOptions options)
       transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_)},
       now_{clock_->now()},
       random_state_{options.seed},
-      threads_{std::make_unique<Threads>()} {
+      threads_{std::make_shared<Threads>()} {
   threads_->background_allowed = options.background_driver;
   if (random_state_ == 0) {
     std::random_device device;
     random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
   ready_.reserve(64);
+  opened_.reserve(64);
 }
 
 Runtime::~Runtime() {
-  {
-    std::unique_lock lock{threads_->mutex};
-    threads_->stopping = true;
-    threads_->background_wake.notify_all();
+  std::unique_lock lock{threads_->mutex};
+  threads_->stopping = true;
+  threads_->background_wake.notify_all();
+  lock.unlock();
+  if (!threads_->background.joinable()) return;
+  if (threads_->background.get_id() == std::this_thread::get_id()) {
+    threads_->background.detach();  // it sees `stopping` next and ends
+  } else {
+    threads_->background.join();
   }
-  transport_->wake();
-  if (threads_->background.joinable()) threads_->background.join();
 }
 
 std::shared_ptr<Runtime> Runtime::shared() {
@@ -100,16 +109,21 @@ void Runtime::post(std::function<void()> work) {
   if (wake) transport_->wake();
 }
 
-void Runtime::open(Gate& gate) noexcept {
+void Runtime::release_opened() noexcept {
+  if (opened_.empty()) return;
   const std::lock_guard lock{threads_->mutex};
-  gate.open_ = true;
-  if (gate.sleeper_ != nullptr) static_cast<std::condition_variable*>(gate.sleeper_)->notify_one();
+  for (Gate* gate : opened_) {
+    gate->open_ = true;
+    if (gate->sleeper_ != nullptr) static_cast<std::condition_variable*>(gate->sleeper_)->notify_one();
+  }
+  opened_.clear();
 }
 
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
   Threads& threads = *threads_;
   if (threads.is_driver()) {  // from inside a callback
     if (first) first();
+    release_opened();
     drive(gate);
     gate.open_ = false;
     return;
@@ -129,6 +143,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
         const Driving driving{*this};
         refresh_now();
         if (first) std::exchange(first, nullptr)();
+        release_opened();
         drive(gate);
       }
       lock.lock();
@@ -174,7 +189,9 @@ void Runtime::ensure_background_driver() {
   Threads& threads = *threads_;
   const std::lock_guard lock{threads.mutex};
   if (!threads.background_allowed || threads.background.joinable()) return;
-  threads.background = std::thread{[this] { background(); }};
+  std::weak_ptr<Runtime> self = weak_from_this();
+  if (self.expired()) return;
+  threads.background = std::thread{[runtime = std::move(self), shared = threads_] { background(runtime, shared); }};
 }
 
 void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
@@ -182,23 +199,29 @@ void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
   threads_->unattended += static_cast<std::size_t>(calls);
 }
 
-void Runtime::background() {
-  Threads& threads = *threads_;
-  std::unique_lock lock{threads.mutex};
+void Runtime::background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads) {
   for (;;) {
-    const auto work = [&] { return threads.unattended > 0 || !threads.inbox.empty(); };
-    threads.background_wake.wait(lock, [&] { return threads.stopping || (!threads.driven() && work()); });
-    if (threads.stopping) return;
-    threads.driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
-    while (!threads.stopping && work()) {
-      lock.unlock();
-      turn(TimePoint::max(), nullptr);
-      lock.lock();
+    {
+      std::unique_lock lock{threads->mutex};
+      threads->background_wake.wait(
+          lock, [&] { return threads->stopping || (!threads->driven() && threads->unattended_work()); });
+      if (threads->stopping) return;
     }
-    lock.unlock();
-    stop_driving();
-    lock.lock();
+    // The last owner may let go meanwhile: then the runtime ends here, on its own thread.
+    const std::shared_ptr<Runtime> self = runtime.lock();
+    if (!self) return;
+    self->drive_unattended();
   }
+}
+
+void Runtime::drive_unattended() {
+  {
+    const std::lock_guard lock{threads_->mutex};
+    if (threads_->driven()) return;
+    threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  }
+  const Driving driving{*this};
+  while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr);
 }
 
 void Runtime::drive(Gate& gate) {
@@ -208,6 +231,7 @@ void Runtime::drive(Gate& gate) {
 void Runtime::turn(TimePoint until, const Gate* gate) {
   run_posted();
   run_ready();
+  release_opened();
   if (gate != nullptr && gate->open_) return;
   const bool more = next_ready_ < ready_.size() || threads_->has_posted.load(std::memory_order_acquire);
   transport_->wait(more ? TimePoint::min() : std::min(until, timers_.next()));
@@ -215,6 +239,7 @@ void Runtime::turn(TimePoint until, const Gate* gate) {
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
   run_ready();
   if (timers_.run_due(now_)) run_ready();
+  release_opened();
 }
 
 void Runtime::run_posted() {

@@ -29,6 +29,7 @@ struct CallState {
   bool committed = false;            ///< content has been handed to the consumer
   bool tool_call_delivered = false;  ///< a complete tool call has: nothing is replayed any more
   Duration waited{0};                ///< backoff and queueing since the last attempt; goes to the next row of the ledger
+  const Target* first_choice = nullptr;  ///< where the call would have gone without failures
   Ledger ledger;
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
 };

@@ -34,7 +34,7 @@ struct RuntimeOptions {
 ///
 /// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread; everything
 /// else belongs to the thread that drives, which is where coroutines and callbacks run.
-class BACKSTOP_EXPORT Runtime {
+class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
  public:
   explicit Runtime(RuntimeOptions options);
   ~Runtime();
@@ -51,6 +51,7 @@ class BACKSTOP_EXPORT Runtime {
   /// Reads the clock, for the moments when it matters: the start of a call and the end of an attempt.
   TimePoint refresh_now() noexcept { return now_ = clock_->now(); }
   [[nodiscard]] WallTime wall_now() const noexcept { return clock_->wall_now(); }
+  [[nodiscard]] const Clock& clock() const noexcept { return *clock_; }
   /// 64 random bits.
   [[nodiscard]] std::uint64_t random() noexcept;
   /// Uniform in [0, 1).
@@ -79,8 +80,9 @@ class BACKSTOP_EXPORT Runtime {
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
   };
-  /// On the driving thread: lets whoever waits at the gate go.
-  void open(Gate& gate) noexcept;
+  /// On the driving thread: lets whoever waits at the gate go, once the step that runs now has returned. So a call may
+  /// open the gate that its own end waits behind.
+  void open(Gate& gate) { opened_.push_back(&gate); }
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
   /// On the driving thread itself (inside a callback) it drives the loop from there.
@@ -89,6 +91,7 @@ class BACKSTOP_EXPORT Runtime {
   /// Returns false when another thread drives.
   bool poll(Duration max_wait = Duration::zero());
   /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
+  /// Only a runtime that is owned by a `std::shared_ptr` can have one.
   void ensure_background_driver();
   /// Calls that run without a thread blocked on them: the background driver drives while there are any.
   void add_unattended(std::ptrdiff_t calls) noexcept;
@@ -104,7 +107,9 @@ class BACKSTOP_EXPORT Runtime {
   void run_ready();
   void run_posted();
   void drive(Gate& gate);
-  void background();
+  void release_opened() noexcept;
+  void drive_unattended();
+  static void background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads);
   void stop_driving() noexcept;
 
   const Clock* clock_;
@@ -113,8 +118,9 @@ class BACKSTOP_EXPORT Runtime {
   TimerQueue timers_;
   std::vector<std::coroutine_handle<>> ready_;
   std::size_t next_ready_ = 0;
+  std::vector<Gate*> opened_;
   std::uint64_t random_state_;
-  std::unique_ptr<Threads> threads_;
+  std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner lets go on the background thread
 };
 
 }  // namespace backstop::inline v0

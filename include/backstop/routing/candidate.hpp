@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/export.hpp"
+#include "backstop/handover/needs.hpp"
+#include "backstop/provider.hpp"
+#include "backstop/state/cooldown.hpp"
+
+namespace backstop::inline v0 {
+
+/// A target that a router can choose, and what is remembered of it between calls.
+struct Candidate {
+  explicit Candidate(Provider candidate) : provider{std::move(candidate)} {}
+
+  Provider provider;
+  mutable Cooldown cooldown;
+};
+
+/// What an earlier failure of the same call asks of the next target.
+struct Requirement {
+  std::optional<std::int64_t> window_above;  ///< the conversation did not fit this many tokens
+  std::optional<Price> cheaper_than;         ///< a budget refused this price
+  bool priced = false;                       ///< a budget needs to know the price
+
+  /// Narrows the requirement by a failure; false when it rules out every other target.
+  [[nodiscard]] BACKSTOP_EXPORT bool add(const Error& error, bool fall_back_on_content_filter) noexcept;
+};
+
+/// Why a candidate cannot take this request now; empty when it can. Kinds: `unsupported_capability`,
+/// `context_window_exceeded`, `budget_exceeded` (not cheaper), `local_limit` (cooling down, with `retry_after`), or what
+/// its own policies say, such as `circuit_open`.
+[[nodiscard]] BACKSTOP_EXPORT std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& request,
+                                                            const Needs& needs, const Requirement& requirement,
+                                                            TimePoint now);
+
+/// What one attempt reserves at this price: the estimated input and the most output that is allowed.
+/// Empty when the price is not known.
+[[nodiscard]] BACKSTOP_EXPORT std::optional<Money> worst_cost(const Target& target, const ChatRequest& request,
+                                                              const Needs& needs) noexcept;
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+
+#include "backstop/chat/result.hpp"
+#include "backstop/chat/stream_event.hpp"
+#include "backstop/export.hpp"
+
+namespace backstop::inline v0 {
+
+namespace detail {
+struct StreamState;
+}
+
+/// A streamed answer as a range that blocks: `for (const StreamEvent& event : client.stream(request))`.
+///
+/// The loop's thread drives the call while it waits for the next event. A consumer that does not come back for events
+/// makes the network wait, not the memory grow. The last event is `finished` or `failed`, exactly one of them.
+/// Destroying the stream before its end cancels the call.
+/// Thread safety: one thread at a time; `cancel` from any.
+class BACKSTOP_EXPORT ChatStream {
+ public:
+  ChatStream(ChatStream&&) noexcept = default;
+  ChatStream& operator=(ChatStream&& other) noexcept;
+  ~ChatStream();
+
+  /// The next event, valid until the next call; null after the last one.
+  [[nodiscard]] const StreamEvent* next();
+  /// The whole answer; takes and drops the events that are still to come.
+  [[nodiscard]] const Result<ChatResponse>& result();
+  void cancel();
+
+  class iterator {
+   public:
+    using value_type = StreamEvent;
+    using difference_type = std::ptrdiff_t;
+    using iterator_category = std::input_iterator_tag;
+    using reference = const StreamEvent&;
+    using pointer = const StreamEvent*;
+
+    iterator() noexcept = default;
+    explicit iterator(ChatStream& stream) : stream_{&stream}, event_{stream.next()} {}
+    [[nodiscard]] reference operator*() const noexcept { return *event_; }
+    [[nodiscard]] pointer operator->() const noexcept { return event_; }
+    iterator& operator++() {
+      event_ = stream_->next();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator& position, std::default_sentinel_t) noexcept {
+      return position.event_ == nullptr;
+    }
+
+   private:
+    ChatStream* stream_ = nullptr;
+    const StreamEvent* event_ = nullptr;
+  };
+  [[nodiscard]] iterator begin() { return iterator{*this}; }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+ private:
+  friend class FallbackClient;
+  explicit ChatStream(std::shared_ptr<detail::StreamState> state) noexcept;
+  void finish() noexcept;
+
+  std::shared_ptr<detail::StreamState> state_;
+};
+
+}  // namespace backstop::inline v0

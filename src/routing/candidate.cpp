@@ -1,0 +1,98 @@
+#include "backstop/routing/candidate.hpp"
+
+#include <fmt/format.h>
+
+#include "backstop/chat/usage.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+// What a model may write when neither the request nor its facts bound it.
+constexpr std::int64_t assumed_output_tokens = 4096;
+
+[[nodiscard]] std::int64_t output_bound(const Target& target, const ChatRequest& request) noexcept {
+  return request.max_output_tokens.value_or(target.facts().max_output_tokens.value_or(assumed_output_tokens));
+}
+
+[[nodiscard]] Money cost_at(const Price& price, std::int64_t input, std::int64_t output) noexcept {
+  Usage usage;
+  usage.input_tokens = input;
+  usage.output_tokens = output;
+  return cost_of(usage, price);
+}
+
+[[nodiscard]] Error refuse(ErrorKind kind, const Target& target, std::string message) {
+  Error error{kind, std::move(message)};
+  error.target = target;
+  return error;
+}
+
+[[nodiscard]] std::string seconds(Duration span) {
+  return fmt::format("{:.3g} s", std::chrono::duration<double>(span).count());
+}
+
+}  // namespace
+
+bool Requirement::add(const Error& error, bool fall_back_on_content_filter) noexcept {
+  const ModelFacts& facts = error.target.facts();
+  switch (traits_of(error.cause.value_or(error.kind)).fallback) {
+    case FallbackRule::never: return false;
+    case FallbackRule::yes:
+    case FallbackRule::preferred:
+    case FallbackRule::with_capability: return true;
+    case FallbackRule::opt_in: return fall_back_on_content_filter;
+    case FallbackRule::larger_window:
+      if (facts.context_window && facts.context_window > window_above) window_above = facts.context_window;
+      return true;
+    case FallbackRule::cheaper:
+      priced = true;
+      if (facts.price) cheaper_than = facts.price;
+      return true;
+  }
+  return false;
+}
+
+std::optional<Money> worst_cost(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
+  const std::optional<Price>& price = target.facts().price;
+  if (!price) return std::nullopt;
+  return cost_at(*price, needs.input_tokens, output_bound(target, request));
+}
+
+std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& request, const Needs& needs,
+                              const Requirement& requirement, TimePoint now) {
+  const Target& target = candidate.provider.target();
+  if (const auto cooling = candidate.cooldown.active(now)) {
+    Error error = refuse(ErrorKind::local_limit, target,
+                         fmt::format("cooling down for another {} after {}", seconds(cooling->until - now),
+                                     to_string(cooling->why)));
+    error.retry_after = cooling->until - now;
+    return error;
+  }
+  if (std::optional<Error> misfit = unfit(target, request, needs)) return misfit;
+  const ModelFacts& facts = target.facts();
+  if (requirement.window_above && facts.context_window && *facts.context_window <= *requirement.window_above) {
+    return refuse(ErrorKind::context_window_exceeded, target,
+                  fmt::format("its context window of {} tokens is no larger than the {} that were too few",
+                              *facts.context_window, *requirement.window_above));
+  }
+  if (requirement.priced && !facts.price) {
+    return refuse(ErrorKind::budget_exceeded, target, "its price is not known, and a budget has run short");
+  }
+  if (requirement.cheaper_than) {
+    const std::int64_t output = output_bound(target, request);
+    if (cost_at(*facts.price, needs.input_tokens, output) >=
+        cost_at(*requirement.cheaper_than, needs.input_tokens, output)) {
+      return refuse(ErrorKind::budget_exceeded, target, "it is not cheaper than the target that a budget refused");
+    }
+  }
+  if (const Availability availability = candidate.provider.availability(now); !availability.ready) {
+    Error error = refuse(availability.why, target,
+                         fmt::format("{} for another {}", to_string(availability.why),
+                                     seconds(saturating_difference(availability.ready_at, now))));
+    error.retry_after = std::max(Duration::zero(), saturating_difference(availability.ready_at, now));
+    return error;
+  }
+  return std::nullopt;
+}
+
+}  // namespace backstop::inline v0

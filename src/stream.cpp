@@ -1,0 +1,180 @@
+#include "backstop/stream.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "stream_state.hpp"
+
+namespace backstop::inline v0 {
+namespace detail {
+namespace {
+
+// The network waits when this much is ahead of the consumer.
+constexpr std::size_t most_events = 64;
+
+}  // namespace
+
+void EventSlot::assign(const StreamEvent& event) {
+  type = event.type;
+  delta.assign(event.delta);
+  if (event.tool_call != nullptr) tool_call = *event.tool_call;
+  if (event.degradation != nullptr) degradation = *event.degradation;
+  target = event.target;
+}
+
+StreamEvent EventSlot::view(const RootCall& root) const noexcept {
+  StreamEvent event;
+  event.type = type;
+  event.delta = delta;
+  event.target = target;
+  switch (type) {
+    case StreamEvent::Type::tool_call_delta:
+    case StreamEvent::Type::tool_call: event.tool_call = &tool_call; break;
+    case StreamEvent::Type::degraded: event.degradation = &degradation; break;
+    case StreamEvent::Type::finished: event.response = &*root.result(); break;
+    case StreamEvent::Type::failed: event.error = &root.result().error(); break;
+    case StreamEvent::Type::text:
+    case StreamEvent::Type::reasoning:
+    case StreamEvent::Type::restarted: break;
+  }
+  return event;
+}
+
+StreamState::StreamState(std::shared_ptr<Runtime> call_runtime, Provider call_provider, ChatRequest call_request,
+                         const CallLimits& limits,
+                         std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> seen_by)
+    : runtime{std::move(call_runtime)},
+      provider{std::move(call_provider)},
+      request{std::move(call_request)},
+      observers{std::move(seen_by)},
+      root{*runtime, limits, observers.get()} {}
+
+void StreamState::launch(const std::shared_ptr<StreamState>& state) {
+  state->holding_since.store(state->runtime->clock().now().time_since_epoch().count(), std::memory_order_relaxed);
+  state->runtime->post([state] {
+    state->root.start(state->provider.get(), state->request, state.get(), [raw = state.get()] {
+      // Told from inside the call's last step: the consumer may destroy the call once it knows.
+      raw->runtime->post([kept = raw->shared_from_this()] { kept->end(); });
+    });
+  });
+}
+
+void StreamState::end() {
+  {
+    const std::lock_guard lock{mutex};
+    ended = true;
+  }
+  runtime->open(gate);
+}
+
+void StreamState::on_event(const StreamEvent& event) noexcept {
+  bool wake = false;
+  {
+    const std::lock_guard lock{mutex};
+    if (count == slots.size()) {
+      std::rotate(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(first), slots.end());
+      first = 0;
+      slots.push_back(std::make_unique<EventSlot>());
+    }
+    slots[(first + count) % slots.size()]->assign(event);
+    ++count;
+    wake = std::exchange(consumer_waits, false);
+  }
+  if (wake) runtime->open(gate);
+}
+
+bool StreamState::ready() const noexcept {
+  const std::lock_guard lock{mutex};
+  return count < most_events;
+}
+
+void StreamState::when_ready(std::coroutine_handle<> handle) noexcept {
+  const std::lock_guard lock{mutex};
+  waiting = handle;
+}
+
+void StreamState::resume_call() {
+  std::coroutine_handle<> handle;
+  {
+    const std::lock_guard lock{mutex};
+    resuming = false;
+    handle = std::exchange(waiting, {});  // empty when the call was stopped meanwhile
+  }
+  if (handle) runtime->schedule(handle);
+}
+
+Duration StreamState::consumer_time() const noexcept {
+  const std::int64_t since = holding_since.load(std::memory_order_relaxed);
+  const Duration held{held_so_far.load(std::memory_order_relaxed)};
+  if (since == 0) return held;
+  return held + std::max(Duration::zero(), runtime->clock().now().time_since_epoch() - Duration{since});
+}
+
+const StreamEvent* StreamState::next(const std::shared_ptr<StreamState>& state) {
+  for (;;) {
+    {
+      const std::lock_guard lock{mutex};
+      if (std::exchange(taken, false)) {
+        first = (first + 1) % slots.size();
+        --count;
+        if (waiting && !resuming && count <= most_events / 2) {
+          resuming = true;
+          runtime->post([state] { state->resume_call(); });
+        }
+      }
+      if (count > 0) {
+        taken = true;
+        current = slots[first]->view(root);
+        return &current;
+      }
+      if (ended) return nullptr;
+      consumer_waits = true;
+    }
+    const std::int64_t now = runtime->clock().now().time_since_epoch().count();
+    held_so_far.fetch_add(now - holding_since.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+    runtime->block_until(gate);
+    holding_since.store(runtime->clock().now().time_since_epoch().count(), std::memory_order_relaxed);
+  }
+}
+
+}  // namespace detail
+
+ChatStream::ChatStream(std::shared_ptr<detail::StreamState> state) noexcept : state_{std::move(state)} {}
+
+ChatStream& ChatStream::operator=(ChatStream&& other) noexcept {
+  if (this != &other) {
+    finish();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+ChatStream::~ChatStream() { finish(); }
+
+void ChatStream::finish() noexcept {
+  if (!state_) return;
+  bool ended = false;
+  {
+    const std::lock_guard lock{state_->mutex};
+    ended = state_->ended;
+  }
+  if (!ended) {
+    cancel();
+    static_cast<void>(result());
+  }
+  state_.reset();
+}
+
+const StreamEvent* ChatStream::next() { return state_->next(state_); }
+
+const Result<ChatResponse>& ChatStream::result() {
+  while (next() != nullptr) {
+  }
+  return state_->root.result();
+}
+
+void ChatStream::cancel() {
+  state_->runtime->post([state = state_] { state->root.stop(StopReason::cancelled); });
+}
+
+}  // namespace backstop::inline v0
