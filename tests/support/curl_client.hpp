@@ -1,0 +1,128 @@
+#pragma once
+
+#include <curl/curl.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fault_server.hpp"
+
+/// A plain libcurl client, for tests of the servers that the library's own tests rely on.
+namespace backstop::faults {
+
+/// What libcurl made of one exchange.
+struct Exchange {
+  CURLcode code = CURLE_OK;
+  long status = 0;
+  std::string head;
+  std::string body;
+  std::vector<std::size_t> pieces;  ///< sizes in which the body came
+
+  [[nodiscard]] nlohmann::json parsed() const { return nlohmann::json::parse(body); }
+  [[nodiscard]] bool has(std::string_view text) const { return body.find(text) != std::string::npos; }
+};
+
+/// A client with one connection pool.
+class Client {
+ public:
+  Client() : handle_{curl_easy_init()} {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() {
+    curl_slist_free_all(headers_);
+    curl_easy_cleanup(handle_);
+  }
+
+  [[nodiscard]] CURL* prepare(const std::string& url, const std::string& body) {
+    exchange_ = {};
+    body_ = body;
+    curl_easy_reset(handle_);
+    curl_slist_free_all(headers_);
+    headers_ = curl_slist_append(nullptr, "content-type: application/json");
+    curl_easy_setopt(handle_, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers_);
+    curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
+    curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, body_.c_str());
+    curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, 5000L);
+    curl_easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle_, CURLOPT_PROXY, "");
+    curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &take_body);
+    curl_easy_setopt(handle_, CURLOPT_WRITEDATA, this);
+    curl_easy_setopt(handle_, CURLOPT_HEADERFUNCTION, &take_head);
+    curl_easy_setopt(handle_, CURLOPT_HEADERDATA, this);
+    return handle_;
+  }
+
+  Exchange finish(CURLcode code) {
+    exchange_.code = code;
+    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &exchange_.status);
+    return exchange_;
+  }
+
+  Exchange post(const std::string& url, const std::string& body) {
+    CURL* handle = prepare(url, body);
+    return finish(curl_easy_perform(handle));
+  }
+
+  Exchange ask(const FaultServer& server, Wire wire, bool stream) {
+    const nlohmann::json body{{"model", "asked-model"}, {"stream", stream}};
+    return post(server.base_url(wire == Wire::openai ? "/v1/chat/completions" : "/v1/messages"), body.dump());
+  }
+
+  /// Of the exchange that is going on.
+  [[nodiscard]] const Exchange& so_far() const { return exchange_; }
+
+ private:
+  static std::size_t take_body(char* data, std::size_t, std::size_t size, void* self) {
+    auto& exchange = static_cast<Client*>(self)->exchange_;
+    exchange.body.append(data, size);
+    exchange.pieces.push_back(size);
+    return size;
+  }
+  static std::size_t take_head(char* data, std::size_t, std::size_t size, void* self) {
+    static_cast<Client*>(self)->exchange_.head.append(data, size);
+    return size;
+  }
+
+  CURL* handle_;
+  curl_slist* headers_ = nullptr;
+  std::string body_;
+  Exchange exchange_;
+};
+
+/// The `data:` lines of a stream.
+inline std::vector<std::string> data_of(const std::string& body) {
+  std::vector<std::string> lines;
+  for (std::size_t at = body.find("data: "); at != std::string::npos; at = body.find("data: ", at)) {
+    const auto end = body.find('\n', at);
+    lines.push_back(body.substr(at + 6, end - at - 6));
+    at = end;
+  }
+  return lines;
+}
+
+/// The text that an OpenAI stream adds up to.
+inline std::string openai_text(const std::string& body) {
+  std::string text;
+  for (const auto& line : data_of(body)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_discarded() || !event.contains("choices") || event["choices"].empty()) continue;
+    text += event["choices"][0]["delta"].value("content", "");
+  }
+  return text;
+}
+
+/// The text that an Anthropic stream adds up to.
+inline std::string anthropic_text(const std::string& body) {
+  std::string text;
+  for (const auto& line : data_of(body)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_discarded() || event.value("type", "") != "content_block_delta") continue;
+    text += event["delta"].value("text", "");
+  }
+  return text;
+}
+
+}  // namespace backstop::faults
