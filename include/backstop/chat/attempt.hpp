@@ -22,19 +22,19 @@ enum class ReplaySafety : std::uint8_t {
 
 /// One row of a call's ledger: a request that was sent, or a candidate that was skipped.
 struct Attempt {
-  Target target;
-  std::optional<ErrorKind> outcome;  ///< empty: this attempt answered
+  Target target{};
+  std::optional<ErrorKind> outcome{};  ///< empty: this attempt answered
   bool sent = false;                 ///< false for candidates that were skipped
   int http_status = 0;               ///< 0 when no status line arrived
   std::chrono::nanoseconds waited{0};   ///< backoff and queueing before it
   std::chrono::nanoseconds elapsed{0};  ///< from the send to its end
-  std::optional<std::chrono::nanoseconds> ttft;  ///< time to first token: content, reasoning or tool call
-  Usage usage;
-  Money cost;
+  std::optional<std::chrono::nanoseconds> ttft{};  ///< time to first token: content, reasoning or tool call
+  Usage usage{};
+  Money cost{};
   bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
   ReplaySafety replay = ReplaySafety::not_sent;
-  std::string request_id;  ///< the provider's
-  std::string reason;      ///< why it failed or was skipped, and what was decided, for people
+  std::string request_id{};  ///< the provider's
+  std::string reason{};      ///< why it failed or was skipped, and what was decided, for people
 };
 
 /// What happened in a call, in order.

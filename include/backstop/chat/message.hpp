@@ -76,7 +76,7 @@ using Part = std::variant<Text, Image, Document, Reasoning, ToolCall, ToolResult
 /// One turn of a conversation.
 struct Message {
   Role role = Role::user;
-  std::vector<Part> parts;
+  std::vector<Part> parts{};
 
   [[nodiscard]] static Message system(std::string text) { return of(Role::system, std::move(text)); }
   [[nodiscard]] static Message user(std::string text) { return of(Role::user, std::move(text)); }

@@ -23,12 +23,12 @@ struct StreamEvent {
   };
 
   Type type = Type::text;
-  std::string_view delta;
+  std::string_view delta{};
   const ToolCall* tool_call = nullptr;
   const Degradation* degradation = nullptr;
   const ChatResponse* response = nullptr;
   const Error* error = nullptr;
-  Target target;  ///< with `restarted`: who begins
+  Target target{};  ///< with `restarted`: who begins
 
   /// Content, reasoning or tool calls: what commits a stream when it is handed over.
   [[nodiscard]] bool is_content() const noexcept { return type <= Type::tool_call; }

@@ -15,10 +15,10 @@ namespace backstop::inline v0 {
 /// its tokens, not only for those above. A missing cache price means: as `input`.
 struct PriceTier {
   std::int64_t above_input_tokens = 0;
-  Money input;
-  Money output;
-  std::optional<Money> cache_read;
-  std::optional<Money> cache_write;
+  Money input{};
+  Money output{};
+  std::optional<Money> cache_read{};
+  std::optional<Money> cache_write{};
 
   friend bool operator==(const PriceTier&, const PriceTier&) = default;
 };
