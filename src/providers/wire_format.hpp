@@ -7,6 +7,7 @@
 #include "answer_builder.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
+#include "backstop/handover/rules.hpp"
 #include "backstop/runtime/http_transport.hpp"
 #include "endpoint.hpp"
 #include "json_document.hpp"
@@ -47,6 +48,10 @@ class WireFormat {
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
   /// For one stream.
   [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream_decoder() const = 0;
+  /// What a conversation must look like before it is encoded; by the provider's name unless the wire itself decides.
+  [[nodiscard]] virtual const HandoverRules& handover_rules(const Target& target) const noexcept {
+    return v0::handover_rules(target.provider());
+  }
 };
 
 }  // namespace backstop::inline v0::detail
