@@ -16,6 +16,8 @@ struct ProviderFailure {
   std::string code;               ///< numbers as text
   std::string type;
   std::string status;             ///< Google's `status`, such as RESOURCE_EXHAUSTED
+  std::string reason;             ///< a finer code: Azure's `innererror.code`, Google's and OpenRouter's details
+  std::string request_id;
   int http_status = 0;            ///< a status inside the body (`"code": 502`, `"status_code": 400`); 0 when none
   std::optional<std::chrono::nanoseconds> retry_after;  ///< a hint inside the body
 };

@@ -1,0 +1,223 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "backstop/chat/error_kind.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// One thing that a provider says, and what it means.
+struct ProviderQuirk {
+  enum class Where : std::uint8_t {
+    code,     ///< the code, type, status or reason is `pattern`, in any case
+    prefix,   ///< one of them begins with it
+    message,  ///< the message contains it, in any case (`pattern` is in lower case)
+  };
+
+  std::string_view provider;  ///< empty: any
+  int status;                 ///< 0: any
+  Where where;
+  std::string_view pattern;
+  ErrorKind kind;
+};
+
+/// The only place where providers' codes and wordings are known. The first row that fits decides, and a code is more
+/// trustworthy than a wording: rows of codes stand before those of messages. Types that say nothing specific
+/// (`invalid_request_error`, `api_error`) have no row here; the status decides then.
+///
+/// Source: the providers' API specifications, their SDKs' tables, and error bodies seen in the wild.
+inline constexpr auto provider_quirks = [] {
+  using Where = ProviderQuirk::Where;
+  using enum ErrorKind;
+  // clang-format off
+  return std::to_array<ProviderQuirk>({
+      // The same code, another meaning.
+      {"openrouter", 402, Where::code, "in_flight_budget_exhausted", rate_limited},
+      {"deepseek", 402, Where::code, "invalid_request_error", quota_exhausted},
+      {"zai", 0, Where::code, "1113", quota_exhausted},
+      {"zai", 0, Where::code, "1308", quota_exhausted},
+      {"zai", 0, Where::code, "1309", quota_exhausted},
+      {"zai", 0, Where::code, "1302", rate_limited},
+      {"zai", 0, Where::code, "1305", overloaded},
+      {"zai", 0, Where::code, "1211", model_not_found},
+      {"zai", 0, Where::code, "1261", context_window_exceeded},
+      {"zai", 0, Where::code, "1301", content_filtered},
+      {"mistral", 0, Where::code, "1300", rate_limited},
+      {"mistral", 0, Where::code, "3505", overloaded},
+      {"mistral", 0, Where::code, "1500", model_not_found},
+      {"mistral", 0, Where::code, "invalid_model", model_not_found},
+      {"mistral", 0, Where::code, "3280", invalid_request},
+      {"cloudflare", 0, Where::code, "3040", overloaded},
+      {"cloudflare", 0, Where::code, "3006", context_window_exceeded},
+      {"xai", 0, Where::prefix, "the service is currently unavailable", overloaded},
+      {"groq", 0, Where::code, "tool_use_failed", malformed_response},
+
+      // No money.
+      {"", 0, Where::code, "insufficient_quota", quota_exhausted},
+      {"", 0, Where::code, "credit_balance_exhausted", quota_exhausted},
+      {"", 0, Where::code, "billing_hard_limit_reached", quota_exhausted},
+      {"", 0, Where::code, "billing_not_active", quota_exhausted},
+      {"", 0, Where::code, "billing_error", quota_exhausted},
+      {"", 0, Where::code, "payment_required", quota_exhausted},
+      {"", 0, Where::code, "exceeded_current_quota_error", quota_exhausted},
+      {"", 0, Where::code, "quota_exhausted", quota_exhausted},
+      {"", 0, Where::code, "INSUFFICIENT_G1_CREDITS_BALANCE", quota_exhausted},
+      {"", 0, Where::code, "PrepaidBillOverdue", quota_exhausted},
+      {"", 0, Where::code, "PostpaidBillOverdue", quota_exhausted},
+      {"", 0, Where::code, "CommodityNotPurchased", quota_exhausted},
+      {"", 0, Where::code, "Arrearage", quota_exhausted},
+      {"", 0, Where::code, "AccessDenied.Unpurchased", quota_exhausted},
+      {"", 0, Where::code, "AllocationQuota.FreeTierOnly", quota_exhausted},
+      {"", 0, Where::code, "ServiceQuotaExceededException", quota_exhausted},
+      {"", 0, Where::message, "per 86400s", quota_exhausted},
+
+      // Too much at once. Before the rate limits: some servers send their overload with a code of those.
+      {"", 0, Where::code, "overloaded_error", overloaded},
+      {"", 0, Where::code, "overloaded", overloaded},
+      {"", 0, Where::code, "engine_overloaded_error", overloaded},
+      {"", 0, Where::code, "engine_overloaded", overloaded},
+      {"", 0, Where::code, "service_tier_capacity_exceeded", overloaded},
+      {"", 0, Where::code, "provider_overloaded", overloaded},
+      {"", 0, Where::code, "provider_unavailable", overloaded},
+      {"", 0, Where::code, "server_overloaded", overloaded},
+      {"", 0, Where::code, "slow_down", overloaded},
+      {"", 0, Where::code, "unavailable_error", overloaded},
+      {"", 0, Where::code, "service_unavailable", overloaded},
+      {"", 0, Where::code, "UNAVAILABLE", overloaded},
+      {"", 0, Where::code, "MODEL_CAPACITY_EXHAUSTED", overloaded},
+      {"", 0, Where::code, "MODEL_CAPACITY_EXCEEDED", overloaded},
+      {"", 0, Where::code, "ModelNotReadyException", overloaded},
+      {"", 0, Where::code, "ServiceUnavailableException", overloaded},
+      {"", 0, Where::code, "rate_limit_exceeded", rate_limited},
+      {"", 0, Where::code, "rate_limit_error", rate_limited},
+      {"", 0, Where::code, "rate_limited", rate_limited},
+      {"", 0, Where::code, "rate_limit_reached_error", rate_limited},
+      {"", 0, Where::code, "RateLimitReached", rate_limited},
+      {"", 0, Where::code, "too_many_requests", rate_limited},
+      {"", 0, Where::code, "limit_requests", rate_limited},
+      {"", 0, Where::code, "token_quota_exceeded", rate_limited},
+      {"", 0, Where::prefix, "Throttling", rate_limited},
+      {"", 429, Where::code, "RESOURCE_EXHAUSTED", rate_limited},
+
+      // Who are you.
+      {"", 0, Where::code, "invalid_api_key", authentication},
+      {"", 0, Where::code, "authentication_error", authentication},
+      {"", 0, Where::code, "invalid_authentication_error", authentication},
+      {"", 0, Where::code, "InvalidApiKey", authentication},
+      {"", 0, Where::code, "API_KEY_INVALID", authentication},
+      {"", 0, Where::code, "UNAUTHENTICATED", authentication},
+      {"", 0, Where::code, "UnrecognizedClientException", authentication},
+      {"", 0, Where::code, "InvalidSignatureException", authentication},
+      {"", 0, Where::code, "ExpiredTokenException", authentication},
+      {"", 0, Where::code, "permission_error", permission},
+      {"", 0, Where::code, "permission_denied", permission},
+      {"", 0, Where::code, "permission_denied_error", permission},
+      {"", 0, Where::code, "PERMISSION_DENIED", permission},
+      {"", 0, Where::code, "AccessDeniedException", permission},
+
+      // Not this model, or not this much.
+      {"", 0, Where::code, "model_not_found", model_not_found},
+      {"", 0, Where::code, "not_found_error", model_not_found},
+      {"", 0, Where::code, "resource_not_found_error", model_not_found},
+      {"", 0, Where::code, "DeploymentNotFound", model_not_found},
+      {"", 0, Where::code, "NotFoundError", model_not_found},
+      {"", 0, Where::code, "NOT_FOUND", model_not_found},
+      {"", 0, Where::code, "ResourceNotFoundException", model_not_found},
+      {"", 0, Where::code, "model_decommissioned", model_not_found},
+      {"", 0, Where::code, "context_length_exceeded", context_window_exceeded},
+      {"", 0, Where::code, "exceed_context_size_error", context_window_exceeded},
+      {"", 0, Where::code, "tokens_limit_reached", context_window_exceeded},
+      {"", 0, Where::code, "token_limit_exceeded", context_window_exceeded},
+      {"", 0, Where::code, "request_too_large", context_window_exceeded},
+      {"", 0, Where::code, "payload_too_large", context_window_exceeded},
+      {"", 0, Where::code, "too_many_prompt_tokens", context_window_exceeded},
+      {"", 0, Where::code, "string_above_max_length", invalid_request},
+      {"", 0, Where::code, "unsupported_parameter", unsupported_capability},
+      {"", 0, Where::code, "unsupported_value", unsupported_capability},
+
+      // What may not be said.
+      {"", 0, Where::code, "content_filter", content_filtered},
+      {"", 0, Where::code, "content_policy_violation", content_filtered},
+      {"", 0, Where::code, "ResponsibleAIPolicyViolation", content_filtered},
+      {"", 0, Where::code, "invalid_prompt", content_filtered},
+      {"", 0, Where::code, "bio_policy", content_filtered},
+      {"", 0, Where::code, "image_content_policy_violation", content_filtered},
+      {"", 0, Where::code, "DataInspectionFailed", content_filtered},
+      {"", 0, Where::code, "data_inspection_failed", content_filtered},
+
+      // It is them.
+      {"", 0, Where::code, "tool_use_failed", malformed_response},
+      {"", 0, Where::code, "timeout_error", server_error},
+      {"", 0, Where::code, "DEADLINE_EXCEEDED", server_error},
+      {"", 0, Where::code, "ModelErrorException", server_error},
+      {"", 0, Where::code, "ModelStreamErrorException", server_error},
+      {"", 0, Where::code, "InternalServerException", server_error},
+
+      // Wordings, where the code says nothing.
+      {"", 0, Where::message, "insufficient_quota", quota_exhausted},
+      {"", 0, Where::message, "no credits remaining", quota_exhausted},
+      {"", 0, Where::message, "credit balance is too low", quota_exhausted},
+      {"", 0, Where::message, "insufficient balance", quota_exhausted},
+      {"", 0, Where::message, "insufficient credits", quota_exhausted},
+      {"", 0, Where::message, "spend limit reached", quota_exhausted},
+      {"", 0, Where::message, "monthly spending limit", quota_exhausted},
+      {"", 0, Where::message, "used all available credits", quota_exhausted},
+      {"", 0, Where::message, "exceeded your monthly included credits", quota_exhausted},
+      {"", 0, Where::message, "billing_hard_limit", quota_exhausted},
+      {"", 0, Where::message, "daily free allocation of", quota_exhausted},
+      {"", 0, Where::message, "\xE4\xBD\x99\xE9\xA2\x9D\xE4\xB8\x8D\xE8\xB6\xB3", quota_exhausted},
+      {"", 403, Where::message, "quota", quota_exhausted},
+      {"", 403, Where::message, "credit", quota_exhausted},
+      {"", 403, Where::message, "billing", quota_exhausted},
+      {"", 403, Where::message, "moderation", content_filtered},
+      {"", 403, Where::message, "flagged", content_filtered},
+      {"", 403, Where::message, "security token included in the request", authentication},
+      {"", 429, Where::message, "overloaded", overloaded},
+      {"", 429, Where::message, "over capacity", overloaded},
+      {"", 429, Where::message, "capacity temporarily exceeded", overloaded},
+      {"", 0, Where::message, "incorrect api key", authentication},
+      {"", 0, Where::message, "invalid api key", authentication},
+      {"", 0, Where::message, "api key not valid", authentication},
+      {"", 0, Where::message, "invalid x-api-key", authentication},
+      {"deepseek", 400, Where::message, "the supported api model names are", model_not_found},
+      {"", 400, Where::message, "is not a valid model id", model_not_found},
+      {"", 400, Where::message, "the provided model identifier is invalid", model_not_found},
+      {"", 400, Where::message, "on-demand throughput isn", model_not_found},
+      {"xai", 0, Where::message, "model not found", model_not_found},
+      {"perplexity", 400, Where::message, "invalid model", model_not_found},
+      {"", 0, Where::message, "content management policy", content_filtered},
+      {"", 0, Where::message, "blocked by content filtering policy", content_filtered},
+      {"", 0, Where::message, "violating our usage policy", content_filtered},
+      {"", 0, Where::message, "rejected as a result of the safety system", content_filtered},
+      {"", 0, Where::message, "exceed context limit", context_window_exceeded},
+      {"", 0, Where::message, "maximum context length is", context_window_exceeded},
+      {"", 0, Where::message, "maximum context limit", context_window_exceeded},
+      {"", 0, Where::message, "exceeds the context window", context_window_exceeded},
+      {"", 0, Where::message, "longer than the model's context length", context_window_exceeded},
+      {"", 0, Where::message, "input tokens exceed the configured limit", context_window_exceeded},
+      {"", 0, Where::message, "`inputs` tokens + `max_new_tokens` must be", context_window_exceeded},
+      {"", 0, Where::message, "exceeds the available context size", context_window_exceeded},
+      {"", 0, Where::message, "exceeds the maximum number of tokens allowed", context_window_exceeded},
+      {"", 0, Where::message, "exceed model maximum", context_window_exceeded},
+      {"", 0, Where::message, "request payload size exceeds", context_window_exceeded},
+      {"", 0, Where::message, "while limit is", context_window_exceeded},
+      {"", 0, Where::message, "maximum input length is", context_window_exceeded},
+      {"", 0, Where::message, "maximum prompt length is", context_window_exceeded},
+      {"", 0, Where::message, "prompt is too long", context_window_exceeded},
+      {"", 400, Where::message, "input is too long", context_window_exceeded},
+      {"", 400, Where::message, "too many tokens", context_window_exceeded},
+      {"", 0, Where::message, "too many input tokens", context_window_exceeded},
+      {"", 0, Where::message, "prompt has too many tokens", context_window_exceeded},
+      {"", 0, Where::message, "prompt token count of", context_window_exceeded},
+      {"", 0, Where::message, "does not support assistant message prefill", unsupported_capability},
+      {"", 400, Where::message, "does not support effort level", unsupported_capability},
+      {"", 400, Where::message, "does not support tools", unsupported_capability},
+      {"", 400, Where::message, "does not support thinking", unsupported_capability},
+      {"", 400, Where::message, "does not support chat", unsupported_capability},
+  });
+  // clang-format on
+}();
+
+}  // namespace backstop::inline v0::detail
