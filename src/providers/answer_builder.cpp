@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backstop/handover/projection.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "runtime/ascii.hpp"
 
@@ -78,7 +79,7 @@ void AnswerBuilder::tool_call(std::int64_t index, std::string_view id, std::stri
   }
   if (call->ended) return;
   ToolCall& written = std::get<ToolCall>(parts_[call->part]);
-  if (written.name.empty()) written.name.assign(name);
+  if (written.name.empty()) written.name.assign(projection_ == nullptr ? name : projection_->original_tool_name(name));
   written.arguments.append(arguments);
   if (begins || !arguments.empty()) emit(StreamEvent::Type::tool_call_delta, arguments, &written);
 }

@@ -14,6 +14,7 @@
 
 namespace backstop::inline v0 {
 class CallContext;
+class Projection;
 }
 
 namespace backstop::inline v0::detail {
@@ -27,6 +28,9 @@ class AnswerBuilder {
  public:
   /// Emits to the context's consumer when there is one. Null: only collects. The context must outlive the builder.
   AnswerBuilder(const Target& target, const CallContext* context);
+  /// The conversation went out under this projection: tools get the application's names back. It must outlive the
+  /// builder.
+  void set_projection(const Projection& projection) noexcept { projection_ = &projection; }
 
   // What the wire read. Empty deltas are fine and count for nothing.
 
@@ -95,6 +99,7 @@ class AnswerBuilder {
 
   Target target_;
   const CallContext* context_;
+  const Projection* projection_ = nullptr;
   std::vector<Part> parts_;
   std::vector<Call> calls_;
   std::size_t open_part_ = no_part;
