@@ -1,0 +1,27 @@
+#pragma once
+
+#include "backstop/export.hpp"
+#include "backstop/provider.hpp"
+#include "backstop/providers/model_options.hpp"
+
+namespace backstop::inline v0 {
+
+/// A model behind Anthropic's Messages API, or a server that speaks it (`base_url`).
+///
+/// The key is `api_key`, else the environment variable `api_key_env`, else ANTHROPIC_API_KEY. `base_url` is
+/// https://api.anthropic.com unless given; requests go to `/v1/messages` below it. The target is
+/// `anthropic/<model>` unless `name` is given.
+///
+/// - The wire demands an output limit: the request's `max_output_tokens`, else the model's own, else 4096.
+/// - `reasoning_effort` becomes adaptive thinking with an effort, or a budget of thinking tokens on older models.
+/// - A JSON schema becomes `output_config.format` where the model enforces it, elsewhere an instruction.
+/// - What a model refuses is left out of its requests: sampling parameters on the newest models and while thinking.
+///
+/// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an
+/// error of the call (`authentication`). A request that the model cannot take (`named` tool choice where calls cannot
+/// be forced, a document that is neither PDF nor text) is `unsupported_capability`, before anything is sent.
+///
+/// Example: `auto claude = anthropic({.model = "claude-sonnet-5"});`
+[[nodiscard]] BACKSTOP_EXPORT Provider anthropic(ModelOptions options);
+
+}  // namespace backstop::inline v0
