@@ -163,7 +163,8 @@ class BACKSTOP_EXPORT CircuitBreaker {
 
   // To look at.
 
-  [[nodiscard]] BreakerState state() const noexcept { return Word{word_.load(std::memory_order_acquire)}.state(); }
+  [[nodiscard]] BreakerState state() const noexcept { return word().state(); }
+  [[nodiscard]] bool probe_out() const noexcept { return word().probe_out(); }
   [[nodiscard]] BreakerSnapshot snapshot(TimePoint now) const noexcept;
   [[nodiscard]] const CircuitBreakerOptions& options() const noexcept { return options_; }
 

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/chat/money.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
+#include "backstop/policy.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "backstop/state/budget.hpp"
+
+namespace backstop::inline v0 {
+
+/// What may be spent. At least one limit, or a budget with one, is needed.
+struct CostCapOptions {
+  /// On one call, over all its retries and fallbacks. Never exceeded but by what a send costs above its worst case.
+  std::optional<Money> per_request{};
+  std::optional<Money> per_period{};                   ///< by the calls of each target that this policy is put around
+  std::optional<Money> fallback_premium_per_period{};  ///< likewise, on what falling over costs above the first choice
+  Duration period = std::chrono::hours{24};            ///< a rolling one
+  /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
+  std::optional<Price> assume_price{};
+  std::vector<Budget> budgets{};  ///< shared ones; a send needs room in all of them
+};
+
+/// What is wrong with the options, and what would be accepted; empty when nothing is.
+[[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const CostCapOptions& options);
+
+/// Sends nothing that might cost more than is left. Before each send its worst case (the estimated input and the
+/// output limit, at the target's price) is reserved; after it what it cost is booked, known or estimated, and the rest
+/// given back. Answers under way are never cut off for money.
+///
+/// Put it inside `retry`, so that every send is checked: `anthropic(...) | timeout(20s) | cost_cap({...}) | retry()`.
+///
+/// Errors: `budget_exceeded`, not sent, where a limit leaves no room or the price is not known; std::invalid_argument
+/// from the factory with `problem_with(options)`.
+/// Thread safety: as every policy. Example: `cost_cap({.per_request = Money::usd(0.50)})`
+[[nodiscard]] BACKSTOP_EXPORT Policy cost_cap(CostCapOptions options);
+/// With one budget that the application holds, too.
+[[nodiscard]] BACKSTOP_EXPORT Policy cost_cap(Budget budget);
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,115 @@
+#include "backstop/policies/circuit_breaker.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "policies/options_text.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+/// Tells the permit of the first content, and remembers how long it took.
+class FirstContent final : public ContentListener {
+ public:
+  FirstContent(BreakerPermit& permit, TimePoint started) noexcept : permit_{&permit}, started_{started} {}
+
+  void on_first_content(TimePoint at) noexcept override {
+    if (!ttft_) ttft_ = at - started_;
+    permit_->first_content(at);
+  }
+  [[nodiscard]] std::optional<Duration> ttft() const noexcept { return ttft_; }
+
+ private:
+  BreakerPermit* permit_;
+  TimePoint started_;
+  std::optional<Duration> ttft_;
+};
+
+class Breaking final : public Decorator {
+ public:
+  Breaking(Provider next, std::shared_ptr<CircuitBreaker> breaker, std::string description)
+      : Decorator{std::move(next), std::move(description)}, breaker_{std::move(breaker)} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    const BreakerAudience audience{&target(), context.state().observers};
+    BreakerPermit permit = breaker_->try_acquire(context.now(), context.forced_probe(), audience);
+    if (!permit) co_return refuse(context);
+
+    FirstContent first_content{permit, context.now()};
+    CallContext inner = context;
+    inner.add_listener(first_content);
+    auto result = co_await next().call(request, inner);
+
+    BreakerOutcome outcome;
+    outcome.at = context.now();
+    outcome.ttft = first_content.ttft();
+    outcome.jitter = context.runtime().random_unit();
+    if (!result) {
+      outcome.verdict = verdict_of(result.error());
+      outcome.retry_after = result.error().retry_after;
+    }
+    permit.record(outcome);
+    co_return result;
+  }
+
+  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
+    const std::optional<TimePoint> until = breaker_->refuses_until(now);
+    return until ? Availability{false, ErrorKind::circuit_open, *until} : next().availability(now);
+  }
+
+ private:
+  // Refusals are many when a provider is down: these messages fit into a string without allocating.
+  [[nodiscard]] Error refuse(const CallContext& context) const {
+    const BreakerState state = breaker_->state();
+    const bool probing = state != BreakerState::isolated && breaker_->probe_out();
+    Error error{ErrorKind::circuit_open, state == BreakerState::isolated ? "isolated" :
+                                         probing                         ? "probe under way" :
+                                                                           "failed too often"};
+    error.target = target();
+    const std::optional<TimePoint> until = breaker_->refuses_until(context.now());
+    if (until && *until != TimePoint::max()) error.retry_after = *until - context.now();
+    context.note_skipped(target(), error);
+    return error;
+  }
+
+  std::shared_ptr<CircuitBreaker> breaker_;
+};
+
+[[nodiscard]] std::string describe(const CircuitBreakerOptions& options) {
+  const CircuitBreakerOptions usual;
+  detail::OptionsText text{"circuit_breaker"};
+  text.add("consecutive_failures", options.consecutive_failures, usual.consecutive_failures)
+      .add("failure_rate", options.failure_rate, usual.failure_rate)
+      .add("min_calls", options.min_calls, usual.min_calls)
+      .add("window", options.window, usual.window)
+      .add("open_for", options.open_for, usual.open_for)
+      .add("open_for_max", options.open_for_max, usual.open_for_max)
+      .add("successes_to_close", options.successes_to_close, usual.successes_to_close)
+      .add("slow_rate", options.slow_rate);
+  return text.text();
+}
+
+}  // namespace
+
+Policy circuit_breaker(CircuitBreakerOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  std::string description = describe(options);
+  return Policy{description, [options = std::move(options), description](Provider next) {
+                  auto breaker = CircuitBreaker::create(options, next.target());
+                  return Provider{std::make_shared<const Breaking>(std::move(next), std::move(breaker), description)};
+                }};
+}
+
+Policy circuit_breaker(std::shared_ptr<CircuitBreaker> breaker) {
+  if (!breaker) throw std::invalid_argument{"circuit_breaker: the breaker is null; make one with CircuitBreaker::create"};
+  std::string description = describe(breaker->options());
+  return make_policy<Breaking>(std::move(description), std::move(breaker));
+}
+
+BreakerVerdict verdict_of(const Error& error) noexcept {
+  if (error.timeout_limit == TimeoutLimit::deadline_share) return BreakerVerdict::ignored;
+  return traits_of(error.cause.value_or(error.kind)).breaker;
+}
+
+}  // namespace backstop::inline v0

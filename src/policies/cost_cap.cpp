@@ -1,0 +1,183 @@
+#include "backstop/policies/cost_cap.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <stdexcept>
+#include <utility>
+
+#include "backstop/handover/worst_usage.hpp"
+#include "policies/options_text.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+/// The prices that a send is reckoned with.
+struct Prices {
+  Price own;
+  std::optional<Price> first_choice;  ///< set when the send falls over from another target and premiums are capped
+};
+
+class CostCap final : public Decorator {
+ public:
+  CostCap(Provider next, CostCapOptions options, std::string description)
+      : Decorator{std::move(next), std::move(description)}, options_{std::move(options)} {
+    if (options_.per_period || options_.fallback_premium_per_period) {
+      options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
+                                                  .fallback_premium_per_period = options_.fallback_premium_per_period,
+                                                  .period = options_.period});
+    }
+    caps_premium_ = std::any_of(options_.budgets.begin(), options_.budgets.end(), [](const Budget& budget) {
+      return budget.options().fallback_premium_per_period.has_value();
+    });
+  }
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    const auto prices = prices_for(context);
+    if (!prices) co_return refuse(context, prices.error());
+    const Needs needs = needs_of(request);
+    const BudgetCharge worst = worst_case(request, needs, context, *prices);
+    if (options_.per_request) {
+      const Money spent = spent_by(context, needs);
+      if (spent + worst.cost > *options_.per_request) co_return refuse(context, beyond_request(worst.cost, spent));
+    }
+    BudgetReservation reservation{options_.budgets, worst, context.now()};
+    if (reservation.refusal()) co_return refuse(context, beyond_budget(worst, *reservation.refusal()));
+
+    const std::size_t first_row = context.state().ledger.size();
+    auto result = co_await next().call(request, context);
+    reservation.settle(charge_since(first_row, context, *prices, needs, worst), context.now());
+    co_return result;
+  }
+
+ private:
+  [[nodiscard]] std::optional<Price> price_of(const Target& target) const {
+    return target.facts().price ? target.facts().price : options_.assume_price;
+  }
+
+  [[nodiscard]] Result<Prices> prices_for(const CallContext& context) const {
+    const std::optional<Price> own = price_of(target());
+    if (!own) return no_price(target());
+    const Target* first_choice = context.state().first_choice;
+    if (!caps_premium_ || first_choice == nullptr || *first_choice == target()) return Prices{*own, std::nullopt};
+    const std::optional<Price> first = price_of(*first_choice);
+    if (!first) return no_price(*first_choice);
+    return Prices{*own, first};
+  }
+
+  [[nodiscard]] BudgetCharge worst_case(const ChatRequest& request, const Needs& needs, const CallContext& context,
+                                        const Prices& prices) const {
+    BudgetCharge worst{cost_of(worst_usage(target(), request, needs), prices.own), Money{}};
+    if (prices.first_choice) {
+      const Usage instead = worst_usage(*context.state().first_choice, request, needs);
+      worst.premium = std::max(worst.cost - cost_of(instead, *prices.first_choice), Money{});
+    }
+    return worst;
+  }
+
+  /// What an attempt cost; where the ledger cannot say, because the target has no price, at the assumed one.
+  [[nodiscard]] Money cost_of_row(const Attempt& row, const Needs& needs) const {
+    if (row.target.facts().price || !options_.assume_price || row.replay == ReplaySafety::not_sent) return row.cost;
+    Usage usage = row.usage;
+    if (!usage.input_tokens) usage.input_tokens = needs.input_tokens;
+    return cost_of(usage, *options_.assume_price);
+  }
+
+  [[nodiscard]] Money spent_by(const CallContext& context, const Needs& needs) const {
+    Money spent;
+    for (const Attempt& row : context.state().ledger) spent += cost_of_row(row, needs);
+    return spent;
+  }
+
+  [[nodiscard]] BudgetCharge charge_since(std::size_t first_row, const CallContext& context, const Prices& prices,
+                                          const Needs& needs, const BudgetCharge& worst) const {
+    const Ledger& ledger = context.state().ledger;
+    BudgetCharge charge;
+    for (std::size_t i = first_row; i < ledger.size(); ++i) {
+      const Attempt& row = ledger[i];
+      const Money cost = cost_of_row(row, needs);
+      charge.cost += cost;
+      if (!prices.first_choice) continue;
+      const bool measured = row.usage.input_tokens || row.usage.output_tokens;
+      charge.premium += measured ? std::max(cost - cost_of(row.usage, *prices.first_choice), Money{})
+                                 : std::min(cost, worst.premium);
+    }
+    return charge;
+  }
+
+  [[nodiscard]] Error refuse(const CallContext& context, Error error) const {
+    error.target = target();
+    context.note_skipped(target(), error);
+    return error;
+  }
+  [[nodiscard]] static Error no_price(const Target& target) {
+    return Error{ErrorKind::budget_exceeded,
+                 fmt::format("costs are capped and the price of {} is not known; give the target its price (0 for a "
+                             "model that costs nothing), or the cap an assume_price",
+                             target.name())};
+  }
+  [[nodiscard]] Error beyond_request(Money worst, Money spent) const {
+    return Error{ErrorKind::budget_exceeded,
+                 fmt::format("this send may cost {}, and of the {} that the call may cost {} are spent",
+                             to_string(worst), to_string(*options_.per_request), to_string(spent))};
+  }
+  [[nodiscard]] static Error beyond_budget(const BudgetCharge& worst, const BudgetRefusal& refusal) {
+    const bool premium = refusal.limit_name == "fallback_premium_per_period";
+    return Error{ErrorKind::budget_exceeded,
+                 fmt::format("this send may cost {}{}, and of the {} ({}) for {} {} are spent and {} reserved",
+                             to_string(premium ? worst.premium : worst.cost),
+                             premium ? " more than at the first choice" : "", to_string(refusal.limit),
+                             refusal.limit_name, detail::option_text(refusal.period), to_string(refusal.spent),
+                             to_string(refusal.reserved))};
+  }
+
+  CostCapOptions options_;
+  bool caps_premium_ = false;
+};
+
+[[nodiscard]] std::string describe(const CostCapOptions& options) {
+  detail::OptionsText text{"cost_cap"};
+  text.add("per_request", options.per_request)
+      .add("per_period", options.per_period)
+      .add("fallback_premium_per_period", options.fallback_premium_per_period)
+      .add("period", options.period, CostCapOptions{}.period);
+  for (const Budget& budget : options.budgets) {
+    const BudgetOptions& limits = budget.options();
+    detail::OptionsText shared{"shared"};
+    shared.add("per_period", limits.per_period)
+        .add("fallback_premium_per_period", limits.fallback_premium_per_period)
+        .add("period", limits.period, BudgetOptions{}.period);
+    text.append("budget", shared.text());
+  }
+  return text.text();
+}
+
+}  // namespace
+
+Policy cost_cap(CostCapOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  std::string description = describe(options);
+  return make_policy<CostCap>(std::move(description), std::move(options));
+}
+
+Policy cost_cap(Budget budget) {
+  CostCapOptions options;
+  options.budgets.push_back(std::move(budget));
+  return cost_cap(std::move(options));
+}
+
+std::string problem_with(const CostCapOptions& options) {
+  if (options.per_request && *options.per_request <= Money{}) return "cost_cap: per_request must be above $0";
+  if (options.per_period && *options.per_period <= Money{}) return "cost_cap: per_period must be above $0";
+  if (options.fallback_premium_per_period && *options.fallback_premium_per_period < Money{}) {
+    return "cost_cap: fallback_premium_per_period must not be below $0";
+  }
+  if (options.period <= Duration::zero()) return "cost_cap: period must be longer than 0";
+  if (!options.per_request && !options.per_period && !options.fallback_premium_per_period && options.budgets.empty()) {
+    return "cost_cap: no limit is set; give it per_request, per_period, fallback_premium_per_period or a budget";
+  }
+  return {};
+}
+
+}  // namespace backstop::inline v0

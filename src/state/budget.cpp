@@ -1,0 +1,95 @@
+#include "backstop/state/budget.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+#include "backstop/state/rolling_window.hpp"
+
+namespace backstop::inline v0 {
+
+struct Budget::State {
+  explicit State(const BudgetOptions& budget_options) : options{budget_options}, spent{budget_options.period} {}
+
+  const BudgetOptions options;
+  std::mutex mutex;
+  RollingWindow<BudgetCharge, 60> spent;
+  BudgetCharge reserved;
+};
+
+Budget::Budget(BudgetOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  state_ = std::make_shared<State>(options);
+}
+
+const BudgetOptions& Budget::options() const noexcept { return state_->options; }
+
+BudgetSnapshot Budget::snapshot(TimePoint now) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  return {state_->spent.total(now), state_->reserved};
+}
+
+std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoint now) const noexcept {
+  const BudgetOptions& options = state_->options;
+  const std::lock_guard lock{state_->mutex};
+  const BudgetCharge spent = state_->spent.total(now);
+  BudgetCharge& reserved = state_->reserved;
+  if (options.per_period && spent.cost + reserved.cost + worst.cost > *options.per_period) {
+    return BudgetRefusal{"per_period", *options.per_period, spent.cost, reserved.cost, options.period};
+  }
+  // A send without a premium is never refused for the premiums of others.
+  if (const auto& limit = options.fallback_premium_per_period;
+      limit && worst.premium > Money{} && spent.premium + reserved.premium + worst.premium > *limit) {
+    return BudgetRefusal{"fallback_premium_per_period", *limit, spent.premium, reserved.premium, options.period};
+  }
+  reserved += worst;
+  return std::nullopt;
+}
+
+void Budget::release(const BudgetCharge& reserved) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  state_->reserved.cost -= reserved.cost;
+  state_->reserved.premium -= reserved.premium;
+}
+
+void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  state_->reserved.cost -= reserved.cost;
+  state_->reserved.premium -= reserved.premium;
+  state_->spent.add(now, actual);
+}
+
+BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst,
+                                     TimePoint now) noexcept
+    : worst_{std::max(worst.cost, Money{}), std::max(worst.premium, Money{})} {
+  for (std::size_t count = 0; count < budgets.size(); ++count) {
+    refusal_ = budgets[count].reserve(worst_, now);
+    if (refusal_) {
+      for (const Budget& budget : budgets.first(count)) budget.release(worst_);
+      return;
+    }
+  }
+  held_ = budgets;
+}
+
+BudgetReservation::~BudgetReservation() {
+  for (const Budget& budget : held_) budget.release(worst_);
+}
+
+void BudgetReservation::settle(const BudgetCharge& actual, TimePoint now) noexcept {
+  const BudgetCharge booked{std::max(actual.cost, Money{}), std::max(actual.premium, Money{})};
+  for (const Budget& budget : std::exchange(held_, {})) budget.settle(worst_, booked, now);
+}
+
+std::string problem_with(const BudgetOptions& options) {
+  if (options.per_period && *options.per_period <= Money{}) return "budget: per_period must be above $0";
+  if (options.fallback_premium_per_period && *options.fallback_premium_per_period < Money{}) {
+    return "budget: fallback_premium_per_period must not be below $0";
+  }
+  if (options.period <= Duration::zero()) return "budget: period must be longer than 0";
+  return {};
+}
+
+}  // namespace backstop::inline v0
