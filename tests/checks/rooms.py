@@ -22,7 +22,7 @@ ROOMS = [
     ("providers",),
     ("policies",),
     ("routing",),
-    ("fallback_client", "call", "stream"),
+    ("fallback_client", "call", "pending_state", "stream", "stream_state"),
     ("observe",),
     ("config",),
     ("testing",),

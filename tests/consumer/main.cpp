@@ -1,3 +1,18 @@
+#include <cstdio>
+
+#include <backstop/fallback_client.hpp>
+#include <backstop/providers/function.hpp>
 #include <backstop/version.hpp>
 
-int main() { return backstop::version.empty() ? 1 : 0; }
+// What an application does first, with providers of its own: no network is needed.
+int main() {
+  using namespace backstop;
+  const FallbackClient client{
+      make_provider("local/broken", [](const ChatRequest&) { return Error{ErrorKind::overloaded, "too busy"}; }),
+      make_provider("local/working", [](const ChatRequest&) { return "Hello!"; })};
+
+  const auto reply = client.chat("Hi");
+  if (!reply || reply->text() != "Hello!" || !reply->fallback) return 1;
+  std::printf("backstop %s: answered by %s\n", version.data(), reply->served_by.name().c_str());
+  return 0;
+}
