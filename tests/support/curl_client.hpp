@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "fault_server.hpp"
+#include "support/fault_server.hpp"
 
 /// A plain libcurl client, for tests of the servers that the library's own tests rely on.
 namespace backstop::faults {

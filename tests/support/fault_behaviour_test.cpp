@@ -1,4 +1,4 @@
-#include "fault_behaviour.hpp"
+#include "support/fault_behaviour.hpp"
 
 #include <curl/curl.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 
 #include "curl_client.hpp"
-#include "fault_server.hpp"
+#include "support/fault_server.hpp"
 
 namespace faults = backstop::faults;
 using faults::anthropic_text;

@@ -1,4 +1,4 @@
-#include "fault_server.hpp"
+#include "support/fault_server.hpp"
 
 #include <curl/curl.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "curl_client.hpp"
-#include "fault_ports.hpp"
+#include "support/fault_ports.hpp"
 
 namespace faults = backstop::faults;
 using faults::anthropic_text;
