@@ -9,18 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "backstop/chat/token_estimate.hpp"
+
 namespace backstop::inline v0 {
 namespace {
 
-constexpr std::int64_t bytes_per_token = 4;
-constexpr std::int64_t tokens_per_image = 1000;      // a picture of about a megapixel, at the providers' published rates
-constexpr std::int64_t tokens_per_document = 2000;   // about a page of PDF with its picture
-constexpr std::int64_t tokens_per_turn = 4;          // the role and the markers around it
 constexpr std::int64_t characters_per_token_at_most = 6;
-
-[[nodiscard]] bool is_plain_text(const Document& document) noexcept {
-  return std::string_view{document.media_type}.substr(0, 5) == "text/";
-}
 
 /// Hands every text that the model will read to `visit`.
 template <class Visit>
@@ -84,31 +78,18 @@ constexpr std::array<Capability, 5> capability_table{{
 
 Needs needs_of(const ChatRequest& request) noexcept {
   Needs needs;
-  std::int64_t bytes = 0;
-  visit_texts(request, [&bytes](std::string_view text) { bytes += static_cast<std::int64_t>(text.size()); });
   for (const Message& message : request.messages) {
-    needs.input_tokens += tokens_per_turn;
     for (const Part& part : message.parts) {
-      if (std::holds_alternative<Image>(part)) {
-        needs.vision = true;
-        needs.input_tokens += tokens_per_image;
-      } else if (const auto* document = std::get_if<Document>(&part)) {
-        needs.documents = true;
-        if (is_plain_text(*document) && !document->data.empty()) {
-          bytes += static_cast<std::int64_t>(document->data.size() / 4 * 3);
-        } else {
-          needs.input_tokens += tokens_per_document;
-        }
-      } else if (std::holds_alternative<ToolCall>(part) || std::holds_alternative<ToolResult>(part)) {
-        needs.tools = true;
-      }
+      needs.vision = needs.vision || std::holds_alternative<Image>(part);
+      needs.documents = needs.documents || std::holds_alternative<Document>(part);
+      needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || std::holds_alternative<ToolResult>(part);
     }
   }
   if (!request.tools.empty()) needs.tools = true;
   needs.json_schema = request.response_format && request.response_format->type == ResponseFormat::Type::json_schema;
   const std::string_view effort = request.reasoning_effort;
   needs.reasoning = !effort.empty() && effort != "none" && effort != "minimal";
-  needs.input_tokens += (bytes + bytes_per_token - 1) / bytes_per_token;
+  needs.input_tokens = estimate_input_tokens(request);
   return needs;
 }
 

@@ -17,8 +17,7 @@ struct Needs {
   bool documents = false;    ///< a document anywhere in the conversation
   bool json_schema = false;  ///< the answer must follow a schema
   bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
-  /// Estimated tokens of the conversation, the tools and the schema: a quarter of the bytes, and a constant per image
-  /// and document. Meant for reservations; texts in other scripts than the Latin one have fewer.
+  /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;
 
   friend bool operator==(const Needs&, const Needs&) = default;
