@@ -54,8 +54,8 @@ void VirtualRuntime::at(Duration elapsed_time, std::function<void()> action) {
   world_->runtime->timers().arm(*actions_.back(), saturating_add(world_->start, elapsed_time));
 }
 
-void VirtualRuntime::run(const VirtualCall& call) {
-  while (!call.done()) turn(Duration::max());
+void VirtualRuntime::run(VirtualCall& call) {
+  if (!call.done()) world_->runtime->block_until(call.gate_);
 }
 
 void VirtualRuntime::run_all() {
@@ -68,9 +68,9 @@ void VirtualRuntime::run_all() {
 
 void VirtualRuntime::run_for(Duration span) {
   const TimePoint end = saturating_add(world_->clock.now(), span);
-  while (world_->clock.now() < end) turn(saturating_difference(end, world_->clock.now()));
+  while (world_->clock.now() < end) world_->runtime->poll(saturating_difference(end, world_->clock.now()));
   do {
-    turn(Duration::zero());
+    world_->runtime->poll(Duration::zero());
   } while (world_->transport->busy());
 }
 

@@ -18,13 +18,13 @@ namespace backstop::inline v0::testing {
 
 /// What a scripted failure looks like; what is left out is what the kind usually comes with.
 struct Failure {
-  std::optional<int> http_status;         ///< unset: the kind's usual status, such as 503 for `overloaded`
-  std::optional<Duration> retry_after;
-  std::string code;
-  std::string message;
-  std::optional<bool> should_retry;       ///< the `x-should-retry` header
-  std::optional<ReplaySafety> replay;     ///< unset: `not_sent` for `connect_failed`, else `maybe_processed`
-  std::optional<ErrorKind> cause;         ///< with `stream_interrupted`
+  std::optional<int> http_status{};       ///< unset: the kind's usual status, such as 503 for `overloaded`
+  std::optional<Duration> retry_after{};
+  std::string code{};
+  std::string message{};
+  std::optional<bool> should_retry{};      ///< the `x-should-retry` header
+  std::optional<ReplaySafety> replay{};    ///< unset: `not_sent` for `connect_failed`, else `maybe_processed`
+  std::optional<ErrorKind> cause{};        ///< with `stream_interrupted`
 };
 
 /// One answer of a `ScriptedProvider`: what happens after a send, in order. Made by the functions below and refined

@@ -52,7 +52,7 @@ class BACKSTOP_EXPORT VirtualRuntime {
   void at(Duration elapsed_time, std::function<void()> action);
 
   /// Runs until that call, or every call that was started, has ended.
-  void run(const VirtualCall& call);
+  void run(VirtualCall& call);
   void run_all();
   /// Runs until that much virtual time has gone by, and whatever is due at its end is done.
   void run_for(Duration span);
@@ -67,8 +67,6 @@ class BACKSTOP_EXPORT VirtualRuntime {
     std::unique_ptr<Runtime> runtime;
   };
   class Action;
-
-  void turn(Duration max_wait) { world_->runtime->poll(max_wait); }
 
   std::shared_ptr<World> world_;
   std::vector<std::unique_ptr<Action>> actions_;
