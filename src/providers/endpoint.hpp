@@ -11,6 +11,7 @@ namespace backstop::inline v0::detail {
 /// Where an adapter sends to, its options resolved.
 struct Endpoint {
   Target target;
+  std::string provider;  ///< whose quirks apply, whatever the target's name is
   std::string base_url;  ///< without a trailing slash
   std::string api_key;   ///< empty: none is sent
   std::string key_hint;  ///< how to set the key, for the error where one is needed and missing

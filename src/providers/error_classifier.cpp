@@ -118,7 +118,7 @@ ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int
 Error classify(const ProviderFailure& failure, const FailureSource& source) {
   const int status = source.head.status;
   const bool in_answer = status < 400;
-  const ErrorKind kind = kind_of(failure, source.endpoint.target.provider(), status);
+  const ErrorKind kind = kind_of(failure, source.endpoint.provider, status);
 
   std::string message = words(failure.message, longest_message, source.endpoint);
   if (message.empty()) message = "the provider gave no reason";

@@ -55,13 +55,17 @@ class JsonDocument {
   return value ? as_text(*value) : std::string_view{};
 }
 
-/// A number as a count; floats are cut off, negative ones are not there.
+/// A number as a count; floats are cut off. Negative ones and those that no counting of ours reaches are not there, so
+/// that sums cannot overflow.
 [[nodiscard]] inline std::optional<std::int64_t> as_count(const JsonElement& element) noexcept {
-  std::int64_t whole = 0;
-  if (element.get(whole) == simdjson::SUCCESS) return whole >= 0 ? std::optional{whole} : std::nullopt;
+  constexpr std::int64_t most = 1'000'000'000'000'000;
+  std::int64_t whole = -1;
   double number = 0;
-  if (element.get(number) == simdjson::SUCCESS && number >= 0 && number < 9e18) return static_cast<std::int64_t>(number);
-  return std::nullopt;
+  if (element.get(whole) != simdjson::SUCCESS && element.get(number) == simdjson::SUCCESS && number >= 0 &&
+      number <= static_cast<double>(most)) {
+    whole = static_cast<std::int64_t>(number);
+  }
+  return whole >= 0 && whole <= most ? std::optional{whole} : std::nullopt;
 }
 
 [[nodiscard]] inline std::optional<std::int64_t> count_of(const JsonElement& element, std::string_view key) noexcept {

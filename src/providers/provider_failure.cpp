@@ -70,8 +70,8 @@ void read_google_details(const JsonElement& details, ProviderFailure& failure) {
 // OpenRouter's own message is often just "Provider returned error"; what the provider said stands in `metadata`.
 void read_metadata(const JsonElement& metadata, ProviderFailure& failure) {
   failure.reason = words_of(metadata, "error_type");
-  if (const std::string raw = words_of(metadata, "raw"); !raw.empty()) {
-    failure.message += failure.message.empty() ? raw : ": " + raw;
+  if (failure.message.empty() || failure.message == "Provider returned error") {
+    if (const std::string raw = words_of(metadata, "raw"); !raw.empty()) failure.message.append(": ").append(raw);
   }
   if (const auto reasons = member(metadata, "reasons")) failure.message.append(" ").append(to_words(*reasons));
 }

@@ -20,14 +20,14 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
                             equal_ignoring_case(rest.substr(0, 8), "https://");
   if (known_scheme) rest.remove_prefix(rest.find("//") + 2);
   const std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
+  if (host.find('@') != std::string_view::npos) {
+    throw std::invalid_argument{std::string{who} + ": `base_url` must not hold a user name or password; give a key "
+                                                   "with `api_key` or `api_key_env`"};
+  }
   const bool clean = is_header_value(url) && url.find_first_of(" \t#") == std::string_view::npos;
   if (!known_scheme || host.empty() || host.front() == ':' || !clean) {
     throw std::invalid_argument{std::string{who} + ": `base_url` is " + quoted(url) +
                                 "; it must be an address such as https://host/v1"};
-  }
-  if (host.find('@') != std::string_view::npos) {
-    throw std::invalid_argument{std::string{who} + ": `base_url` must not hold a user name or password; give a key "
-                                                   "with `api_key` or `api_key_env`"};
   }
   const std::size_t query = url.find('?');
   std::string path{url.substr(0, query)};
@@ -72,6 +72,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
 
   Endpoint endpoint;
   endpoint.target = Target{provider, options.model, facts_of(options, provider)};
+  endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   endpoint.needs_key = defaults.needs_key || !options.api_key_env.empty();
   find_key(endpoint, options, defaults.key_variable);

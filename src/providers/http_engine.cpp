@@ -1,0 +1,285 @@
+#include "http_engine.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "backstop/handover/projection.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/http_exchange.hpp"
+#include "error_classifier.hpp"
+#include "foreign_text.hpp"
+#include "request_headers.hpp"
+#include "runtime/ascii.hpp"
+#include "server_sent_events.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::size_t largest_answer = std::size_t{64} << 20;
+constexpr std::size_t largest_error_body = std::size_t{1} << 20;
+
+/// How long the end of a body is waited for once the stream has said that it is complete: a connection that is read to
+/// the end can be used again.
+constexpr Duration drain_time = std::chrono::milliseconds{100};
+
+/// Stops a scope of its own when time is up.
+class DrainLimit final : private Timer {
+ public:
+  explicit DrainLimit(StopSource& parent) noexcept : stop_{parent} {}
+  [[nodiscard]] StopSource& stop() noexcept { return stop_; }
+  void start(const CallContext& context) {
+    context.runtime().timers().arm(*this, saturating_add(context.runtime().refresh_now(), drain_time));
+  }
+
+ private:
+  void on_timer() noexcept override { stop_.request_stop(StopReason::cancelled); }
+
+  StopSource stop_;
+};
+
+bool is_json_type(std::string_view type) noexcept {
+  type = trim(type.substr(0, type.find(';')));
+  return equal_ignoring_case(type, "application/json") || equal_ignoring_case(type, "application/problem+json");
+}
+
+/// What the parts of an attempt share.
+struct Attempting {
+  const Endpoint& endpoint;
+  const WireFormat& wire;
+  const CallContext& context;
+  HttpExchange& exchange;
+  DrainLimit& drain;
+  AnswerBuilder& answer;
+
+  [[nodiscard]] FailureSource source() const {
+    return {endpoint, exchange.response(), context.runtime().wall_now()};
+  }
+};
+
+/// Reads the rest of the body into `body`; false when it is larger than `limit`.
+Task<Result<bool>> read_body(HttpExchange& exchange, std::size_t limit, std::string& body) {
+  for (;;) {
+    const Result<std::string_view> piece = co_await exchange.read();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) co_return true;
+    if (body.size() + piece->size() > limit) co_return false;
+    body.append(*piece);
+  }
+}
+
+// An error that comes in the middle of an answer. What the consumer has seen stands beside it.
+Error in_the_middle(Error error, const AnswerBuilder& answer) {
+  if (!answer.delivered()) return error;
+  error.committed = true;
+  error.partial_text = answer.partial_text();
+  const bool stopped_by_caller = error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
+  if (!stopped_by_caller && error.kind != ErrorKind::stream_interrupted) {
+    error.cause = error.kind;
+    error.kind = ErrorKind::stream_interrupted;
+  }
+  return error;
+}
+
+// A fault of the answer that the provider did not report itself.
+Error faulty(const Attempting& attempt, ErrorKind kind, std::string message) {
+  Error error{kind, std::move(message)};
+  add_source(error, attempt.exchange.response());
+  error.replay = ReplaySafety::maybe_processed;
+  return error;
+}
+
+// The transport's error, or the stop's.
+Error broken(const Attempting& attempt, const Error& cause) {
+  Error error = attempt.context.stopping() ? attempt.context.stop_error() : cause;
+  add_source(error, attempt.exchange.response());
+  if (error.http_status != 0) error.replay = ReplaySafety::maybe_processed;
+  return in_the_middle(std::move(error), attempt.answer);
+}
+
+Result<ChatResponse> conclude(const Attempting& attempt) {
+  AnswerBuilder& answer = attempt.answer;
+  if (answer.failure()) return in_the_middle(classify(*answer.failure(), attempt.source()), answer);
+  const bool delivered = answer.delivered();
+  Result<ChatResponse> response = answer.take();
+  if (response) return response;
+  Error error = std::move(response).error();
+  add_source(error, attempt.exchange.response());
+  error.replay = ReplaySafety::processed;
+  return delivered ? in_the_middle(std::move(error), answer) : std::move(error);
+}
+
+Result<ChatResponse> decode_body(const Attempting& attempt, std::string_view body) {
+  const JsonDocument document{body};
+  if (!document.valid()) {
+    return faulty(attempt, ErrorKind::malformed_response,
+                  body.empty() ? "the answer has no body" : "the answer is no JSON: " + presentable(body, 200));
+  }
+  if (holds_failure(document.root())) {
+    attempt.answer.fail(read_failure(document.root()));
+  } else {
+    attempt.wire.decode(document.root(), attempt.answer);
+  }
+  return conclude(attempt);
+}
+
+/// Reads one stream's events into the answer.
+class StreamReader {
+ public:
+  explicit StreamReader(const Attempting& attempt)
+      : attempt_{&attempt}, decoder_{attempt.wire.stream_decoder()} {}
+
+  /// True at the true end, also when the answer has failed.
+  [[nodiscard]] bool take(const ServerSentEvents::Event& event) {
+    any_event_ = true;
+    AnswerBuilder& answer = attempt_->answer;
+    if (event.data.starts_with("[DONE]")) return decoder_->on_done(answer) == StreamDecoder::Next::end;
+    const JsonDocument document{event.data};
+    if (!document.valid()) {
+      fail("an event of the stream is no JSON");
+    } else if (equal_ignoring_case(event.name, "error") || holds_failure(document.root())) {
+      answer.fail(read_failure(document.root()));
+    } else if (event.bare) {
+      attempt_->wire.decode(document.root(), answer);  // a whole answer where a stream was asked for
+      answer.complete();
+    } else {
+      return decoder_->on_event(event.name, document.root(), answer) == StreamDecoder::Next::end || has_failed();
+    }
+    return true;
+  }
+
+  void fail(std::string message) {
+    ProviderFailure failure;
+    failure.kind = ErrorKind::malformed_response;
+    failure.message = std::move(message);
+    attempt_->answer.fail(std::move(failure));
+  }
+  [[nodiscard]] bool any_event() const noexcept { return any_event_; }
+
+ private:
+  [[nodiscard]] bool has_failed() const noexcept { return attempt_->answer.failure().has_value(); }
+
+  const Attempting* attempt_;
+  std::unique_ptr<StreamDecoder> decoder_;
+  bool any_event_ = false;
+};
+
+// The body ended, and the wire's terminal marker did not come.
+Error unfinished(const Attempting& attempt, const StreamReader& reader) {
+  if (!reader.any_event()) {
+    return faulty(attempt, ErrorKind::malformed_response, "the stream ended without a single event");
+  }
+  return in_the_middle(faulty(attempt, ErrorKind::stream_interrupted, "the stream ended before the answer was complete"),
+                       attempt.answer);
+}
+
+// Reads what is left of a body whose content is known to be over.
+Task<Result<bool>> drain(const Attempting& attempt) {
+  attempt.drain.start(attempt.context);
+  for (;;) {
+    const Result<std::string_view> piece = co_await attempt.exchange.read();
+    if (!piece || piece->empty()) co_return true;
+  }
+}
+
+Task<Result<ChatResponse>> read_stream(const Attempting& attempt) {
+  StreamReader reader{attempt};
+  ServerSentEvents events;
+  ServerSentEvents::Event event;
+  bool at_end = false;
+  while (!at_end) {
+    const Result<std::string_view> piece = co_await attempt.exchange.read();
+    if (!piece) {
+      if (attempt.answer.is_complete() && !attempt.context.stopping()) break;
+      co_return broken(attempt, piece.error());
+    }
+    if (piece->empty()) {
+      if (events.finish(event)) at_end = reader.take(event);
+      break;
+    }
+    events.feed(*piece);
+    while (!at_end && events.next(event)) {
+      at_end = reader.take(event);
+      ConsumerReady ready{attempt.context};
+      co_await ready;
+      if (attempt.context.stopping()) co_return broken(attempt, attempt.context.stop_error());
+    }
+    if (events.too_large()) {
+      reader.fail("an event of the stream is larger than 16 MiB");
+      at_end = true;
+    }
+  }
+  if (!attempt.answer.failure()) {
+    if (!attempt.answer.is_complete()) co_return unfinished(attempt, reader);
+    if (at_end) {
+      const Result<bool> drained = co_await drain(attempt);
+      static_cast<void>(drained);
+    }
+  }
+  co_return conclude(attempt);
+}
+
+Task<Result<ChatResponse>> read_whole(const Attempting& attempt) {
+  std::string body;
+  const Result<bool> read = co_await read_body(attempt.exchange, largest_answer, body);
+  if (!read) co_return broken(attempt, read.error());
+  if (!*read) co_return faulty(attempt, ErrorKind::malformed_response, "the answer is larger than 64 MiB");
+  co_return decode_body(attempt, body);
+}
+
+Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
+  std::string body;
+  // A body that breaks off or is too long is still one to classify by its status.
+  const Result<bool> read = co_await read_body(attempt.exchange, largest_error_body, body);
+  if (!read && attempt.context.stopping()) co_return broken(attempt, read.error());
+  const FailureSource source = attempt.source();
+  co_return classify_body(body, source);
+}
+
+// What the conversation lost on its way to this target stands in the attempt's row.
+void note_losses(const Projection& projection, const CallContext& context) {
+  const HandoverLosses losses = projection.losses();
+  if (losses.any()) context.state().ledger.back().reason = "conversation adapted: " + to_string(losses);
+}
+
+Error missing_key(const Endpoint& endpoint) {
+  return {ErrorKind::authentication, "no key for " + endpoint.target.name() + ": " + endpoint.key_hint};
+}
+
+}  // namespace
+
+HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::unique_ptr<const WireFormat> wire)
+    : ModelProvider{endpoint.target}, endpoint_{std::move(endpoint)}, wire_{std::move(wire)} {}
+
+Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
+  if (endpoint_.needs_key && endpoint_.api_key.empty()) co_return missing_key(endpoint_);
+  const bool stream = context.streaming();
+  const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
+  note_losses(projection, context);
+  Result<HttpRequest> encoded = wire_->encode(projection.request(), endpoint_, stream);
+  if (!encoded) co_return std::move(encoded).error();
+  renew_span(*encoded, context.runtime().random());
+
+  DrainLimit drain{context.stop()};
+  CallContext inner = context;
+  inner.set_stop(drain.stop());
+  HttpExchange exchange{*encoded, inner};
+  AnswerBuilder answer{endpoint_.target, &context};
+  answer.set_projection(projection);
+  const Attempting attempt{endpoint_, *wire_, context, exchange, drain, answer};
+
+  const Result<void> head = co_await exchange.head();
+  if (!head) co_return broken(attempt, head.error());
+  const int status = exchange.response().status;
+  if (status < 200 || status >= 300) {
+    Result<ChatResponse> refused = co_await read_refusal(attempt);
+    co_return refused;
+  }
+  const bool whole = !stream || is_json_type(exchange.response().header("content-type"));
+  Task<Result<ChatResponse>> reading = whole ? read_whole(attempt) : read_stream(attempt);
+  Result<ChatResponse> answered = co_await reading;
+  co_return answered;
+}
+
+}  // namespace backstop::inline v0::detail
