@@ -58,6 +58,7 @@ void RootCall::close(Result<ChatResponse>& result) {
     result->elapsed = elapsed;
     result->attempts = std::move(state_.ledger);
   } else {
+    result.error().elapsed = elapsed;
     result.error().attempts = std::move(state_.ledger);
   }
   if (StreamSink* sink = context_.sink()) {
