@@ -1,0 +1,188 @@
+#include "backstop/runtime/http_exchange.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "backstop/fallback_client.hpp"
+#include "support/fault_server.hpp"
+
+using namespace backstop;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+// Real sockets: what libcurl and the exchange make of what servers do.
+
+namespace {
+
+/// A provider that posts a chat request by hand and reads the body to its end.
+class Poster final : public ModelProvider {
+ public:
+  Poster(std::string url, bool stream) : ModelProvider{Target{"test", "m"}}, stream_{stream} {
+    request_.url = std::move(url);
+    request_.headers = {{"content-type", "application/json"}};
+    request_.body = stream ? R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})"
+                           : R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+  }
+
+ protected:
+  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
+    HttpExchange exchange{request_, context};
+    auto head = co_await exchange.head();
+    if (!head) co_return head.error();
+    std::string body;
+    for (;;) {
+      auto more = co_await exchange.read();
+      if (!more) {
+        Error error = more.error();
+        error.partial_text = body;
+        co_return error;
+      }
+      if (more->empty()) break;
+      body += *more;
+      if (stream_ && context.streaming()) {
+        StreamEvent event;
+        event.delta = *more;
+        context.emit(event);
+        ConsumerReady room{context};
+        co_await room;
+        if (context.stopping()) co_return context.stop_error();
+      }
+    }
+    ChatResponse response;
+    response.parts.emplace_back(Text{body});
+    response.id = exchange.response().header("X-REQUEST-ID");
+    response.usage.output_tokens = exchange.response().status;
+    co_return response;
+  }
+
+ private:
+  HttpRequest request_;
+  bool stream_;
+};
+
+FallbackClient client_of(const std::string& url, bool stream = false) {
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  return FallbackClient{{Provider{Poster{url, stream}}}, std::move(options)};
+}
+
+}  // namespace
+
+TEST_CASE("an answer arrives with its status, its header fields and its body") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const auto reply = client_of(server.base_url("/v1/chat/completions")).chat("x");
+  REQUIRE(reply);
+  CHECK(reply->usage.output_tokens == 200);
+  CHECK_THAT(reply->text(), ContainsSubstring("All is well."));
+}
+
+TEST_CASE("a connection serves one call after another", "[scenario-21]") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  for (int i = 0; i < 100; ++i) REQUIRE(client.chat("x"));
+  CHECK(server.request_count() == 100);
+  CHECK(server.connection_count() == 1);
+}
+
+TEST_CASE("nobody listens: connect_failed, and nothing was sent") {
+  std::string url;
+  {
+    faults::FaultServer gone;
+    url = gone.base_url("/v1/chat/completions");
+  }
+  const auto reply = client_of(url).chat("x");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  CHECK(reply.error().replay == ReplaySafety::not_sent);
+  CHECK_THAT(reply.error().message, ContainsSubstring("127.0.0.1"));
+}
+
+TEST_CASE("an address that cannot be right is not worth a retry") {
+  const auto reply = client_of("ftp://127.0.0.1/x").chat("x");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  CHECK(reply.error().should_retry == false);
+}
+
+TEST_CASE("a connection closed before an answer may have been processed") {
+  faults::FaultServer server;
+  for (auto behaviour : {faults::close_after_request(), faults::reset_before_headers()}) {
+    server.next(behaviour);
+    const auto reply = client_of(server.base_url("/v1/chat/completions")).chat("x");
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::connect_failed);
+    CHECK(reply.error().replay == ReplaySafety::maybe_processed);
+  }
+}
+
+TEST_CASE("a body that breaks off is never an answer") {
+  faults::FaultServer server;
+  for (auto behaviour : {faults::truncated_body(), faults::reset_after_headers()}) {
+    server.next(behaviour);
+    const auto reply = client_of(server.base_url("/v1/chat/completions")).chat("x");
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::stream_interrupted);
+  }
+}
+
+TEST_CASE("header fields without end are refused") {
+  faults::FaultServer server;
+  server.next(faults::huge_header(90'000));
+  CHECK(client_of(server.base_url("/v1/chat/completions")).chat("x"));
+  std::string flood = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 40; ++i) flood += "x-padding: " + std::string(10'000, 'a') + "\r\n";
+  server.next(faults::raw(flood + "\r\n"));
+  const auto reply = client_of(server.base_url("/v1/chat/completions")).chat("x");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::malformed_response);
+  CHECK_THAT(reply.error().message, ContainsSubstring("header fields"));
+}
+
+TEST_CASE("cancelling closes the socket, wherever the call waits", "[scenario-61][scenario-195]") {
+  faults::FaultServer server;
+  const FallbackClient plain = client_of(server.base_url("/v1/chat/completions"));
+  const FallbackClient streaming = client_of(server.base_url("/v1/chat/completions"), true);
+  for (const FallbackClient* client : {&plain, &streaming}) {
+    const std::size_t left = server.disconnect_count();
+    server.next(client == &plain ? faults::silence() : faults::stall_stream(2));
+    PendingCall call = client->start("x");
+    const std::size_t asked = server.request_count();
+    static_cast<void>(server.wait_for_requests(asked + 1, 2s));
+    const auto start = std::chrono::steady_clock::now();
+    call.cancel();
+    CHECK(call.wait().error().kind == ErrorKind::cancelled);
+    CHECK(std::chrono::steady_clock::now() - start < 200ms);
+    CHECK(server.wait_for_disconnect(2s, left + 1));
+  }
+  CHECK(server.open_connections() == 0);
+}
+
+TEST_CASE("a consumer that does not read makes the network wait, not the memory grow") {
+  faults::FaultServer server;
+  std::string text;
+  for (int i = 0; i < 400'000; ++i) text += "word ";
+  server.next(faults::answer({.text = text, .tokens_per_event = 1000}));
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"), true);
+  PendingCall keeps_the_loop_running = client.start("x");  // the background driver reads for the stream below
+  REQUIRE(keeps_the_loop_running.wait());
+
+  server.always(faults::stall_stream(0));
+  PendingCall background = client.start("x");
+  server.next(faults::answer({.text = std::string(40'000'000, 'y'), .tokens_per_event = 1}));
+  ChatStream stream = client.stream("x");
+  REQUIRE(stream.next() != nullptr);
+  // Until nothing moves any more: what is in flight is bounded by the buffers on the way.
+  std::uint64_t before = 0;
+  for (std::uint64_t now = server.bytes_sent(); now != before; now = server.bytes_sent()) {
+    before = now;
+    static_cast<void>(server.wait_for_requests(1000, 100ms));
+  }
+  CHECK(before < 30'000'000);
+  stream.cancel();
+  background.cancel();
+}
