@@ -1,0 +1,237 @@
+#include "backstop/policies/cost_cap.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "backstop/handover/needs.hpp"
+#include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+#include "context_edit.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// A target whose output costs a dollar a token, and whose input costs nothing.
+Target dollar_target(std::string_view provider = "openai", double usd_per_token = 1) {
+  ModelFacts facts;
+  facts.price = Price{.input = Money{}, .output = Money::usd(usd_per_token)};
+  return Target{provider, "model", facts};
+}
+
+/// A request that reserves so many dollars there.
+ChatRequest request_for(std::int64_t output_tokens) {
+  ChatRequest request{"hello"};
+  request.max_output_tokens = output_tokens;
+  return request;
+}
+
+Step costing(std::int64_t output_tokens) { return answer("hi").usage(0, output_tokens); }
+
+struct Lab {
+  Result<ChatResponse> call(const Provider& provider, const ChatRequest& request) {
+    return runtime.call(provider, request);
+  }
+  BudgetSnapshot snapshot(const Budget& budget) { return budget.snapshot(runtime.clock().now()); }
+
+  VirtualRuntime runtime;
+};
+
+}  // namespace
+
+TEST_CASE("two concurrent calls of 60 against a cap of 100: one is sent", "[scenario-180]") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(60).after(1s)}};
+  const Provider capped = model | cost_cap({.per_period = Money::usd(100)});
+  const auto first = lab.runtime.start(capped, request_for(60));
+  const auto second = lab.runtime.start(capped, request_for(60));
+  lab.runtime.run_all();
+  CHECK(first->result());
+  REQUIRE_FALSE(second->result());
+  CHECK(second->result().error().kind == ErrorKind::budget_exceeded);
+  CHECK_THAT(second->result().error().message, ContainsSubstring("$100.00") && ContainsSubstring("$60.00 reserved"));
+  CHECK(second->result().error().attempts.size() == 1);
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("what a call did not cost is there for the next", "[scenario-181]") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(20)}};
+  const Provider capped = model | cost_cap(budget);
+  CHECK(lab.call(capped, request_for(60)));
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(20));
+  CHECK(lab.snapshot(budget).reserved.cost == Money{});
+  CHECK(lab.call(capped, request_for(70)));
+  CHECK_FALSE(lab.call(capped, request_for(70)));
+}
+
+TEST_CASE("attempts that may have been answered are charged, each", "[scenario-182]") {
+  ModelFacts facts;
+  facts.price = Price{.input = Money::usd(1), .output = Money::usd(1)};
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100'000)}};
+  const ScriptedProvider model{Target{"openai", "model", facts}, {error(ErrorKind::timeout), costing(20)}};
+  const Provider capped = model | cost_cap(budget);
+  const std::int64_t input = needs_of(request_for(60)).input_tokens;
+  REQUIRE(input > 0);
+  CHECK_FALSE(lab.call(capped, request_for(60)));
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(1) * input);
+  CHECK(lab.call(capped, request_for(60)));
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(1) * (input + 20));
+}
+
+TEST_CASE("what was not sent costs nothing", "[scenario-183][scenario-221][scenario-224]") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  SECTION("no connection") {
+    const ScriptedProvider model{dollar_target(), {error(ErrorKind::connect_failed)}};
+    CHECK_FALSE(lab.call(model | cost_cap(budget), request_for(60)));
+  }
+  SECTION("cancelled before the connection stood") {
+    const ScriptedProvider model{dollar_target(), {no_connection()}};
+    const auto call = lab.runtime.start(model | cost_cap(budget), request_for(60));
+    lab.runtime.at(1s, [&] { call->cancel(); });
+    lab.runtime.run_for(500ms);
+    CHECK(lab.snapshot(budget).reserved.cost == Money::usd(60));
+    lab.runtime.run(*call);
+    CHECK(call->result().error().kind == ErrorKind::cancelled);
+  }
+  SECTION("an open breaker") {
+    const auto breaker = CircuitBreaker::create();
+    breaker->isolate();
+    const ScriptedProvider model{dollar_target(), {costing(20)}};
+    const auto reply = lab.call(model | circuit_breaker(breaker) | cost_cap(budget), request_for(60));
+    CHECK(reply.error().kind == ErrorKind::circuit_open);
+  }
+  SECTION("no room in another budget") {
+    const Budget small{{.per_period = Money::usd(10)}};
+    const ScriptedProvider model{dollar_target(), {costing(20)}};
+    CHECK_FALSE(lab.call(model | cost_cap({.budgets = {budget, small}}), request_for(60)));
+    CHECK(model.send_count() == 0);
+  }
+  CHECK(lab.snapshot(budget).spent == BudgetCharge{});
+  CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+}
+
+TEST_CASE("nothing is sent to a target whose price is not known, unless one is assumed", "[scenario-184]") {
+  Lab lab;
+  const ScriptedProvider model{"local/llama", {costing(20)}};
+  const auto refused = lab.call(model | cost_cap({.per_request = Money::usd(100)}), request_for(60));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::budget_exceeded);
+  CHECK_THAT(refused.error().message, ContainsSubstring("price of local/llama is not known"));
+  CHECK(model.send_count() == 0);
+
+  const Price assumed{.input = Money{}, .output = Money::usd(2)};
+  const Budget budget{{.per_period = Money::usd(130)}};
+  const Provider capped = model | cost_cap({.assume_price = assumed, .budgets = {budget}});
+  CHECK(lab.call(capped, request_for(60)));
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(40));
+  CHECK_FALSE(lab.call(capped, request_for(60)));
+}
+
+TEST_CASE("money spent comes back when its period is over", "[scenario-185]") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(60)}};
+  const Provider capped = model | cost_cap({.per_period = Money::usd(100), .period = 1h});
+  CHECK(lab.call(capped, request_for(60)));
+  lab.runtime.run_for(1h - 1ns);
+  CHECK_FALSE(lab.call(capped, request_for(60)));
+  lab.runtime.clock().jump_wall(24h);
+  CHECK_FALSE(lab.call(capped, request_for(60)));
+  lab.runtime.run_for(1ns);
+  CHECK(lab.call(capped, request_for(60)));
+}
+
+TEST_CASE("the cap of a call holds over its attempts, on whatever target") {
+  // Two targets and an earlier attempt, put together as a fallback client would.
+  struct Twice final : Decorator {
+    Twice(Provider first, Provider second) : Decorator{std::move(first), "twice"}, second_{std::move(second)} {}
+    Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+      auto first = co_await next().call(request, context);
+      if (first) co_return first;
+      auto second = co_await second_.call(request, context);
+      co_return second;
+    }
+    Provider second_;
+  };
+  Lab lab;
+  const Policy cap = cost_cap({.per_request = Money::usd(100)});
+  const ScriptedProvider first{dollar_target("openai"), {deltas({"twelve bytes"}).cut()}};
+  const ScriptedProvider second{dollar_target("anthropic"), {costing(20)}};
+  const Provider both{Twice{first | cap, second | cap}};
+  EventLog log{lab.runtime.runtime()};
+
+  const auto fits = lab.runtime.call(both, request_for(97), {.sink = &log});  // 3 tokens were written before the cut
+  REQUIRE(fits);
+  CHECK(fits->served_by == second.target());
+  const auto beyond = lab.runtime.call(both, request_for(98), {.sink = &log});
+  REQUIRE_FALSE(beyond);
+  CHECK(beyond.error().kind == ErrorKind::budget_exceeded);
+  CHECK(beyond.error().target == second.target());
+  CHECK_THAT(beyond.error().message, ContainsSubstring("$98.00") && ContainsSubstring("$3.00 are spent"));
+  CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("a single send that may cost too much is not sent") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(1)}};
+  const Provider capped = model | cost_cap({.per_request = Money::usd(100)});
+  CHECK(lab.call(capped, request_for(100)));
+  CHECK_FALSE(lab.call(capped, request_for(101)));
+  CHECK_FALSE(lab.call(capped, "no limit of its own"));  // so 4096 tokens are assumed
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("the premium of falling over is capped by itself") {
+  Lab lab;
+  const Target first = dollar_target("openai");
+  const Budget budget{{.fallback_premium_per_period = Money::usd(100)}};
+  const auto falling_over = [&](const ScriptedProvider& to) {
+    return to | cost_cap(budget) |
+           edit_context([&first](CallContext& context) { context.state().first_choice = &first; });
+  };
+  SECTION("a dearer target may be used until the premium is spent") {
+    const ScriptedProvider dear{dollar_target("anthropic", 3), {costing(20)}};
+    CHECK_FALSE(lab.call(falling_over(dear), request_for(51)));  // 153 instead of 51
+    CHECK(lab.call(falling_over(dear), request_for(50)));        // 150 instead of 50
+    CHECK(lab.snapshot(budget).spent.premium == Money::usd(40));
+    CHECK_FALSE(lab.call(falling_over(dear), request_for(31)));
+    CHECK(lab.call(falling_over(dear), request_for(30)));
+  }
+  SECTION("a cheaper one always") {
+    const ScriptedProvider cheap{dollar_target("anthropic", 0.5), {costing(20)}};
+    CHECK(lab.call(falling_over(cheap), request_for(1'000'000)));
+    CHECK(lab.snapshot(budget).spent.premium == Money{});
+  }
+  SECTION("and the first choice itself") {
+    const ScriptedProvider model{first, {costing(20)}};
+    CHECK(lab.call(falling_over(model), request_for(1'000'000)));
+  }
+  CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+}
+
+TEST_CASE("a cost cap describes itself, and refuses options that make no sense") {
+  CHECK(cost_cap({.per_request = Money::usd(0.5), .per_period = Money::usd(20)}).describe() ==
+        "cost_cap(per_request = $0.50, per_period = $20.00)");
+  CHECK(cost_cap(Budget{{.per_period = Money::usd(20), .period = 1h}}).describe() ==
+        "cost_cap(budget = shared(per_period = $20.00, period = 1h))");
+  const auto problem = [](const CostCapOptions& options) {
+    CHECK_THROWS_AS(cost_cap(options), std::invalid_argument);
+    return problem_with(options);
+  };
+  CHECK_THAT(problem({}), ContainsSubstring("no limit is set"));
+  CHECK_THAT(problem({.per_request = Money{}}), ContainsSubstring("per_request must be above $0"));
+  CHECK_THAT(problem({.per_period = Money::usd(-1)}), ContainsSubstring("per_period"));
+  CHECK_THAT(problem({.per_period = Money::usd(1), .period = 0s}), ContainsSubstring("period must be longer than 0"));
+}
