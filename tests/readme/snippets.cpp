@@ -1,0 +1,115 @@
+// The code that README.md shows. Each snippet compiles here; the check compares them letter by letter.
+
+// [hello]
+#include <backstop/backstop.hpp>
+using namespace backstop;
+using namespace std::chrono_literals;
+
+int main() {
+  auto guard = timeout(20s) | circuit_breaker() | retry({.max_attempts = 2});
+
+  FallbackClient client{
+      anthropic({.model = "claude-sonnet-5"}) | guard,   // key from ANTHROPIC_API_KEY unless given
+      openai({.model = "gpt-5.6-sol"})        | guard,
+      ollama({.model = "llama3.2"})           | timeout(60s)};
+
+  auto reply = client.chat("Why did my pager go off?");
+  if (!reply) {
+    fmt::print(stderr, "{}\n", reply.error());            // every attempt, why it failed, how long, what it cost
+    return 1;
+  }
+  fmt::print("{}\n(answered by {})\n", reply->text(), reply->served_by);
+}
+// [/hello]
+
+namespace snippets {
+
+void faces(const FallbackClient& client, const ChatRequest& request) {
+  // [faces]
+  for (const StreamEvent& event : client.stream(request)) {        // as it comes, on this thread
+    if (event.type == StreamEvent::Type::text) fmt::print("{}", event.delta);
+  }
+
+  PendingCall pending = client.start(request);                     // in the background
+  pending.on_done([](const Result<ChatResponse>& reply) { /* on the loop's thread */ });
+  pending.cancel();                                                // any thread; closes the socket
+
+  Plan plan = client.explain(request);                             // a dry run: nothing is sent
+  for (const Plan::Step& step : plan.steps) fmt::print("{}\n", step.stack);
+  // [/faces]
+}
+
+// [coroutine]
+template <class YourTask>
+YourTask answer(const FallbackClient& client, const ChatRequest& request) {
+  auto reply = co_await client.chat_async(request);
+  co_return reply ? reply->text() : std::string{"nobody answers"};
+}
+// [/coroutine]
+
+// [provider]
+// Anything that answers is a provider: a function, here, that runs on the loop and must be quick ...
+Provider canned = make_provider("local/canned", [](const ChatRequest&) { return "Please try again later."; });
+
+// ... or a class, whose send() is one attempt. Counting, timing, pricing and the ledger are seen to.
+class Echo final : public ModelProvider {
+ public:
+  Echo() : ModelProvider{Target{"local", "echo"}} {}
+
+ protected:
+  Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const override {
+    auto slept = co_await context.sleep(5ms);   // waits end early when the call is cancelled
+    if (!slept) co_return slept.error();
+    ChatResponse response;
+    response.parts.push_back(Text{text_of(request.messages.back().parts)});
+    co_return response;
+  }
+};
+// [/provider]
+
+// [policy]
+// A policy wraps a provider and calls the next one in; what it may not do is keep state without a lock.
+class OfficeHours final : public Decorator {
+ public:
+  OfficeHours(Provider inner, bool open, std::string description)
+      : Decorator{std::move(inner), std::move(description)}, open_{open} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (!open_) co_return Error{ErrorKind::local_limit, "closed for today"};   // not sent: the next target is asked
+    auto reply = co_await next().call(request, context);
+    co_return reply;
+  }
+
+ private:
+  bool open_;
+};
+
+Policy office_hours(bool open) { return make_policy<OfficeHours>("office_hours", open); }
+// [/policy]
+
+void errors(const FallbackClient& client) {
+  // [errors]
+  auto reply = client.chat("Why did my pager go off?");
+  if (!reply) {
+    const Error& error = reply.error();
+    if (error.kind == ErrorKind::rate_limited && error.retry_after) {
+      // ask again after *error.retry_after
+    }
+    for (const Attempt& attempt : error.attempts) {
+      fmt::print(stderr, "{}: {}\n", attempt.target, attempt.reason);
+    }
+  }
+  // [/errors]
+}
+
+void metrics() {
+  // [observe]
+  auto metrics = std::make_shared<Metrics>();
+  FallbackClient client{{openai({.model = "gpt-5.6-sol"}) | standard(), anthropic({.model = "claude-sonnet-5"}) | standard()},
+                        {.observers = {metrics}}};
+  // ... later, from any thread:
+  fmt::print("{:.1f} % of calls fell back\n", 100 * metrics->snapshot().fallback_rate());
+  // [/observe]
+}
+
+}  // namespace snippets
