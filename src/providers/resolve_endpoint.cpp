@@ -35,12 +35,24 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
   return query == std::string_view::npos ? path : path.append(url.substr(query));
 }
 
-ModelFacts facts_of(const ModelOptions& options, std::string_view provider) {
+bool is_on_this_machine(std::string_view base_url) noexcept {
+  const std::size_t scheme = base_url.find("://");
+  const std::string_view host = base_url.substr(scheme == std::string_view::npos ? 0 : scheme + 3);
+  for (const std::string_view loopback : {"localhost", "127.0.0.1", "[::1]"}) {
+    if (!equal_ignoring_case(host.substr(0, loopback.size()), loopback)) continue;
+    const std::string_view rest = host.substr(loopback.size());
+    if (rest.empty() || rest.front() == ':' || rest.front() == '/') return true;
+  }
+  return false;
+}
+
+ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url) {
   ModelFacts facts = facts_for(provider, options.model);
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
+  facts.local = is_on_this_machine(base_url);
   return facts;
 }
 
@@ -71,7 +83,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
 
   Endpoint endpoint;
-  endpoint.target = Target{provider, options.model, facts_of(options, provider)};
+  endpoint.target = Target{provider, options.model, facts_of(options, provider, base_url)};
   endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   endpoint.needs_key = defaults.needs_key || !options.api_key_env.empty();

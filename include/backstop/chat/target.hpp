@@ -53,6 +53,7 @@ struct ModelFacts {
   std::optional<std::int64_t> context_window{};     ///< tokens, input and output together
   std::optional<std::int64_t> max_output_tokens{};  ///< the most that the model writes in one answer
   Capabilities capabilities{};
+  bool local = false;  ///< served by this machine, where the first byte may take minutes: the model is loaded first
 
   friend bool operator==(const ModelFacts&, const ModelFacts&) = default;
 };

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/export.hpp"
+#include "backstop/policy.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "backstop/state/retry_budget.hpp"
+
+namespace backstop::inline v0 {
+
+/// What an application's own judgement on a retry is asked with.
+struct RetryQuestion {
+  const Error& error;
+  int attempts;        ///< sends made so far
+  Duration remaining;  ///< until the call's deadline
+};
+
+/// Defaults are right for most applications.
+struct RetryOptions {
+  int max_attempts = 3;                ///< sends to one target, the first included
+  int max_attempts_with_fallback = 2;  ///< the same while another target is ready; the smaller of the two counts then
+  Duration initial = std::chrono::milliseconds{500};  ///< the first wait is at most this; doubles ...
+  Duration max = std::chrono::seconds{8};             ///< ... up to this
+  Duration throttle_initial = std::chrono::seconds{1};  ///< the same after 429, 503 and 529, where half is the least
+  Duration throttle_max = std::chrono::seconds{20};
+  std::vector<int> on_status{};  ///< not empty: only these statuses, and connection failures, are retried
+  Duration max_server_wait = std::chrono::seconds{120};  ///< the longest `Retry-After` that is waited for
+  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait that another ready target is made to stand by
+  Duration min_attempt_time = std::chrono::seconds{1};  ///< no retry when the deadline would leave it less than this
+  /// False for requests that have effects: then only what the provider cannot have processed is sent again, or what
+  /// it asks for (429, a `Retry-After`, `x-should-retry: true`).
+  bool repeatable = true;
+  std::optional<RetryBudgetOptions> budget = RetryBudgetOptions{};  ///< of the target; unset: none
+  /// Decides in place of the classification, `on_status` and `x-should-retry`; the limits on attempts, time, budget
+  /// and delivered content hold all the same. When it throws, the call fails with `invalid_request` and its words.
+  std::function<bool(const RetryQuestion&)> should_retry{};
+};
+
+/// Sends again what failed in a way that a repeat may mend, after a wait that doubles and is jittered.
+///
+/// Whether a kind of failure is retried stands in `error_table`. The server's hint is the least wait, its
+/// `x-should-retry` is obeyed. Nothing is sent again once content has reached the consumer. Rather than sleeping long,
+/// it gives up when another target is ready, when the deadline leaves no time, or when the target's budget is empty;
+/// why is added to the ledger's last row. Attempts made by a retry further in count too, so that nesting does not
+/// multiply.
+///
+/// Errors: the last attempt's own. Throws std::invalid_argument for attempts below 1, negative times and impossible
+/// statuses.
+/// Thread safety: the policy and what it makes may be used by many calls at once; `should_retry` is then called at
+/// once from those calls' threads. Each wrapped provider has a budget of its own.
+///
+/// Example: `auto guarded = openai({.model = "gpt-5.6-sol"}) | retry({.max_attempts = 2});`
+[[nodiscard]] BACKSTOP_EXPORT Policy retry(RetryOptions options = {});
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+
+#include "backstop/runtime/attempt_progress.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/stop.hpp"
+#include "backstop/runtime/timer.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// The limits as they are for one call; `Duration::max()` where there is none.
+struct AttemptLimits {
+  Duration connect;
+  Duration first_byte;
+  Duration first_token;
+  Duration idle;
+  Duration attempt;
+};
+
+/// Looks at an attempt's progress when the nearest limit may have passed, and stops the attempt when it has. Between
+/// these moments it costs nothing: what happens meanwhile it reads from the progress and from the consumer's time.
+class AttemptWatchdog final : private Timer {
+ public:
+  AttemptWatchdog(const AttemptLimits& limits, const CallContext& context, StopSource& stop,
+                  const AttemptProgress& progress) noexcept;
+
+  /// Which limit stopped the attempt; `none` when none did.
+  [[nodiscard]] StopReason fired() const noexcept { return fired_; }
+  void stop_watching() noexcept { disarm(); }
+
+ private:
+  /// A moment from which a limit runs, and how long the consumer had held the stream up by then. The time held is known
+  /// only as of the last look before that moment, so that a limit may fire a little late, never early.
+  struct Mark {
+    TimePoint at{};
+    Duration held{0};
+  };
+  struct Due {
+    TimePoint at = TimePoint::max();
+    StopReason reason = StopReason::none;
+  };
+
+  void on_timer() noexcept override;
+  void look() noexcept;
+  void mark(Mark& mark, TimePoint at) const noexcept;
+  void consider(StopReason reason, Duration limit, const Mark& from) noexcept;
+  [[nodiscard]] Duration held() const noexcept;
+
+  AttemptLimits limits_;
+  const CallContext* context_;
+  StopSource* stop_;
+  const AttemptProgress* progress_;
+  Mark entered_;
+  Mark started_;
+  Mark connected_;
+  Mark last_byte_;
+  Duration held_now_{0};
+  Duration held_at_last_look_{0};
+  Due due_;
+  StopReason fired_ = StopReason::none;
+};
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,254 @@
+#include "backstop/policies/retry.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "backstop/policies/backoff.hpp"
+#include "duration_text.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+using detail::duration_text;
+
+/// What a failure is to retry: a stream that broke before content is what broke it.
+ErrorKind kind_for_retry(const Error& error) noexcept {
+  return error.kind == ErrorKind::stream_interrupted ? error.cause.value_or(error.kind) : error.kind;
+}
+
+/// Refused here, without anything being sent.
+bool is_local_refusal(ErrorKind kind) noexcept {
+  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit || kind == ErrorKind::budget_exceeded;
+}
+
+/// Whether a list of statuses names this failure. A failure under a status of success stands for its HTTP cousin.
+bool lists(const std::vector<int>& statuses, const Error& error) {
+  const auto listed = [&](int status) { return std::find(statuses.begin(), statuses.end(), status) != statuses.end(); };
+  const ErrorKind kind = kind_for_retry(error);
+  const bool no_answer = error.http_status == 0 && error.kind == ErrorKind::stream_interrupted;
+  if (kind == ErrorKind::connect_failed || no_answer) return true;
+  if (error.http_status >= 300) return listed(error.http_status);
+  constexpr std::array<std::pair<ErrorKind, int>, 4> cousins{{{ErrorKind::rate_limited, 429},
+                                                             {ErrorKind::overloaded, 503},
+                                                             {ErrorKind::overloaded, 529},
+                                                             {ErrorKind::server_error, 500}}};
+  return std::any_of(cousins.begin(), cousins.end(),
+                     [&](const auto& cousin) { return cousin.first == kind && listed(cousin.second); });
+}
+
+class Retry final : public Decorator {
+ public:
+  Retry(Provider next, const std::shared_ptr<const RetryOptions>& options, std::string description)
+      : Decorator{std::move(next), std::move(description)}, options_{options} {
+    if (options_->budget) budget_.emplace(*options_->budget);
+  }
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
+
+ private:
+  class Repeats;
+
+  std::shared_ptr<const RetryOptions> options_;
+  mutable std::optional<RetryBudget> budget_;
+};
+
+/// The retries of one call: how many there were, what the last one took from the budget, and whether there is another.
+class Retry::Repeats {
+ public:
+  Repeats(const Retry& retry, CallContext& context) noexcept
+      : retry_{&retry},
+        options_{retry.options_.get()},
+        context_{&context},
+        attempts_left_at_entry_{context.state().attempts_left},
+        backoff_{{options_->initial, options_->max}, {options_->throttle_initial, options_->throttle_max}} {}
+
+  void begin_attempt() noexcept {
+    ++rounds_;
+    ledger_rows_ = context_->state().ledger.size();
+  }
+
+  void succeeded() const noexcept {
+    if (!retry_->budget_) return;
+    retry_->budget_->put_back(rounds_ > 1 ? last_cost_ : retry_->budget_->options().success_reward);
+  }
+  void abandoned() const noexcept {
+    if (retry_->budget_) retry_->budget_->put_back(last_cost_);
+  }
+
+  /// How long to wait before the next attempt; nothing when there is to be none, and the ledger says why.
+  [[nodiscard]] std::optional<Duration> before_next(Error& error) {
+    const ErrorKind kind = kind_for_retry(error);
+    if (kind == ErrorKind::cancelled || kind == ErrorKind::deadline_exceeded || is_local_refusal(kind)) return {};
+    if (error.committed || context_->committed()) return refuse("content had been delivered");
+    const RetryRule rule = traits_of(kind).retry;
+    const std::optional<std::string_view> objection = objection_to(error, rule);
+    if (objection) return objection->empty() ? std::nullopt : refuse(*objection);
+    if (attempts() >= limit()) return refuse(fmt::format("attempt {} of {}", attempts(), limit()));
+    if (context_->state().attempts_left <= 0) return refuse("the call has used up its attempts");
+    if (rule == RetryRule::once) repeated_once_ = true;
+
+    const bool throttled = rule == RetryRule::throttled;
+    std::optional<Duration> hint = error.retry_after;
+    if (hint && *hint <= Duration::zero()) hint.reset();
+    if (hint && *hint > options_->max_server_wait) {
+      return refuse(fmt::format("the server asks for {}, more than {}", duration_text(*hint),
+                                duration_text(options_->max_server_wait)));
+    }
+    const Duration wait = backoff_.next(throttled, hint, context_->runtime().random_unit());
+    if (context_->alternatives().ready && hint.value_or(wait) > options_->failover_wait) {
+      return refuse(fmt::format("another target is ready, and the wait would be {}", duration_text(wait)));
+    }
+    if (wait > context_->remaining() - options_->min_attempt_time) {
+      return refuse(fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait)));
+    }
+    const Availability then = retry_->next().availability(saturating_add(context_->now(), wait));
+    if (!then.ready) return refuse(fmt::format("{} by then", to_string(then.why)));
+    if (retry_->budget_) {
+      const RetryBudgetOptions& costs = retry_->budget_->options();
+      last_cost_ = throttled ? costs.throttle_cost : costs.transient_cost;
+      if (!retry_->budget_->acquire(last_cost_, context_->now())) return refuse("the target's retry budget is empty");
+    }
+    return wait;
+  }
+
+ private:
+  /// Why a failure like this is not sent again whatever the limits say: nothing when it is, an empty text when that
+  /// needs no explanation. The application's own judgement, when it throws, becomes the error.
+  [[nodiscard]] std::optional<std::string_view> objection_to(Error& error, RetryRule rule) {
+    if (options_->should_retry) return attempts() < limit() ? own_objection(error) : std::nullopt;
+    if (!options_->on_status.empty() && !lists(options_->on_status, error)) {
+      return rule == RetryRule::never ? "" : "its status is not among those to retry";
+    }
+    if (error.should_retry == false) return "the server says it should not be (x-should-retry)";
+    const ErrorTraits& traits = traits_of(kind_for_retry(error));
+    const bool server_may_ask = traits.cooldown != CooldownRule::quota && traits.breaker != BreakerVerdict::success;
+    if (error.should_retry == true && server_may_ask) return std::nullopt;
+    if (rule == RetryRule::never) return "";
+    if (rule == RetryRule::once && repeated_once_) return "it has been repeated once";
+    if (rule == RetryRule::if_no_other_target && context_->alternatives().ready) return "another target is ready";
+    const bool asked_for = rule == RetryRule::throttled && (error.kind == ErrorKind::rate_limited || error.retry_after);
+    if (!options_->repeatable && !asked_for && error.replay != ReplaySafety::not_sent) {
+      return "it may have been processed, and is not repeatable";
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<std::string_view> own_objection(Error& error) const {
+    std::string thrown;
+    try {
+      if (options_->should_retry(RetryQuestion{error, attempts(), context_->remaining()})) return std::nullopt;
+      return "the application's should_retry says no";
+    } catch (const std::exception& exception) {
+      thrown = exception.what();
+    } catch (...) {
+      thrown = "an exception of an unknown type";
+    }
+    Error own{ErrorKind::invalid_request, "should_retry of the retry policy threw: " + thrown};
+    own.target = error.target;
+    error = std::move(own);
+    return "should_retry threw";
+  }
+
+  [[nodiscard]] std::optional<Duration> refuse(std::string_view why) const {
+    Ledger& ledger = context_->state().ledger;
+    if (ledger.size() > ledger_rows_) ledger.back().reason.append("; not retried: ").append(why);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] int attempts() const noexcept {
+    return std::max(rounds_, attempts_left_at_entry_ - context_->state().attempts_left);
+  }
+  [[nodiscard]] int limit() const noexcept {
+    return context_->alternatives().ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)
+                                          : options_->max_attempts;
+  }
+
+  const Retry* retry_;
+  const RetryOptions* options_;
+  CallContext* context_;
+  int attempts_left_at_entry_;
+  int rounds_ = 0;
+  std::size_t ledger_rows_ = 0;
+  bool repeated_once_ = false;
+  std::int64_t last_cost_ = 0;
+  Backoff backoff_;
+};
+
+Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& context) const {
+  Repeats repeats{*this, context};
+  std::optional<Error> last_failure;
+  for (;;) {
+    repeats.begin_attempt();
+    auto result = co_await next().call(request, context);
+    if (result) {
+      repeats.succeeded();
+      co_return result;
+    }
+    // A retry that was refused here says nothing on the target; what the target itself said last does.
+    if (last_failure && is_local_refusal(result.error().kind)) {
+      repeats.abandoned();
+      co_return std::move(*last_failure);
+    }
+    const std::optional<Duration> wait = repeats.before_next(result.error());
+    if (!wait) co_return result;
+    last_failure = std::move(result).error();
+    const TimePoint slept_from = context.now();
+    Sleep sleep = context.sleep(*wait);
+    auto slept = co_await sleep;
+    if (!slept) {
+      repeats.abandoned();
+      slept.error().target = target();
+      co_return std::move(slept).error();
+    }
+    context.state().waited += context.now() - slept_from;
+  }
+}
+
+void check_attempts(std::string_view name, int value) {
+  if (value >= 1) return;
+  throw std::invalid_argument{
+      fmt::format("RetryOptions::{} is {}; it counts sends, the first included, and must be at least 1", name, value)};
+}
+
+void check_duration(std::string_view name, Duration value) {
+  if (value >= Duration::zero()) return;
+  throw std::invalid_argument{
+      fmt::format("RetryOptions::{} is {}; it must not be negative", name, duration_text(value))};
+}
+
+void check(const RetryOptions& options) {
+  check_attempts("max_attempts", options.max_attempts);
+  check_attempts("max_attempts_with_fallback", options.max_attempts_with_fallback);
+  check_duration("initial", options.initial);
+  check_duration("max", options.max);
+  check_duration("throttle_initial", options.throttle_initial);
+  check_duration("throttle_max", options.throttle_max);
+  check_duration("max_server_wait", options.max_server_wait);
+  check_duration("failover_wait", options.failover_wait);
+  check_duration("min_attempt_time", options.min_attempt_time);
+  for (const int status : options.on_status) {
+    if (status >= 300 && status <= 599) continue;
+    throw std::invalid_argument{
+        fmt::format("RetryOptions::on_status holds {}; HTTP statuses of failures are 300 to 599", status)};
+  }
+  if (options.budget) static_cast<void>(RetryBudget{*options.budget});
+}
+
+}  // namespace
+
+Policy retry(RetryOptions options) {
+  check(options);
+  std::string description = fmt::format("retry(max_attempts = {}", options.max_attempts);
+  if (!options.on_status.empty()) description += fmt::format(", on = {}", options.on_status);
+  description += ')';
+  return make_policy<Retry>(std::move(description), std::make_shared<const RetryOptions>(std::move(options)));
+}
+
+}  // namespace backstop::inline v0
