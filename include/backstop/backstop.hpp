@@ -16,6 +16,8 @@
 #include "backstop/chat/stream_event.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/chat/usage.hpp"
+#include "backstop/config/config.hpp"
+#include "backstop/config/duration.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
 #include "backstop/observe/observer.hpp"

@@ -18,6 +18,8 @@
 
 namespace backstop::inline v0 {
 
+struct Config;
+
 /// What happens when a stream breaks after content has reached the consumer.
 enum class MidStream : std::uint8_t {
   fail,     ///< the call fails with `stream_interrupted` and the partial text
@@ -69,6 +71,12 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
              (std::convertible_to<More, Provider> && ...)
   FallbackClient(First&& first, Second&& second, More&&... more)
       : FallbackClient{list(std::forward<First>(first), std::forward<Second>(second), std::forward<More>(more)...)} {}
+
+  /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
+  /// limits and `mid_stream`; the other options are the caller's. Errors: `invalid_request` with every complaint of the
+  /// file's, and for a variable that should hold a key and does not.
+  /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
+  [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});
 
   /// Asks and waits for the whole answer.
   [[nodiscard]] Result<ChatResponse> chat(const ChatRequest& request) const;

@@ -1,0 +1,91 @@
+// Asks a model from the command line, through a policy file or a list of targets: the library, tried by hand.
+
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include <backstop/backstop.hpp>
+
+#include "options.hpp"
+#include "output.hpp"
+
+using namespace backstop;
+
+namespace {
+
+constexpr int answered = 0;
+constexpr int failed = 1;
+constexpr int bad_usage = 2;
+
+/// The same request, again and again, several at once: breakers and budgets are the client's, so all share them.
+class Calls {
+ public:
+  Calls(const FallbackClient& client, const ChatRequest& request, const Options& options)
+      : client_{&client}, request_{&request}, options_{&options} {}
+
+  /// Whether all were answered.
+  [[nodiscard]] bool run() {
+    std::vector<std::thread> others;
+    for (int i = 1; i < std::min(options_->concurrency, options_->repeat); ++i) {
+      others.emplace_back([this] { work(); });
+    }
+    work();
+    for (std::thread& thread : others) thread.join();
+    return all_answered_;
+  }
+
+ private:
+  void work() {
+    for (int number = next_++; number < options_->repeat; number = next_++) {
+      std::this_thread::sleep_until(start_ + number * options_->interval);
+      CallOutput output{*options_, printing_};
+      const Result<ChatResponse> result = call(output);
+      output.finish(result);
+      if (!result) all_answered_ = false;
+    }
+  }
+
+  Result<ChatResponse> call(CallOutput& output) const {
+    if (!options_->stream) return client_->chat(*request_);
+    ChatStream stream = client_->stream(*request_);
+    for (const StreamEvent& event : stream) output.show(event);
+    return stream.result();
+  }
+
+  const FallbackClient* client_;
+  const ChatRequest* request_;
+  const Options* options_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::mutex printing_;
+  std::atomic<int> next_{0};
+  std::atomic<bool> all_answered_{true};
+};
+
+int refuse(const Error& error) {
+  fmt::print(stderr, "backstop-chat: {}\n", error.message);
+  return bad_usage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Result<Options> options = parse_options({argv + 1, argv + argc});
+  if (!options) {
+    refuse(options.error());
+    fmt::print(stderr, "\n{}", usage);
+    return bad_usage;
+  }
+  if (options->help) {
+    fmt::print("{}", usage);
+    return answered;
+  }
+  const Result<FallbackClient> client = FallbackClient::from_config(options->config());
+  if (!client) return refuse(client.error());
+  const Result<ChatRequest> request = options->request();
+  if (!request) return refuse(request.error());
+  if (options->explain) {
+    fmt::print("{}", plan_text(client->explain(*request), options->json));
+    return answered;
+  }
+  return Calls{*client, *request, *options}.run() ? answered : failed;
+}

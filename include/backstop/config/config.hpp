@@ -1,0 +1,60 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backstop/chat/result.hpp"
+#include "backstop/export.hpp"
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/retry.hpp"
+#include "backstop/policies/timeout.hpp"
+#include "backstop/providers/model_options.hpp"
+#include "backstop/state/budget.hpp"
+
+namespace backstop::inline v0 {
+
+/// A target of a policy file, the policy's own blocks merged in.
+struct TargetConfig {
+  ModelOptions model{};  ///< `name` is the provider's; never holds a key when it comes from a file
+  std::string wire{};    ///< "openai" or "anthropic"; empty: the provider's usual one, "openai" where none is known
+  TimeoutOptions timeout{};
+  RetryOptions retry{};
+  CircuitBreakerOptions circuit_breaker{};
+};
+
+/// What the calls may cost; the daily limits are one for all targets.
+struct SpendingConfig {
+  std::optional<Money> per_request{};
+  BudgetOptions per_day{};
+};
+
+/// A policy file, read: which targets in which order, and how they are called.
+struct Config {
+  std::vector<TargetConfig> targets;
+  CallLimits limits;
+  MidStream mid_stream = MidStream::fail;
+  std::optional<SpendingConfig> spending;
+};
+
+/// Reads a policy in JSON.
+///
+/// ```json
+/// {"fallback_policy": {"targets": ["openai/gpt-5.6-sol", {"target": "anthropic/claude-sonnet-5"}],
+///                      "deadline": "60s", "timeout": {"first_token": "10s"}, "max_retries": 2}}
+/// ```
+///
+/// Errors: `invalid_request` with every complaint, each naming its place (`fallback_policy.targets[1].timeout.connect`),
+/// the value, and what is accepted: unknown keys, keys that this build cannot enforce, values of the wrong kind, limits
+/// that contradict each other, a target listed twice, a key that stands twice, and keys to providers, which are never
+/// in the file (and never quoted). Broken JSON is reported with its line and column.
+[[nodiscard]] BACKSTOP_EXPORT Result<Config> parse_config(std::string_view text);
+
+/// The same from a file; its name stands in front of the complaints.
+///
+/// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
+[[nodiscard]] BACKSTOP_EXPORT Result<Config> load_config(const std::string& path);
+
+}  // namespace backstop::inline v0

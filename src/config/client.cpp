@@ -1,0 +1,81 @@
+#include <cstdlib>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "backstop/config/config.hpp"
+#include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/standard.hpp"
+#include "config/route.hpp"
+#include "config/setting.hpp"
+#include "runtime/ascii.hpp"
+
+namespace backstop::inline v0 {
+namespace detail {
+namespace {
+
+/// What is wrong with the variable that should hold the target's key; empty when nothing is.
+std::string key_problem(const TargetConfig& target) {
+  const Route route = route_of(target);
+  if (!target.model.api_key.empty() || !route.needs_key) return {};
+  if (route.key_variable.empty()) {
+    return fmt::format("{}/{} needs a key; name the environment variable that holds it with `api_key_env`",
+                       target.model.name, target.model.model);
+  }
+  const char* key = std::getenv(route.key_variable.c_str());
+  if (key != nullptr && !trim(key).empty()) return {};
+  // Somebody may have given the key itself for the variable's name.
+  const bool usual_name = route.key_variable.find_first_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+  return fmt::format("the environment variable {}, which should hold the key of {}/{}, is {}; set it, or name another "
+                     "with `api_key_env`", usual_name ? route.key_variable : "that `api_key_env` names",
+                     target.model.name, target.model.model, key == nullptr ? "not set" : "empty");
+}
+
+StandardOptions stack_of(const TargetConfig& target, const Config& config, const std::vector<Budget>& budgets) {
+  StandardOptions options;
+  options.timeout = target.timeout;
+  options.retry = target.retry;
+  options.circuit_breaker = target.circuit_breaker;
+  if (config.spending) {
+    options.cost_cap = CostCapOptions{.per_request = config.spending->per_request, .budgets = budgets};
+  }
+  return options;
+}
+
+/// The daily limits, one for all targets.
+std::vector<Budget> budgets_of(const Config& config) {
+  if (!config.spending) return {};
+  const BudgetOptions& options = config.spending->per_day;
+  if (!options.per_period && !options.fallback_premium_per_period) return {};
+  return {Budget{options}};
+}
+
+}  // namespace
+}  // namespace detail
+
+Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config, FallbackOptions options) {
+  if (!config) return config.error();
+  detail::Problems problems;
+  std::vector<Provider> providers;
+  try {
+    const std::vector<Budget> budgets = detail::budgets_of(*config);
+    for (std::size_t i = 0; i < config->targets.size(); ++i) {
+      const TargetConfig& target = config->targets[i];
+      const std::string place = fmt::format("`fallback_policy.targets[{}]`: ", i);
+      try {
+        if (std::string problem = detail::key_problem(target); !problem.empty()) problems.add(place + problem);
+        providers.push_back(detail::provider_for(target) | standard(detail::stack_of(target, *config, budgets)));
+      } catch (const std::invalid_argument& error) {
+        problems.add(place + error.what());
+      }
+    }
+    if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
+    options.limits = config->limits;
+    options.mid_stream = config->mid_stream;
+    return FallbackClient{std::move(providers), std::move(options)};
+  } catch (const std::invalid_argument& error) {
+    return Error{ErrorKind::invalid_request, error.what()};
+  }
+}
+
+}  // namespace backstop::inline v0

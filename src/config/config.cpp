@@ -1,0 +1,123 @@
+#include "backstop/config/config.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "config/document.hpp"
+#include "config/fields.hpp"
+#include "config/policy_blocks.hpp"
+#include "config/target_reader.hpp"
+
+namespace backstop::inline v0 {
+namespace detail {
+namespace {
+
+/// A policy being read: what is only known at its end.
+struct Draft {
+  Config config;
+  bool enabled = true;
+};
+
+void read_strategy(const Setting& at, Draft&) {
+  const Setting name = at.is_object() ? at["name"] : at;
+  if (!name.is_string() || name.text() != "ordered") {
+    return name.refuse("\"ordered\", the only strategy that this build has");
+  }
+  for (const std::string& key : at.keys()) {
+    if (key != "name") at[key].complain("is not known; accepted here is name");
+  }
+}
+
+void read_mid_stream(const Setting& at, Draft& out) {
+  const std::string name = at.is_string() ? at.text().value_or("") : "";
+  if (name != "fail" && name != "restart") {
+    return at.refuse("\"fail\" or \"restart\": this build can enforce no other policy for broken streams");
+  }
+  out.config.mid_stream = name == "restart" ? MidStream::restart : MidStream::fail;
+}
+
+constexpr auto read_with_targets = [](const Setting&, Draft&) {};
+
+constexpr std::array policy_fields{
+    Field<Draft>{"enabled", [](const Setting& at, Draft& out) { set(out.enabled, at.boolean()); }},
+    Field<Draft>{"strategy", read_strategy},
+    Field<Draft>{"deadline", [](const Setting& at, Draft& out) { set(out.config.limits.deadline, at.duration()); }},
+    Field<Draft>{"max_attempts",
+                 [](const Setting& at, Draft& out) { set(out.config.limits.max_attempts, at.whole(1, 1000)); }},
+    Field<Draft>{"mid_stream", read_mid_stream},
+    Field<Draft>{"targets", read_with_targets},
+    Field<Draft>{"retry_on", read_with_targets},
+    Field<Draft>{"max_retries", read_with_targets},
+    Field<Draft>{"timeout", read_with_targets},
+    Field<Draft>{"retry", read_with_targets},
+    Field<Draft>{"circuit_breaker", read_with_targets},
+    Field<Draft>{"cost_cap",
+                 [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
+    Field<Draft>{"rate_limit", nullptr},
+    Field<Draft>{"allow_degradation", nullptr},
+};
+
+/// Where only a target's retries are given, the call's own limit, a default, leaves room for them and for one attempt
+/// at each of the other targets.
+void make_room_for_retries(const Setting& policy, Config& config) {
+  if (policy["max_attempts"].present()) return;
+  for (const TargetConfig& target : config.targets) {
+    if (target.retry.max_attempts <= RetryOptions{}.max_attempts) continue;
+    const int others = static_cast<int>(config.targets.size()) - 1;
+    config.limits.max_attempts = std::max(config.limits.max_attempts, target.retry.max_attempts + others);
+  }
+}
+
+Result<Config> read_config(const nlohmann::ordered_json& document) {
+  Problems problems;
+  const Setting root{document, problems};
+  Draft draft;
+  if (!root.is_object() || !root["fallback_policy"].present()) {
+    root["fallback_policy"].refuse("an object with `targets`");
+  }
+  for (const std::string& key : root.keys()) {
+    if (key != "fallback_policy") root[key].complain("is not known; accepted here is fallback_policy");
+  }
+  const Setting policy = root["fallback_policy"];
+  read_fields(policy, policy_fields, draft);
+  if (policy.is_object()) draft.config.targets = read_targets(policy["targets"], policy);
+  if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
+  if (!draft.enabled) draft.config.targets.resize(1);
+  make_room_for_retries(policy, draft.config);
+  return std::move(draft.config);
+}
+
+Result<std::string> read_file(const std::string& path) {
+  errno = 0;
+  std::ifstream file{path, std::ios::binary};
+  std::string text(largest_policy_file + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
+    const std::string why = errno == 0 ? "unknown reason" : std::generic_category().message(errno);
+    return Error{ErrorKind::invalid_request, "cannot be read: " + why};
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+}  // namespace detail
+
+Result<Config> parse_config(std::string_view text) {
+  const Result<nlohmann::ordered_json> document = detail::parse_document(text);
+  if (!document) return document.error();
+  return detail::read_config(*document);
+}
+
+Result<Config> load_config(const std::string& path) {
+  const Result<std::string> text = detail::read_file(path);
+  Result<Config> config = text ? parse_config(*text) : Result<Config>{text.error()};
+  if (!config) config.error().message = fmt::format("{}: {}", path, config.error().message);
+  return config;
+}
+
+}  // namespace backstop::inline v0

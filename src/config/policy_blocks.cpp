@@ -1,0 +1,168 @@
+#include "config/policy_blocks.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/fields.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr int most_attempts = 100;
+
+std::optional<std::vector<int>> statuses(const Setting& at) {
+  std::vector<int> statuses;
+  const std::vector<Setting> elements = at.elements("HTTP statuses");
+  for (const Setting& element : elements) {
+    if (const auto status = element.whole(400, 599)) statuses.push_back(*status);
+  }
+  if (at.is_array() && elements.empty()) at.complain("is empty; list statuses, or forbid retries with `max_retries`: 0");
+  return statuses.empty() ? std::nullopt : std::optional{std::move(statuses)};
+}
+
+constexpr std::array timeout_fields{
+    Field<TimeoutOptions>{"connect", [](const Setting& at, TimeoutOptions& out) { set(out.connect, at.duration()); }},
+    Field<TimeoutOptions>{"first_byte",
+                          [](const Setting& at, TimeoutOptions& out) { set(out.first_byte, at.duration()); }},
+    Field<TimeoutOptions>{"first_token",
+                          [](const Setting& at, TimeoutOptions& out) { set(out.first_token, at.duration()); }},
+    Field<TimeoutOptions>{"idle", [](const Setting& at, TimeoutOptions& out) { set(out.idle, at.duration()); }},
+    Field<TimeoutOptions>{"attempt", [](const Setting& at, TimeoutOptions& out) { set(out.attempt, at.duration()); }},
+};
+
+constexpr std::array retry_fields{
+    Field<RetryOptions>{"max_attempts", [](const Setting& at, RetryOptions& out) {
+                          set(out.max_attempts, at.whole(1, most_attempts));
+                        }},
+    Field<RetryOptions>{"initial", [](const Setting& at, RetryOptions& out) { set(out.initial, at.duration()); }},
+    Field<RetryOptions>{"max", [](const Setting& at, RetryOptions& out) { set(out.max, at.duration()); }},
+    Field<RetryOptions>{"on", [](const Setting& at, RetryOptions& out) { set(out.on_status, statuses(at)); }},
+};
+
+std::optional<double> rate(const Setting& at) {
+  const std::optional<double> rate = at.number(0, 1);
+  if (rate == 0.0) at.refuse("above 0");
+  return rate;
+}
+
+constexpr std::array breaker_fields{
+    Field<CircuitBreakerOptions>{"consecutive_failures", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.consecutive_failures, at.whole(1, 1'000'000));
+                                 }},
+    Field<CircuitBreakerOptions>{"failure_rate", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.failure_rate, rate(at));
+                                 }},
+    Field<CircuitBreakerOptions>{"min_calls", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.min_calls, at.whole(1, 1'000'000));
+                                 }},
+    Field<CircuitBreakerOptions>{"window", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.window, at.duration());
+                                 }},
+    Field<CircuitBreakerOptions>{"open_for", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.open_for, at.duration());
+                                 }},
+    Field<CircuitBreakerOptions>{"open_for_max", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.open_for_max, at.duration());
+                                 }},
+};
+
+constexpr std::array spending_fields{
+    Field<SpendingConfig>{"per_request_usd",
+                          [](const Setting& at, SpendingConfig& out) { out.per_request = at.dollars(); }},
+    Field<SpendingConfig>{"per_day_usd",
+                          [](const Setting& at, SpendingConfig& out) { out.per_day.per_period = at.dollars(); }},
+    Field<SpendingConfig>{"fallback_premium_per_day_usd", [](const Setting& at, SpendingConfig& out) {
+                            out.per_day.fallback_premium_per_period = at.dollars();
+                          }},
+};
+
+/// A block of the policy and a target's own over it.
+struct Layers {
+  Setting policy;
+  Setting target;
+
+  Layers(const Setting& policy_object, const Setting& target_object, std::string_view key)
+      : policy{policy_object[key]}, target{target_object[key]} {}
+
+  /// Where the key is given, if anywhere.
+  [[nodiscard]] Setting operator[](std::string_view key) const {
+    return target[key].present() ? target[key] : policy[key];
+  }
+  template <class Out, std::size_t count>
+  void read(const std::array<Field<Out>, count>& fields, Out& out) const {
+    read_fields(policy, fields, out);
+    read_fields(target, fields, out);
+  }
+};
+
+/// Complains when both are given and the first is the longer one.
+void check_order(const Setting& inner, const Setting& outer) {
+  const std::optional<Duration> inner_span = inner.duration();
+  const std::optional<Duration> outer_span = outer.duration();
+  if (!inner_span || !outer_span || *inner_span <= *outer_span) return;
+  inner.complain(fmt::format("is {}, longer than `{}`, which is {}; it must not be longer", inner.shown(), outer.place(),
+                             outer.shown()));
+}
+
+void check_same(const Setting& brief, const Setting& full, bool same) {
+  if (!brief.present() || !full.present() || same) return;
+  brief.complain(fmt::format("is {}, and `{}` is {}: these contradict each other; give one of them", brief.shown(),
+                             full.place(), full.shown()));
+}
+
+void read_timeout(const Setting& policy, const Setting& target, TimeoutOptions& out) {
+  const Layers layers{policy, target, "timeout"};
+  layers.read(timeout_fields, out);
+  for (const Field<TimeoutOptions>& limit : timeout_fields) {
+    check_order(layers[limit.key], policy["deadline"]);
+    for (const Setting& block : {layers.policy, layers.target}) {
+      if (limit.key != "attempt") check_order(block[limit.key], block["attempt"]);
+    }
+  }
+}
+
+void read_retry(const Setting& policy, const Setting& target, RetryOptions& out) {
+  const Layers layers{policy, target, "retry"};
+  const Setting max_retries = policy["max_retries"];
+  const Setting retry_on = policy["retry_on"];
+  RetryOptions brief;
+  if (const auto retries = max_retries.whole(0, most_attempts - 1)) brief.max_attempts = *retries + 1;
+  set(brief.on_status, statuses(retry_on));
+
+  read_fields(layers.policy, retry_fields, out);
+  check_same(max_retries, layers.policy["max_attempts"], out.max_attempts == brief.max_attempts);
+  check_same(retry_on, layers.policy["on"], out.on_status == brief.on_status);
+  if (max_retries.present()) out.max_attempts = brief.max_attempts;
+  if (retry_on.present()) out.on_status = brief.on_status;
+  read_fields(layers.target, retry_fields, out);
+
+  // Who says how often wants it, whatever other targets there are.
+  if (max_retries.present() || layers["max_attempts"].present()) out.max_attempts_with_fallback = out.max_attempts;
+  check_order(layers["initial"], layers["max"]);
+  if (!layers["max"].present()) out.max = std::max(out.max, out.initial);
+  if (!layers["initial"].present()) out.initial = std::min(out.initial, out.max);
+}
+
+void read_breaker(const Setting& policy, const Setting& target, CircuitBreakerOptions& out) {
+  const Layers layers{policy, target, "circuit_breaker"};
+  layers.read(breaker_fields, out);
+  check_order(layers["open_for"], layers["open_for_max"]);
+  if (!layers["open_for_max"].present()) out.open_for_max = std::max(out.open_for_max, out.open_for);
+  if (!layers["open_for"].present()) out.open_for = std::min(out.open_for, out.open_for_max);
+}
+
+}  // namespace
+
+void read_policies(const Setting& policy, const Setting& target, TargetConfig& out) {
+  read_timeout(policy, target, out.timeout);
+  read_retry(policy, target, out.retry);
+  read_breaker(policy, target, out.circuit_breaker);
+}
+
+void read_spending(const Setting& at, SpendingConfig& out) {
+  read_fields(at, spending_fields, out);
+  if (at.is_object() && at.keys().empty()) at.complain("is empty; give a limit, such as per_request_usd");
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,81 @@
+#include "config/route.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/openai.hpp"
+#include "providers/openai_dialect.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+Provider over_chat_completions(ModelOptions options) {
+  if (!options.base_url.empty()) return openai_compatible(std::move(options));
+  const std::string name = options.name;
+  if (auto known = known_provider(name, std::move(options))) return *std::move(known);
+  throw std::invalid_argument{fmt::format("the provider \"{}\" is not known; give its `base_url`", name)};
+}
+
+struct Wire {
+  std::string_view name;
+  Provider (*make)(ModelOptions options);
+};
+
+constexpr std::array wires{Wire{"openai", over_chat_completions}, Wire{"anthropic", anthropic}};
+
+const Wire* find_wire(std::string_view name) noexcept {
+  const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
+  return wire == wires.end() ? nullptr : &*wire;
+}
+
+/// Where the provider's name leads.
+Route usual_route(std::string_view provider) {
+  if (provider == "anthropic") return {true, "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", true};
+  const KnownProvider* known = find_known_provider(provider);
+  if (known == nullptr) return {false, "openai", "", "", false};
+  const ProviderDefaults& defaults = known->defaults;
+  return {true, "openai", std::string{defaults.base_url}, std::string{defaults.key_variable}, defaults.needs_key};
+}
+
+}  // namespace
+
+Route route_of(const TargetConfig& target) {
+  Route route = usual_route(target.model.name);
+  if (!target.wire.empty() && target.wire != route.wire) {
+    route.wire = target.wire;
+    route.base_url.clear();  // a provider has another address for another wire
+  }
+  route.needs_key = route.needs_key || route.wire == "anthropic";
+  if (!target.model.base_url.empty()) route.base_url = target.model.base_url;
+  if (!target.model.api_key_env.empty()) {
+    route.key_variable = target.model.api_key_env;
+    route.needs_key = true;
+  }
+  return route;
+}
+
+bool is_wire(std::string_view name) noexcept { return find_wire(name) != nullptr; }
+
+std::string wires_text() {
+  std::string text;
+  for (const Wire& wire : wires) text += fmt::format("{}\"{}\"", text.empty() ? "" : " or ", wire.name);
+  return "a wire that this build speaks: " + text;
+}
+
+Provider provider_for(const TargetConfig& target) {
+  const Route route = route_of(target);
+  const Wire* wire = find_wire(route.wire);
+  if (wire == nullptr) {
+    throw std::invalid_argument{fmt::format("`wire` is \"{}\"; it must be {}", route.wire, wires_text())};
+  }
+  ModelOptions options = target.model;
+  options.api_key_env = route.key_variable;
+  // A provider's own adapter knows its address, and what else belongs to it.
+  return wire->make(std::move(options));
+}
+
+}  // namespace backstop::inline v0::detail

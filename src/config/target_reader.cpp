@@ -1,0 +1,182 @@
+#include "config/target_reader.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "backstop/catalog/catalog.hpp"
+#include "config/document.hpp"
+#include "config/fields.hpp"
+#include "config/policy_blocks.hpp"
+#include "config/route.hpp"
+#include "providers/request_headers.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr double dearest = 1e6;
+
+struct PriceDraft {
+  std::optional<double> input, output, cache_read, cache_write;
+};
+
+constexpr std::array price_fields{
+    Field<PriceDraft>{"input", [](const Setting& at, PriceDraft& out) { out.input = at.number(0, dearest); }},
+    Field<PriceDraft>{"output", [](const Setting& at, PriceDraft& out) { out.output = at.number(0, dearest); }},
+    Field<PriceDraft>{"cache_read", [](const Setting& at, PriceDraft& out) { out.cache_read = at.number(0, dearest); }},
+    Field<PriceDraft>{"cache_write", [](const Setting& at, PriceDraft& out) { out.cache_write = at.number(0, dearest); }},
+};
+
+constexpr std::array capability_fields{
+    Field<Capabilities>{"tools", [](const Setting& at, Capabilities& out) { set(out.tools, at.boolean()); }},
+    Field<Capabilities>{"vision", [](const Setting& at, Capabilities& out) { set(out.vision, at.boolean()); }},
+    Field<Capabilities>{"documents", [](const Setting& at, Capabilities& out) { set(out.documents, at.boolean()); }},
+    Field<Capabilities>{"json_schema", [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
+    Field<Capabilities>{"reasoning", [](const Setting& at, Capabilities& out) { set(out.reasoning, at.boolean()); }},
+    Field<Capabilities>{"prefill", [](const Setting& at, Capabilities& out) { set(out.prefill, at.boolean()); }},
+};
+
+void read_price(const Setting& at, TargetConfig& out) {
+  PriceDraft draft;
+  read_fields(at, price_fields, draft);
+  if (!at.is_object()) return;
+  if (!at["input"].present()) at["input"].refuse("dollars per million tokens");
+  if (!at["output"].present()) at["output"].refuse("dollars per million tokens");
+  const auto per_token = [](std::optional<double> dollars) {
+    return dollars ? std::optional{Money::usd_per_million(*dollars)} : std::nullopt;
+  };
+  out.model.price = Price{.input = Money::usd_per_million(draft.input.value_or(0)),
+                          .output = Money::usd_per_million(draft.output.value_or(0)),
+                          .cache_read = per_token(draft.cache_read),
+                          .cache_write = per_token(draft.cache_write)};
+}
+
+void read_capabilities(const Setting& at, TargetConfig& out) {
+  Capabilities capabilities = facts_for(out.model.name, out.model.model).capabilities;
+  read_fields(at, capability_fields, capabilities);
+  out.model.capabilities = capabilities;
+}
+
+void read_key_variable(const Setting& at, TargetConfig& out) {
+  std::string name = at.is_string() ? at.text().value_or("") : "";
+  const bool is_name = !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                                               "0123456789_") == std::string::npos &&
+                       name.find_first_of("0123456789") != 0;
+  // Not quoted: what is no name of a variable may be the key itself.
+  if (!is_name) at.complain("must be the name of an environment variable, such as \"OPENAI_API_KEY\"");
+  if (is_name) out.model.api_key_env = std::move(name);
+}
+
+void read_headers(const Setting& at, TargetConfig& out) {
+  if (!at.is_object()) return at.refuse("an object of header names and values");
+  for (const std::string& name : at.keys()) {
+    const Setting header = at[name];
+    const std::string value = header.text().value_or("");
+    if (!is_header_name(name) || !is_header_value(value)) {
+      header.complain("has a name or a value that cannot stand in an HTTP header");
+    }
+    out.model.headers.emplace_back(name, value);
+  }
+}
+
+void read_forward_headers(const Setting& at, TargetConfig& out) {
+  for (const Setting& element : at.elements("header names")) {
+    const auto name = element.text();
+    if (!name) continue;
+    if (!is_header_name(*name)) element.refuse("the name of an HTTP header");
+    if (names_secret(*name)) element.complain("would hand a key to a provider; such headers are never forwarded");
+    out.model.forward_headers.push_back(*name);
+  }
+}
+
+void read_wire(const Setting& at, TargetConfig& out) {
+  if (!at.is_string()) return at.refuse(wires_text());
+  if (!is_wire(at.text().value_or(""))) at.refuse(wires_text());
+  set(out.wire, at.text());
+}
+
+// A share of the calls: strategies that give calls out in shares use it, "ordered" does not.
+void read_weight(const Setting& at, TargetConfig&) { static_cast<void>(at.number(0, 1e6)); }
+
+constexpr auto read_elsewhere = [](const Setting&, TargetConfig&) {};
+
+constexpr std::array target_fields{
+    Field<TargetConfig>{"target", read_elsewhere},
+    Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
+    Field<TargetConfig>{"api_key_env", read_key_variable},
+    Field<TargetConfig>{"wire", read_wire},
+    Field<TargetConfig>{"weight", read_weight},
+    Field<TargetConfig>{"context_window",
+                        [](const Setting& at, TargetConfig& out) { out.model.context_window = at.tokens(); }},
+    Field<TargetConfig>{"max_output_tokens",
+                        [](const Setting& at, TargetConfig& out) { out.model.max_output_tokens = at.tokens(); }},
+    Field<TargetConfig>{"capabilities", read_capabilities},
+    Field<TargetConfig>{"price", read_price},
+    Field<TargetConfig>{"headers", read_headers},
+    Field<TargetConfig>{"forward_headers", read_forward_headers},
+    Field<TargetConfig>{"timeout", read_elsewhere},
+    Field<TargetConfig>{"retry", read_elsewhere},
+    Field<TargetConfig>{"circuit_breaker", read_elsewhere},
+    Field<TargetConfig>{"rate_limit", nullptr},
+};
+
+// "provider/model", the model possibly with slashes of its own.
+void read_name(const Setting& at, TargetConfig& out) {
+  const std::string name = at.is_string() ? at.text().value_or("") : "";
+  const std::size_t slash = name.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) {
+    return at.refuse("\"provider/model\", such as \"openai/gpt-5.6-sol\"");
+  }
+  out.model.name = name.substr(0, slash);
+  out.model.model = name.substr(slash + 1);
+}
+
+// What the provider's name does not tell has to be given.
+void check_route(const Setting& at, const TargetConfig& target) {
+  if (target.model.name.empty()) return;
+  const Route route = route_of(target);
+  std::string missing;
+  const auto need = [&](bool given, std::string_view key) {
+    if (!given) missing.append(missing.empty() ? "`" : ", `").append(key).append("`");
+  };
+  need(route.known || at["wire"].present(), "wire");
+  need(!route.base_url.empty() || at["base_url"].present(), "base_url");
+  need(!route.key_variable.empty() || (route.known && !route.needs_key) || at["api_key_env"].present(), "api_key_env");
+  if (missing.empty()) return;
+  at.complain(fmt::format("goes to the provider \"{}\", {}; give {} too", target.model.name,
+                          route.known ? "whose name does not tell everything" : "which this build does not know",
+                          missing));
+}
+
+TargetConfig read_target(const Setting& at, const Setting& policy) {
+  TargetConfig target;
+  read_name(at.is_object() ? at["target"] : at, target);
+  if (at.is_object()) read_fields(at, target_fields, target);
+  read_policies(policy, at, target);
+  check_route(at, target);
+  return target;
+}
+
+}  // namespace
+
+std::vector<TargetConfig> read_targets(const Setting& list, const Setting& policy) {
+  std::vector<TargetConfig> targets;
+  const std::vector<Setting> elements = list.elements("targets");
+  if (!list.present()) list.refuse("an array of targets, such as [\"openai/gpt-5.6-sol\"]");
+  if (list.is_array() && elements.empty()) list.complain("is empty; at least one target is needed");
+  for (const Setting& element : elements) {
+    TargetConfig target = read_target(element, policy);
+    const auto same = [&](const TargetConfig& other) {
+      return other.model.name == target.model.name && other.model.model == target.model.model;
+    };
+    const auto first = std::find_if(targets.begin(), targets.end(), same);
+    if (first != targets.end() && !target.model.name.empty()) {
+      element.complain(fmt::format("lists {}/{} again, after `{}[{}]`; each target is accepted once", target.model.name,
+                                   target.model.model, list.place(), first - targets.begin()));
+    }
+    targets.push_back(std::move(target));
+  }
+  return targets;
+}
+
+}  // namespace backstop::inline v0::detail
