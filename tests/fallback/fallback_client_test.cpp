@@ -7,6 +7,7 @@
 
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/state/cooldown.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
