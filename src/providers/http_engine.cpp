@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t largest_answer = std::size_t{64} << 20;
 constexpr std::size_t largest_error_body = std::size_t{1} << 20;
+constexpr std::size_t longest_request_id = 200;
 
 /// How long the end of a body is waited for once the stream has said that it is complete: a connection that is read to
 /// the end can be used again.
@@ -243,6 +244,13 @@ void note_losses(const Projection& projection, const CallContext& context) {
   if (losses.any()) context.state().ledger.back().reason = "conversation adapted: " + to_string(losses);
 }
 
+// What an answer's head says stands there too; for a failure the error says it.
+void note_head(const HttpResponseHead& head, const CallContext& context) {
+  Attempt& row = context.state().ledger.back();
+  row.http_status = head.status;
+  row.request_id = presentable(request_id_of(head), longest_request_id);
+}
+
 Error missing_key(const Endpoint& endpoint) {
   return {ErrorKind::authentication, "no key for " + endpoint.target.name() + ": " + endpoint.key_hint};
 }
@@ -276,6 +284,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     co_return refused;
   }
+  note_head(exchange.response(), context);
   const bool whole = !stream || is_json_type(exchange.response().header("content-type"));
   Task<Result<ChatResponse>> reading = whole ? read_whole(attempt) : read_stream(attempt);
   Result<ChatResponse> answered = co_await reading;
