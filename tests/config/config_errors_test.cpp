@@ -1,0 +1,202 @@
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "backstop/config/config.hpp"
+
+using namespace backstop;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+std::string problem_with(const std::string& text) {
+  const Result<Config> config = parse_config(text);
+  return config ? "no problem" : config.error().message;
+}
+
+/// A policy with one good target and these further keys.
+std::string policy(const std::string& keys) {
+  return R"({"fallback_policy": {"targets": ["openai/gpt-5.6-sol"], )" + keys + "}}";
+}
+
+/// A policy whose second target has these further keys.
+std::string target(const std::string& keys) {
+  return R"({"fallback_policy": {"targets": ["openai/a", {"target": "openai/b", )" + keys + "}]}}";
+}
+
+std::string targets(const std::string& list) { return R"({"fallback_policy": {"targets": )" + list + "}}"; }
+
+struct Case {
+  std::string text;
+  std::vector<std::string> fragments;  ///< of the complaint
+};
+
+void check(const std::vector<Case>& cases) {
+  for (const Case& bad : cases) {
+    CAPTURE(bad.text);
+    const std::string problem = problem_with(bad.text);
+    for (const std::string& fragment : bad.fragments) CHECK_THAT(problem, ContainsSubstring(fragment));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("broken JSON is reported with line and column") {
+  check({
+      {"{\n  \"fallback_policy\": {\n    \"targets\": [\"openai/a\",]\n  }\n}", {"line 3, column 28"}},
+      {"", {"line 1, column 1"}},
+      {std::string(100'000, '['), {"nested too deeply"}},
+      {std::string(2'000'000, ' '), {"larger than 1048576 bytes"}},
+  });
+}
+
+TEST_CASE("unknown keys are named with their place and what is accepted there") {
+  check({
+      {"{}", {"`fallback_policy` is missing; it must be an object with `targets`"}},
+      {"[]", {"`fallback_policy` is missing"}},
+      {R"({"fallback_policy": {"targets": ["openai/a"]}, "x": 1})", {"`x` is not known; accepted here is fallback_policy"}},
+      {policy(R"("retries": 3)"), {"`fallback_policy.retries` is not known", "max_retries", "cost_cap"}},
+      {target(R"("modle": "x")"), {"`fallback_policy.targets[1].modle` is not known", "base_url, api_key_env"}},
+      {target(R"("timeout": {"total": "3s"})"),
+       {"`fallback_policy.targets[1].timeout.total` is not known", "connect, first_byte, first_token, idle, attempt"}},
+      {target(R"("retry": {"count": 3})"), {"`fallback_policy.targets[1].retry.count`", "max_attempts, initial, max, on"}},
+      {policy(R"("circuit_breaker": {"threshold": 3})"),
+       {"`fallback_policy.circuit_breaker.threshold`", "consecutive_failures, failure_rate"}},
+      {policy(R"("cost_cap": {"per_month_usd": 3})"), {"`fallback_policy.cost_cap.per_month_usd`", "per_request_usd"}},
+      {target(R"("price": {"in": 3})"), {"`fallback_policy.targets[1].price.in`", "input, output"}},
+      {target(R"("capabilities": {"smell": true})"), {"`fallback_policy.targets[1].capabilities.smell`", "tools, vision"}},
+      {policy(R"("deadline": "5s", "deadline": "6s")"), {"the key `deadline` stands twice"}},
+  });
+}
+
+TEST_CASE("keys of features that this build lacks are refused, never ignored") {
+  check({
+      {target(R"("rate_limit": {"requests_per_minute": 60})"),
+       {"`fallback_policy.targets[1].rate_limit` cannot be enforced by this build"}},
+      {policy(R"("rate_limit": {})"), {"`fallback_policy.rate_limit` cannot be enforced"}},
+      {policy(R"("allow_degradation": ["vision"])"), {"`fallback_policy.allow_degradation` cannot be enforced"}},
+      {policy(R"("strategy": "cascade")"), {R"(`fallback_policy.strategy` is "cascade")", R"("ordered")"}},
+      {policy(R"("strategy": {"name": "lowest_latency"})"), {R"(`fallback_policy.strategy.name` is "lowest_latency")"}},
+      {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
+      {policy(R"("mid_stream": "resume")"), {R"(`fallback_policy.mid_stream` is "resume")", R"("fail" or "restart")"}},
+      {policy(R"("mid_stream": {"hold": {"tokens": 40}})"), {"`fallback_policy.mid_stream` is an object"}},
+      {target(R"("wire": "gemini")"), {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},
+  });
+}
+
+TEST_CASE("values of the wrong kind are shown with what is accepted") {
+  check({
+      {policy(R"("enabled": "yes")"), {R"(`fallback_policy.enabled` is "yes"; it must be true or false)"}},
+      {policy(R"("deadline": 60)"), {"`fallback_policy.deadline` is 60", "a duration with a unit (ms, s, m, h)"}},
+      {policy(R"("deadline": "60")"), {R"(`fallback_policy.deadline` is "60")", R"("250ms")"}},
+      {policy(R"("deadline": "-1s")"), {R"(is "-1s")"}},
+      {policy(R"("deadline": "0s")"), {R"(is "0s")"}},
+      {policy(R"("deadline": null)"), {"`fallback_policy.deadline` is null"}},
+      {target(R"("timeout": {"connect": "fast"})"), {R"(`fallback_policy.targets[1].timeout.connect` is "fast")"}},
+      {target(R"("timeout": "5s")"), {R"(`fallback_policy.targets[1].timeout` is "5s"; it must be an object)"}},
+      {policy(R"("max_attempts": 0)"), {"`fallback_policy.max_attempts` is 0; it must be a whole number from 1"}},
+      {policy(R"("max_retries": -1)"), {"`fallback_policy.max_retries` is -1; it must be a whole number from 0"}},
+      {policy(R"("max_retries": 1.5)"), {"`fallback_policy.max_retries` is 1.5"}},
+      {policy(R"("retry_on": [429, 9000])"), {"`fallback_policy.retry_on[1]` is 9000; it must be a whole number from 400"}},
+      {policy(R"("retry_on": ["timeout"])"), {R"(`fallback_policy.retry_on[0]` is "timeout")"}},
+      {policy(R"("retry_on": [])"), {"`fallback_policy.retry_on` is empty"}},
+      {policy(R"("retry_on": 429)"), {"`fallback_policy.retry_on` is 429; it must be an array of HTTP statuses"}},
+      {policy(R"("circuit_breaker": {"failure_rate": 50})"),
+       {"`fallback_policy.circuit_breaker.failure_rate` is 50; it must be a number from 0 to 1"}},
+      {policy(R"("circuit_breaker": {"failure_rate": 0})"), {"failure_rate` is 0; it must be above 0"}},
+      {policy(R"("circuit_breaker": {"consecutive_failures": 0})"), {"consecutive_failures` is 0"}},
+      {policy(R"("cost_cap": {"per_day_usd": -1})"), {"`fallback_policy.cost_cap.per_day_usd` is -1"}},
+      {policy(R"("cost_cap": {})"), {"`fallback_policy.cost_cap` is empty"}},
+      {target(R"("weight": -2)"), {"`fallback_policy.targets[1].weight` is -2; it must be a number from 0"}},
+      {target(R"("context_window": 0)"), {"`fallback_policy.targets[1].context_window` is 0"}},
+      {target(R"("price": {"input": 3})"), {"`fallback_policy.targets[1].price.output` is missing"}},
+      {target(R"("headers": ["a"])"), {"`fallback_policy.targets[1].headers` is an array"}},
+      {target(R"("headers": {"x team": "a"})"), {"`fallback_policy.targets[1].headers.x team` has a name or a value"}},
+      {target(R"("forward_headers": ["authorization"])"), {"`fallback_policy.targets[1].forward_headers[0]` would hand a key"}},
+  });
+}
+
+TEST_CASE("a list of targets that leads nowhere is refused") {
+  check({
+      {R"({"fallback_policy": {}})", {"`fallback_policy.targets` is missing"}},
+      {targets("[]"), {"`fallback_policy.targets` is empty"}},
+      {targets(R"("openai/a")"), {R"(`fallback_policy.targets` is "openai/a"; it must be an array of targets)"}},
+      {targets("[3]"), {R"(`fallback_policy.targets[0]` is 3; it must be "provider/model")"}},
+      {targets(R"(["gpt-5"])"), {R"(`fallback_policy.targets[0]` is "gpt-5"; it must be "provider/model")"}},
+      {targets("[{}]"), {"`fallback_policy.targets[0].target` is missing"}},
+      {targets(R"(["openai/a", {"target": "openai/a"}])"),
+       {"`fallback_policy.targets[1]` lists openai/a again, after `fallback_policy.targets[0]`"}},
+      {targets(R"(["nobody/a"])"),
+       {R"(`fallback_policy.targets[0]` goes to the provider "nobody", which this build does not know)",
+        "give `wire`, `base_url`, `api_key_env` too"}},
+      {targets(R"([{"target": "nobody/a", "wire": "openai", "base_url": "http://localhost:1"}])"), {"give `api_key_env` too"}},
+      {targets(R"(["azure/a"])"), {"give `base_url` too"}},
+      {targets(R"([{"target": "openai/a", "wire": "anthropic"}])"), {"give `base_url` too"}},
+  });
+}
+
+TEST_CASE("explicit limits that contradict each other are refused") {
+  check({
+      {policy(R"("deadline": "10s", "timeout": {"attempt": "20s"})"),
+       {R"(`fallback_policy.timeout.attempt` is "20s", longer than `fallback_policy.deadline`, which is "10s")"}},
+      {R"({"fallback_policy": {"deadline": "10s", "targets": [{"target": "openai/a", "timeout": {"idle": "11s"}}]}})",
+       {"`fallback_policy.targets[0].timeout.idle`", "longer than `fallback_policy.deadline`"}},
+      {policy(R"("timeout": {"connect": "5s", "attempt": "4s"})"), {"`fallback_policy.timeout.connect`", "`fallback_policy.timeout.attempt`"}},
+      {policy(R"("max_retries": 2, "retry": {"max_attempts": 2})"),
+       {"`fallback_policy.max_retries` is 2, and `fallback_policy.retry.max_attempts` is 2", "contradict"}},
+      {policy(R"("retry_on": [429], "retry": {"on": [500]})"), {"`fallback_policy.retry_on`", "contradict"}},
+      {policy(R"("retry": {"initial": "2s", "max": "1s"})"), {"`fallback_policy.retry.initial`", "longer than"}},
+      {policy(R"("circuit_breaker": {"open_for": "2m", "open_for_max": "1m"})"), {"`fallback_policy.circuit_breaker.open_for`"}},
+  });
+}
+
+TEST_CASE("a key in the file is refused and not quoted") {
+  const std::string key = "sk-" + std::string("proj-0123456789abcdefghij");
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {target(R"("api_key": "hunter2")"), "targets[1].api_key"},
+      {target(R"("api_key_env": ")" + key + "\""), "targets[1].api_key_env"},
+      {target(R"("api_key_env": "hunter2!")"), "targets[1].api_key_env"},
+      {target(R"("headers": {"Authorization": "hunter2"})"), "targets[1].headers.Authorization"},
+      {target(R"("headers": {"x-api-key": "hunter2"})"), "targets[1].headers.x-api-key"},
+      {target(R"("headers": {"x-team": "Bearer hunter2"})"), "targets[1].headers.x-team"},
+      {target(R"("note": ")" + key + "\""), "targets[1].note"},
+      {policy(R"("openai_api_key": "hunter2")"), "fallback_policy.openai_api_key"},
+  };
+  for (const auto& [text, place] : cases) {
+    CAPTURE(place);
+    const std::string problem = problem_with(text);
+    CHECK_THAT(problem, ContainsSubstring(place));
+    CHECK_THAT(problem, !ContainsSubstring("hunter2"));
+    CHECK_THAT(problem, !ContainsSubstring("0123456789"));
+  }
+  CHECK_THAT(problem_with(target(R"("api_key": "hunter2")")), ContainsSubstring("`api_key_env`"));
+}
+
+TEST_CASE("all complaints come at once, each once") {
+  const std::string problem =
+      problem_with(R"({"fallback_policy": {"targets": ["openai/a", "openai/b"], "deadline": 5, "colour": "red",
+                       "timeout": {"idle": 3}}})");
+  CHECK_THAT(problem, ContainsSubstring("3 problems"));
+  CHECK_THAT(problem, ContainsSubstring("fallback_policy.deadline"));
+  CHECK_THAT(problem, ContainsSubstring("fallback_policy.colour"));
+  CHECK_THAT(problem, ContainsSubstring("fallback_policy.timeout.idle"));
+}
+
+TEST_CASE("complaints about a file begin with its name") {
+  const std::string path = (std::filesystem::temp_directory_path() / "backstop_config_errors_test.json").string();
+  std::ofstream{path} << "{\n!";
+  const Result<Config> broken = load_config(path);
+  std::filesystem::remove(path);
+  REQUIRE_FALSE(broken);
+  CHECK_THAT(broken.error().message, ContainsSubstring(path + ": broken JSON at line 2, column 1"));
+
+  const Result<Config> missing = load_config(path);
+  REQUIRE_FALSE(missing);
+  CHECK_THAT(missing.error().message, ContainsSubstring(path + ": cannot be read: No such file"));
+  REQUIRE_FALSE(load_config(std::filesystem::temp_directory_path().string()));
+}

@@ -1,0 +1,199 @@
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdlib>
+#include <string>
+
+#include "backstop/config/config.hpp"
+#include "backstop/config/duration.hpp"
+
+using namespace backstop;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+Config parsed(const std::string& text) {
+  Result<Config> config = parse_config(text);
+  if (!config) FAIL(config.error().message);
+  return *std::move(config);
+}
+
+/// Sets a variable of the environment as long as it lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_{name} { setenv(name, value, 1); }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+}  // namespace
+
+TEST_CASE("durations are a number and a unit") {
+  CHECK(duration_from("250ms") == 250ms);
+  CHECK(duration_from("20s") == 20s);
+  CHECK(duration_from("1.5s") == 1500ms);
+  CHECK(duration_from("5m") == 5min);
+  CHECK(duration_from("24h") == 24h);
+  for (const std::string_view bad : {"", "5", "s", "-5s", "0s", "5 s", "5S", "5sec", "1.s", "1..5s", "1e3s", "nan", "99999h",
+                                     "5s5"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(duration_from(bad));
+  }
+}
+
+TEST_CASE("the plain form of the field is accepted as it stands") {
+  const Config config = parsed(R"({"fallback_policy": {"enabled": true, "strategy": "ordered",
+    "targets": ["anthropic/claude-3-5-sonnet", "openai/gpt-4o", "deepseek/deepseek-chat"],
+    "retry_on": [429, 500, 503], "max_retries": 2}})");
+  REQUIRE(config.targets.size() == 3);
+  CHECK(config.targets[0].model.name == "anthropic");
+  CHECK(config.targets[2].model.model == "deepseek-chat");
+  for (const TargetConfig& target : config.targets) {
+    CHECK(target.retry.max_attempts == 3);
+    CHECK(target.retry.max_attempts_with_fallback == 3);
+    CHECK(target.retry.on_status == std::vector<int>{429, 500, 503});
+  }
+  CHECK(config.limits.max_attempts == 5);
+  CHECK(config.mid_stream == MidStream::fail);
+}
+
+TEST_CASE("the full form is read, the targets' own blocks over the policy's key by key") {
+  const Config config = parsed(R"({"fallback_policy": {
+    "strategy": {"name": "ordered"}, "deadline": "60s", "max_attempts": 5, "mid_stream": "restart",
+    "targets": [
+      "openrouter/meta-llama/llama-3.3-70b",
+      {"target": "anthropic/claude-sonnet-5", "base_url": "http://127.0.0.1:8081", "api_key_env": "MY_ANTHROPIC_KEY",
+       "wire": "anthropic", "weight": 2, "context_window": 200000, "max_output_tokens": 8192,
+       "capabilities": {"vision": false, "prefill": true},
+       "price": {"input": 3.0, "output": 15.0, "cache_read": 0.3},
+       "headers": {"x-team": "search"}, "forward_headers": ["x-request-id"],
+       "timeout": {"connect": "2s", "first_byte": "10s", "attempt": "60s"},
+       "retry": {"max_attempts": 2, "initial": "20s", "on": [429]},
+       "circuit_breaker": {"consecutive_failures": 3, "failure_rate": 0.25, "min_calls": 4, "window": "30s",
+                           "open_for_max": "40s"}}],
+    "retry_on": [429, 500, 503], "max_retries": 0, "timeout": {"first_token": "10s", "connect": "3s"},
+    "circuit_breaker": {"open_for": "20s"},
+    "cost_cap": {"per_request_usd": 0.50, "per_day_usd": 20.0, "fallback_premium_per_day_usd": 5.0}}})");
+  CHECK(config.limits.deadline == 60s);
+  CHECK(config.limits.max_attempts == 5);
+  CHECK(config.mid_stream == MidStream::restart);
+  CHECK(config.spending->per_request == Money::usd(0.5));
+  CHECK(config.spending->per_day.per_period == Money::usd(20));
+  CHECK(config.spending->per_day.fallback_premium_per_period == Money::usd(5));
+
+  const TargetConfig& plain = config.targets[0];
+  CHECK(plain.model.name == "openrouter");
+  CHECK(plain.model.model == "meta-llama/llama-3.3-70b");
+  CHECK(plain.retry.max_attempts == 1);
+  CHECK(plain.timeout.connect == 3s);
+  CHECK(plain.timeout.first_token == 10s);
+  CHECK(plain.circuit_breaker.open_for == 20s);
+
+  const TargetConfig& own = config.targets[1];
+  CHECK(own.model.base_url == "http://127.0.0.1:8081");
+  CHECK(own.model.api_key_env == "MY_ANTHROPIC_KEY");
+  CHECK(own.model.context_window == 200'000);
+  CHECK(own.model.max_output_tokens == 8192);
+  CHECK(own.model.capabilities->prefill);
+  CHECK_FALSE(own.model.capabilities->vision);
+  CHECK(own.model.capabilities->tools);
+  CHECK(own.model.price == Price{.input = Money::usd_per_million(3), .output = Money::usd_per_million(15),
+                                 .cache_read = Money::usd_per_million(0.3)});
+  CHECK(own.model.headers == std::vector<Header>{{"x-team", "search"}});
+  CHECK(own.model.forward_headers == std::vector<std::string>{"x-request-id"});
+  CHECK(own.timeout.connect == 2s);
+  CHECK(own.timeout.first_byte == 10s);
+  CHECK(own.timeout.first_token == 10s);
+  CHECK(own.retry.max_attempts == 2);
+  CHECK(own.retry.on_status == std::vector<int>{429});
+  CHECK(own.circuit_breaker.failure_rate == 0.25);
+  CHECK(own.circuit_breaker.open_for == 20s);
+  CHECK(own.circuit_breaker.open_for_max == 40s);
+}
+
+TEST_CASE("a default gives way to what is explicit") {
+  const Config config = parsed(R"({"fallback_policy": {"targets": ["openai/a", "openai/b"], "deadline": "5s",
+    "max_retries": 6, "retry": {"initial": "20s"}, "circuit_breaker": {"open_for": "10m"}}})");
+  const TargetConfig& target = config.targets[0];
+  CHECK(target.retry.max == 20s);
+  CHECK(target.circuit_breaker.open_for_max == 10min);
+  // Seven sends to the first target leave one for the second.
+  CHECK(config.limits.max_attempts == 8);
+}
+
+TEST_CASE("a policy that is not enabled keeps the first target") {
+  const Config config =
+      parsed(R"({"fallback_policy": {"enabled": false, "targets": ["ollama/a", "openai/b"], "max_retries": 1}})");
+  REQUIRE(config.targets.size() == 1);
+  CHECK(config.targets[0].retry.max_attempts == 2);
+  CHECK(FallbackClient::from_config(config).has_value());
+}
+
+TEST_CASE("without blocks every target stands in the standard stack") {
+  const auto client = FallbackClient::from_config(parse_config(
+      R"({"fallback_policy": {"targets": ["ollama/llama3.2", {"target": "vllm/qwen3", "timeout": {"attempt": "9s"}}],
+          "cost_cap": {"per_request_usd": 0.5}}})"));
+  if (!client) FAIL(client.error().message);
+  const std::string stack = client->describe();
+  for (const char* part : {"ollama/llama3.2 | timeout", "vllm/qwen3 | timeout", "attempt = 9s", "circuit_breaker",
+                           "cost_cap", "retry"}) {
+    CHECK_THAT(stack, ContainsSubstring(part));
+  }
+  CHECK(client->options().limits.deadline == 600s);
+  const Plan plan = client->explain("Hi");
+  REQUIRE(plan.steps.size() == 2);
+  CHECK(plan.steps[1].target == Target::parse("vllm/qwen3"));
+}
+
+TEST_CASE("a key's variable that is not set or empty is an error before anything is sent") {
+  const Result<Config> config = parse_config(R"({"fallback_policy": {"targets": [
+    "ollama/a", {"target": "nobody/b", "wire": "openai", "base_url": "http://127.0.0.1:1/v1",
+                 "api_key_env": "BACKSTOP_TEST_KEY"}]}})");
+  const auto unset = FallbackClient::from_config(config);
+  REQUIRE_FALSE(unset);
+  CHECK_THAT(unset.error().message, ContainsSubstring("`fallback_policy.targets[1]`: the environment variable "
+                                                      "BACKSTOP_TEST_KEY, which should hold the key of nobody/b, is not set"));
+  {
+    const Variable variable{"BACKSTOP_TEST_KEY", " "};
+    const auto empty = FallbackClient::from_config(config);
+    REQUIRE_FALSE(empty);
+    CHECK_THAT(empty.error().message, ContainsSubstring("is empty"));
+  }
+  const Variable variable{"BACKSTOP_TEST_KEY", "hunter2"};
+  const auto client = FallbackClient::from_config(config);
+  if (!client) FAIL(client.error().message);
+  CHECK_THAT(client->describe(), !ContainsSubstring("hunter2"));
+}
+
+TEST_CASE("an address that cannot be right is named by its target") {
+  for (const std::string url : {"localhost:8080", "ftp://host", "http://user:hunter2@host"}) {
+    const auto client = FallbackClient::from_config(
+        parse_config(R"({"fallback_policy": {"targets": [{"target": "vllm/a", "base_url": ")" + url + R"("}]}})"));
+    REQUIRE_FALSE(client);
+    CHECK_THAT(client.error().message, ContainsSubstring("`fallback_policy.targets[0]`") && ContainsSubstring("`base_url`"));
+    CHECK_THAT(client.error().message, !ContainsSubstring("hunter2"));
+  }
+}
+
+TEST_CASE("a policy file's complaints come through to the client") {
+  const auto client = FallbackClient::from_config(parse_config("{}"));
+  REQUIRE_FALSE(client);
+  CHECK(client.error().kind == ErrorKind::invalid_request);
+}
+
+TEST_CASE("a config made by hand works as one from a file") {
+  Config config;
+  config.targets.push_back({.model = {.model = "m", .base_url = "http://127.0.0.1:1/v1", .name = "my-server"}});
+  CHECK(FallbackClient::from_config(config).has_value());
+  config.targets[0].wire = "smoke";
+  const auto bad = FallbackClient::from_config(config);
+  REQUIRE_FALSE(bad);
+  CHECK_THAT(bad.error().message, ContainsSubstring(R"(`wire` is "smoke")"));
+  config.targets.clear();
+  CHECK_FALSE(FallbackClient::from_config(config).has_value());
+}
