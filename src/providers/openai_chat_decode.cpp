@@ -163,7 +163,10 @@ void read_message(const JsonElement& message, CallNumbers& numbers, AnswerBuilde
   if (function && !text_of(*function, "name").empty()) read_call(-1, {}, *function, answer);
 }
 
-void read_choice(const JsonElement& choice, CallNumbers& numbers, AnswerBuilder& answer) {
+/// What a document is: an answer, or a piece of one in a stream.
+enum class Form : std::uint8_t { whole, chunk };
+
+void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
   if (choice.get(object) != simdjson::SUCCESS || count_of(choice, "index").value_or(0) != 0) return;
   std::optional<JsonElement> delta;
@@ -179,12 +182,14 @@ void read_choice(const JsonElement& choice, CallNumbers& numbers, AnswerBuilder&
       reason = field.value;
     }
   }
-  // Perplexity sends the message so far beside each delta.
-  if (delta || message) read_message(delta ? *delta : *message, numbers, answer);
+  // Perplexity sends both always: the message so far beside each delta, an empty delta beside the whole message.
+  const std::optional<JsonElement>& first = form == Form::chunk ? delta : message;
+  const std::optional<JsonElement>& second = form == Form::chunk ? message : delta;
+  if (first || second) read_message(first ? *first : *second, numbers, answer);
   if (reason) read_finish_reason(*reason, answer);
 }
 
-void read_document(const JsonElement& document, CallNumbers& numbers, AnswerBuilder& answer) {
+void read_document(const JsonElement& document, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
   if (document.get(object) != simdjson::SUCCESS) return;
   for (const auto field : object) {
@@ -192,7 +197,7 @@ void read_document(const JsonElement& document, CallNumbers& numbers, AnswerBuil
     if (key == "choices") {
       JsonArray choices;
       if (field.value.get(choices) != simdjson::SUCCESS) continue;
-      for (const JsonElement choice : choices) read_choice(choice, numbers, answer);
+      for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
     } else if (key == "id") {
       answer.id(as_text(field.value));
     } else if (key == "model") {
@@ -208,7 +213,7 @@ void read_document(const JsonElement& document, CallNumbers& numbers, AnswerBuil
 class ChunkDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view, const JsonElement& data, AnswerBuilder& answer) override {
-    read_document(data, numbers_, answer);
+    read_document(data, Form::chunk, numbers_, answer);
     return Next::more;
   }
   Next on_done(AnswerBuilder& answer) override {
@@ -224,7 +229,7 @@ class ChunkDecoder final : public StreamDecoder {
 
 void OpenAiChat::decode(const JsonElement& body, AnswerBuilder& answer) const {
   CallNumbers numbers;
-  read_document(body, numbers, answer);
+  read_document(body, Form::whole, numbers, answer);
 }
 
 std::unique_ptr<StreamDecoder> OpenAiChat::stream_decoder() const { return std::make_unique<ChunkDecoder>(); }

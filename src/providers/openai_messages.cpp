@@ -114,7 +114,7 @@ class Writer {
       if (const auto* said = std::get_if<Text>(&part)) {
         text += said->text;
       } else if (const auto* thought = std::get_if<Reasoning>(&part)) {
-        if (!thought->origin.empty() && thought->origin == target_) reasoning += thought->text;
+        if (thought->origin.provider() == target_.provider()) reasoning += thought->text;
       } else if (const auto* call = std::get_if<ToolCall>(&part)) {
         calls.push_back(
             Json{{"id", call->id},

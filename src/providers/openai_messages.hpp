@@ -13,7 +13,7 @@ namespace backstop::inline v0::detail {
 
 /// A conversation in the form of Chat Completions. `system_role` is the role of system text.
 ///
-/// Reasoning goes along only to the target that it came from, where the dialect has a field for it. A failed tool
+/// Reasoning goes along only to the provider that it came from, where the dialect has a field for it. A failed tool
 /// result has "Error: " before its text, since the wire has no other way to say so.
 ///
 /// Errors: `invalid_request` for parts that do not belong into their message, `unsupported_capability` for documents
