@@ -1,5 +1,7 @@
 #include "attempt_watchdog.hpp"
 
+#include <algorithm>
+
 namespace backstop::inline v0::detail {
 
 AttemptWatchdog::AttemptWatchdog(const AttemptLimits& limits, const CallContext& context, StopSource& stop,
@@ -53,7 +55,8 @@ void AttemptWatchdog::look() noexcept {
 
 void AttemptWatchdog::mark(Mark& mark, TimePoint at) const noexcept {
   if (mark.at == at) return;
-  mark = {at, held_at_last_look_};
+  const Duration most_since = saturating_difference(context_->now(), at);
+  mark = {at, std::max(held_at_last_look_, held_now_ - most_since)};
 }
 
 void AttemptWatchdog::consider(StopReason reason, Duration limit, const Mark& from) noexcept {

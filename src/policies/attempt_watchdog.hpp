@@ -30,8 +30,8 @@ class AttemptWatchdog final : private Timer {
   void stop_watching() noexcept { disarm(); }
 
  private:
-  /// A moment from which a limit runs, and how long the consumer had held the stream up by then. The time held is known
-  /// only as of the last look before that moment, so that a limit may fire a little late, never early.
+  /// A moment from which a limit runs, and how long the consumer had held the stream up by then at least. That is known
+  /// for the last look before that moment only, so that a limit may fire late after a pause, never early.
   struct Mark {
     TimePoint at{};
     Duration held{0};

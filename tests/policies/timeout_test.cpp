@@ -1,0 +1,388 @@
+#include "backstop/policies/timeout.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/retry.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr Duration off = Duration::max();
+
+/// Makes every call wait before it is let through, as a queue for permits does.
+class Queue final : public Decorator {
+ public:
+  Queue(Provider next, Duration wait) : Decorator{std::move(next), "queue"}, wait_{wait} {}
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    Sleep sleep = context.sleep(wait_);
+    auto slept = co_await sleep;
+    if (!slept) co_return std::move(slept).error();
+    auto result = co_await next().call(request, context);
+    co_return result;
+  }
+
+ private:
+  Duration wait_;
+};
+
+/// A provider of the application's own, which reports no progress.
+class Unreported final : public ChatProvider {
+ public:
+  [[nodiscard]] const Target& target() const noexcept override { return target_; }
+  [[nodiscard]] std::string describe() const override { return "unreported"; }
+  Task<Result<ChatResponse>> call(const ChatRequest&, CallContext& context) const override {
+    Sleep sleep = context.sleep(1h);
+    auto slept = co_await sleep;
+    if (!slept) co_return std::move(slept).error();
+    co_return ChatResponse{};
+  }
+
+ private:
+  Target target_{"own", "m"};
+};
+
+Step connect_then(Duration connecting, Step step) {
+  step.connects_after(connecting);
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("a connection that hangs fails after exactly 5 s, and the next target is tried", "[scenario-49]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider a{"a/m", {no_connection()}};
+  const ScriptedProvider b{"b/m", {answer("from b")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const FallbackClient client{{a | timeout(), b | timeout()}, options};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from b");
+  CHECK(runtime.elapsed() == 5s);
+  CHECK(reply->attempts[0].outcome == ErrorKind::connect_failed);
+  CHECK(reply->attempts[0].replay == ReplaySafety::not_sent);
+  CHECK(reply->attempts[0].elapsed == 5s);
+
+  const auto alone = runtime.call(a | timeout(), "hello");
+  CHECK(alone.error().kind == ErrorKind::connect_failed);
+  CHECK(alone.error().timeout_limit == TimeoutLimit::connect);
+  CHECK(runtime.idle());
+}
+
+TEST_CASE("a stream that pings until its content comes is left alone", "[scenario-50]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script;
+  script.wait(1s).ping().pings(12, 20s).wait(9s).text("late").finish();
+  const ScriptedProvider provider{"a/m", {script}};
+  const auto reply = runtime.call(provider | timeout(), "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(runtime.elapsed() == 250s);
+  CHECK(log.text() == "late");
+}
+
+TEST_CASE("pings without content end at the first-token limit, and another target may answer", "[scenario-51]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step pinging;
+  pinging.pings(1000, 7s);
+  const ScriptedProvider a{"a/m", {pinging}};
+  const auto reply = runtime.call(a | timeout({.first_token = 300s}), "hello", {.sink = &log});
+  CHECK(reply.error().kind == ErrorKind::timeout);
+  CHECK(reply.error().timeout_limit == TimeoutLimit::first_token);
+  CHECK_FALSE(reply.error().committed);
+  CHECK(runtime.elapsed() == 300s);
+
+  VirtualRuntime second;
+  const ScriptedProvider b{"b/m", {answer("from b")}};
+  FallbackOptions options;
+  options.runtime = second.share();
+  const FallbackClient client{{a | timeout({.first_token = 10s}) | retry(), b}, options};
+  const auto saved = client.chat("hello");
+  REQUIRE(saved);
+  CHECK(saved->text() == "from b");
+  CHECK(second.elapsed() == 10s);
+}
+
+TEST_CASE("a stream that falls silent after content is interrupted, with what came", "[scenario-52]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script = deltas({"half ", "an answer"}, 3s);
+  script.silence();
+  const ScriptedProvider provider{"a/m", {script}};
+  const auto reply = runtime.call(provider | timeout() | retry(), "hello", {.sink = &log});
+  CHECK(reply.error().kind == ErrorKind::stream_interrupted);
+  CHECK(reply.error().cause == ErrorKind::timeout);
+  CHECK(reply.error().timeout_limit == TimeoutLimit::idle);
+  CHECK(reply.error().committed);
+  CHECK(reply.error().partial_text == "half an answer");
+  CHECK(runtime.elapsed() == 123s);
+  CHECK(provider.send_count() == 1);
+}
+
+TEST_CASE("pings keep a stream alive after content", "[scenario-53]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script = deltas({"start"});
+  script.pings(20, 30s).text(" end").finish();
+  const ScriptedProvider provider{"a/m", {script}};
+  const auto reply = runtime.call(provider | timeout({.attempt = off}), "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(runtime.elapsed() == 10min);
+}
+
+TEST_CASE("reasoning and tool arguments are content", "[scenario-54]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script;
+  SECTION("reasoning") { script.wait(9s).reasoning("hm").wait(30s).text("yes").finish(); }
+  SECTION("tool arguments") { script.wait(9s).tool_arguments("{").wait(30s).tool_call("page", "{}").finish(); }
+  const ScriptedProvider provider{"a/m", {script}};
+  CHECK(runtime.call(provider | timeout({.first_token = 10s}), "hello", {.sink = &log}));
+  CHECK(runtime.elapsed() == 39s);
+}
+
+TEST_CASE("the limits stand still while the consumer does not read", "[scenario-55]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script = deltas({"a", "b"}, 1s);
+  SECTION("and run again from when it goes on") {
+    script.silence();
+    const ScriptedProvider provider{"a/m", {script}};
+    const auto call = runtime.start(provider | timeout(), "hello", {.sink = &log});
+    runtime.at(500ms, [&] { log.pause(); });
+    runtime.at(600s, [&] { log.resume(); });
+    runtime.run(*call);
+    CHECK(call->result().error().timeout_limit == TimeoutLimit::idle);
+    CHECK(runtime.since(call->ended_at()) >= 720s);
+    CHECK(runtime.since(call->ended_at()) <= 725s);
+  }
+  SECTION("the attempt's too") {
+    script.wait(100s).text("c").finish();
+    const ScriptedProvider provider{"a/m", {script}};
+    const auto call = runtime.start(provider | timeout(200s), "hello", {.sink = &log});
+    runtime.at(500ms, [&] { log.pause(); });
+    runtime.at(600s, [&] { log.resume(); });
+    runtime.run(*call);
+    REQUIRE(call->result());
+    CHECK(log.text() == "abc");
+  }
+}
+
+TEST_CASE("the shorter of two deadlines wins", "[scenario-57]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {testing::silence()}};
+  SECTION("the caller's") {
+    const auto reply = runtime.call(provider | timeout(10s), "hello", {.deadline = 3s});
+    CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+    CHECK(reply.error().timeout_limit == TimeoutLimit::none);
+    CHECK(runtime.elapsed() == 3s);
+  }
+  SECTION("the attempt's") {
+    const auto reply = runtime.call(provider | timeout(3s), "hello", {.deadline = 10s});
+    CHECK(reply.error().kind == ErrorKind::timeout);
+    CHECK(reply.error().timeout_limit == TimeoutLimit::attempt);
+    CHECK(runtime.elapsed() == 3s);
+  }
+  SECTION("of two policies the shorter") {
+    const auto inner = runtime.call(provider | timeout(3s) | timeout(5s), "hello");
+    CHECK(inner.error().timeout_limit == TimeoutLimit::attempt);
+    CHECK(runtime.elapsed() == 3s);
+    const auto outer = runtime.call(provider | timeout(5s) | timeout(3s), "hello");
+    CHECK(outer.error().timeout_limit == TimeoutLimit::attempt);
+    CHECK(runtime.elapsed() == 6s);
+  }
+  SECTION("at the same moment it is the caller's") {
+    const auto reply = runtime.call(provider | timeout(3s), "hello", {.deadline = 3s});
+    CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+  }
+}
+
+TEST_CASE("waiting for permits does not count against the attempt", "[scenario-58]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {answer("hi").after(4s)}};
+  const auto reply = runtime.call(Provider{Queue{provider | timeout(5s), 8s}}, "hello");
+  REQUIRE(reply);
+  CHECK(runtime.elapsed() == 12s);
+}
+
+TEST_CASE("a policy around retries limits each of them, not the waits between", "[scenario-58]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m",
+                                  {error(ErrorKind::rate_limited, {.retry_after = 60s}).after(2s), testing::silence()}};
+  const auto reply = runtime.call(provider | retry({.max_attempts = 2}) | timeout(5s), "hello");
+  CHECK(reply.error().timeout_limit == TimeoutLimit::attempt);
+  REQUIRE(provider.send_count() == 2);
+  CHECK(reply.error().attempts[1].elapsed == 5s);
+  CHECK(runtime.elapsed() >= 2s + 60s + 5s);
+}
+
+TEST_CASE("a deadline that has passed already sends nothing", "[scenario-59]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m"};
+  const auto reply = runtime.call(provider | timeout() | retry(), "hello", {.deadline = 0s});
+  CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+  CHECK(provider.send_count() == 0);
+  CHECK(runtime.idle());
+}
+
+TEST_CASE("an answer in the very moment of its limit has one outcome, always the same", "[scenario-60]") {
+  std::vector<bool> outcomes;
+  for (int i = 0; i < 10; ++i) {
+    VirtualRuntime runtime;
+    EventLog log{runtime.runtime()};
+    const ScriptedProvider provider{"a/m", {answer("hi").after(5s)}};
+    const auto call = runtime.start(provider | timeout(5s), "hello", {.sink = &log});
+    runtime.run(*call);
+    CHECK(call->completions() == 1);
+    CHECK(log.count(StreamEvent::Type::finished) + log.count(StreamEvent::Type::failed) == 1);
+    CHECK(runtime.idle());
+    outcomes.push_back(call->result().has_value());
+  }
+  CHECK(outcomes == std::vector<bool>(10, outcomes.front()));
+}
+
+TEST_CASE("setting the calendar moves no limit", "[scenario-62]") {
+  VirtualRuntime runtime;
+  const Duration jump = GENERATE(Duration{24h}, Duration{-24h});
+  const ScriptedProvider provider{"a/m", {testing::silence()}};
+  const auto call = runtime.start(provider | timeout(20s), "hello");
+  runtime.at(10s, [&] { runtime.clock().jump_wall(jump); });
+  runtime.run(*call);
+  CHECK(call->result().error().timeout_limit == TimeoutLimit::attempt);
+  CHECK(runtime.since(call->ended_at()) == 20s);
+}
+
+TEST_CASE("a limit that is not above zero is refused with its name", "[scenario-63]") {
+  CHECK_THROWS_AS(timeout(0s), std::invalid_argument);
+  CHECK_THROWS_WITH(timeout(-1s), ContainsSubstring("attempt is -1s"));
+  CHECK_THROWS_WITH(timeout({.connect = 0s}), ContainsSubstring("connect"));
+  CHECK_THROWS_WITH(timeout({.first_byte = 0s}), ContainsSubstring("first_byte"));
+  CHECK_THROWS_WITH(timeout({.first_token = -5s}), ContainsSubstring("first_token"));
+  CHECK_THROWS_WITH(timeout({.idle = 0s}), ContainsSubstring("idle"));
+}
+
+TEST_CASE("the error names the limit and the time of each phase", "[scenario-65]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  SECTION("no connection") {
+    const ScriptedProvider provider{"a/m", {no_connection()}};
+    const auto reply = runtime.call(provider | timeout({.connect = 2s}), "hello");
+    CHECK(reply.error().message == "no connection within 2s");
+  }
+  SECTION("no byte") {
+    const ScriptedProvider provider{"a/m", {connect_then(250ms, testing::silence())}};
+    const auto reply = runtime.call(provider | timeout({.first_byte = 10s}), "hello");
+    CHECK(reply.error().message == "no byte of an answer within 10s (connected after 250ms)");
+    CHECK(reply.error().attempts[0].reason == reply.error().message);
+    CHECK(runtime.elapsed() == 10250ms);
+  }
+  SECTION("no content") {
+    Step script;
+    script.wait(1s).ping().pings(100, 1s);
+    const ScriptedProvider provider{"a/m", {connect_then(100ms, script)}};
+    const auto reply = runtime.call(provider | timeout({.first_token = 2s}), "hello", {.sink = &log});
+    CHECK(reply.error().timeout_limit == TimeoutLimit::first_token);
+    CHECK_THAT(reply.error().message, ContainsSubstring("no content of an answer within 2s (connected after 100ms, "
+                                                        "first byte after 1.1s"));
+    CHECK(runtime.elapsed() == 2100ms);
+  }
+  SECTION("silence after content, and retry's decision behind it in the ledger") {
+    Step script = deltas({"half"});
+    script.silence();
+    const ScriptedProvider provider{"a/m", {connect_then(1s, script)}};
+    const auto reply = runtime.call(provider | timeout({.idle = 30s}) | retry(), "hello", {.sink = &log});
+    CHECK(reply.error().message ==
+          "the answer stopped coming for 30s (connected after 1s, first byte after 1s, first token after 1s, last byte "
+          "after 1s)");
+    CHECK(reply.error().attempts[0].reason == reply.error().message + "; not retried: content had been delivered");
+  }
+  SECTION("the whole attempt") {
+    const ScriptedProvider provider{"a/m", {testing::silence()}};
+    const auto reply = runtime.call(provider | timeout(3s), "hello");
+    CHECK(reply.error().message == "the attempt took longer than 3s (connected after 0s)");
+  }
+}
+
+TEST_CASE("the first byte is limited for streams by default, longer for a model on this machine") {
+  ModelFacts facts;
+  facts.local = GENERATE(false, true);
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const ScriptedProvider provider{Target{"a", "m", facts}, {testing::silence()}};
+  const auto streamed = runtime.call(provider | timeout(), "hello", {.sink = &log});
+  CHECK(streamed.error().timeout_limit == TimeoutLimit::first_byte);
+  CHECK(runtime.elapsed() == (facts.local ? 300s : 60s));
+
+  const auto plain = runtime.call(provider | timeout(), "hello");
+  CHECK(plain.error().timeout_limit == TimeoutLimit::attempt);
+  const Duration before = runtime.elapsed();
+  const auto asked_for = runtime.call(provider | timeout({.first_byte = 10s}), "hello");
+  CHECK(asked_for.error().timeout_limit == TimeoutLimit::first_byte);
+  CHECK(runtime.elapsed() == before + 10s);
+}
+
+TEST_CASE("limits fire to the nanosecond, whatever came before them") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const Duration connecting = GENERATE(Duration{0}, Duration{700ms}, Duration{1300ms}, Duration{2999ms});
+  Step script = deltas({"a", "b", "c"}, 333ms);
+  script.silence();
+  const ScriptedProvider provider{"a/m", {connect_then(connecting, script)}};
+  const auto reply = runtime.call(provider | timeout({.connect = 3s, .first_byte = 1s, .first_token = 1s, .idle = 500ms}),
+                                  "hello", {.sink = &log});
+  CHECK(reply.error().timeout_limit == TimeoutLimit::idle);
+  CHECK(runtime.elapsed() == connecting + 666ms + 500ms);
+}
+
+TEST_CASE("a provider that reports no progress is limited from the call's entry") {
+  VirtualRuntime runtime;
+  const auto reply = runtime.call(Provider{Unreported{}} | timeout(20s), "hello");
+  CHECK(reply.error().kind == ErrorKind::timeout);
+  CHECK(runtime.elapsed() == 20s);
+}
+
+TEST_CASE("an answer in time leaves no timer behind") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {answer("hi").after(4s)}};
+  CHECK(runtime.call(provider | timeout(5s), "hello"));
+  CHECK(runtime.elapsed() == 4s);
+  CHECK(runtime.idle());
+}
+
+TEST_CASE("the application's cancellation is not a timeout", "[scenario-195][scenario-200]") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  Step script;
+  SECTION("while connecting") { script = no_connection(); }
+  SECTION("before the first byte") { script = testing::silence(); }
+  SECTION("in mid stream") { script = deltas({"a"}).silence(); }
+  const ScriptedProvider provider{"a/m", {script}};
+  const auto call = runtime.start(provider | timeout() | retry(), "hello", {.sink = &log});
+  runtime.at(2s, [&] { call->cancel(); });
+  runtime.run(*call);
+  CHECK(call->result().error().kind == ErrorKind::cancelled);
+  CHECK(runtime.since(call->ended_at()) == 2s);
+  CHECK(provider.send_count() == 1);
+  CHECK(runtime.idle());
+}
+
+TEST_CASE("a timeout describes itself") {
+  CHECK(timeout(20s).describe() == "timeout(20s)");
+  CHECK(timeout().describe() == "timeout()");
+  CHECK(timeout({.first_token = 1500ms, .idle = off}).describe() == "timeout(first_token = 1.5s, idle = off)");
+}
