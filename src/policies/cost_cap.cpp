@@ -128,7 +128,7 @@ class CostCap final : public Decorator {
                  fmt::format("this send may cost {}{}, and of the {} ({}) for {} {} are spent and {} reserved",
                              to_string(premium ? worst.premium : worst.cost),
                              premium ? " more than at the first choice" : "", to_string(refusal.limit),
-                             refusal.limit_name, detail::option_text(refusal.period), to_string(refusal.spent),
+                             refusal.limit_name, detail::duration_text(refusal.period), to_string(refusal.spent),
                              to_string(refusal.reserved))};
   }
 

@@ -2,29 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "backstop/chat/money.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "policies/duration_text.hpp"
 
 namespace backstop::inline v0::detail {
 
 [[nodiscard]] inline std::string option_text(int value) { return fmt::format("{}", value); }
 [[nodiscard]] inline std::string option_text(double value) { return fmt::format("{}", value); }
 [[nodiscard]] inline std::string option_text(Money value) { return to_string(value); }
-/// As in a policy file: "250ms", "20s", "24h".
-[[nodiscard]] inline std::string option_text(Duration value) {
-  constexpr std::array<std::pair<std::int64_t, std::string_view>, 5> units{
-      {{3'600'000'000'000, "h"}, {60'000'000'000, "m"}, {1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}}};
-  for (const auto& [size, name] : units) {
-    if (value.count() != 0 && value.count() % size == 0) return fmt::format("{}{}", value.count() / size, name);
-  }
-  return fmt::format("{}ns", value.count());
-}
+[[nodiscard]] inline std::string option_text(Duration value) { return duration_text(value); }
 
 /// Describes a policy by the options that are not at their defaults: "circuit_breaker(open_for = 20s)".
 class OptionsText {

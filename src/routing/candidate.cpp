@@ -3,23 +3,10 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/usage.hpp"
+#include "backstop/handover/worst_usage.hpp"
 
 namespace backstop::inline v0 {
 namespace {
-
-// What a model may write when neither the request nor its facts bound it.
-constexpr std::int64_t assumed_output_tokens = 4096;
-
-[[nodiscard]] std::int64_t output_bound(const Target& target, const ChatRequest& request) noexcept {
-  return request.max_output_tokens.value_or(target.facts().max_output_tokens.value_or(assumed_output_tokens));
-}
-
-[[nodiscard]] Money cost_at(const Price& price, std::int64_t input, std::int64_t output) noexcept {
-  Usage usage;
-  usage.input_tokens = input;
-  usage.output_tokens = output;
-  return cost_of(usage, price);
-}
 
 [[nodiscard]] Error refuse(ErrorKind kind, const Target& target, std::string message) {
   Error error{kind, std::move(message)};
@@ -55,7 +42,7 @@ bool Requirement::add(const Error& error, bool fall_back_on_content_filter) noex
 std::optional<Money> worst_cost(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
   const std::optional<Price>& price = target.facts().price;
   if (!price) return std::nullopt;
-  return cost_at(*price, needs.input_tokens, output_bound(target, request));
+  return cost_of(worst_usage(target, request, needs), *price);
 }
 
 std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& request, const Needs& needs,
@@ -79,13 +66,15 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
     return refuse(ErrorKind::budget_exceeded, target, "its price is not known, and a budget has run short");
   }
   if (requirement.cheaper_than) {
-    const std::int64_t output = output_bound(target, request);
-    if (cost_at(*facts.price, needs.input_tokens, output) >=
-        cost_at(*requirement.cheaper_than, needs.input_tokens, output)) {
+    const Usage worst = worst_usage(target, request, needs);
+    if (cost_of(worst, *facts.price) >= cost_of(worst, *requirement.cheaper_than)) {
       return refuse(ErrorKind::budget_exceeded, target, "it is not cheaper than the target that a budget refused");
     }
   }
   if (const Availability availability = candidate.provider.availability(now); !availability.ready) {
+    if (availability.ready_at == TimePoint::max()) {
+      return refuse(availability.why, target, fmt::format("{} until further notice", to_string(availability.why)));
+    }
     Error error = refuse(availability.why, target,
                          fmt::format("{} for another {}", to_string(availability.why),
                                      seconds(saturating_difference(availability.ready_at, now))));

@@ -142,3 +142,18 @@ TEST_CASE("when every breaker is open one call probes and the others fail at onc
   CHECK(first.send_count() == 6);
   CHECK(second.send_count() == 5);
 }
+
+TEST_CASE("an isolated target is passed over without a probe and without a time to wait", "[scenario-86]") {
+  VirtualRuntime runtime;
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider first{priced("openai")};
+  const ScriptedProvider second{priced("anthropic")};
+  breaker->isolate();
+  const FallbackClient client{first | circuit_breaker(breaker), second | circuit_breaker(breaker)};
+  const auto refused = runtime.call(client, short_request());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::circuit_open);
+  CHECK(refused.error().retry_after == std::nullopt);
+  CHECK(refused.error().attempts.size() == 2);
+  CHECK(first.send_count() + second.send_count() == 0);
+}
