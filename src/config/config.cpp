@@ -61,14 +61,15 @@ constexpr std::array policy_fields{
     Field<Draft>{"allow_degradation", nullptr},
 };
 
-/// Where only a target's retries are given, the call's own limit, a default, leaves room for them and for one attempt
-/// at each of the other targets.
+/// Where more retries are asked for than there are by default, and nothing is said about the call, its own limit
+/// leaves room for them after what the other targets may use up.
 void make_room_for_retries(const Setting& policy, Config& config) {
   if (policy["max_attempts"].present()) return;
   for (const TargetConfig& target : config.targets) {
     if (target.retry.max_attempts <= RetryOptions{}.max_attempts) continue;
     const int others = static_cast<int>(config.targets.size()) - 1;
-    config.limits.max_attempts = std::max(config.limits.max_attempts, target.retry.max_attempts + others);
+    config.limits.max_attempts = std::max(
+        config.limits.max_attempts, target.retry.max_attempts + others * target.retry.max_attempts_with_fallback);
   }
 }
 

@@ -40,12 +40,26 @@ bool looks_secret(std::string_view value) noexcept {
                      [value](std::string_view beginning) { return value.starts_with(beginning); });
 }
 
+/// An address such as "https://host/v1?api-key=...".
+bool carries_secret_in_query(std::string_view address) {
+  std::size_t mark = address.find('?');
+  while (mark != std::string_view::npos) {
+    address.remove_prefix(mark + 1);
+    if (names_secret(address.substr(0, address.find('=')))) return true;
+    mark = address.find('&');
+  }
+  return false;
+}
+
 void find_secrets(const Setting& at, const Json& json, Problems& problems) {
   const auto complain = [&] {
     problems.add(fmt::format("`{}` holds a key, or looks like it; keys are never in the file: "
                              "name the environment variable that holds it with `api_key_env`", at.place()));
   };
-  if (json.is_string() && looks_secret(json.get_ref<const std::string&>())) complain();
+  if (json.is_string()) {
+    const auto& text = json.get_ref<const std::string&>();
+    if (looks_secret(text) || carries_secret_in_query(text)) complain();
+  }
   if (json.is_array()) {
     const std::vector<Setting> elements = at.elements({});
     for (std::size_t i = 0; i < elements.size(); ++i) find_secrets(elements[i], json[i], problems);

@@ -17,7 +17,9 @@ std::optional<std::vector<int>> statuses(const Setting& at) {
   for (const Setting& element : elements) {
     if (const auto status = element.whole(400, 599)) statuses.push_back(*status);
   }
-  if (at.is_array() && elements.empty()) at.complain("is empty; list statuses, or forbid retries with `max_retries`: 0");
+  if (at.is_array() && elements.empty()) {
+    at.complain("is empty; list statuses, or forbid retries with `max_retries`: 0");
+  }
   return statuses.empty() ? std::nullopt : std::optional{std::move(statuses)};
 }
 
@@ -101,8 +103,8 @@ void check_order(const Setting& inner, const Setting& outer) {
   const std::optional<Duration> inner_span = inner.duration();
   const std::optional<Duration> outer_span = outer.duration();
   if (!inner_span || !outer_span || *inner_span <= *outer_span) return;
-  inner.complain(fmt::format("is {}, longer than `{}`, which is {}; it must not be longer", inner.shown(), outer.place(),
-                             outer.shown()));
+  inner.complain(fmt::format("is {}, longer than `{}`, which is {}; it must not be longer", inner.shown(),
+                             outer.place(), outer.shown()));
 }
 
 void check_same(const Setting& brief, const Setting& full, bool same) {
@@ -137,8 +139,6 @@ void read_retry(const Setting& policy, const Setting& target, RetryOptions& out)
   if (retry_on.present()) out.on_status = brief.on_status;
   read_fields(layers.target, retry_fields, out);
 
-  // Who says how often wants it, whatever other targets there are.
-  if (max_retries.present() || layers["max_attempts"].present()) out.max_attempts_with_fallback = out.max_attempts;
   check_order(layers["initial"], layers["max"]);
   if (!layers["max"].present()) out.max = std::max(out.max, out.initial);
   if (!layers["initial"].present()) out.initial = std::min(out.initial, out.max);

@@ -5,9 +5,9 @@
 
 namespace backstop::inline v0::detail {
 
-/// Reads the blocks `timeout`, `retry` and `circuit_breaker`, first the policy's, then the target's over them key by key,
-/// with the short forms `max_retries` and `retry_on`. Complains about explicit limits that contradict each other; a
-/// default gives way to what is explicit.
+/// Reads the blocks `timeout`, `retry` and `circuit_breaker`, first the policy's, then the target's over them key by
+/// key, with the short forms `max_retries` and `retry_on`. Complains about explicit limits that contradict each other;
+/// a default gives way to what is explicit.
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out);
 
 /// The block `cost_cap`.

@@ -11,7 +11,8 @@
 namespace backstop::inline v0::detail {
 
 void Problems::add(std::string problem) {
-  if (std::find(problems_.begin(), problems_.end(), problem) == problems_.end()) problems_.push_back(std::move(problem));
+  if (std::find(problems_.begin(), problems_.end(), problem) != problems_.end()) return;
+  problems_.push_back(std::move(problem));
 }
 
 std::string Problems::text() const {

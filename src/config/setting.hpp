@@ -26,8 +26,8 @@ class Problems {
   std::vector<std::string> problems_;
 };
 
-/// A value inside a policy file that knows its place (`fallback_policy.targets[1].timeout.connect`), so that a complaint
-/// can name it. An absent one is a setting too; null is a value, and a wrong one.
+/// A value inside a policy file that knows its place (`fallback_policy.targets[1].timeout.connect`), so that a
+/// complaint can name it. An absent one is a setting too; null is a value, and a wrong one.
 class Setting {
  public:
   Setting(const nlohmann::ordered_json& document, Problems& problems) : json_{&document}, problems_{&problems} {}

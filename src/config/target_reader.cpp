@@ -24,14 +24,16 @@ constexpr std::array price_fields{
     Field<PriceDraft>{"input", [](const Setting& at, PriceDraft& out) { out.input = at.number(0, dearest); }},
     Field<PriceDraft>{"output", [](const Setting& at, PriceDraft& out) { out.output = at.number(0, dearest); }},
     Field<PriceDraft>{"cache_read", [](const Setting& at, PriceDraft& out) { out.cache_read = at.number(0, dearest); }},
-    Field<PriceDraft>{"cache_write", [](const Setting& at, PriceDraft& out) { out.cache_write = at.number(0, dearest); }},
+    Field<PriceDraft>{"cache_write",
+                      [](const Setting& at, PriceDraft& out) { out.cache_write = at.number(0, dearest); }},
 };
 
 constexpr std::array capability_fields{
     Field<Capabilities>{"tools", [](const Setting& at, Capabilities& out) { set(out.tools, at.boolean()); }},
     Field<Capabilities>{"vision", [](const Setting& at, Capabilities& out) { set(out.vision, at.boolean()); }},
     Field<Capabilities>{"documents", [](const Setting& at, Capabilities& out) { set(out.documents, at.boolean()); }},
-    Field<Capabilities>{"json_schema", [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
+    Field<Capabilities>{"json_schema",
+                        [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
     Field<Capabilities>{"reasoning", [](const Setting& at, Capabilities& out) { set(out.reasoning, at.boolean()); }},
     Field<Capabilities>{"prefill", [](const Setting& at, Capabilities& out) { set(out.prefill, at.boolean()); }},
 };

@@ -59,17 +59,20 @@ TEST_CASE("unknown keys are named with their place and what is accepted there") 
   check({
       {"{}", {"`fallback_policy` is missing; it must be an object with `targets`"}},
       {"[]", {"`fallback_policy` is missing"}},
-      {R"({"fallback_policy": {"targets": ["openai/a"]}, "x": 1})", {"`x` is not known; accepted here is fallback_policy"}},
+      {R"({"fallback_policy": {"targets": ["openai/a"]}, "x": 1})",
+       {"`x` is not known; accepted here is fallback_policy"}},
       {policy(R"("retries": 3)"), {"`fallback_policy.retries` is not known", "max_retries", "cost_cap"}},
       {target(R"("modle": "x")"), {"`fallback_policy.targets[1].modle` is not known", "base_url, api_key_env"}},
       {target(R"("timeout": {"total": "3s"})"),
        {"`fallback_policy.targets[1].timeout.total` is not known", "connect, first_byte, first_token, idle, attempt"}},
-      {target(R"("retry": {"count": 3})"), {"`fallback_policy.targets[1].retry.count`", "max_attempts, initial, max, on"}},
+      {target(R"("retry": {"count": 3})"),
+       {"`fallback_policy.targets[1].retry.count`", "max_attempts, initial, max, on"}},
       {policy(R"("circuit_breaker": {"threshold": 3})"),
        {"`fallback_policy.circuit_breaker.threshold`", "consecutive_failures, failure_rate"}},
       {policy(R"("cost_cap": {"per_month_usd": 3})"), {"`fallback_policy.cost_cap.per_month_usd`", "per_request_usd"}},
       {target(R"("price": {"in": 3})"), {"`fallback_policy.targets[1].price.in`", "input, output"}},
-      {target(R"("capabilities": {"smell": true})"), {"`fallback_policy.targets[1].capabilities.smell`", "tools, vision"}},
+      {target(R"("capabilities": {"smell": true})"),
+       {"`fallback_policy.targets[1].capabilities.smell`", "tools, vision"}},
       {policy(R"("deadline": "5s", "deadline": "6s")"), {"the key `deadline` stands twice"}},
   });
 }
@@ -85,7 +88,8 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {policy(R"("mid_stream": "resume")"), {R"(`fallback_policy.mid_stream` is "resume")", R"("fail" or "restart")"}},
       {policy(R"("mid_stream": {"hold": {"tokens": 40}})"), {"`fallback_policy.mid_stream` is an object"}},
-      {target(R"("wire": "gemini")"), {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},
+      {target(R"("wire": "gemini")"),
+       {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},
   });
 }
 
@@ -102,7 +106,8 @@ TEST_CASE("values of the wrong kind are shown with what is accepted") {
       {policy(R"("max_attempts": 0)"), {"`fallback_policy.max_attempts` is 0; it must be a whole number from 1"}},
       {policy(R"("max_retries": -1)"), {"`fallback_policy.max_retries` is -1; it must be a whole number from 0"}},
       {policy(R"("max_retries": 1.5)"), {"`fallback_policy.max_retries` is 1.5"}},
-      {policy(R"("retry_on": [429, 9000])"), {"`fallback_policy.retry_on[1]` is 9000; it must be a whole number from 400"}},
+      {policy(R"("retry_on": [429, 9000])"),
+       {"`fallback_policy.retry_on[1]` is 9000; it must be a whole number from 400"}},
       {policy(R"("retry_on": ["timeout"])"), {R"(`fallback_policy.retry_on[0]` is "timeout")"}},
       {policy(R"("retry_on": [])"), {"`fallback_policy.retry_on` is empty"}},
       {policy(R"("retry_on": 429)"), {"`fallback_policy.retry_on` is 429; it must be an array of HTTP statuses"}},
@@ -117,7 +122,8 @@ TEST_CASE("values of the wrong kind are shown with what is accepted") {
       {target(R"("price": {"input": 3})"), {"`fallback_policy.targets[1].price.output` is missing"}},
       {target(R"("headers": ["a"])"), {"`fallback_policy.targets[1].headers` is an array"}},
       {target(R"("headers": {"x team": "a"})"), {"`fallback_policy.targets[1].headers.x team` has a name or a value"}},
-      {target(R"("forward_headers": ["authorization"])"), {"`fallback_policy.targets[1].forward_headers[0]` would hand a key"}},
+      {target(R"("forward_headers": ["authorization"])"),
+       {"`fallback_policy.targets[1].forward_headers[0]` would hand a key"}},
   });
 }
 
@@ -134,7 +140,8 @@ TEST_CASE("a list of targets that leads nowhere is refused") {
       {targets(R"(["nobody/a"])"),
        {R"(`fallback_policy.targets[0]` goes to the provider "nobody", which this build does not know)",
         "give `wire`, `base_url`, `api_key_env` too"}},
-      {targets(R"([{"target": "nobody/a", "wire": "openai", "base_url": "http://localhost:1"}])"), {"give `api_key_env` too"}},
+      {targets(R"([{"target": "nobody/a", "wire": "openai", "base_url": "http://localhost:1"}])"),
+       {"give `api_key_env` too"}},
       {targets(R"(["azure/a"])"), {"give `base_url` too"}},
       {targets(R"([{"target": "openai/a", "wire": "anthropic"}])"), {"give `base_url` too"}},
   });
@@ -146,12 +153,14 @@ TEST_CASE("explicit limits that contradict each other are refused") {
        {R"(`fallback_policy.timeout.attempt` is "20s", longer than `fallback_policy.deadline`, which is "10s")"}},
       {R"({"fallback_policy": {"deadline": "10s", "targets": [{"target": "openai/a", "timeout": {"idle": "11s"}}]}})",
        {"`fallback_policy.targets[0].timeout.idle`", "longer than `fallback_policy.deadline`"}},
-      {policy(R"("timeout": {"connect": "5s", "attempt": "4s"})"), {"`fallback_policy.timeout.connect`", "`fallback_policy.timeout.attempt`"}},
+      {policy(R"("timeout": {"connect": "5s", "attempt": "4s"})"),
+       {"`fallback_policy.timeout.connect`", "`fallback_policy.timeout.attempt`"}},
       {policy(R"("max_retries": 2, "retry": {"max_attempts": 2})"),
        {"`fallback_policy.max_retries` is 2, and `fallback_policy.retry.max_attempts` is 2", "contradict"}},
       {policy(R"("retry_on": [429], "retry": {"on": [500]})"), {"`fallback_policy.retry_on`", "contradict"}},
       {policy(R"("retry": {"initial": "2s", "max": "1s"})"), {"`fallback_policy.retry.initial`", "longer than"}},
-      {policy(R"("circuit_breaker": {"open_for": "2m", "open_for_max": "1m"})"), {"`fallback_policy.circuit_breaker.open_for`"}},
+      {policy(R"("circuit_breaker": {"open_for": "2m", "open_for_max": "1m"})"),
+       {"`fallback_policy.circuit_breaker.open_for`"}},
   });
 }
 
@@ -165,6 +174,7 @@ TEST_CASE("a key in the file is refused and not quoted") {
       {target(R"("headers": {"x-api-key": "hunter2"})"), "targets[1].headers.x-api-key"},
       {target(R"("headers": {"x-team": "Bearer hunter2"})"), "targets[1].headers.x-team"},
       {target(R"("note": ")" + key + "\""), "targets[1].note"},
+      {target(R"("base_url": "https://host/v1?version=3&api-key=hunter2")"), "targets[1].base_url"},
       {policy(R"("openai_api_key": "hunter2")"), "fallback_policy.openai_api_key"},
   };
   for (const auto& [text, place] : cases) {

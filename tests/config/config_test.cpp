@@ -39,8 +39,8 @@ TEST_CASE("durations are a number and a unit") {
   CHECK(duration_from("1.5s") == 1500ms);
   CHECK(duration_from("5m") == 5min);
   CHECK(duration_from("24h") == 24h);
-  for (const std::string_view bad : {"", "5", "s", "-5s", "0s", "5 s", "5S", "5sec", "1.s", "1..5s", "1e3s", "nan", "99999h",
-                                     "5s5"}) {
+  for (const std::string_view bad :
+       {"", "5", "s", "-5s", "0s", "5 s", "5S", "5sec", "1.s", "1..5s", "1e3s", "nan", "99999h", "5s5"}) {
     CAPTURE(bad);
     CHECK_FALSE(duration_from(bad));
   }
@@ -55,7 +55,6 @@ TEST_CASE("the plain form of the field is accepted as it stands") {
   CHECK(config.targets[2].model.model == "deepseek-chat");
   for (const TargetConfig& target : config.targets) {
     CHECK(target.retry.max_attempts == 3);
-    CHECK(target.retry.max_attempts_with_fallback == 3);
     CHECK(target.retry.on_status == std::vector<int>{429, 500, 503});
   }
   CHECK(config.limits.max_attempts == 5);
@@ -122,8 +121,8 @@ TEST_CASE("a default gives way to what is explicit") {
   const TargetConfig& target = config.targets[0];
   CHECK(target.retry.max == 20s);
   CHECK(target.circuit_breaker.open_for_max == 10min);
-  // Seven sends to the first target leave one for the second.
-  CHECK(config.limits.max_attempts == 8);
+  // Two sends to the first target, while the second is ready, and seven to that one.
+  CHECK(config.limits.max_attempts == 9);
 }
 
 TEST_CASE("a policy that is not enabled keeps the first target") {
@@ -156,8 +155,9 @@ TEST_CASE("a key's variable that is not set or empty is an error before anything
                  "api_key_env": "BACKSTOP_TEST_KEY"}]}})");
   const auto unset = FallbackClient::from_config(config);
   REQUIRE_FALSE(unset);
-  CHECK_THAT(unset.error().message, ContainsSubstring("`fallback_policy.targets[1]`: the environment variable "
-                                                      "BACKSTOP_TEST_KEY, which should hold the key of nobody/b, is not set"));
+  CHECK_THAT(unset.error().message,
+             ContainsSubstring("`fallback_policy.targets[1]`: the environment variable BACKSTOP_TEST_KEY, which should "
+                               "hold the key of nobody/b, is not set"));
   {
     const Variable variable{"BACKSTOP_TEST_KEY", " "};
     const auto empty = FallbackClient::from_config(config);
@@ -175,7 +175,8 @@ TEST_CASE("an address that cannot be right is named by its target") {
     const auto client = FallbackClient::from_config(
         parse_config(R"({"fallback_policy": {"targets": [{"target": "vllm/a", "base_url": ")" + url + R"("}]}})"));
     REQUIRE_FALSE(client);
-    CHECK_THAT(client.error().message, ContainsSubstring("`fallback_policy.targets[0]`") && ContainsSubstring("`base_url`"));
+    CHECK_THAT(client.error().message,
+               ContainsSubstring("`fallback_policy.targets[0]`") && ContainsSubstring("`base_url`"));
     CHECK_THAT(client.error().message, !ContainsSubstring("hunter2"));
   }
 }

@@ -63,11 +63,12 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
 }
 
 void check_every_key(const json& call) {
-  CHECK(keys_of(call) == sorted({"ok", "text", "reasoning", "tool_calls", "finish_reason", "usage", "model", "served_by",
-                                 "fallback", "degradation", "cost_usd", "elapsed_ms", "attempts", "error"}));
+  CHECK(keys_of(call) == sorted({"ok", "text", "reasoning", "tool_calls", "finish_reason", "usage", "model",
+                                 "served_by", "fallback", "degradation", "cost_usd", "elapsed_ms", "attempts",
+                                 "error"}));
   for (const json& attempt : call["attempts"]) {
-    CHECK(keys_of(attempt) == sorted({"target", "outcome", "http_status", "waited_ms", "ttft_ms", "elapsed_ms", "cost_usd",
-                                      "reason"}));
+    CHECK(keys_of(attempt) == sorted({"target", "outcome", "http_status", "waited_ms", "ttft_ms", "elapsed_ms",
+                                      "cost_usd", "reason"}));
   }
   if (call["error"].is_null()) return;
   CHECK(keys_of(call["error"]) == sorted({"kind", "message", "target", "http_status", "code", "request_id",
@@ -210,7 +211,8 @@ TEST_CASE("backstop-chat: repeated calls share their breakers") {
   CHECK(last["attempts"].front()["outcome"] == "circuit_open");
   CHECK(last["attempts"].front()["http_status"].is_null());
 
-  const ProgramRun many = chat({"--policy", policy.path(), "--stream", "--json", "--repeat", "12", "--concurrency", "4", "Hi"});
+  const ProgramRun many = chat({"--policy", policy.path(), "--stream", "--json", "--repeat", "12", "--concurrency",
+                                "4", "Hi"});
   CHECK(many.status == 0);
   int calls = 0;
   for (const std::string& line : many.lines()) calls += json::parse(line).contains("ok") ? 1 : 0;
@@ -289,8 +291,8 @@ TEST_CASE("backstop-chat: bad usage and bad policies end with 2 before anything 
 
 TEST_CASE("backstop-chat: a key that a provider echoes is not printed") {
   TwoServers servers;
-  servers.first.always(faults::status(401, {}, R"({"error": {"message": "Incorrect API key provided: )" + key +
-                                                   R"(.", "type": "invalid_request_error", "code": "invalid_api_key"}})"));
+  servers.first.always(faults::status(
+      401, {}, R"({"error": {"message": "Wrong API key: )" + key + R"(.", "code": "invalid_api_key"}})"));
   servers.second.stop();
   CHECK(chat(servers.with({"--json", "Hello"})).status == 1);
   CHECK(chat(servers.with({"--stream", "Hello"})).status == 1);

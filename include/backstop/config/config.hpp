@@ -46,10 +46,14 @@ struct Config {
 ///                      "deadline": "60s", "timeout": {"first_token": "10s"}, "max_retries": 2}}
 /// ```
 ///
-/// Errors: `invalid_request` with every complaint, each naming its place (`fallback_policy.targets[1].timeout.connect`),
-/// the value, and what is accepted: unknown keys, keys that this build cannot enforce, values of the wrong kind, limits
-/// that contradict each other, a target listed twice, a key that stands twice, and keys to providers, which are never
-/// in the file (and never quoted). Broken JSON is reported with its line and column.
+/// Limits that are not given keep their defaults, or give way to those that are. `max_retries` and `retry.max_attempts`
+/// bound the sends to one target; while another target is ready the smaller bound of `RetryOptions` holds as well.
+///
+/// Errors: `invalid_request` with every complaint, each naming its place
+/// (`fallback_policy.targets[1].timeout.connect`), the value, and what is accepted: unknown keys, keys that this build
+/// cannot enforce, values of the wrong kind, limits that contradict each other, a target listed twice, a key that
+/// stands twice, and keys to providers, which are never in the file (and never quoted). Broken JSON is reported with
+/// its line and column.
 [[nodiscard]] BACKSTOP_EXPORT Result<Config> parse_config(std::string_view text);
 
 /// The same from a file; its name stands in front of the complaints.
