@@ -28,11 +28,11 @@ enum class MidStream : std::uint8_t {
 
 /// Defaults are right for most applications.
 struct FallbackOptions {
-  CallLimits limits;
+  CallLimits limits{};
   MidStream mid_stream = MidStream::fail;
   bool fall_back_on_content_filter = false;  ///< another provider's filter may think otherwise
-  std::vector<std::shared_ptr<Observer>> observers;
-  std::shared_ptr<Runtime> runtime;  ///< null: the process's own
+  std::vector<std::shared_ptr<Observer>> observers{};
+  std::shared_ptr<Runtime> runtime{};  ///< null: the process's own
 };
 
 /// What a call would do, found out without sending anything.
