@@ -23,6 +23,8 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+bool is_success(int status) noexcept { return status >= 200 && status < 300; }
+
 bool fits(const ProviderQuirk& quirk, const ProviderFailure& failure, std::string_view lower_message) noexcept {
   if (quirk.where == ProviderQuirk::Where::message) return lower_message.find(quirk.pattern) != std::string_view::npos;
   for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type},
@@ -103,7 +105,7 @@ ErrorKind kind_of_status(int status, std::string_view provider) noexcept {
 
 ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int status) {
   if (failure.kind) return *failure.kind;
-  const int telling = status < 400 ? failure.http_status : status;
+  const int telling = is_success(status) ? failure.http_status : status;
   const std::string message = lower_case(failure.message);
   for (const ProviderQuirk& quirk : provider_quirks) {
     if (!quirk.provider.empty() && quirk.provider != provider) continue;
@@ -112,12 +114,12 @@ ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int
   }
   // A gateway that wraps a refusal of the model behind it.
   if (status >= 500 && failure.http_status == 429) return ErrorKind::rate_limited;
-  return telling >= 400 ? kind_of_status(telling, provider) : kind_of_generic_type(failure);
+  return telling != 0 ? kind_of_status(telling, provider) : kind_of_generic_type(failure);
 }
 
 Error classify(const ProviderFailure& failure, const FailureSource& source) {
   const int status = source.head.status;
-  const bool in_answer = status < 400;
+  const bool in_answer = is_success(status);
   const ErrorKind kind = kind_of(failure, source.endpoint.provider, status);
 
   std::string message = words(failure.message, longest_message, source.endpoint);

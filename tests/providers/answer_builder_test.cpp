@@ -1,0 +1,194 @@
+#include "providers/answer_builder.hpp"
+
+#include <string>
+#include <string_view>
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace backstop;
+using backstop::detail::AnswerBuilder;
+
+namespace {
+
+const Target target{"openai", "asked"};
+
+/// A builder that only collects.
+struct Answer : AnswerBuilder {
+  Answer() : AnswerBuilder{target, nullptr} {}
+};
+
+}  // namespace
+
+TEST_CASE("pieces of one sort are one part, joined without a separator") {
+  Answer answer;
+  answer.reasoning("Hm");
+  answer.reasoning("m.");
+  answer.text("Hel");
+  answer.text("");
+  answer.text("lo");
+  answer.finish_reason(FinishReason::stop);
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->parts == std::vector<Part>{Reasoning{"Hmm.", "", "", target}, Text{"Hello"}});
+  CHECK(response->finish_reason == FinishReason::stop);
+  CHECK(response->model == "asked");
+  CHECK(response->served_by == target);
+}
+
+TEST_CASE("reasoning and its signature stay together, and parts of one sort apart where the wire says so") {
+  Answer answer;
+  answer.reasoning("A");
+  answer.reasoning_signature("sig-");
+  answer.reasoning_signature("a");
+  answer.end_part();
+  answer.reasoning("B");
+  answer.redacted_reasoning("xyz");
+  answer.reasoning("C");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->parts == std::vector<Part>{Reasoning{"A", "sig-a", "", target}, Reasoning{"B", "", "", target},
+                                             Reasoning{"", "", "xyz", target}, Reasoning{"C", "", "", target}});
+}
+
+TEST_CASE("an answer without anything is none") {
+  Answer answer;
+  answer.finish_reason(FinishReason::stop);
+  CHECK(answer.take().error().kind == ErrorKind::malformed_response);
+}
+
+TEST_CASE("an empty answer is one where a limit or a pause ended it") {
+  for (const FinishReason reason : {FinishReason::length, FinishReason::context_full, FinishReason::paused}) {
+    Answer answer;
+    answer.finish_reason(reason);
+    const Result<ChatResponse> response = answer.take();
+    REQUIRE(response);
+    CHECK(response->parts.empty());
+  }
+}
+
+TEST_CASE("reasoning alone is an answer") {
+  Answer answer;
+  answer.reasoning("Hmm.");
+  CHECK(answer.take().has_value());
+}
+
+TEST_CASE("a filter after text or a call ends an answer, before it there is none") {
+  Answer none;
+  none.finish_reason(FinishReason::content_filter);
+  CHECK(none.take().error().kind == ErrorKind::content_filtered);
+  Answer thought;
+  thought.reasoning("Hmm.");
+  thought.finish_reason(FinishReason::content_filter);
+  CHECK(thought.take().error().kind == ErrorKind::content_filtered);
+  Answer text;
+  text.text("Well");
+  text.finish_reason(FinishReason::content_filter);
+  CHECK(text.take()->finish_reason == FinishReason::content_filter);
+  Answer call;
+  call.tool_call(0, "a", "get", "{}");
+  call.finish_reason(FinishReason::content_filter);
+  CHECK(call.take()->finish_reason == FinishReason::content_filter);
+}
+
+TEST_CASE("the words of a refusal are text, and the answer was filtered") {
+  Answer answer;
+  answer.refusal("I cannot ");
+  answer.refusal("do that.");
+  answer.finish_reason(FinishReason::stop);
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->text() == "I cannot do that.");
+  CHECK(response->finish_reason == FinishReason::content_filter);
+}
+
+TEST_CASE("a normal stop with calls means the calls; no reason stays none") {
+  Answer stopped;
+  stopped.tool_call(0, "a", "get", "{}");
+  stopped.finish_reason(FinishReason::stop);
+  CHECK(stopped.take()->finish_reason == FinishReason::tool_calls);
+  Answer silent;
+  silent.text("x");
+  CHECK_FALSE(silent.take()->finish_reason);
+}
+
+TEST_CASE("calls grow by their numbers, in any order") {
+  Answer answer;
+  answer.tool_call(0, "a", "get", "");
+  answer.tool_call(1, "b", "put", "{\"x\"");
+  answer.tool_call(0, "", "", "{\"q\":");
+  answer.tool_call(1, "", "put", ":1}");
+  answer.tool_call(0, "a", "", "2}");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->tool_calls() ==
+        std::vector<ToolCall>{{"a", "get", "{\"q\":2}"}, {"b", "put", "{\"x\":1}"}});
+}
+
+TEST_CASE("calls that all have the number 0 are told apart by id and name") {
+  Answer answer;
+  answer.tool_call(0, "a", "get", "{}");
+  answer.tool_call(0, "b", "get", "{\"q\":1}");
+  CHECK(answer.take()->tool_calls().size() == 2);
+}
+
+TEST_CASE("an id that changes with every piece does not make another call") {
+  Answer answer;
+  answer.tool_call(0, "a", "get", "{\"q\"");
+  answer.tool_call(0, "b", "", ":1}");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response->tool_calls().size() == 1);
+  CHECK(response->tool_calls()[0] == ToolCall{"a", "get", "{\"q\":1}"});
+}
+
+TEST_CASE("ids are made up where there are none, and where one comes twice") {
+  Answer answer;
+  answer.tool_call(0, "", "get", "{}");
+  answer.tool_call(1, "same", "get", "{}");
+  answer.tool_call(2, "same", "get", "{}");
+  const std::vector<ToolCall> calls = answer.take()->tool_calls();
+  REQUIRE(calls.size() == 3);
+  CHECK(calls[0].id.starts_with("call_"));
+  CHECK(calls[0].id.size() == 29);
+  CHECK(calls[1].id == "same");
+  CHECK(calls[2].id.starts_with("call_"));
+  CHECK(calls[2].id != calls[0].id);
+}
+
+TEST_CASE("arguments are a JSON object, whatever the model wrote") {
+  const auto arguments = [](std::string_view written) {
+    Answer answer;
+    answer.tool_call(0, "a", "get", written);
+    return answer.take()->tool_calls().at(0).arguments;
+  };
+  CHECK(arguments("") == "{}");
+  CHECK(arguments("  ") == "{}");
+  CHECK(arguments("null") == "{}");
+  CHECK(arguments(" {\"a\" : 1} ") == " {\"a\" : 1} ");
+  CHECK(arguments("{\"n\":123456789012345678901234567890}") == "{\"n\":123456789012345678901234567890}");
+  CHECK(arguments("{\"q\": \"Par") == R"({"rawInvalidInput":"{\"q\": \"Par"})");
+  CHECK(arguments("[1]") == R"({"rawInvalidInput":"[1]"})");
+  CHECK(arguments("\"x\"") == R"({"rawInvalidInput":"\"x\""})");
+  CHECK(arguments("{} {}") == R"({"rawInvalidInput":"{} {}"})");
+  const std::string deep = "{\"a\":" + std::string(600, '[') + std::string(600, ']') + "}";
+  CHECK(arguments(deep).starts_with("{\"rawInvalidInput\""));
+}
+
+TEST_CASE("a call without a name cannot be called") {
+  Answer answer;
+  answer.tool_call(0, "", "", "");
+  CHECK_FALSE(answer.has_tool_calls());
+  answer.tool_call(0, "a", "", "{}");
+  answer.text("x");
+  CHECK(answer.take()->tool_calls().empty());
+}
+
+TEST_CASE("the first failure stands") {
+  Answer answer;
+  answer.block("blocked", "SAFETY");
+  detail::ProviderFailure later;
+  later.message = "later";
+  answer.fail(later);
+  REQUIRE(answer.failure());
+  CHECK(answer.failure()->message == "blocked");
+  CHECK(answer.failure()->kind == ErrorKind::content_filtered);
+}

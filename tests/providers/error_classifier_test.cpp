@@ -1,0 +1,206 @@
+#include "providers/error_classifier.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace backstop;
+using namespace backstop::detail;
+using namespace std::chrono_literals;
+
+namespace {
+
+Endpoint endpoint_of(std::string provider) {
+  Endpoint endpoint;
+  endpoint.target = Target{provider, "m"};
+  endpoint.provider = std::move(provider);
+  endpoint.api_key = "sk-secret-0123456789";
+  return endpoint;
+}
+
+Error classified(std::string provider, int status, std::string_view body, std::vector<Header> headers = {}) {
+  const Endpoint endpoint = endpoint_of(std::move(provider));
+  const HttpResponseHead head{status, std::move(headers)};
+  return classify_body(body, FailureSource{endpoint, head, WallTime{}});
+}
+
+struct Row {
+  const char* provider;
+  int status;
+  const char* body;
+  ErrorKind kind;
+  const char* code;
+};
+
+using enum ErrorKind;
+
+const std::vector<Row> rows{
+    // clang-format off
+    {"openai", 401, R"({"error":{"message":"Incorrect API key provided: sk-x.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}})", authentication, "invalid_api_key"},
+    {"openai", 403, R"({"error":{"message":"Country not supported","type":"request_forbidden","code":"unsupported_country"}})", permission, "unsupported_country"},
+    {"openai", 404, R"({"error":{"message":"The model `x` does not exist","type":"invalid_request_error","code":"model_not_found"}})", model_not_found, "model_not_found"},
+    {"openai", 400, R"({"error":{"message":"no such model","type":"invalid_request_error","code":"model_not_found"}})", model_not_found, "model_not_found"},
+    {"openai", 429, R"({"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}})", quota_exhausted, "insufficient_quota"},
+    {"openai", 429, R"({"error":{"message":"none left","type":"insufficient_quota","code":"credit_balance_exhausted"}})", quota_exhausted, "credit_balance_exhausted"},
+    {"openai", 429, R"({"error":{"message":"Rate limit reached","type":"tokens","code":"rate_limit_exceeded"}})", rate_limited, "rate_limit_exceeded"},
+    {"openai", 429, R"({"error":{"message":"slow down","type":"invalid_request_error","code":"rate_limit_error"}})", rate_limited, "rate_limit_error"},
+    {"openai", 429, R"({"error":{"message":"That model is currently overloaded with other requests.","type":"requests"}})", overloaded, "requests"},
+    {"openai", 400, R"({"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}})", context_window_exceeded, "context_length_exceeded"},
+    {"openai", 400, R"({"error":{"message":"Invalid 'tools[0].id': string too long. Expected a string with maximum length 40","type":"invalid_request_error","code":"string_above_max_length"}})", invalid_request, "string_above_max_length"},
+    {"openai", 400, R"({"error":{"message":"Unsupported parameter: 'stop'","type":"invalid_request_error","code":"unsupported_parameter"}})", unsupported_capability, "unsupported_parameter"},
+    {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","code":"content_policy_violation"}})", content_filtered, "content_policy_violation"},
+    {"openai", 400, R"({"error":{"message":"Invalid 'messages'","type":"invalid_request_error","code":null}})", invalid_request, "invalid_request_error"},
+    {"openai", 408, "", timeout, ""},
+    {"openai", 409, "{}", server_error, ""},
+    {"groq", 409, "{}", invalid_request, ""},
+    {"openai", 413, "", context_window_exceeded, ""},
+    {"openai", 422, R"({"detail":[{"loc":["body","model"],"msg":"Field required","type":"missing"}]})", invalid_request, ""},
+    {"openai", 500, R"({"error":{"message":"The server had an error","type":"server_error"}})", server_error, "server_error"},
+    {"openai", 502, "<html><title>502 Bad Gateway</title></html>", server_error, ""},
+    {"openai", 503, "", overloaded, ""},
+    {"openai", 504, "upstream request timeout", server_error, ""},
+    {"openai", 520, "", server_error, ""},
+    {"openai", 524, "", server_error, ""},
+    {"openai", 529, "", overloaded, ""},
+    {"openai", 302, "", malformed_response, ""},
+    {"azure", 400, R"({"error":{"message":"The response was filtered","code":"content_filter","status":400}})", content_filtered, "content_filter"},
+    {"azure", 400, R"({"error":{"message":"x","code":"invalid_request_error","innererror":{"code":"ResponsibleAIPolicyViolation"}}})", content_filtered, "invalid_request_error"},
+    {"azure", 404, R"({"error":{"code":"DeploymentNotFound","message":"x"}})", model_not_found, "DeploymentNotFound"},
+    {"azure", 401, R"({"error":{"code":"401","message":"Access denied"}})", authentication, "401"},
+    {"azure", 429, R"({"error":{"code":"429","message":"Rate limit is exceeded. Try again in 2 seconds."}})", rate_limited, "429"},
+    {"deepseek", 402, R"({"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}})", quota_exhausted, "invalid_request_error"},
+    {"deepseek", 400, R"({"error":{"message":"The supported API model names are a or b, but you passed c.","type":"invalid_request_error","code":"invalid_request_error"}})", model_not_found, "invalid_request_error"},
+    {"groq", 400, R"({"error":{"message":"Failed to call a function","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"x"}})", malformed_response, "tool_use_failed"},
+    {"groq", 413, R"({"error":{"message":"Request too large for model `m` on tokens per minute (TPM): Limit 8000, Requested 10098","type":"tokens","code":"rate_limit_exceeded"}})", rate_limited, "rate_limit_exceeded"},
+    {"groq", 498, R"({"error":{"message":"flex"}})", overloaded, ""},
+    {"mistral", 429, R"({"object":"error","message":"Rate limit exceeded","type":"rate_limited","param":null,"code":"1300"})", rate_limited, "1300"},
+    {"mistral", 429, R"({"object":"error","message":"capacity","type":"service_tier_capacity_exceeded","code":"3505"})", overloaded, "3505"},
+    {"mistral", 400, R"({"object":"error","message":"Invalid model: x","type":"invalid_model","code":"1500"})", model_not_found, "1500"},
+    {"mistral", 401, R"({"detail":"Unauthorized"})", authentication, ""},
+    {"xai", 400, R"({"code":"invalid-argument","error":"Incorrect API key provided: k."})", authentication, "invalid-argument"},
+    {"xai", 400, R"({"error":"This model's maximum prompt length is 10 but the request contains 20 tokens"})", context_window_exceeded, ""},
+    {"xai", 403, R"({"code":"x","error":"Your team has used all available credits"})", quota_exhausted, "x"},
+    {"openrouter", 400, R"({"error":{"code":400,"message":"m is not a valid model ID"},"user_id":"u"})", model_not_found, "400"},
+    {"openrouter", 402, R"({"error":{"code":402,"message":"Insufficient credits"}})", quota_exhausted, "402"},
+    {"openrouter", 403, R"({"error":{"code":403,"message":"m requires moderation","metadata":{"reasons":["violence"]}}})", content_filtered, "403"},
+    {"openrouter", 429, R"({"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"m is temporarily rate-limited upstream"}}})", rate_limited, "429"},
+    {"openrouter", 502, R"({"error":{"code":502,"message":"Provider returned error","metadata":{"error_type":"provider_overloaded"}}})", overloaded, "502"},
+    {"cerebras", 400, R"({"message":"Please reduce the length. Current length is 9 while limit is 8","type":"invalid_request_error","code":"x"})", context_window_exceeded, "x"},
+    {"perplexity", 400, R"({"error":{"message":"The total length of all messages is too long.","type":"too_many_prompt_tokens","code":400}})", context_window_exceeded, "400"},
+    {"moonshot", 429, R"({"error":{"message":"busy","type":"engine_overloaded_error"}})", overloaded, "engine_overloaded_error"},
+    {"moonshot", 429, R"({"error":{"message":"no","type":"exceeded_current_quota_error"}})", quota_exhausted, "exceeded_current_quota_error"},
+    {"zai", 429, R"({"error":{"code":"1113","message":"no"}})", quota_exhausted, "1113"},
+    {"zai", 429, R"({"error":{"code":"1302","message":"no"}})", rate_limited, "1302"},
+    {"qwen", 429, R"({"code":"Throttling.RateQuota","message":"x","request_id":"r"})", rate_limited, "Throttling.RateQuota"},
+    {"qwen", 400, R"({"code":"Arrearage","message":"x","request_id":"r"})", quota_exhausted, "Arrearage"},
+    {"qwen", 400, R"({"error":{"code":"data_inspection_failed","message":"x"}})", content_filtered, "data_inspection_failed"},
+    {"llamacpp", 400, R"({"error":{"code":400,"type":"exceed_context_size_error","message":"too long","n_ctx":8}})", context_window_exceeded, "400"},
+    {"llamacpp", 503, R"({"error":{"code":503,"message":"Loading model","type":"unavailable_error"}})", overloaded, "503"},
+    {"huggingface", 402, R"({"error":"You have exceeded your monthly included credits for Inference Providers"})", quota_exhausted, ""},
+    {"github", 413, R"({"error":{"code":"tokens_limit_reached","message":"x"}})", context_window_exceeded, "tokens_limit_reached"},
+    {"github", 429, R"({"error":{"code":"RateLimitReached","message":"Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 5631 seconds before retrying."}})", quota_exhausted, "RateLimitReached"},
+    {"cloudflare", 429, R"({"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}]})", overloaded, "3040"},
+    {"nvidia", 410, "", model_not_found, ""},
+    {"gemini", 400, R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}])", authentication, "400"},
+    {"gemini", 503, R"({"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}})", overloaded, "503"},
+    {"gemini", 500, R"({"error":{"code":429,"message":"wrapped"}})", rate_limited, "429"},
+    {"anthropic", 400, R"({"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low"}})", quota_exhausted, "invalid_request_error"},
+    {"anthropic", 400, R"({"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}})", context_window_exceeded, "invalid_request_error"},
+    {"anthropic", 404, R"({"type":"error","error":{"type":"not_found_error","message":"model: x"}})", model_not_found, "not_found_error"},
+    {"anthropic", 413, "<html>", context_window_exceeded, ""},
+    {"anthropic", 529, R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})", overloaded, "overloaded_error"},
+    {"ollama", 400, R"({"error":{"message":"\"m\" does not support tools","type":"api_error"}})", unsupported_capability, "api_error"},
+    {"ollama", 401, R"({"error":{"message":"Unauthorized","type":"api_error","code":null}})", authentication, "api_error"},
+    // clang-format on
+};
+
+}  // namespace
+
+TEST_CASE("each provider's refusals mean what they mean") {
+  for (const Row& row : rows) {
+    CAPTURE(row.provider, row.status, row.body);
+    const Error error = classified(row.provider, row.status, row.body);
+    CHECK(to_string(error.kind) == to_string(row.kind));
+    CHECK(error.code == row.code);
+    CHECK(error.http_status == row.status);
+    CHECK_FALSE(error.message.empty());
+  }
+}
+
+TEST_CASE("a wait in the words of a refusal comes along") {
+  const Error error = classified("github", 429, R"({"error":{"code":"RateLimitReached","message":"Please wait 5631 seconds before retrying."}})");
+  CHECK(error.kind == rate_limited);
+  CHECK(error.retry_after == 5631s);
+}
+
+TEST_CASE("a request that can never fit the limit is not to be repeated") {
+  const Error error = classified("groq", 413, R"({"error":{"message":"Request too large for model `m`: Limit 8000, Requested 10098","code":"rate_limit_exceeded"}})");
+  CHECK(error.should_retry == false);
+}
+
+TEST_CASE("hints and ids of a refusal come along") {
+  const Error error = classified("openai", 503, "", {{"Retry-After", "4"}, {"x-should-retry", "true"}, {"x-request-id", "req_1"}});
+  CHECK(error.retry_after == 4s);
+  CHECK(error.should_retry == true);
+  CHECK(error.request_id == "req_1");
+  CHECK(error.replay == ReplaySafety::not_sent);
+}
+
+TEST_CASE("how safe a replay is depends on who failed") {
+  CHECK(classified("openai", 429, "").replay == ReplaySafety::not_sent);
+  CHECK(classified("openai", 401, "").replay == ReplaySafety::not_sent);
+  CHECK(classified("openai", 500, "").replay == ReplaySafety::maybe_processed);
+  CHECK(classified("openai", 504, "").replay == ReplaySafety::maybe_processed);
+  CHECK(classified("openai", 408, "").replay == ReplaySafety::maybe_processed);
+}
+
+TEST_CASE("a key that the provider echoes is masked") {
+  const Error error = classified("openai", 401, R"({"error":{"message":"bad key sk-secret-0123456789!","code":"sk-secret-0123456789"}})");
+  CHECK(error.message == "bad key ***!");
+  CHECK(error.code == "***");
+  CHECK(classified("openai", 500, "echo: sk-secret-0123456789").message.find("secret") == std::string::npos);
+}
+
+TEST_CASE("a key in a header of the target's own is masked too") {
+  Endpoint endpoint = endpoint_of("openai");
+  endpoint.headers = {{"Authorization", "Bearer other-secret"}};
+  const HttpResponseHead head{401, {}};
+  const Error error = classify_body(R"({"error":"other-secret is wrong"})", FailureSource{endpoint, head, WallTime{}});
+  CHECK(error.message == "*** is wrong");
+}
+
+TEST_CASE("a provider's words are bounded, valid and free of control characters") {
+  const std::string endless(100'000, 'x');
+  CHECK(classified("openai", 500, R"({"error":{"message":")" + endless + "\"}}").message.size() < 2100);
+  CHECK(classified("openai", 500, endless).message.size() < 600);
+  CHECK(classified("openai", 500, "a\xFF\x1B[31mb").message == "HTTP 500: a\xEF\xBF\xBD [31mb");
+}
+
+TEST_CASE("a redirect says where to") {
+  const Error error = classified("openai", 301, "", {{"location", "https://elsewhere.test/"}});
+  CHECK(error.message.find("https://elsewhere.test/") != std::string::npos);
+}
+
+TEST_CASE("errors inside an answer are told from answers") {
+  const auto is_failure = [](std::string_view text) {
+    const JsonDocument document{text};
+    REQUIRE(document.valid());
+    return holds_failure(document.root());
+  };
+  CHECK(is_failure(R"({"error":{"message":"no"}})"));
+  CHECK(is_failure(R"({"error":"no","code":"x"})"));
+  CHECK(is_failure(R"({"object":"error","message":"no"})"));
+  CHECK(is_failure(R"({"type":"error","error":{"type":"overloaded_error"}})"));
+  CHECK(is_failure(R"({"choices":[],"error":{"code":502}})"));
+  CHECK(is_failure(R"({"request_id":"r","code":"Throttling","message":"no"})"));
+  CHECK(is_failure(R"([{"error":{"code":503}}])"));
+  CHECK_FALSE(is_failure(R"({"error":null,"choices":[]})"));
+  CHECK_FALSE(is_failure(R"({"error":{},"choices":[]})"));
+  CHECK_FALSE(is_failure(R"({"error":"","choices":[]})"));
+  CHECK_FALSE(is_failure(R"({"id":"x","choices":[{"message":{"content":"error"}}]})"));
+  CHECK_FALSE(is_failure(R"({"type":"message_start","message":{"id":"m"}})"));
+  CHECK_FALSE(is_failure("[1]"));
+  CHECK_FALSE(is_failure("3"));
+}

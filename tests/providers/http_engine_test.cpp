@@ -1,0 +1,293 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "backstop/providers/openai.hpp"
+#include "support/replayed_call.hpp"
+
+using namespace backstop;
+using namespace backstop::testing_support;
+using namespace std::chrono_literals;
+
+namespace {
+
+Provider provider() {
+  return openai({.model = "gpt-4o", .api_key = "sk-secret-0123456789", .base_url = "http://replayed.test/v1"});
+}
+
+ReplayedAnswer events(std::string body) {
+  ReplayedAnswer answer;
+  answer.headers = {{"content-type", "text/event-stream"}, {"x-request-id", "req_7"}};
+  answer.body = std::move(body);
+  return answer;
+}
+
+ReplayedAnswer json(std::string body, int status = 200) {
+  ReplayedAnswer answer;
+  answer.status = status;
+  answer.headers = {{"content-type", "application/json"}, {"x-request-id", "req_7"}};
+  answer.body = std::move(body);
+  return answer;
+}
+
+ReplayedCall streamed(const ReplayedAnswer& answer) { return call_with(provider(), "Hi", answer, true); }
+ReplayedCall plain(const ReplayedAnswer& answer) { return call_with(provider(), "Hi", answer, false); }
+
+std::string chunk(std::string_view delta, std::string_view rest = "") {
+  return "data: {\"choices\":[{\"index\":0,\"delta\":{" + std::string{delta} + "}" + std::string{rest} + "}]}\n\n";
+}
+const std::string hello = chunk(R"("content":"Hello")");
+const std::string stop = chunk("", R"(,"finish_reason":"stop")");
+const std::string done = "data: [DONE]\n\n";
+
+std::size_t count(const ReplayedCall& call, StreamEvent::Type type) {
+  return static_cast<std::size_t>(std::count_if(call.events.begin(), call.events.end(),
+                                                [type](const testing::RecordedEvent& event) { return event.type == type; }));
+}
+
+}  // namespace
+
+TEST_CASE("a stream is answered by its pieces and by the whole") {
+  const ReplayedCall call = streamed(events(chunk(R"("role":"assistant","content":"")") + hello + stop + done));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(count(call, StreamEvent::Type::text) == 1);
+  CHECK(call.left_nothing);
+}
+
+TEST_CASE("without its key nothing is sent, and the error says which variable to set") {
+  const Provider keyless = openai({.model = "gpt-4o", .api_key_env = "BACKSTOP_TEST_NO_SUCH_KEY"});
+  const ReplayedCall call = call_with(keyless, "Hi", json("{}"), false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::authentication);
+  CHECK(call.result.error().replay == ReplaySafety::not_sent);
+  CHECK(call.result.error().message.find("BACKSTOP_TEST_NO_SUCH_KEY") != std::string::npos);
+  CHECK(call.requests.empty());
+}
+
+TEST_CASE("a status of a refusal is read as JSON whatever its content type is") {
+  ReplayedAnswer answer = events(R"({"error":{"message":"slow down","code":"rate_limit_exceeded"}})");
+  answer.status = 429;
+  answer.headers.emplace_back("retry-after", "3");
+  const ReplayedCall call = streamed(answer);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::rate_limited);
+  CHECK(call.result.error().message == "slow down");
+  CHECK(call.result.error().retry_after == 3s);
+  CHECK(call.result.error().request_id == "req_7");
+  CHECK(call.events.size() == count(call, StreamEvent::Type::failed));
+}
+
+TEST_CASE("a refusal whose body breaks off is classified by its status") {
+  ReplayedAnswer answer = json("{\"err", 503);
+  answer.cut = true;
+  const ReplayedCall call = plain(answer);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::overloaded);
+  CHECK(call.result.error().http_status == 503);
+}
+
+TEST_CASE("a whole JSON answer to a request for a stream is streamed all the same") {
+  const ReplayedCall call = streamed(json(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})"));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(count(call, StreamEvent::Type::text) == 1);
+}
+
+TEST_CASE("a whole JSON answer under the content type of a stream is one, too") {
+  const ReplayedCall call = streamed(events(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})"));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+}
+
+TEST_CASE("an error as JSON under a status of 200 is one") {
+  const ReplayedCall call = streamed(json(R"({"code":"The service is currently unavailable","error":"try later"})"));
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().http_status == 200);
+  CHECK(call.result.error().message == "try later");
+}
+
+TEST_CASE("an error as the first event is what it says, and nothing was delivered", "[scenario-203]") {
+  const ReplayedCall call = streamed(events(
+      "data: {\"error\":{\"message\":\"busy\",\"type\":\"overloaded_error\",\"code\":null}}\n\n"));
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::overloaded);
+  CHECK(call.result.error().code == "overloaded_error");
+  CHECK_FALSE(call.result.error().committed);
+  CHECK(call.events.size() == count(call, StreamEvent::Type::failed));
+}
+
+TEST_CASE("an error after text breaks the stream, with the words and the code of its cause") {
+  const ReplayedCall call = streamed(events(hello + "data: {\"error\":{\"message\":\"busy\",\"code\":\"server_error\"}}\n\n"));
+  REQUIRE_FALSE(call.result);
+  const Error& error = call.result.error();
+  CHECK(error.kind == ErrorKind::stream_interrupted);
+  CHECK(error.message == "busy");
+  CHECK(error.code == "server_error");
+  CHECK(error.partial_text == "Hello");
+  CHECK(error.committed);
+  CHECK(error.http_status == 200);
+}
+
+TEST_CASE("an error after the finish reason is still a failure") {
+  const ReplayedCall call = streamed(events(hello + stop + "data: {\"error\":{\"message\":\"late\"}}\n\n" + done));
+  CHECK_FALSE(call.result);
+}
+
+TEST_CASE("a stream that ends without its end is broken", "[scenario-204]") {
+  SECTION("after content") {
+    const ReplayedCall call = streamed(events(hello));
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
+    CHECK(call.result.error().partial_text == "Hello");
+  }
+  SECTION("before content") {
+    const ReplayedCall call = streamed(events(chunk(R"("role":"assistant")")));
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
+    CHECK_FALSE(call.result.error().committed);
+  }
+  SECTION("before any event") {
+    const ReplayedCall call = streamed(events(""));
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::malformed_response);
+  }
+  SECTION("with nothing but its end") {
+    const ReplayedCall call = streamed(events(done));
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::malformed_response);
+  }
+}
+
+TEST_CASE("a finish reason or the end mark alone makes a stream complete") {
+  CHECK(streamed(events(hello + stop)).result);
+  CHECK(streamed(events(hello + done)).result);
+  CHECK(streamed(events(hello + "data: [DONE]")).result);
+  ReplayedAnswer cut = events(hello + stop);
+  cut.cut = true;
+  CHECK(streamed(cut).result);
+}
+
+TEST_CASE("a last event without its blank line counts at a clean end, not after a cut") {
+  const std::string unfinished = stop.substr(0, stop.size() - 2);
+  CHECK(streamed(events(hello + unfinished)).result);
+  ReplayedAnswer cut = events(hello + unfinished);
+  cut.cut = true;
+  CHECK(streamed(cut).result.error().kind == ErrorKind::stream_interrupted);
+}
+
+TEST_CASE("what follows the end mark is ignored, and a connection that stays open is not waited for long") {
+  ReplayedAnswer answer = events(hello + stop + done + chunk(R"("content":"again")"));
+  answer.stays_open = true;
+  const ReplayedCall call = streamed(answer);
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(call.elapsed == 100ms);
+  CHECK(call.left_nothing);
+}
+
+TEST_CASE("a hint on an answer means nothing", "[scenario-47]") {
+  ReplayedAnswer answer = events(hello + stop + done);
+  answer.headers.emplace_back("retry-after", "30");
+  CHECK(streamed(answer).result);
+}
+
+TEST_CASE("a hint beside an error inside an answer is taken") {
+  ReplayedAnswer answer = events("data: {\"error\":{\"message\":\"x\",\"code\":\"rate_limit_exceeded\"}}\n\n");
+  answer.headers.emplace_back("retry-after", "4");
+  CHECK(streamed(answer).result.error().retry_after == 4s);
+}
+
+TEST_CASE("an event that is no JSON is malformed; an answer in HTML too") {
+  CHECK(streamed(events("data: {\"choices\": [\n\n")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(streamed(events("<html><body>Hello</body></html>")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(plain(json("<html>")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(plain(json("")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(plain(json("{}")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(plain(json(R"({"choices":[]})")).result.error().kind == ErrorKind::malformed_response);
+  CHECK(streamed(events(hello + "data: x\n\n")).result.error().kind == ErrorKind::stream_interrupted);
+}
+
+TEST_CASE("an empty answer was processed, and would be billed") {
+  CHECK(plain(json(R"({"choices":[]})")).result.error().replay == ReplaySafety::processed);
+}
+
+TEST_CASE("blanks before a plain answer keep the connection alive and mean nothing") {
+  const ReplayedCall call =
+      plain(json(std::string(3000, ' ') + R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})"));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+}
+
+TEST_CASE("half a character, escaped or not, does not break an answer") {
+  const ReplayedCall call =
+      streamed(events(chunk(R"("content":"a\ud83d")") + chunk(R"("content":"\ude00 )" "\xF0\x9F" R"(b")") + stop));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "a\xEF\xBF\xBD\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD" "b");
+}
+
+TEST_CASE("a complete call is handed over when the next part begins") {
+  const ReplayedCall call = streamed(events(
+      chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"get","arguments":""}}])") +
+      chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"{\"q\":1}"}}])") +
+      chunk(R"("tool_calls":[{"index":1,"id":"b","function":{"name":"put","arguments":"{\"x\""}}])") +
+      "data: {\"error\":{\"message\":\"broken\"}}\n\n"));
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
+  CHECK(count(call, StreamEvent::Type::tool_call) == 1);
+  CHECK(count(call, StreamEvent::Type::tool_call_delta) == 3);
+}
+
+TEST_CASE("only the first choice counts") {
+  const ReplayedCall call = streamed(events(
+      hello + "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"Other\"},\"finish_reason\":\"length\"}]}\n\n" + stop));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(call.result->finish_reason == FinishReason::stop);
+}
+
+TEST_CASE("a finish reason that means a failure is one") {
+  const std::string resources = chunk("", R"(,"finish_reason":"insufficient_system_resource")");
+  CHECK(streamed(events(resources + done)).result.error().kind == ErrorKind::malformed_response);
+  CHECK(streamed(events(hello + resources + done)).result.error().kind == ErrorKind::stream_interrupted);
+}
+
+TEST_CASE("a key appears in no error, whatever the provider sends") {
+  const ReplayedCall call = plain(json(R"({"error":{"message":"sk-secret-0123456789 is wrong"}})", 401));
+  CHECK(to_string(call.result.error()).find("secret") == std::string::npos);
+  CHECK(provider().describe().find("secret") == std::string::npos);
+}
+
+TEST_CASE("options that cannot be right are refused with their names") {
+  CHECK_THROWS_AS(openai({}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "m", .base_url = "api.openai.com"}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "m", .base_url = "https://"}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "m", .base_url = "https://user:word@host/v1"}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "m", .api_key = "a\nb"}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "m", .headers = {{"a b", "c"}}}), std::invalid_argument);
+  CHECK_THROWS_AS(openai_compatible({.model = "m", .name = "mine"}), std::invalid_argument);
+  CHECK_THROWS_AS(openai_compatible({.model = "m", .base_url = "http://h"}), std::invalid_argument);
+  CHECK_THROWS_AS(known_provider("azure", {.model = "m"}), std::invalid_argument);
+  CHECK_FALSE(known_provider("no-such-provider", {.model = "m"}));
+}
+
+TEST_CASE("Ollama needs no key, and its address no version") {
+  const ReplayedAnswer answer = json(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})");
+  for (const std::string base_url : {"", "http://box:11434/", "http://box:11434/v1"}) {
+    const ReplayedCall call = call_with(ollama({.model = "llama3.2", .base_url = base_url}), "Hi", answer, false);
+    REQUIRE(call.result);
+    const std::string host = base_url.empty() ? "http://localhost:11434" : "http://box:11434";
+    CHECK(call.requests.at(0).url == host + "/v1/chat/completions");
+  }
+}
+
+TEST_CASE("targets have the names that were given") {
+  CHECK(openai({.model = "gpt-4o"}).target().name() == "openai/gpt-4o");
+  CHECK(openai({.model = "gpt-4o", .name = "team-a"}).target().name() == "team-a/gpt-4o");
+  CHECK(known_provider("togetherai", {.model = "m"})->target().name() == "togetherai/m");
+  CHECK(openai({.model = "gpt-4o", .context_window = 5}).target().facts().context_window == 5);
+}
