@@ -31,7 +31,7 @@ void faces(const FallbackClient& client, const ChatRequest& request) {
   }
 
   PendingCall pending = client.start(request);                     // in the background
-  pending.on_done([](const Result<ChatResponse>& reply) { /* on the loop's thread */ });
+  pending.on_done([](const Result<ChatResponse>&) { /* on the loop's thread */ });
   pending.cancel();                                                // any thread; closes the socket
 
   Plan plan = client.explain(request);                             // a dry run: nothing is sent
