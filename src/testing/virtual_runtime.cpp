@@ -9,11 +9,28 @@ namespace backstop::inline v0::testing {
 class VirtualRuntime::Action final : public Timer {
  public:
   explicit Action(std::function<void()> action) : action_{std::move(action)} {}
-  void on_timer() noexcept override { action_(); }
+  void on_timer() noexcept override {
+    action_();
+    done_ = true;
+  }
+  [[nodiscard]] bool done() const noexcept { return done_; }
 
  private:
+  bool done_ = false;
   std::function<void()> action_;
 };
+
+namespace {
+
+/// Drops what is done, now and then: so that adding to a long list stays cheap.
+template <class List>
+void tidy(List& list) {
+  if (list.size() < list.capacity()) return;
+  std::erase_if(list, [](const auto& item) { return item->done(); });
+  list.reserve(2 * list.size() + 1);
+}
+
+}  // namespace
 
 VirtualRuntime::World::World(std::uint64_t seed) {
   auto virtual_transport = std::make_unique<VirtualTransport>(clock);
@@ -38,7 +55,7 @@ Result<ChatResponse> VirtualRuntime::call(const Provider& provider, ChatRequest 
 
 std::shared_ptr<VirtualCall> VirtualRuntime::start(const Provider& provider, ChatRequest request,
                                                    const VirtualCallOptions& options) {
-  std::erase_if(calls_, [](const auto& call) { return call->done(); });
+  tidy(calls_);
   auto call = std::make_shared<VirtualCall>(share(), provider, std::move(request), options);
   calls_.push_back(call);
   const std::weak_ptr<VirtualCall> weak = call;
@@ -49,7 +66,7 @@ std::shared_ptr<VirtualCall> VirtualRuntime::start(const Provider& provider, Cha
 }
 
 void VirtualRuntime::at(Duration elapsed_time, std::function<void()> action) {
-  std::erase_if(actions_, [](const auto& done) { return !done->armed(); });
+  tidy(actions_);
   actions_.push_back(std::make_unique<Action>(std::move(action)));
   world_->runtime->timers().arm(*actions_.back(), saturating_add(world_->start, elapsed_time));
 }
@@ -60,9 +77,9 @@ void VirtualRuntime::run(VirtualCall& call) {
 
 void VirtualRuntime::run_all() {
   while (!calls_.empty()) {
-    const auto call = calls_.back();
+    const auto call = std::move(calls_.back());
+    calls_.pop_back();
     run(*call);
-    std::erase_if(calls_, [](const auto& other) { return other->done(); });
   }
 }
 

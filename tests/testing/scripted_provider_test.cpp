@@ -1,4 +1,7 @@
+#include <functional>
+#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -149,4 +152,18 @@ TEST_CASE("the calendar can be set without touching the steady clock") {
   clock.advance(1s);
   clock.advance_to(steady);  // time does not go back
   CHECK(clock.now() == steady + 1s);
+}
+
+TEST_CASE("an action may plan the next one") {
+  VirtualRuntime runtime;
+  std::vector<Duration> times;
+  std::function<void()> action = [&] {
+    times.push_back(runtime.elapsed());
+    if (times.size() < 100) runtime.at(runtime.elapsed() + 1s, action);
+  };
+  runtime.at(1s, action);
+  runtime.run_for(1h);
+  CHECK(times.size() == 100);
+  CHECK(times.back() == 100s);
+  CHECK(runtime.idle());
 }
