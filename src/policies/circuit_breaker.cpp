@@ -1,7 +1,9 @@
 #include "backstop/policies/circuit_breaker.hpp"
 
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "policies/options_text.hpp"
@@ -59,13 +61,13 @@ class Breaking final : public Decorator {
   }
 
  private:
-  // Refusals are many when a provider is down: these messages fit into a string without allocating.
+  // Refusals are many when a provider is down: fixed words, no formatting.
+  [[nodiscard]] std::string_view reason() const noexcept {
+    if (breaker_->state() == BreakerState::isolated) return "isolated by hand";
+    return breaker_->probe_out() ? "a probe is under way" : "failed too often lately";
+  }
   [[nodiscard]] Error refuse(const CallContext& context) const {
-    const BreakerState state = breaker_->state();
-    const bool probing = state != BreakerState::isolated && breaker_->probe_out();
-    Error error{ErrorKind::circuit_open, state == BreakerState::isolated ? "isolated" :
-                                         probing                         ? "probe under way" :
-                                                                           "failed too often"};
+    Error error{ErrorKind::circuit_open, std::string{reason()}};
     error.target = target();
     const std::optional<TimePoint> until = breaker_->refuses_until(context.now());
     if (until && *until != TimePoint::max()) error.retry_after = *until - context.now();
@@ -102,7 +104,9 @@ Policy circuit_breaker(CircuitBreakerOptions options) {
 }
 
 Policy circuit_breaker(std::shared_ptr<CircuitBreaker> breaker) {
-  if (!breaker) throw std::invalid_argument{"circuit_breaker: the breaker is null; make one with CircuitBreaker::create"};
+  if (!breaker) {
+    throw std::invalid_argument{"circuit_breaker: the breaker is null; make one with CircuitBreaker::create"};
+  }
   std::string description = describe(breaker->options());
   return make_policy<Breaking>(std::move(description), std::move(breaker));
 }

@@ -100,8 +100,8 @@ class CostCap final : public Decorator {
       charge.cost += cost;
       if (!prices.first_choice) continue;
       const bool measured = row.usage.input_tokens || row.usage.output_tokens;
-      charge.premium += measured ? std::max(cost - cost_of(row.usage, *prices.first_choice), Money{})
-                                 : std::min(cost, worst.premium);
+      charge.premium +=
+          measured ? std::max(cost - cost_of(row.usage, *prices.first_choice), Money{}) : std::min(cost, worst.premium);
     }
     return charge;
   }
@@ -124,12 +124,12 @@ class CostCap final : public Decorator {
   }
   [[nodiscard]] static Error beyond_budget(const BudgetCharge& worst, const BudgetRefusal& refusal) {
     const bool premium = refusal.limit_name == "fallback_premium_per_period";
-    return Error{ErrorKind::budget_exceeded,
-                 fmt::format("this send may cost {}{}, and of the {} ({}) for {} {} are spent and {} reserved",
-                             to_string(premium ? worst.premium : worst.cost),
-                             premium ? " more than at the first choice" : "", to_string(refusal.limit),
-                             refusal.limit_name, detail::duration_text(refusal.period), to_string(refusal.spent),
-                             to_string(refusal.reserved))};
+    return Error{
+        ErrorKind::budget_exceeded,
+        fmt::format("this send may cost {}{}, and of the {} ({}) for {} {} are spent and {} reserved",
+                    to_string(premium ? worst.premium : worst.cost), premium ? " more than at the first choice" : "",
+                    to_string(refusal.limit), refusal.limit_name, detail::duration_text(refusal.period),
+                    to_string(refusal.spent), to_string(refusal.reserved))};
   }
 
   CostCapOptions options_;

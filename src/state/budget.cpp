@@ -61,8 +61,7 @@ void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, Ti
   state_->spent.add(now, actual);
 }
 
-BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst,
-                                     TimePoint now) noexcept
+BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept
     : worst_{std::max(worst.cost, Money{}), std::max(worst.premium, Money{})} {
   for (std::size_t count = 0; count < budgets.size(); ++count) {
     refusal_ = budgets[count].reserve(worst_, now);

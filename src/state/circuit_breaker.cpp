@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cstddef>
 #include <stdexcept>
 
 #include "backstop/observe/observer.hpp"
@@ -34,7 +34,8 @@ bool reaches(std::int64_t part, std::int64_t whole, double rate) noexcept {
 }  // namespace
 
 std::string_view to_string(BreakerState state) noexcept {
-  constexpr std::array<std::string_view, 6> names{"closed", "open", "half_open", "isolated", "disabled", "metrics_only"};
+  constexpr std::array<std::string_view, 6> names{"closed",   "open",     "half_open",
+                                                  "isolated", "disabled", "metrics_only"};
   return names[static_cast<std::size_t>(state)];
 }
 
@@ -80,7 +81,8 @@ BreakerPermit CircuitBreaker::try_acquire(TimePoint now, bool forced, BreakerAud
       return BreakerPermit{*this, current.generation(), BreakerPermit::Role::counted, audience};
     case BreakerState::open:
     case BreakerState::half_open:
-    case BreakerState::isolated: break;
+    case BreakerState::isolated:
+      break;
   }
   if (!admits_probe(current, now, forced)) return {};
   return acquire_probe(now, forced, audience);
@@ -141,13 +143,16 @@ void CircuitBreaker::judge(BreakerPermit& permit, const BreakerOutcome& outcome)
       if (!reason.empty()) open(outcome, reason, permit.audience_);
       return;
     }
-    case BreakerState::metrics_only: return count(outcome);
+    case BreakerState::metrics_only:
+      return count(outcome);
     case BreakerState::open:
       if (!judged) judge_probe(outcome, permit.audience_);
       return;
-    case BreakerState::half_open: return judge_probe(outcome, permit.audience_);
+    case BreakerState::half_open:
+      return judge_probe(outcome, permit.audience_);
     case BreakerState::isolated:
-    case BreakerState::disabled: return;
+    case BreakerState::disabled:
+      return;
   }
 }
 

@@ -20,7 +20,8 @@ namespace {
 
 struct Lab {
   explicit Lab(std::vector<Step> steps, CircuitBreakerOptions options = {.jitter = 0})
-      : model{"openai/gpt-5", std::move(steps)}, breaker{CircuitBreaker::create(std::move(options))},
+      : model{"openai/gpt-5", std::move(steps)},
+        breaker{CircuitBreaker::create(std::move(options))},
         guarded{model | circuit_breaker(breaker)} {}
 
   Result<ChatResponse> call(const VirtualCallOptions& options = {}) { return runtime.call(guarded, "hello", options); }
@@ -137,8 +138,8 @@ TEST_CASE("a probe that ends with 400 or 429 proves nothing", "[scenario-76]") {
 
 TEST_CASE("a streaming probe has its verdict at first content", "[scenario-82]") {
   Lab lab{{error(ErrorKind::server_error), error(ErrorKind::server_error), error(ErrorKind::server_error),
-           error(ErrorKind::server_error), error(ErrorKind::server_error),
-           deltas({"a", "b"}, 4min).after(2s).cut(), answer("short")}};
+           error(ErrorKind::server_error), error(ErrorKind::server_error), deltas({"a", "b"}, 4min).after(2s).cut(),
+           answer("short")}};
   EventLog log{lab.runtime.runtime()};
   lab.calls(5);
   lab.runtime.run_for(30s);

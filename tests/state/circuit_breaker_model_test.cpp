@@ -59,12 +59,15 @@ struct Model {
     switch (state) {
       case BreakerState::closed:
       case BreakerState::disabled:
-      case BreakerState::metrics_only: return true;
-      case BreakerState::isolated: return false;
+      case BreakerState::metrics_only:
+        return true;
+      case BreakerState::isolated:
+        return false;
       case BreakerState::open:
         if (!forced && now < open_until) return false;
         break;
-      case BreakerState::half_open: break;
+      case BreakerState::half_open:
+        break;
     }
     return !probe_out || now >= lease_until;
   }
@@ -226,11 +229,26 @@ TEST_CASE("100,000 random operations agree with the rules written down plainly",
       }
     } else if (what >= 997) {
       switch (below(5)) {
-        case 0: lab.breaker.isolate(); model.by_hand(BreakerState::isolated, false); break;
-        case 1: lab.breaker.metrics_only(); model.by_hand(BreakerState::metrics_only, false); break;
-        case 2: lab.breaker.disable(); model.by_hand(BreakerState::disabled, false); break;
-        case 3: lab.breaker.force_close(); model.by_hand(BreakerState::closed, false); break;
-        default: lab.breaker.reset(); model.by_hand(BreakerState::closed, true); break;
+        case 0:
+          lab.breaker.isolate();
+          model.by_hand(BreakerState::isolated, false);
+          break;
+        case 1:
+          lab.breaker.metrics_only();
+          model.by_hand(BreakerState::metrics_only, false);
+          break;
+        case 2:
+          lab.breaker.disable();
+          model.by_hand(BreakerState::disabled, false);
+          break;
+        case 3:
+          lab.breaker.force_close();
+          model.by_hand(BreakerState::closed, false);
+          break;
+        default:
+          lab.breaker.reset();
+          model.by_hand(BreakerState::closed, true);
+          break;
       }
     }
     if (step % 100 == 99 && (model.state == BreakerState::isolated || model.state == BreakerState::disabled)) {

@@ -184,8 +184,8 @@ TEST_CASE("a minute of being closed takes one doubling back", "[scenario-92]") {
   lab.succeed(2);
   REQUIRE(lab.state() == BreakerState::closed);
   CHECK(lab.snapshot().doublings == 3);
-  const auto [healthy, doublings, open_time] = GENERATE(table<Duration, int, Duration>({
-      {0s, 3, 240s}, {59s, 3, 240s}, {60s, 2, 120s}, {180s, 0, 30s}, {std::chrono::hours{24}, 0, 30s}}));
+  const auto [healthy, doublings, open_time] = GENERATE(table<Duration, int, Duration>(
+      {{0s, 3, 240s}, {59s, 3, 240s}, {60s, 2, 120s}, {180s, 0, 30s}, {std::chrono::hours{24}, 0, 30s}}));
   lab.pass(healthy);
   CHECK(lab.snapshot().doublings == doublings);
   lab.fail(5);

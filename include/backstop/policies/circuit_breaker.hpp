@@ -24,7 +24,8 @@ namespace backstop::inline v0 {
 /// The same with a breaker that the application holds, to look at it and control it by hand. Put around several
 /// providers it is one breaker for all of them.
 ///
-/// Example: `auto breaker = CircuitBreaker::create(); client = openai(...) | circuit_breaker(breaker); breaker->isolate();`
+/// Example: `auto breaker = CircuitBreaker::create(); auto guarded = openai(...) | circuit_breaker(breaker);
+///           breaker->isolate();`
 [[nodiscard]] BACKSTOP_EXPORT Policy circuit_breaker(std::shared_ptr<CircuitBreaker> breaker);
 
 /// What a failure says to a breaker. The share of a deadline that a target was given is the caller's limit, not the

@@ -36,18 +36,18 @@ enum class BreakerState : std::uint8_t {
 
 /// When a breaker opens, and how it closes again.
 struct CircuitBreakerOptions {
-  int consecutive_failures = 5;  ///< so many failures in a row open it, or ...
-  double failure_rate = 0.5;     ///< ... this share of failures, above 0 and at most 1, ...
-  int min_calls = 10;            ///< ... among at least so many calls ...
-  Duration window = std::chrono::seconds{60};  ///< ... that ended within this time
+  int consecutive_failures = 5;                       ///< so many failures in a row open it, or ...
+  double failure_rate = 0.5;                          ///< ... this share of failures, above 0 and at most 1, ...
+  int min_calls = 10;                                 ///< ... among at least so many calls ...
+  Duration window = std::chrono::seconds{60};         ///< ... that ended within this time
   Duration open_for = std::chrono::seconds{30};       ///< the first open time; it doubles with each further one
   Duration open_for_max = std::chrono::seconds{300};  ///< the longest open time, before jitter; longest hint obeyed
-  double jitter = 0.2;           ///< up to this share is added to an open time
+  double jitter = 0.2;                                ///< up to this share is added to an open time
   Duration forgive_after = std::chrono::seconds{60};  ///< closed for so long takes one doubling back
-  int successes_to_close = 2;    ///< probes that must succeed one after the other
-  Duration probe_lease = std::chrono::seconds{120};  ///< a probe that has not reported by then is void
-  Duration slow_after = std::chrono::seconds{30};    ///< an answer whose first token took longer counts as slow
-  std::optional<double> slow_rate{};                 ///< this share of slow answers opens it too; unset: only measured
+  int successes_to_close = 2;                         ///< probes that must succeed one after the other
+  Duration probe_lease = std::chrono::seconds{120};   ///< a probe that has not reported by then is void
+  Duration slow_after = std::chrono::seconds{30};     ///< an answer whose first token took longer counts as slow
+  std::optional<double> slow_rate{};                  ///< this share of slow answers opens it too; unset: only measured
   /// Told of every change, those made by hand too. A client's own observers are told of what its calls bring about.
   std::vector<std::shared_ptr<Observer>> observers{};
 };
@@ -121,10 +121,10 @@ struct BreakerSnapshot {
   std::int64_t failures = 0;     ///< of these
   std::int64_t slow = 0;         ///< of these
   int consecutive_failures = 0;
-  int probe_successes = 0;       ///< so far, when half-open
-  int doublings = 0;             ///< of the open time, when it opens next
+  int probe_successes = 0;  ///< so far, when half-open
+  int doublings = 0;        ///< of the open time, when it opens next
   std::int64_t times_opened = 0;
-  TimePoint open_until{};        ///< when open
+  TimePoint open_until{};  ///< when open
 };
 
 /// Stops calls to a target that keeps failing, and lets probes find out when it is well again.
@@ -236,7 +236,7 @@ class BACKSTOP_EXPORT CircuitBreaker {
   int doublings_ = 0;
   std::int64_t times_opened_ = 0;
   std::optional<TimePoint> closed_since_;  // empty after a change by hand, until the next outcome
-  std::uint64_t recovery_ = 0;  // the generation in which the recovery began that led to the present state
+  std::uint64_t recovery_ = 0;             // the generation in which the recovery began that led to the present state
   std::vector<Change> untold_;
   bool telling_ = false;
 };
