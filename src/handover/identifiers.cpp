@@ -61,7 +61,11 @@ std::string ToolIdAssigner::replacement(std::string_view id) {
     // Most foreign ids differ in a character or two, and stay readable.
     std::string mended{id};
     std::replace_if(
-        mended.begin(), mended.end(), [this](char letter) { return !rule_->accepts({&letter, 1}); }, '_');
+        mended.begin(), mended.end(),
+        [this](char letter) {
+          return !rule_->accepts({&letter, 1});
+        },
+        '_');
     if (rule_->accepts(mended) && used_.insert(mended).second) return mended;
   }
   const std::string_view prefix = underscore && rule_->most_size >= prefix_of_new_id.size() + digits_of_new_id

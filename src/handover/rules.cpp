@@ -36,8 +36,8 @@ bool ToolIdRule::accepts(std::string_view id) const noexcept {
   if (id.size() < least_size || id.size() > most_size) return false;
   if (any_character) return true;
   return std::all_of(id.begin(), id.end(), [this](char letter) {
-    const bool alphanumeric = (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') ||
-                              (letter >= 'a' && letter <= 'z');
+    const bool alphanumeric =
+        (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') || (letter >= 'a' && letter <= 'z');
     return alphanumeric || punctuation.find(letter) != std::string_view::npos;
   });
 }

@@ -87,14 +87,19 @@ BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder
   const BlockKind kind = kind_of(text_of(block, "type"));
   if (kind != BlockKind::ignored) answer.end_part();
   switch (kind) {
-    case BlockKind::text: answer.text(text_of(block, "text")); break;
+    case BlockKind::text:
+      answer.text(text_of(block, "text"));
+      break;
     case BlockKind::thinking:
       answer.reasoning(text_of(block, "thinking"));
       answer.reasoning_signature(text_of(block, "signature"));
       answer.redacted_reasoning(text_of(block, "data"));
       break;
-    case BlockKind::tool_call: answer.tool_call(index, text_of(block, "id"), text_of(block, "name"), {}); break;
-    case BlockKind::ignored: break;
+    case BlockKind::tool_call:
+      answer.tool_call(index, text_of(block, "id"), text_of(block, "name"), {});
+      break;
+    case BlockKind::ignored:
+      break;
   }
   return kind;
 }
@@ -194,9 +199,8 @@ class AnthropicStreamDecoder final : public StreamDecoder {
   /// The newest block of that number; the newest of all where the event has none.
   [[nodiscard]] Block* find(const JsonElement& data) noexcept {
     const std::optional<std::int64_t> index = count_of(data, "index");
-    const auto block = std::find_if(blocks_.rbegin(), blocks_.rend(), [index](const Block& candidate) {
-      return !index || candidate.index == *index;
-    });
+    const auto block = std::find_if(blocks_.rbegin(), blocks_.rend(),
+                                    [index](const Block& candidate) { return !index || candidate.index == *index; });
     return block == blocks_.rend() ? nullptr : &*block;
   }
 

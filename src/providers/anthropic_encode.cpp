@@ -24,8 +24,8 @@ constexpr std::int64_t least_thinking_budget = 1024;
 
 struct Effort {
   std::string_view name;
-  std::int64_t budget;         ///< of thinking tokens, where the model takes a budget
-  std::string_view adaptive;   ///< the effort that a model with adaptive thinking takes
+  std::int64_t budget;        ///< of thinking tokens, where the model takes a budget
+  std::string_view adaptive;  ///< the effort that a model with adaptive thinking takes
 };
 constexpr std::array<Effort, 6> efforts{{
     {"minimal", 1024, "low"},
@@ -95,9 +95,15 @@ class BodyWriter {
     const ToolChoice choice = request_.tool_choice.value_or(ToolChoice{});
     Json out;
     switch (choice.mode) {
-      case ToolChoice::Mode::automatic: out["type"] = "auto"; break;
-      case ToolChoice::Mode::none: out["type"] = "none"; break;
-      case ToolChoice::Mode::required: out["type"] = "any"; break;
+      case ToolChoice::Mode::automatic:
+        out["type"] = "auto";
+        break;
+      case ToolChoice::Mode::none:
+        out["type"] = "none";
+        break;
+      case ToolChoice::Mode::required:
+        out["type"] = "any";
+        break;
       case ToolChoice::Mode::named:
         out["type"] = "tool";
         out["name"] = choice.name;
@@ -123,8 +129,10 @@ class BodyWriter {
         body_["output_config"]["format"] = Json{{"type", "json_schema"}, {"schema", anthropic_schema(*schema)}};
         return std::nullopt;
       }
-      instruction = "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code "
-                    "fence.\n" + json_text(*schema);
+      instruction =
+          "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code "
+          "fence.\n" +
+          json_text(*schema);
     }
     if (!system.empty()) system += "\n\n";
     system += instruction;
@@ -142,9 +150,9 @@ class BodyWriter {
     const auto effort = std::find_if(efforts.begin(), efforts.end(),
                                      [wanted](const Effort& candidate) { return candidate.name == wanted; });
     if (effort == efforts.end()) {
-      return Error{ErrorKind::invalid_request,
-                   fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max",
-                               wanted)};
+      return Error{
+          ErrorKind::invalid_request,
+          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
     }
     // Whoever demands a call gets it: the two exclude one another.
     if (forces_call_ || family_.thinking == ClaudeThinking::none) return std::nullopt;
@@ -179,7 +187,8 @@ class BodyWriter {
     if (text.empty()) return Json{{"type", "object"}, {"properties", Json::object()}};
     Json schema = Json::parse(text, nullptr, false);
     if (!schema.is_object()) {
-      return Error{ErrorKind::invalid_request, fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
+      return Error{ErrorKind::invalid_request,
+                   fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
     }
     return schema;
   }

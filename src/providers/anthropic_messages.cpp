@@ -46,8 +46,8 @@ class BlockWriter {
     } else if (std::optional<std::string> text = text_of_document(document)) {
       block["source"] = Json{{"type", "text"}, {"media_type", "text/plain"}, {"data", *std::move(text)}};
     } else {
-      unsupported_ = fmt::format("a document of type \"{}\": PDF and UTF-8 text are what this API takes",
-                                 document.media_type);
+      unsupported_ =
+          fmt::format("a document of type \"{}\": PDF and UTF-8 text are what this API takes", document.media_type);
       return nullptr;
     }
     if (!document.name.empty()) block["title"] = document.name;

@@ -15,12 +15,12 @@ enum class ClaudeThinking : std::uint8_t {
 
 /// What a family of models accepts on the Messages wire, where models differ.
 struct ClaudeFamily {
-  std::string_view prefix;        ///< of the model's name, behind `claude-`
+  std::string_view prefix;  ///< of the model's name, behind `claude-`
   ClaudeThinking thinking;
   bool knows_xhigh_effort;
-  bool takes_sampling;            ///< temperature and top_p
-  bool enforces_schema;           ///< `output_config.format` and strict tools
-  bool can_be_forced_to_call;     ///< tool_choice `any` and `tool`
+  bool takes_sampling;         ///< temperature and top_p
+  bool enforces_schema;        ///< `output_config.format` and strict tools
+  bool can_be_forced_to_call;  ///< tool_choice `any` and `tool`
 };
 
 /// The family of a model, by its name on any platform (`claude-sonnet-4-5-20250929`, `us.anthropic.claude-opus-4-8`).

@@ -13,8 +13,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 14> refused_constraints{
-    "minimum",   "maximum",  "exclusiveMinimum", "exclusiveMaximum", "multipleOf",    "minLength", "maxLength",
-    "pattern",   "minItems", "maxItems",         "uniqueItems",      "minProperties", "maxProperties", "not"};
+    "minimum", "maximum",  "exclusiveMinimum", "exclusiveMaximum", "multipleOf",    "minLength",     "maxLength",
+    "pattern", "minItems", "maxItems",         "uniqueItems",      "minProperties", "maxProperties", "not"};
 constexpr std::array<std::string_view, 10> accepted_formats{"date-time", "date", "time", "duration", "email",
                                                             "hostname",  "uri",  "ipv4", "ipv6",     "uuid"};
 constexpr std::size_t deepest = 200;

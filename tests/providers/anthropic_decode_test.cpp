@@ -28,8 +28,8 @@ Result<ChatResponse> decoded(std::string_view body) {
 /// One stream, fed event by event.
 class Stream {
  public:
-  explicit Stream(std::initializer_list<std::string_view> events) {
-    for (const std::string_view event : events) ended_ = send(event);
+  Stream(std::initializer_list<std::string> events) {
+    for (const std::string& event : events) ended_ = send(event);
   }
   bool send(std::string_view data, std::string_view name = {}) {
     const JsonDocument document{data};
@@ -51,16 +51,33 @@ class Stream {
   bool ended_ = false;
 };
 
-constexpr std::string_view start = R"({"type": "message_start", "message": {"id": "msg_1", "model": "claude-x",
+std::string block_start(int index, std::string_view block) {
+  return R"({"type": "content_block_start", "index": )" + std::to_string(index) + R"(, "content_block": )" +
+         std::string{block} + "}";
+}
+std::string block_delta(int index, std::string_view type, std::string_view key, std::string_view value) {
+  return R"({"type": "content_block_delta", "index": )" + std::to_string(index) + R"(, "delta": {"type": ")" +
+         std::string{type} + R"(", ")" + std::string{key} + R"(": ")" + std::string{value} + R"("}})";
+}
+std::string text_delta(int index, std::string_view text) { return block_delta(index, "text_delta", "text", text); }
+std::string input_delta(int index, std::string_view json) {
+  return block_delta(index, "input_json_delta", "partial_json", json);
+}
+std::string block_stop(int index) {
+  return R"({"type": "content_block_stop", "index": )" + std::to_string(index) + "}";
+}
+
+const std::string start = R"({"type": "message_start", "message": {"id": "msg_1", "model": "claude-x",
   "content": [], "usage": {"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": 1}}})";
-constexpr std::string_view finish = R"({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+const std::string finish = R"({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
   "usage": {"output_tokens": 7}})";
-constexpr std::string_view stop = R"({"type": "message_stop"})";
+const std::string stop = R"({"type": "message_stop"})";
 
 }  // namespace
 
 TEST_CASE("a whole answer of Anthropic's") {
-  const auto reply = decoded(R"({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [
+  const auto reply =
+      decoded(R"({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [
       {"type": "thinking", "thinking": "Hm.", "signature": "sig=="}, {"type": "redacted_thinking", "data": "blob"},
       {"type": "text", "text": "One, "}, {"type": "text", "text": "two."},
       {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {"zone": "UTC"}},
@@ -97,9 +114,9 @@ TEST_CASE("what a provider runs itself is no tool call") {
 
 TEST_CASE("stop reasons of Anthropic's") {
   const std::pair<std::string, FinishReason> table[] = {
-      {"end_turn", FinishReason::stop},          {"stop_sequence", FinishReason::stop},
-      {"max_tokens", FinishReason::length},      {"model_context_window_exceeded", FinishReason::context_full},
-      {"pause_turn", FinishReason::paused},      {"refusal", FinishReason::content_filter},
+      {"end_turn", FinishReason::stop},       {"stop_sequence", FinishReason::stop},
+      {"max_tokens", FinishReason::length},   {"model_context_window_exceeded", FinishReason::context_full},
+      {"pause_turn", FinishReason::paused},   {"refusal", FinishReason::content_filter},
       {"something_new", FinishReason::other},
   };
   for (const auto& [name, reason] : table) {
@@ -122,16 +139,17 @@ TEST_CASE("a refusal without a word is filtered, in the provider's words") {
 
 TEST_CASE("a stream of Anthropic's") {
   Stream stream{start,
-                R"({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}})",
+                block_start(0, R"({"type": "thinking", "thinking": "", "signature": ""})"),
                 R"({"type": "ping"})",
-                R"({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}})",
-                R"({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "sig=="}})",
-                R"({"type": "content_block_stop", "index": 0})",
-                R"({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}})",
-                R"({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "One, "}})",
-                R"({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "two."}})",
-                R"({"type": "content_block_delta", "index": 1, "delta": {"type": "citations_delta", "citation": {}}})",
-                R"({"type": "content_block_stop", "index": 1})", finish};
+                block_delta(0, "thinking_delta", "thinking", "Hm."),
+                block_delta(0, "signature_delta", "signature", "sig=="),
+                block_stop(0),
+                block_start(1, R"({"type": "text", "text": ""})"),
+                text_delta(1, "One, "),
+                text_delta(1, "two."),
+                block_delta(1, "citations_delta", "citation", ""),
+                block_stop(1),
+                finish};
   CHECK_FALSE(stream.answer.is_complete());
   CHECK(stream.send(stop));
   CHECK(stream.answer.is_complete());
@@ -145,38 +163,37 @@ TEST_CASE("a stream of Anthropic's") {
 
 TEST_CASE("tool calls in a stream") {
   const auto begin = [](int index, std::string_view rest) {
-    return R"({"type": "content_block_start", "index": )" + std::to_string(index) +
-           R"(, "content_block": {"type": "tool_use", "id": "t)" + std::to_string(index) + R"(", "name": "now")" +
-           std::string{rest} + "}}";
+    return block_start(index, R"({"type": "tool_use", "id": "t)" + std::to_string(index) + R"(", "name": "now")" +
+                                  std::string{rest} + "}");
   };
   SECTION("in pieces") {
-    Stream stream{start, begin(0, R"(, "input": {})"),
-                  R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": ""}})",
-                  R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":"}})",
-                  R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": " 1}"}})",
-                  R"({"type": "content_block_stop", "index": 0})", finish, stop};
+    Stream stream{start,
+                  begin(0, R"(, "input": {})"),
+                  input_delta(0, ""),
+                  input_delta(0, R"({\"a\":)"),
+                  input_delta(0, R"( 1})"),
+                  block_stop(0),
+                  finish,
+                  stop};
     CHECK(stream.take().tool_calls().at(0) == ToolCall{"t0", "now", R"({"a": 1})"});
   }
   SECTION("without any") {
-    Stream stream{start, begin(0, ""), R"({"type": "content_block_stop", "index": 0})", finish, stop};
+    Stream stream{start, begin(0, ""), block_stop(0), finish, stop};
     const ChatResponse reply = stream.take();
     CHECK(reply.tool_calls().at(0) == ToolCall{"t0", "now", "{}"});
     CHECK(reply.finish_reason == FinishReason::tool_calls);
   }
   SECTION("whole at their beginning, as gateways send them") {
-    Stream stream{start, begin(0, R"(, "input": {"a": 1})"), R"({"type": "content_block_stop", "index": 0})", finish, stop};
+    Stream stream{start, begin(0, R"(, "input": {"a": 1})"), block_stop(0), finish, stop};
     CHECK(stream.take().tool_calls().at(0).arguments == R"({"a":1})");
   }
   SECTION("whole at their beginning, and once more in pieces") {
-    Stream stream{start, begin(0, R"(, "input": {"a": 1})"),
-                  R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":1}"}})",
-                  R"({"type": "content_block_stop", "index": 0})", finish, stop};
+    Stream stream{start, begin(0, R"(, "input": {"a": 1})"), input_delta(0, R"({\"a\":1})"), block_stop(0), finish,
+                  stop};
     CHECK(stream.take().tool_calls().at(0).arguments == R"({"a":1})");
   }
   SECTION("side by side, never closed") {
-    Stream stream{start, begin(0, ""), begin(1, ""),
-                  R"({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{\"b\":2}"}})",
-                  R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":1}"}})",
+    Stream stream{start,  begin(0, ""), begin(1, ""), input_delta(1, R"({\"b\":2})"), input_delta(0, R"({\"a\":1})"),
                   finish, stop};
     const ChatResponse reply = stream.take();
     CHECK(reply.tool_calls().at(0).arguments == R"({"a":1})");
@@ -186,21 +203,24 @@ TEST_CASE("tool calls in a stream") {
 
 TEST_CASE("pieces of a call that the provider runs itself are passed over") {
   Stream stream{start,
-                R"({"type": "content_block_start", "index": 0, "content_block": {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}})",
-                R"({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"q\":1}"}})",
-                R"({"type": "content_block_stop", "index": 0})",
-                R"({"type": "content_block_start", "index": 1, "content_block": {"type": "web_search_tool_result", "content": []}})",
-                R"({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "not shown"}})",
-                R"({"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "shown"}})", finish, stop};
+                block_start(0, R"({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}})"),
+                input_delta(0, R"({\"q\":1})"),
+                block_stop(0),
+                block_start(1, R"({"type": "web_search_tool_result", "content": []})"),
+                text_delta(1, "not shown"),
+                text_delta(2, "shown"),
+                finish,
+                stop};
   const ChatResponse reply = stream.take();
   CHECK(reply.text() == "shown");
   CHECK(reply.tool_calls().empty());
 }
 
 TEST_CASE("the last usage counts, field by field") {
-  Stream stream{start, R"({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}})",
+  Stream stream{start, text_delta(0, "x"),
                 R"({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
-                    "usage": {"input_tokens": 400, "cache_creation_input_tokens": 2, "output_tokens": 9}})", stop};
+                    "usage": {"input_tokens": 400, "cache_creation_input_tokens": 2, "output_tokens": 9}})",
+                stop};
   CHECK(stream.take().usage == Usage{407, 9, 5, 2, std::nullopt});
 }
 
@@ -217,7 +237,7 @@ TEST_CASE("errors in the middle of a stream, wrapped and bare") {
 }
 
 TEST_CASE("a gateway's [DONE] ends a stream that has its stop reason, and no other") {
-  Stream cut{start, R"({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}})"};
+  Stream cut{start, text_delta(0, "x")};
   cut.done();
   CHECK_FALSE(cut.answer.is_complete());
   cut.send(finish);

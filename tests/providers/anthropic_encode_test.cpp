@@ -98,7 +98,8 @@ TEST_CASE("system text stands apart at the beginning, and in its place later on"
                              Message::assistant("Hello."), Message::system("Now rhyme."), Message::user("Go on")}};
   const Json body = body_of(request);
   CHECK(body["system"] == "Be brief.\n\nBe kind.");
-  CHECK(body["messages"] == Json::parse(R"([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."},
+  CHECK(body["messages"] ==
+        Json::parse(R"([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."},
     {"role": "user", "content": [{"type": "text", "text": "<system>Now rhyme.</system>"},
                                  {"type": "text", "text": "Go on"}]}])"));
 }
@@ -111,7 +112,8 @@ TEST_CASE("instructions alone are asked as a question") {
 
 TEST_CASE("turns alternate and begin with the user") {
   CHECK(messages_of({{Message::user("One."), Message::user("Two.")}}) ==
-        Json::parse(R"([{"role": "user", "content": [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]}])"));
+        Json::parse(
+            R"([{"role": "user", "content": [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]}])"));
   const Json begun = messages_of({{Message::assistant("Hello."), Message::user("Hi")}});
   CHECK(begun.size() == 3);
   CHECK(begun[0]["role"] == "user");
@@ -163,7 +165,8 @@ TEST_CASE("images and documents") {
   CHECK(messages_of(request)[0]["content"] == Json::parse(R"([{"type": "text", "text": "Look"},
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}},
     {"type": "image", "source": {"type": "url", "url": "https://example.org/cat.png"}},
-    {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}, "title": "a.pdf"},
+    {"type": "document", "title": "a.pdf",
+     "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}},
     {"type": "document", "source": {"type": "url", "url": "https://example.org/b.pdf"}},
     {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}}])"));
 
@@ -342,8 +345,8 @@ TEST_CASE("a schema loses what the wire refuses, and the model reads it all the 
       "mail": {"type": "string", "format": "email"},
       "plate": {"type": "string", "description": "format: \"license-plate\""},
       "minimum": {"type": "string"},
-      "list": {"type": "array", "items": {"anyOf": [{"type": "object", "additionalProperties": false}, {"type": "null"}]},
-               "description": "minItems: 1"}
+      "list": {"type": "array", "description": "minItems: 1",
+               "items": {"anyOf": [{"type": "object", "additionalProperties": false}, {"type": "null"}]}}
     },
     "required": ["id"],
     "additionalProperties": false})json"));

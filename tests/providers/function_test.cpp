@@ -116,8 +116,11 @@ TEST_CASE("a function may answer in full, or with an error") {
     CHECK_FALSE(reply->tool_calls().at(0).id.empty());
   }
   SECTION("an error") {
-    const auto reply = runtime.call(
-        make_provider("f/m", [](const ChatRequest&) { return Error{ErrorKind::overloaded, "busy"}; }), "hello");
+    const auto reply = runtime.call(make_provider("f/m",
+                                                  [](const ChatRequest&) {
+                                                    return Error{ErrorKind::overloaded, "busy"};
+                                                  }),
+                                    "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::overloaded);
     CHECK(reply.error().target.name() == "f/m");
@@ -135,8 +138,7 @@ TEST_CASE("a function may answer in full, or with an error") {
     CHECK(reply->text() == "yes");
   }
   SECTION("nothing at all is no answer") {
-    const auto reply =
-        runtime.call(make_provider("f/m", [](const ChatRequest&) { return std::string{}; }), "hello");
+    const auto reply = runtime.call(make_provider("f/m", [](const ChatRequest&) { return std::string{}; }), "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::malformed_response);
   }
@@ -211,18 +213,17 @@ TEST_CASE("what a function throws becomes an error") {
     CHECK(reply.error().message.find("out of ideas") != std::string::npos);
   }
   SECTION("something that is no exception class") {
-    const auto reply =
-        runtime.call(make_provider("f/m", [](const ChatRequest&) -> std::string { throw 42; }), "hello");
+    const auto reply = runtime.call(make_provider("f/m", [](const ChatRequest&) -> std::string { throw 42; }), "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::server_error);
   }
   SECTION("a result that was unpacked without looking keeps its error") {
-    const auto reply = runtime.call(make_provider("f/m",
-                                                  [](const ChatRequest&) -> std::string {
-                                                    return Result<std::string>{Error{ErrorKind::rate_limited, "slow"}}
-                                                        .value();
-                                                  }),
-                                    "hello");
+    const auto reply =
+        runtime.call(make_provider("f/m",
+                                   [](const ChatRequest&) -> std::string {
+                                     return Result<std::string>{Error{ErrorKind::rate_limited, "slow"}}.value();
+                                   }),
+                     "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::rate_limited);
   }

@@ -51,8 +51,7 @@ TEST_CASE("what a conversation lost on its way to a target stands in the attempt
 
 TEST_CASE("the target's own reasoning goes back to it") {
   ChatRequest request{"Why?"};
-  request.messages.push_back(
-      Message{Role::assistant, {Reasoning{"Hm.", "sig", "", claude().target()}, Text{"So."}}});
+  request.messages.push_back(Message{Role::assistant, {Reasoning{"Hm.", "sig", "", claude().target()}, Text{"So."}}});
   request.messages.push_back(Message::user("Really?"));
   const ReplayedCall call = call_with(claude(), request, tool_use_of("now"), false);
   CHECK(nlohmann::json::parse(call.requests.at(0).body)["messages"][1]["content"][0] ==

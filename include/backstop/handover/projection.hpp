@@ -15,11 +15,11 @@ namespace backstop::inline v0 {
 
 /// What a conversation lost or had mended on its way to a target, in counts.
 struct HandoverLosses {
-  int reasoning_dropped = 0;   ///< blocks of reasoning that others wrote, or that lack their proof of origin
-  int results_dropped = 0;     ///< tool results that answer no call, or answer one again (the last answer counts)
-  int results_invented = 0;    ///< calls without a result, answered with "no result was recorded" as an error
+  int reasoning_dropped = 0;  ///< blocks of reasoning that others wrote, or that lack their proof of origin
+  int results_dropped = 0;    ///< tool results that answer no call, or answer one again (the last answer counts)
+  int results_invented = 0;   ///< calls without a result, answered with "no result was recorded" as an error
   int blank_texts_dropped = 0;
-  int turns_dropped = 0;       ///< turns in which nothing was left
+  int turns_dropped = 0;  ///< turns in which nothing was left
 
   [[nodiscard]] bool any() const noexcept { return *this != HandoverLosses{}; }
   friend bool operator==(const HandoverLosses&, const HandoverLosses&) = default;

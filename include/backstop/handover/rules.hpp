@@ -10,8 +10,8 @@ namespace backstop::inline v0 {
 
 /// Which tool-call ids a target accepts.
 struct ToolIdRule {
-  std::string_view punctuation;     ///< allowed besides ASCII letters and digits
-  bool any_character = false;       ///< everything is allowed, and `punctuation` does not count
+  std::string_view punctuation;  ///< allowed besides ASCII letters and digits
+  bool any_character = false;    ///< everything is allowed, and `punctuation` does not count
   std::size_t least_size = 1;
   std::size_t most_size = 1024;
 
@@ -35,7 +35,8 @@ struct HandoverRules {
   std::size_t most_tool_name_size = 64;
 };
 
-/// The rules of the provider or wire format of that name; those of OpenAI's chat wire, which most servers speak, for one not known.
+/// The rules of the provider or wire format of that name. For one not known: those of OpenAI's chat wire, which most
+/// servers speak.
 [[nodiscard]] BACKSTOP_EXPORT const HandoverRules& handover_rules(std::string_view provider) noexcept;
 
 }  // namespace backstop::inline v0

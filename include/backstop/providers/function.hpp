@@ -60,12 +60,12 @@ template <class T>
 concept Answer = requires(T answer) { detail::as_answer(std::move(answer)); };
 
 template <class F>
-concept AsyncFunction = std::invocable<F&, const ChatRequest&, CallContext&> &&
-                        std::same_as<std::invoke_result_t<F&, const ChatRequest&, CallContext&>,
-                                     Task<Result<ChatResponse>>>;
+concept AsyncFunction =
+    std::invocable<F&, const ChatRequest&, CallContext&> &&
+    std::same_as<std::invoke_result_t<F&, const ChatRequest&, CallContext&>, Task<Result<ChatResponse>>>;
 template <class F>
-concept RequestFunction = std::invocable<F&, const ChatRequest&> &&
-                          Answer<std::invoke_result_t<F&, const ChatRequest&>>;
+concept RequestFunction =
+    std::invocable<F&, const ChatRequest&> && Answer<std::invoke_result_t<F&, const ChatRequest&>>;
 template <class F>
 concept StoppableFunction = std::invocable<F&, const ChatRequest&, const StopFlag&> &&
                             Answer<std::invoke_result_t<F&, const ChatRequest&, const StopFlag&>>;
