@@ -193,7 +193,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       restarting = false;
     }
     CallContext inner = context;
-    inner.set_alternatives(Alternatives{to_come > 0});
+    inner.set_alternatives(Alternatives{to_come > 0, static_cast<int>(to_come)});
     const DeadlineShare share{inner, to_come};
     auto result = co_await candidate.provider.call(request, inner);
     if (result) {

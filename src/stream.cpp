@@ -10,7 +10,7 @@ namespace detail {
 namespace {
 
 // The network waits when this much is ahead of the consumer.
-constexpr std::size_t most_events = 64;
+constexpr int most_events = 64;
 
 }  // namespace
 
@@ -71,26 +71,24 @@ void StreamState::on_event(const StreamEvent& event) noexcept {
   bool wake = false;
   {
     const std::lock_guard lock{mutex};
-    if (count == slots.size()) {
-      std::rotate(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(first), slots.end());
-      first = 0;
-      slots.push_back(std::make_unique<EventSlot>());
-    }
-    slots[(first + count) % slots.size()]->assign(event);
-    ++count;
+    arrived.push().assign(event);
+    ahead.fetch_add(1, std::memory_order_relaxed);
     wake = std::exchange(consumer_waits, false);
   }
   if (wake) runtime->open(gate);
 }
 
-bool StreamState::ready() const noexcept {
-  const std::lock_guard lock{mutex};
-  return count < most_events;
-}
+bool StreamState::ready() const noexcept { return ahead.load(std::memory_order_relaxed) < most_events; }
 
 void StreamState::when_ready(std::coroutine_handle<> handle) noexcept {
   const std::lock_guard lock{mutex};
   waiting = handle;
+  if (handle && ready()) resume_if_waiting();  // the consumer has caught up meanwhile, and will not look again
+}
+
+void StreamState::resume_if_waiting() {
+  if (!waiting || std::exchange(resuming, true)) return;
+  runtime->post([state = shared_from_this()] { state->resume_call(); });
 }
 
 void StreamState::resume_call() {
@@ -110,26 +108,25 @@ Duration StreamState::consumer_time() const noexcept {
   return held + std::max(Duration::zero(), runtime->clock().now().time_since_epoch() - Duration{since});
 }
 
-const StreamEvent* StreamState::next(const std::shared_ptr<StreamState>& state) {
+const StreamEvent* StreamState::next() {
   for (;;) {
+    if (next_taken < taken.size()) {
+      current = taken[next_taken++].view(root);
+      ahead.fetch_sub(1, std::memory_order_relaxed);
+      return &current;
+    }
     {
       const std::lock_guard lock{mutex};
-      if (std::exchange(taken, false)) {
-        first = (first + 1) % slots.size();
-        --count;
-        if (waiting && !resuming && count <= most_events / 2) {
-          resuming = true;
-          runtime->post([state] { state->resume_call(); });
-        }
+      taken.clear();
+      next_taken = 0;
+      taken.swap(arrived);
+      resume_if_waiting();
+      if (taken.size() == 0) {
+        if (ended) return nullptr;
+        consumer_waits = true;
       }
-      if (count > 0) {
-        taken = true;
-        current = slots[first]->view(root);
-        return &current;
-      }
-      if (ended) return nullptr;
-      consumer_waits = true;
     }
+    if (taken.size() != 0) continue;
     const std::int64_t now = runtime->clock().now().time_since_epoch().count();
     held_so_far.fetch_add(now - holding_since.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
     runtime->block_until(gate);
@@ -165,7 +162,7 @@ void ChatStream::finish() noexcept {
   state_.reset();
 }
 
-const StreamEvent* ChatStream::next() { return state_->next(state_); }
+const StreamEvent* ChatStream::next() { return state_->next(); }
 
 const Result<ChatResponse>& ChatStream::result() {
   while (next() != nullptr) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backstop/call.hpp"
@@ -25,6 +26,26 @@ struct EventSlot {
   Target target;
 };
 
+/// Events in order, in slots that are used again.
+class EventBatch {
+ public:
+  [[nodiscard]] EventSlot& push() {
+    if (used_ == slots_.size()) slots_.emplace_back();
+    return slots_[used_++];
+  }
+  [[nodiscard]] const EventSlot& operator[](std::size_t index) const noexcept { return slots_[index]; }
+  [[nodiscard]] std::size_t size() const noexcept { return used_; }
+  void clear() noexcept { used_ = 0; }
+  void swap(EventBatch& other) noexcept {
+    slots_.swap(other.slots_);
+    std::swap(used_, other.used_);
+  }
+
+ private:
+  std::vector<EventSlot> slots_;
+  std::size_t used_ = 0;
+};
+
 /// The buffer between a streaming call, on the driving thread, and the consumer of its range.
 struct StreamState final : StreamSink, std::enable_shared_from_this<StreamState> {
   StreamState(std::shared_ptr<Runtime> call_runtime, Provider call_provider, ChatRequest call_request,
@@ -39,7 +60,7 @@ struct StreamState final : StreamSink, std::enable_shared_from_this<StreamState>
   void when_ready(std::coroutine_handle<> handle) noexcept override;
   [[nodiscard]] Duration consumer_time() const noexcept override;
 
-  const StreamEvent* next(const std::shared_ptr<StreamState>& state);
+  const StreamEvent* next();
 
   std::shared_ptr<Runtime> runtime;
   Provider provider;
@@ -52,16 +73,22 @@ struct StreamState final : StreamSink, std::enable_shared_from_this<StreamState>
   std::atomic<std::int64_t> holding_since{0};  // 0: it waits for the call
   std::atomic<std::int64_t> held_so_far{0};
 
-  mutable std::mutex mutex;  // guards what follows
-  std::vector<std::unique_ptr<EventSlot>> slots;  // by pointer: the consumer's slot stays where it is when others come
-  std::size_t first = 0;
-  std::size_t count = 0;
-  bool taken = false;  // the consumer looks at the first slot
+  std::atomic<int> ahead{0};  // events that the consumer has not looked at yet
+
+  std::mutex mutex;  // guards what follows
+  EventBatch arrived;
   bool consumer_waits = false;
   bool resuming = false;  // on the way to the driving thread
   bool ended = false;
   std::coroutine_handle<> waiting;  // the call, until there is room
+
+  // The consumer's own.
+  EventBatch taken;
+  std::size_t next_taken = 0;
   StreamEvent current;
+
+ private:
+  void resume_if_waiting();
 };
 
 }  // namespace backstop::inline v0::detail

@@ -92,6 +92,9 @@ class Retry::Repeats {
     if (objection) return objection->empty() ? std::nullopt : refuse(*objection);
     if (attempts() >= limit()) return refuse(fmt::format("attempt {} of {}", attempts(), limit()));
     if (context_->state().attempts_left <= 0) return refuse("the call has used up its attempts");
+    if (context_->state().attempts_left <= context_->alternatives().kept_sends) {
+      return refuse("the call's last attempts are kept for other targets");
+    }
     if (rule == RetryRule::once) repeated_once_ = true;
 
     const bool throttled = rule == RetryRule::throttled;

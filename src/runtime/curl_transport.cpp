@@ -78,7 +78,7 @@ class CurlTransfer final : public HttpTransfer {
   bool head_too_large_ = false;
   bool active_ = false;
   std::string host_;
-  std::array<char, CURL_ERROR_SIZE> curl_message_{};
+  std::array<char, CURL_ERROR_SIZE> curl_message_;
 };
 
 class CurlTransport final : public HttpTransport {
@@ -187,6 +187,8 @@ class CurlTransport final : public HttpTransport {
 CurlTransfer::CurlTransfer(CurlTransport& transport, const HttpRequest& request, HttpReceiver& receiver)
     : transport_{&transport}, receiver_{&receiver}, easy_{transport.take_easy()} {
   CURL* easy = easy_.get();
+  curl_message_[0] = '\0';
+  head_.headers.reserve(16);
   set(easy, CURLOPT_URL, request.url.c_str());
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_PROXY, "");  // the environment is not read

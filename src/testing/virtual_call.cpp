@@ -14,7 +14,7 @@ class AlternativeReady final : public Decorator {
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     CallContext inner = context;
-    inner.set_alternatives(Alternatives{true});
+    inner.set_alternatives(Alternatives{.ready = true});
     auto result = co_await next().call(request, inner);
     co_return result;
   }

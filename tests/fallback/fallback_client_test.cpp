@@ -404,6 +404,21 @@ TEST_CASE("the number of sends is one for the whole call", "[scenario-13]") {
   CHECK(reply.error().kind == ErrorKind::server_error);
 }
 
+TEST_CASE("retries leave a send for every target still to come") {
+  VirtualRuntime world;
+  std::vector<Provider> targets;
+  std::vector<ScriptedProvider> scripts;
+  for (const char* name : {"one/a", "two/b", "three/c", "four/d", "five/e"}) {
+    scripts.emplace_back(name, std::vector<Step>{error(ErrorKind::server_error)});
+    targets.push_back(Provider{scripts.back()} | retry());
+  }
+  FallbackOptions options;
+  options.runtime = world.share();
+  const auto reply = FallbackClient{targets, options}.chat("hello");
+  REQUIRE_FALSE(reply);
+  for (const ScriptedProvider& script : scripts) CHECK(script.send_count() == 1);
+}
+
 TEST_CASE("a fallback of fallbacks is ordinary code") {
   VirtualRuntime world;
   ScriptedProvider a{"one/a", {error(ErrorKind::server_error)}};

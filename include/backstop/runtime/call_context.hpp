@@ -37,6 +37,7 @@ struct CallState {
 /// What a fallback client tells the policies of one target about the others.
 struct Alternatives {
   bool ready = false;  ///< another target could be sent to right now
+  int kept_sends = 0;  ///< of the call's sends, how many are kept for targets still to come: one each
 };
 
 class Sleep;
