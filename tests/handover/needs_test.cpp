@@ -87,7 +87,7 @@ TEST_CASE("a target of which nothing is known is fit for everything") {
   CHECK_FALSE(unfit(Target{"unknown", "model"}, request));
 }
 
-TEST_CASE("a window is too small only beyond reasonable doubt", "[scenario-154]") {
+TEST_CASE("a window is too small only beyond reasonable doubt") {
   std::string words;
   for (int i = 0; i < 1000; ++i) words += "plain words ";  // 2000 tokens, 12,000 characters
   CHECK(unfit(window_of(1000), ChatRequest{words}));

@@ -242,7 +242,7 @@ TEST_CASE("a blocking model runs on a thread of its own") {
   CHECK(where != std::this_thread::get_id());
 }
 
-TEST_CASE("a cancelled call raises the blocking model's flag and waits for it", "[scenario-195]") {
+TEST_CASE("a cancelled call raises the blocking model's flag and waits for it") {
   std::mutex mutex;
   std::condition_variable begun;
   bool has_begun = false;
