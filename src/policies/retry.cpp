@@ -104,6 +104,9 @@ class Retry::Repeats {
       return refuse(fmt::format("the server asks for {}, more than {}", duration_text(*hint),
                                 duration_text(options_->max_server_wait)));
     }
+    if (!hint && context_->alternatives().ready && traits_of(kind).fallback == FallbackRule::preferred) {
+      return refuse("another target is ready");
+    }
     const Duration wait = backoff_.next(throttled, hint, context_->runtime().random_unit());
     if (context_->alternatives().ready && hint.value_or(wait) > options_->failover_wait) {
       return refuse(fmt::format("another target is ready, and the wait would be {}", duration_text(wait)));

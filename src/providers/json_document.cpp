@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "foreign_text.hpp"
+#include "runtime/thread_cache.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -17,17 +17,12 @@ constexpr std::size_t most_kept_parsers = 8;
 constexpr std::size_t largest_kept_parser = std::size_t{1} << 20;
 constexpr int deepest = 500;
 
-std::vector<std::unique_ptr<simdjson::dom::parser>>& kept_parsers() {
-  thread_local std::vector<std::unique_ptr<simdjson::dom::parser>> parsers;
-  return parsers;
-}
+using Parser = std::unique_ptr<simdjson::dom::parser>;
+using KeptParsers = ThreadCache<Parser, most_kept_parsers>;
 
-std::unique_ptr<simdjson::dom::parser> borrow_parser() {
-  auto& parsers = kept_parsers();
-  if (parsers.empty()) return std::make_unique<simdjson::dom::parser>();
-  auto parser = std::move(parsers.back());
-  parsers.pop_back();
-  return parser;
+Parser borrow_parser() {
+  if (auto kept = KeptParsers::take()) return *std::move(kept);
+  return std::make_unique<simdjson::dom::parser>();
 }
 
 int depth_of(std::string_view text) noexcept {
@@ -66,10 +61,7 @@ JsonDocument::JsonDocument(std::string_view text) : parser_{borrow_parser()} {
 }
 
 JsonDocument::~JsonDocument() {
-  auto& parsers = kept_parsers();
-  if (parsers.size() < most_kept_parsers && parser_->capacity() <= largest_kept_parser) {
-    parsers.push_back(std::move(parser_));
-  }
+  if (parser_->capacity() <= largest_kept_parser) KeptParsers::keep(std::move(parser_));
 }
 
 bool is_json_object(std::string_view text) {

@@ -2,11 +2,23 @@
 
 #include <utility>
 
+#include "runtime/thread_cache.hpp"
+
 namespace backstop::inline v0 {
 namespace {
 
 // What may wait for a reader before the transfer is paused.
 constexpr std::size_t pause_at = std::size_t{256} * 1024;
+
+// Buffers that have grown are used again: growing them anew for every call costs as much as reading into them.
+using KeptBuffers = ThreadCache<std::string, 32>;
+constexpr std::size_t largest_kept_buffer = 2 * pause_at;
+
+void keep(std::string buffer) noexcept {
+  if (buffer.capacity() > largest_kept_buffer) return;
+  buffer.clear();
+  KeptBuffers::keep(std::move(buffer));
+}
 
 }  // namespace
 
@@ -18,10 +30,16 @@ HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& contex
   }
   if (AttemptProgress* progress = context.progress()) progress->network = true;
   context.stop().subscribe(*this);
+  if (auto kept = KeptBuffers::take()) arrived_ = *std::move(kept);
+  if (auto kept = KeptBuffers::take()) taken_ = *std::move(kept);
   transfer_ = context.runtime().http().start(request, *this);
 }
 
-HttpExchange::~HttpExchange() = default;
+HttpExchange::~HttpExchange() {
+  transfer_.reset();  // delivers nothing any more
+  keep(std::move(arrived_));
+  keep(std::move(taken_));
+}
 
 void HttpExchange::on_connected() noexcept {
   if (AttemptProgress* progress = context_->progress()) progress->connected = context_->runtime().refresh_now();

@@ -26,7 +26,7 @@ void check_row(ErrorKind kind, std::string_view name, RetryRule retry, FallbackR
 TEST_CASE("failures of the way to a provider are retried, fallen back from and counted by breakers") {
   using enum ErrorKind;
   const auto failure = BreakerVerdict::failure;
-  check_row(connect_failed, "connect_failed", RetryRule::transient, FallbackRule::yes, failure, CooldownRule::none);
+  check_row(connect_failed, "connect_failed", RetryRule::transient, FallbackRule::preferred, failure, CooldownRule::none);
   check_row(timeout, "timeout", RetryRule::if_no_other_target, FallbackRule::yes, failure, CooldownRule::none);
   check_row(stream_interrupted, "stream_interrupted", RetryRule::transient, FallbackRule::yes, failure,
             CooldownRule::none);

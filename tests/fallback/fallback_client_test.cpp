@@ -404,6 +404,22 @@ TEST_CASE("the number of sends is one for the whole call", "[scenario-13]") {
   CHECK(reply.error().kind == ErrorKind::server_error);
 }
 
+TEST_CASE("a dead or overloaded target is not waited for while another is ready") {
+  for (const ErrorKind kind : {ErrorKind::connect_failed, ErrorKind::overloaded, ErrorKind::rate_limited}) {
+    VirtualRuntime world;
+    ScriptedProvider first{"one/a", {error(kind)}};
+    ScriptedProvider second{"two/b", {error(ErrorKind::server_error), answer("at once")}};
+    FallbackOptions options;
+    options.runtime = world.share();
+    const FallbackClient client{{Provider{first} | retry(), Provider{second} | retry()}, options};
+    const auto reply = client.chat("hello");
+    REQUIRE(reply);
+    CHECK(first.send_count() == 1);
+    CHECK(second.sends().at(0).at == first.sends().at(0).at);
+    CHECK(second.send_count() == 2);  // alone by then, and worth a retry
+  }
+}
+
 TEST_CASE("retries leave a send for every target still to come") {
   VirtualRuntime world;
   std::vector<Provider> targets;

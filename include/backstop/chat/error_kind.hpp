@@ -46,7 +46,7 @@ enum class RetryRule : std::uint8_t {
 enum class FallbackRule : std::uint8_t {
   never,
   yes,
-  preferred,             ///< another target now beats waiting for this one
+  preferred,             ///< another ready target now beats waiting for this one, unless a short hint says how long
   larger_window,         ///< only to a target with a larger context window
   with_capability,       ///< only to a target that has what is missing
   opt_in,                ///< only where the application asked for it
@@ -76,7 +76,7 @@ struct ErrorTraits {
 /// The one table from which retry, fallback, breakers, limits and cooldowns decide.
 inline constexpr std::array<ErrorTraits, error_kind_count> error_table{{
     // clang-format off
-    {ErrorKind::connect_failed,          "connect_failed",          RetryRule::transient,          FallbackRule::yes,             BreakerVerdict::failure, CooldownRule::none},
+    {ErrorKind::connect_failed,          "connect_failed",          RetryRule::transient,          FallbackRule::preferred,       BreakerVerdict::failure, CooldownRule::none},
     {ErrorKind::timeout,                 "timeout",                 RetryRule::if_no_other_target, FallbackRule::yes,             BreakerVerdict::failure, CooldownRule::none},
     {ErrorKind::stream_interrupted,      "stream_interrupted",      RetryRule::transient,          FallbackRule::yes,             BreakerVerdict::failure, CooldownRule::none},
     {ErrorKind::rate_limited,            "rate_limited",            RetryRule::throttled,          FallbackRule::preferred,       BreakerVerdict::ignored, CooldownRule::hint},
