@@ -38,6 +38,12 @@ class AttemptRecord {
     const TimePoint end = context_->runtime().refresh_now();
     attempt.elapsed = end - progress.started;
     if (AttemptProgress::reached(progress.first_content)) attempt.ttft = progress.first_content - progress.started;
+    if (!result && result.error().replay == ReplaySafety::not_sent && !progress.network) {
+      // Refused before anything went out, as for a missing key: no send of the call was used.
+      attempt.sent = false;
+      ++context_->state().attempts_left;
+      return;
+    }
     publish(attempt);
   }
 
