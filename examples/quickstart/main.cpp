@@ -58,8 +58,9 @@ bool with_real_providers(bool has_openai, bool has_anthropic) {
 bool offline() {
   faults::FaultServer primary;    // plays OpenAI, and is having a bad day
   faults::FaultServer secondary;  // plays Anthropic, and is well
-  primary.always(faults::answer("The disk of db-3 is full, so its writes fail and the alert fires."));
-  secondary.always(faults::answer("db-3 has run out of disk space; writes fail, and that is what paged you."));
+  const auto says = [](const char* text) { return faults::Answer{.text = text, .delay_between = 25ms}; };
+  primary.always(faults::answer(says("The disk of db-3 is full, so its writes fail and the alert fires.")));
+  secondary.always(faults::answer(says("db-3 has run out of disk space; writes fail, and that is what paged you.")));
 
   const auto new_client = [&] {
     const Policy guard = standard({.timeout = {.first_token = 400ms}});
@@ -88,7 +89,7 @@ bool offline() {
   all_answered &= show(new_client(), question);
 
   scene("the first choice breaks off in the middle of its answer");
-  primary.next(faults::cut_stream(6, {.text = "The disk of db-3 is full, so its writes fail"}));
+  primary.next(faults::cut_stream(6, says("The disk of db-3 is full, so its writes fail")));
   all_answered &= show(new_client(), question);
   return all_answered;
 }
