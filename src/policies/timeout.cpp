@@ -108,8 +108,9 @@ Policy make_timeout(const TimeoutOptions& options, bool attempt_only) {
                                   NamedLimit{"attempt", options.attempt, usual.attempt}}) {
     if (!limit.value) continue;
     if (*limit.value <= Duration::zero()) {
-      throw std::invalid_argument{fmt::format("TimeoutOptions::{} is {}; it must be above zero (Duration::max() for off)",
-                                              limit.name, duration_text(*limit.value))};
+      throw std::invalid_argument{
+          fmt::format("TimeoutOptions::{} is {}; it must be above zero (Duration::max() for off)", limit.name,
+                      duration_text(*limit.value))};
     }
     if (limit.value == limit.usual) continue;
     text += fmt::format("{}{} = {}", text.empty() ? "" : ", ", limit.name, duration_text(*limit.value));

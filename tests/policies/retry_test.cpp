@@ -159,7 +159,8 @@ TEST_CASE("after a quota error the other target is tried", "[scenario-6]") {
 TEST_CASE("throttling waits at least half of a longer backoff") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     VirtualRuntime runtime{seed};
-    const ScriptedProvider provider{"a/m", {error(ErrorKind::overloaded), error(ErrorKind::rate_limited), answer("hi")}};
+    const ScriptedProvider provider{
+        "a/m", {error(ErrorKind::overloaded), error(ErrorKind::rate_limited), answer("hi")}};
     REQUIRE(runtime.call(provider | retry(), "hello"));
     CHECK(gaps(provider)[0] >= 500ms);
     CHECK(gaps(provider)[0] <= 1s);
@@ -232,6 +233,7 @@ TEST_CASE("the call's attempts are counted over all targets", "[scenario-13]") {
   const auto reply = client.chat("hello");
   REQUIRE_FALSE(reply);
   CHECK(a.send_count() + b.send_count() + c.send_count() == 5);
+  CHECK(c.send_count() == 1);  // a send is kept for every target still to come
   CHECK(reply.error().kind == ErrorKind::server_error);
 }
 
@@ -444,6 +446,16 @@ TEST_CASE("with another target ready a short hint is waited for", "[scenario-41]
   CHECK(gaps(provider)[0] <= 1100ms);
 }
 
+TEST_CASE("a target that is dead or too busy is not waited for while another is ready") {
+  const ErrorKind kind = GENERATE(ErrorKind::connect_failed, ErrorKind::overloaded, ErrorKind::rate_limited);
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {error(kind)}};
+  const auto reply = runtime.call(provider | retry(), "hello", {.alternative_ready = true});
+  CHECK(provider.send_count() == 1);
+  CHECK(runtime.elapsed() == 0s);
+  CHECK_THAT(reply.error().attempts[0].reason, EndsWith("; not retried: another target is ready"));
+}
+
 TEST_CASE("a timeout is repeated only when no other target is ready") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"a/m", {testing::silence()}};
@@ -465,8 +477,8 @@ TEST_CASE("a malformed answer is repeated once") {
 TEST_CASE("a stream that breaks before content is retried as what broke it") {
   VirtualRuntime runtime;
   EventLog log{runtime.runtime()};
-  const ScriptedProvider provider{
-      "a/m", {error(ErrorKind::stream_interrupted, {.http_status = 200, .cause = ErrorKind::overloaded}), answer("hi")}};
+  const Failure shed{.http_status = 200, .cause = ErrorKind::overloaded};
+  const ScriptedProvider provider{"a/m", {error(ErrorKind::stream_interrupted, shed), answer("hi")}};
   REQUIRE(runtime.call(provider | retry(), "hello", {.sink = &log}));
   CHECK(gaps(provider)[0] >= 500ms);  // the throttle class
   CHECK(log.text() == "hi");

@@ -343,8 +343,8 @@ TEST_CASE("limits fire to the nanosecond, whatever came before them") {
   Step script = deltas({"a", "b", "c"}, 333ms);
   script.silence();
   const ScriptedProvider provider{"a/m", {connect_then(connecting, script)}};
-  const auto reply = runtime.call(provider | timeout({.connect = 3s, .first_byte = 1s, .first_token = 1s, .idle = 500ms}),
-                                  "hello", {.sink = &log});
+  const Policy limits = timeout({.connect = 3s, .first_byte = 1s, .first_token = 1s, .idle = 500ms});
+  const auto reply = runtime.call(provider | limits, "hello", {.sink = &log});
   CHECK(reply.error().timeout_limit == TimeoutLimit::idle);
   CHECK(runtime.elapsed() == connecting + 666ms + 500ms);
 }
