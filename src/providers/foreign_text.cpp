@@ -9,10 +9,22 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+// The code unit of an escape such as \ud83d at the start of the text.
+std::optional<std::uint32_t> escaped_unit(std::string_view text) noexcept {
+  if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
+  std::uint32_t unit = 0;
+  const char* end = text.data() + 6;
+  const auto [stop, problem] = std::from_chars(text.data() + 2, end, unit, 16);
+  if (problem != std::errc{} || stop != end) return std::nullopt;
+  return unit;
+}
 
-// The length of the UTF-8 sequence at the start of the text; 0 when there is none. RFC 3629, table in section 4.
-std::size_t sequence_length(std::string_view text) noexcept {
+bool is_high(std::uint32_t unit) noexcept { return unit >= 0xD800 && unit <= 0xDBFF; }
+bool is_low(std::uint32_t unit) noexcept { return unit >= 0xDC00 && unit <= 0xDFFF; }
+
+}  // namespace
+
+std::size_t utf8_sequence_length(std::string_view text) noexcept {
   const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = byte(0);
   if (lead < 0x80) return 1;
@@ -29,29 +41,14 @@ std::size_t sequence_length(std::string_view text) noexcept {
   return length;
 }
 
-// The code unit of an escape such as \ud83d at the start of the text.
-std::optional<std::uint32_t> escaped_unit(std::string_view text) noexcept {
-  if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
-  std::uint32_t unit = 0;
-  const char* end = text.data() + 6;
-  const auto [stop, problem] = std::from_chars(text.data() + 2, end, unit, 16);
-  if (problem != std::errc{} || stop != end) return std::nullopt;
-  return unit;
-}
-
-bool is_high(std::uint32_t unit) noexcept { return unit >= 0xD800 && unit <= 0xDBFF; }
-bool is_low(std::uint32_t unit) noexcept { return unit >= 0xDC00 && unit <= 0xDFFF; }
-
-}  // namespace
-
 std::string presentable(std::string_view text, std::size_t limit) {
   text = trim(text);
   std::string result;
   while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
+    const std::size_t length = utf8_sequence_length(text);
     const bool control = length == 1 && (static_cast<std::uint8_t>(text[0]) < 0x20 || text[0] == 0x7F) &&
                          text[0] != '\n' && text[0] != '\t';
-    const std::string_view piece = length == 0 ? replacement : control ? std::string_view{" "} : text.substr(0, length);
+    const std::string_view piece = length == 0 ? replacement_character : control ? std::string_view{" "} : text.substr(0, length);
     if (result.size() + piece.size() > limit) return result.append("...");
     result.append(piece);
     text.remove_prefix(length == 0 ? 1 : length);
@@ -63,14 +60,14 @@ std::string mend_json_text(std::string_view text) {
   std::string result;
   result.reserve(text.size() + 16);
   while (!text.empty()) {
-    std::size_t length = sequence_length(text);
+    std::size_t length = utf8_sequence_length(text);
     std::string_view piece = text.substr(0, length);
     if (length == 0) {
-      piece = replacement;
+      piece = replacement_character;
       length = 1;
     } else if (text[0] == '\\' && text.size() > 1) {
       const std::optional<std::uint32_t> unit = escaped_unit(text);
-      length = unit ? 6 : sequence_length(text.substr(1)) == 1 ? 2 : 1;
+      length = unit ? 6 : utf8_sequence_length(text.substr(1)) == 1 ? 2 : 1;
       piece = text.substr(0, length);
       if (unit && is_high(*unit)) {
         const std::optional<std::uint32_t> next = escaped_unit(text.substr(6));
@@ -78,10 +75,10 @@ std::string mend_json_text(std::string_view text) {
           length = 12;
           piece = text.substr(0, length);
         } else {
-          piece = replacement;
+          piece = replacement_character;
         }
       } else if (unit && is_low(*unit)) {
-        piece = replacement;
+        piece = replacement_character;
       }
     }
     result.append(piece);

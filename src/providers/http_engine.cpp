@@ -136,7 +136,7 @@ class StreamReader {
     any_event_ = true;
     AnswerBuilder& answer = attempt_->answer;
     if (event.data.starts_with("[DONE]")) return decoder_->on_done(answer) == StreamDecoder::Next::end;
-    const JsonDocument document{event.data};
+    const JsonDocument document{event.data, event.readable_behind};
     if (!document.valid()) {
       fail("an event of the stream is no JSON");
     } else if (equal_ignoring_case(event.name, "error") || holds_failure(document.root())) {

@@ -50,8 +50,9 @@ int depth_of(std::string_view text) noexcept {
 
 }  // namespace
 
-JsonDocument::JsonDocument(std::string_view text) : parser_{borrow_parser()} {
-  simdjson::error_code problem = parser_->parse(text.data(), text.size()).get(root_);
+JsonDocument::JsonDocument(std::string_view text, std::size_t readable_behind) : parser_{borrow_parser()} {
+  const bool copy = readable_behind < simdjson::SIMDJSON_PADDING;
+  simdjson::error_code problem = parser_->parse(text.data(), text.size(), copy).get(root_);
   if (problem == simdjson::STRING_ERROR || problem == simdjson::UTF8_ERROR) {
     // Half a surrogate pair or half a character, as comes from servers that cut a text between tokens.
     const std::string mended = mend_json_text(text);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -17,7 +19,8 @@ using JsonArray = simdjson::dom::array;
 /// does not allocate once warm. Elements and strings taken from it live as long as the document.
 class JsonDocument {
  public:
-  explicit JsonDocument(std::string_view text);
+  /// `readable_behind`: how many bytes after the text may be read; where there are enough, the text is not copied.
+  explicit JsonDocument(std::string_view text, std::size_t readable_behind = 0);
   ~JsonDocument();
   JsonDocument(const JsonDocument&) = delete;
   JsonDocument& operator=(const JsonDocument&) = delete;
@@ -31,6 +34,13 @@ class JsonDocument {
   JsonElement root_;
   bool valid_ = false;
 };
+
+/// Whether the key is that literal: as `==`, but with a length that the compiler knows, which spares the loops over the
+/// fields of every event a call per comparison.
+template <std::size_t N>
+[[nodiscard]] inline bool is_key(std::string_view key, const char (&literal)[N]) noexcept {
+  return key.size() == N - 1 && std::memcmp(key.data(), literal, N - 1) == 0;
+}
 
 // Readers that answer "not there" for a missing key and for a value of another type alike, which is how foreign JSON
 // is read throughout.

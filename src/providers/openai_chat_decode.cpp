@@ -140,17 +140,17 @@ void read_message(const JsonElement& message, CallNumbers& numbers, AnswerBuilde
   std::optional<JsonElement> function;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "content") {
+    if (is_key(key, "content")) {
       content = field.value;
-    } else if (key == "reasoning_content" || key == "reasoning") {
+    } else if (is_key(key, "reasoning_content") || is_key(key, "reasoning")) {
       if (reasoning.empty()) reasoning = as_text(field.value);
-    } else if (key == "reasoning_details") {
+    } else if (is_key(key, "reasoning_details")) {
       details = field.value;
-    } else if (key == "refusal") {
+    } else if (is_key(key, "refusal")) {
       refusal = as_text(field.value);
-    } else if (key == "tool_calls") {
+    } else if (is_key(key, "tool_calls")) {
       calls = field.value;
-    } else if (key == "function_call") {
+    } else if (is_key(key, "function_call")) {
       function = field.value;
     }
   }
@@ -168,18 +168,20 @@ enum class Form : std::uint8_t { whole, chunk };
 
 void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
-  if (choice.get(object) != simdjson::SUCCESS || count_of(choice, "index").value_or(0) != 0) return;
+  if (choice.get(object) != simdjson::SUCCESS) return;
   std::optional<JsonElement> delta;
   std::optional<JsonElement> message;
   std::optional<JsonElement> reason;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "delta") {
+    if (is_key(key, "delta")) {
       delta = field.value;
-    } else if (key == "message") {
+    } else if (is_key(key, "message")) {
       message = field.value;
-    } else if (key == "finish_reason") {
+    } else if (is_key(key, "finish_reason")) {
       reason = field.value;
+    } else if (is_key(key, "index") && as_count(field.value).value_or(0) != 0) {
+      return;
     }
   }
   // Perplexity sends both always: the message so far beside each delta, an empty delta beside the whole message.
@@ -194,17 +196,17 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
   if (document.get(object) != simdjson::SUCCESS) return;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "choices") {
+    if (is_key(key, "choices")) {
       JsonArray choices;
       if (field.value.get(choices) != simdjson::SUCCESS) continue;
       for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
-    } else if (key == "id") {
+    } else if (is_key(key, "id")) {
       answer.id(as_text(field.value));
-    } else if (key == "model") {
+    } else if (is_key(key, "model")) {
       answer.model(as_text(field.value));
-    } else if (key == "usage") {
+    } else if (is_key(key, "usage")) {
       read_openai_usage(field.value, answer.usage());
-    } else if (key == "x_groq") {
+    } else if (is_key(key, "x_groq")) {
       if (const auto usage = member(field.value, "usage")) read_openai_usage(*usage, answer.usage());
     }
   }

@@ -3,16 +3,13 @@
 #include <string_view>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
+#include "json_writer.hpp"
 #include "openai_chat.hpp"
 #include "openai_messages.hpp"
 #include "request_headers.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::size_t longest_user = 64;  // OpenAI's `safety_identifier` and `user`
 
@@ -41,85 +38,111 @@ Error unreadable(std::string_view what) {
   return {ErrorKind::invalid_request, std::string{what} + " is no JSON object; a JSON Schema is expected"};
 }
 
-Result<Json> schema_of(std::string_view text, std::string_view what) {
-  if (text.empty()) return Json{{"type", "object"}, {"properties", Json::object()}};
-  Json schema = Json::parse(text, nullptr, false);
-  if (!schema.is_object()) return unreadable(what);
-  return schema;
-}
-
-Result<void> add_tools(Json& body, const ChatRequest& request) {
-  if (request.tools.empty()) return {};
-  Json tools = Json::array();
-  for (const Tool& tool : request.tools) {
-    Result<Json> parameters = schema_of(tool.parameters, "the tool `" + tool.name + "`: `parameters`");
-    if (!parameters) return std::move(parameters).error();
-    Json function{{"name", tool.name}};
-    if (!tool.description.empty()) function["description"] = tool.description;
-    function["parameters"] = *std::move(parameters);
-    if (tool.strict) function["strict"] = *tool.strict;
-    tools.push_back(Json{{"type", "function"}, {"function", std::move(function)}});
+Result<void> write_tools(JsonWriter& json, const std::vector<Tool>& tools) {
+  json.key("tools");
+  json.begin_array();
+  for (const Tool& tool : tools) {
+    if (!tool.parameters.empty() && !is_json_object(tool.parameters)) {
+      return unreadable("the tool `" + tool.name + "`: `parameters`");
+    }
+    json.begin_object();
+    json.field("type", "function");
+    json.key("function");
+    json.begin_object();
+    json.field("name", tool.name);
+    if (!tool.description.empty()) json.field("description", tool.description);
+    json.key("parameters");
+    json.raw(tool.parameters.empty() ? std::string_view{R"({"type":"object","properties":{}})"} : tool.parameters);
+    if (tool.strict) json.field("strict", *tool.strict);
+    json.end_object();
+    json.end_object();
   }
-  body["tools"] = std::move(tools);
-  if (request.parallel_tool_calls) body["parallel_tool_calls"] = *request.parallel_tool_calls;
-  if (!request.tool_choice) return {};
-  switch (request.tool_choice->mode) {
-    case ToolChoice::Mode::automatic: body["tool_choice"] = "auto"; break;
-    case ToolChoice::Mode::none: body["tool_choice"] = "none"; break;
-    case ToolChoice::Mode::required: body["tool_choice"] = "required"; break;
-    case ToolChoice::Mode::named:
-      body["tool_choice"] = Json{{"type", "function"}, {"function", Json{{"name", request.tool_choice->name}}}};
-      break;
-  }
+  json.end_array();
   return {};
 }
 
-Result<void> add_response_format(Json& body, const ChatRequest& request, const OpenAiDialect& dialect,
-                                 std::string_view target) {
-  if (!request.response_format || request.response_format->type == ResponseFormat::Type::text) return {};
-  const ResponseFormat& format = *request.response_format;
-  if (format.type == ResponseFormat::Type::json_object) {
-    body["response_format"] = Json{{"type", "json_object"}};
-    return {};
+void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
+  json.key("tool_choice");
+  switch (choice.mode) {
+    case ToolChoice::Mode::automatic: return json.string("auto");
+    case ToolChoice::Mode::none: return json.string("none");
+    case ToolChoice::Mode::required: return json.string("required");
+    case ToolChoice::Mode::named: break;
   }
-  if (!dialect.json_schema) {
+  json.begin_object();
+  json.field("type", "function");
+  json.key("function");
+  json.begin_object();
+  json.field("name", choice.name);
+  json.end_object();
+  json.end_object();
+}
+
+Result<void> write_response_format(JsonWriter& json, const ResponseFormat& format, const OpenAiDialect& dialect,
+                                   std::string_view target) {
+  if (format.type == ResponseFormat::Type::text) return {};
+  const bool schema = format.type == ResponseFormat::Type::json_schema;
+  if (schema && !dialect.json_schema) {
     return Error{ErrorKind::unsupported_capability, std::string{target} + " does not hold its answers to a JSON Schema"};
   }
-  if (format.schema.empty()) return unreadable("`response_format.schema`");
-  Result<Json> schema = schema_of(format.schema, "`response_format.schema`");
-  if (!schema) return std::move(schema).error();
-  Json described{{"name", format.name.empty() ? "answer" : format.name}};
-  if (!format.description.empty()) described["description"] = format.description;
-  described["schema"] = *std::move(schema);
-  if (format.strict) described["strict"] = *format.strict;
-  body["response_format"] = Json{{"type", "json_schema"}, {"json_schema", std::move(described)}};
+  if (schema && !is_json_object(format.schema)) return unreadable("`response_format.schema`");
+  json.key("response_format");
+  json.begin_object();
+  json.field("type", schema ? "json_schema" : "json_object");
+  if (schema) {
+    json.key("json_schema");
+    json.begin_object();
+    json.field("name", format.name.empty() ? std::string_view{"answer"} : std::string_view{format.name});
+    if (!format.description.empty()) json.field("description", format.description);
+    json.key("schema");
+    json.raw(format.schema);
+    if (format.strict) json.field("strict", *format.strict);
+    json.end_object();
+  }
+  json.end_object();
   return {};
 }
 
-void add_settings(Json& body, const ChatRequest& request, const OpenAiDialect& dialect, std::string_view model) {
-  if (request.max_output_tokens) {
-    body[dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens"] = *request.max_output_tokens;
-  }
-  if (!dialect.developer_role || takes_sampling(model, request)) {
-    if (request.temperature) body["temperature"] = *request.temperature;
-    if (request.top_p) body["top_p"] = *request.top_p;
-  }
-  if (!request.stop.empty()) body["stop"] = request.stop;
-  if (!request.reasoning_effort.empty()) {
-    if (dialect.effort_in_object) {
-      body["reasoning"] = Json{{"effort", request.reasoning_effort}};
-    } else {
-      body["reasoning_effort"] = request.reasoning_effort;
-    }
-  }
+void write_effort(JsonWriter& json, std::string_view effort, const OpenAiDialect& dialect) {
+  if (!dialect.effort_in_object) return json.field("reasoning_effort", effort);
+  json.key("reasoning");
+  json.begin_object();
+  json.field("effort", effort);
+  json.end_object();
 }
 
-void add_metadata(Json& body, const Metadata& metadata, const OpenAiDialect& dialect) {
+void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect, std::string_view model) {
+  if (request.max_output_tokens) {
+    json.field(dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
+  }
+  if (!dialect.developer_role || takes_sampling(model, request)) {
+    if (request.temperature) json.field("temperature", *request.temperature);
+    if (request.top_p) json.field("top_p", *request.top_p);
+  }
+  if (!request.stop.empty()) {
+    json.key("stop");
+    json.begin_array();
+    for (const std::string& sequence : request.stop) json.string(sequence);
+    json.end_array();
+  }
+  if (!request.reasoning_effort.empty()) write_effort(json, request.reasoning_effort, dialect);
+}
+
+void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDialect& dialect) {
   if (!metadata.user_id.empty() && dialect.user != OpenAiDialect::UserField::none) {
     const bool safety = dialect.user == OpenAiDialect::UserField::safety_identifier;
-    body[safety ? "safety_identifier" : "user"] = metadata.user_id.substr(0, longest_user);
+    json.field(safety ? "safety_identifier" : "user", std::string_view{metadata.user_id}.substr(0, longest_user));
   }
-  if (dialect.session_id && !metadata.session_id.empty()) body["session_id"] = metadata.session_id;
+  if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
+}
+
+void write_stream_options(JsonWriter& json, const OpenAiDialect& dialect) {
+  json.field("stream", true);
+  if (!dialect.stream_options) return;
+  json.key("stream_options");
+  json.begin_object();
+  json.field("include_usage", true);
+  json.end_object();
 }
 
 // The address may have a query of its own, such as Azure's `?api-version=...`.
@@ -145,27 +168,34 @@ void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader
 Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   const std::string_view model = endpoint.target.model();
   const bool developer = dialect_.developer_role && is_reasoning_model(model);
-  Result<Json> messages = openai_messages(request.messages, endpoint.target, dialect_, developer ? "developer" : "system");
-  if (!messages) return std::move(messages).error();
-
-  Json body{{"model", model}};
-  body["messages"] = *std::move(messages);
-  if (auto added = add_tools(body, request); !added) return std::move(added).error();
-  if (auto added = add_response_format(body, request, dialect_, endpoint.target.name()); !added) {
-    return std::move(added).error();
+  JsonWriter json;
+  json.begin_object();
+  json.field("model", model);
+  json.key("messages");
+  if (auto written = write_openai_messages(json, request.messages, endpoint.target, dialect_,
+                                           developer ? "developer" : "system");
+      !written) {
+    return std::move(written).error();
   }
-  add_settings(body, request, dialect_, model);
-  add_metadata(body, request.metadata, dialect_);
-  if (stream) {
-    body["stream"] = true;
-    if (dialect_.stream_options) body["stream_options"] = Json{{"include_usage", true}};
+  if (!request.tools.empty()) {
+    if (auto written = write_tools(json, request.tools); !written) return std::move(written).error();
+    if (request.parallel_tool_calls) json.field("parallel_tool_calls", *request.parallel_tool_calls);
+    if (request.tool_choice) write_tool_choice(json, *request.tool_choice);
   }
+  if (request.response_format) {
+    auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
+    if (!written) return std::move(written).error();
+  }
+  write_settings(json, request, dialect_, model);
+  write_metadata(json, request.metadata, dialect_);
+  if (stream) write_stream_options(json, dialect_);
+  json.end_object();
 
   HttpRequest http;
   http.url = completions_url(endpoint.base_url);
   add_key(http, endpoint.api_key, dialect_.key);
   if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
-  http.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  http.body = json.take();
   return http;
 }
 

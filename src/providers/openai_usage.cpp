@@ -16,11 +16,11 @@ void read_details(const JsonElement& element, Details& details) noexcept {
   if (element.get(object) != simdjson::SUCCESS) return;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "cached_tokens") {
+    if (is_key(key, "cached_tokens")) {
       details.cached = as_count(field.value);
-    } else if (key == "cache_write_tokens" || key == "cache_creation_input_tokens") {  // the latter: Alibaba
+    } else if (is_key(key, "cache_write_tokens") || is_key(key, "cache_creation_input_tokens")) {  // the latter: Alibaba
       details.written = as_count(field.value);
-    } else if (key == "reasoning_tokens") {
+    } else if (is_key(key, "reasoning_tokens")) {
       details.reasoning = as_count(field.value);
     }
   }
@@ -43,17 +43,17 @@ void read_openai_usage(const JsonElement& element, Usage& usage) noexcept {
   Details flat;  // at the top: DeepSeek, Mistral, Moonshot, Perplexity
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "prompt_tokens") {
+    if (is_key(key, "prompt_tokens")) {
       prompt = as_count(field.value);
-    } else if (key == "completion_tokens") {
+    } else if (is_key(key, "completion_tokens")) {
       completion = as_count(field.value);
-    } else if (key == "total_tokens") {
+    } else if (is_key(key, "total_tokens")) {
       total = as_count(field.value);
-    } else if (key == "prompt_tokens_details" || key == "prompt_token_details" || key == "completion_tokens_details") {
+    } else if (is_key(key, "prompt_tokens_details") || is_key(key, "prompt_token_details") || is_key(key, "completion_tokens_details")) {
       read_details(field.value, details);
-    } else if (key == "prompt_cache_hit_tokens" || key == "num_cached_tokens" || key == "cached_tokens") {
+    } else if (is_key(key, "prompt_cache_hit_tokens") || is_key(key, "num_cached_tokens") || is_key(key, "cached_tokens")) {
       flat.cached = as_count(field.value);
-    } else if (key == "reasoning_tokens") {
+    } else if (is_key(key, "reasoning_tokens")) {
       flat.reasoning = as_count(field.value);
     }
   }

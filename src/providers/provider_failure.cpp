@@ -62,7 +62,7 @@ void read_google_details(const JsonElement& details, ProviderFailure& failure) {
     for (const auto field : object) {
       const std::string_view key = trim(field.key);
       if (key == "retryDelay") failure.retry_after = parse_duration(as_text(field.value));
-      if (key == "reason") failure.reason = as_text(field.value);
+      if (is_key(key, "reason")) failure.reason = as_text(field.value);
     }
   }
 }
@@ -143,17 +143,17 @@ bool holds_failure(const JsonElement& document) noexcept {
   bool answer = false;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (key == "error") {
+    if (is_key(key, "error")) {
       if (is_failure_value(field.value)) return true;
-    } else if (key == "object" || key == "type") {
+    } else if (is_key(key, "object") || is_key(key, "type")) {
       const std::string_view value = as_text(field.value);
       if (value == "error") return true;
-      code = code || key == "type";
-    } else if (key == "message" || key == "detail") {
+      code = code || is_key(key, "type");
+    } else if (is_key(key, "message") || is_key(key, "detail")) {
       message = message || field.value.is_string();
-    } else if (key == "code") {
+    } else if (is_key(key, "code")) {
       code = true;
-    } else if (key == "choices" || key == "content" || key == "candidates" || key == "output") {
+    } else if (is_key(key, "choices") || is_key(key, "content") || is_key(key, "candidates") || is_key(key, "output")) {
       answer = true;
     }
   }

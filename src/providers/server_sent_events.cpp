@@ -141,6 +141,8 @@ bool ServerSentEvents::dispatch(Event& event) {
   event.name = name_;
   event.data = data_in_piece_ ? data_view_ : std::string_view{data_};
   event.bare = bare_;
+  event.readable_behind =
+      data_in_piece_ ? static_cast<std::size_t>(piece_.data() + piece_.size() - (data_view_.data() + data_view_.size())) : 0;
   dispatched_ = true;
   if (!has_data_ || event.data.empty() || too_large_) {
     begin_event();

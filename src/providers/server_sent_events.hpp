@@ -21,6 +21,7 @@ class ServerSentEvents {
     std::string_view name;  ///< of the `event` field; empty without one
     std::string_view data;
     bool bare = false;      ///< JSON without a field in front
+    std::size_t readable_behind = 0;  ///< how many bytes after the data may be read, if not used
   };
 
   static constexpr std::size_t default_limit = std::size_t{16} << 20;

@@ -11,11 +11,12 @@ namespace {
 constexpr std::size_t pause_at = std::size_t{256} * 1024;
 
 // Buffers that have grown are used again: growing them anew for every call costs as much as reading into them.
-using KeptBuffers = ThreadCache<std::string, 32>;
+using KeptBuffers = detail::ThreadCache<std::string, 32>;
+constexpr std::size_t smallest_kept_buffer = 4096;
 constexpr std::size_t largest_kept_buffer = 2 * pause_at;
 
 void keep(std::string buffer) noexcept {
-  if (buffer.capacity() > largest_kept_buffer) return;
+  if (buffer.capacity() < smallest_kept_buffer || buffer.capacity() > largest_kept_buffer) return;
   buffer.clear();
   KeptBuffers::keep(std::move(buffer));
 }
@@ -62,7 +63,10 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
     paused_ = true;
     return false;
   }
-  if (AttemptProgress* progress = context_->progress()) progress->last_byte = context_->runtime().refresh_now();
+  if (AttemptProgress* progress = context_->progress()) {
+    // What comes before anybody has read the rest comes in the same turn of the loop, as do most pieces of a stream.
+    progress->last_byte = arrived_.empty() ? context_->runtime().refresh_now() : context_->runtime().now();
+  }
   arrived_.append(bytes);
   wake();
   return true;
