@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -187,6 +188,35 @@ TEST_CASE("what follows the end mark is ignored, and a connection that stays ope
   REQUIRE(call.result);
   CHECK(call.result->text() == "Hello");
   CHECK(call.elapsed == 100ms);
+  CHECK(call.left_nothing);
+}
+
+TEST_CASE("a consumer that does not read stops the reading, and nothing is lost when it goes on") {
+  class Later final : public Timer {
+   public:
+    explicit Later(testing::EventLog& log) : log_{&log} {}
+    void on_timer() noexcept override { log_->resume(); }
+
+   private:
+    testing::EventLog* log_;
+  };
+  std::string body;
+  for (int i = 0; i < 5; ++i) body += hello;
+  ReplayedAnswer answer = events(body + stop + done);
+  for (std::size_t at = 40; at < answer.body.size(); at += 40) answer.splits.push_back(at);
+  std::unique_ptr<Later> later;
+  const ReplayedCall call = call_with(provider(), "Hi", answer, true, [&](testing::EventLog& log, Runtime& runtime) {
+    later = std::make_unique<Later>(log);
+    log.on_each([&](const testing::RecordedEvent& event) {
+      if (event.type != StreamEvent::Type::text || event.delta != "Hello") return;
+      log.pause();
+      runtime.timers().arm(*later, runtime.now() + 10s);
+    });
+  });
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "HelloHelloHelloHelloHello");
+  CHECK(count(call, StreamEvent::Type::text) == 5);
+  CHECK(call.elapsed >= 50s);
   CHECK(call.left_nothing);
 }
 

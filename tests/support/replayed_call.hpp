@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,9 +23,11 @@ struct ReplayedCall {
   bool left_nothing = false;  ///< no timer, no coroutine, no transfer
 };
 
-/// Calls the provider while the network answers as recorded: the whole path but for libcurl.
+/// Calls the provider while the network answers as recorded: the whole path but for libcurl. `prepare` may set up the
+/// stream's consumer beforehand.
 inline ReplayedCall call_with(const Provider& provider, const ChatRequest& request, const ReplayedAnswer& answer,
-                              bool stream) {
+                              bool stream,
+                              const std::function<void(testing::EventLog&, Runtime&)>& prepare = nullptr) {
   testing::VirtualClock clock;
   const TimePoint start = clock.now();
   auto transport = std::make_unique<ReplayTransport>(clock, answer);
@@ -37,6 +40,7 @@ inline ReplayedCall call_with(const Provider& provider, const ChatRequest& reque
   Runtime runtime{std::move(options)};
 
   testing::EventLog log{runtime};
+  if (prepare) prepare(log, runtime);
   detail::RootCall call{runtime, CallLimits{}, nullptr};
   Runtime::Gate gate;
   runtime.block_until(gate, [&] {
