@@ -12,7 +12,7 @@ def main():
         if started:
             test = started[1]
         elif line.endswith(": SKIPPED:"):
-            reason = next((text.strip() for text in lines[number + 1:number + 3] if text.strip()), "")
+            reason = next((text.strip() for text in lines[number + 1:number + 4] if text.startswith("  ")), "")
             skipped.append((test, reason))
         elif line.startswith("SKIPPED: "):
             skipped.append((test, line.removeprefix("SKIPPED: ")))
