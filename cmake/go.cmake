@@ -47,8 +47,10 @@ endif()
 find_program(ccache ccache)
 if(ccache AND NOT DEFINED ENV{CMAKE_CXX_COMPILER_LAUNCHER})
   set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${ccache}")
-  set(ENV{CCACHE_SLOPPINESS} "pch_defines,time_macros")  # without these it keeps nothing that a precompiled header is in
-  set(ENV{CCACHE_NOHASHDIR} 1)                             # the consumer test builds the same files in another folder
+  set(ENV{CCACHE_SLOPPINESS} "pch_defines,time_macros")  # or it keeps nothing that includes a precompiled header
+  set(ENV{CCACHE_NOHASHDIR} 1)  # the consumer test builds the same files in another folder,
+  set(ENV{LC_ALL} C)            # and inside ctest, where these are set though empty: a difference to ccache
+  set(ENV{LC_MESSAGES} C)
 endif()
 
 if(goal STREQUAL "quickstart")
