@@ -251,6 +251,7 @@ void Runtime::run_posted() {
     threads_->has_posted.store(false, std::memory_order_relaxed);
   }
   for (std::function<void()>& work : posted) work();
+  release_opened();  // before the work goes away, with what keeps the gates alive
 }
 
 void Runtime::run_ready() {
