@@ -60,6 +60,7 @@ class CurlTransfer final : public HttpTransfer {
   [[nodiscard]] CURL* easy() const noexcept { return easy_.get(); }
 
  private:
+  friend void prepare_easy(CURL* easy, CURLSH* share);
   static std::size_t receive_header(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static std::size_t receive_body(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static int before_request(void* self, char*, char*, int, int) noexcept;
@@ -80,6 +81,18 @@ class CurlTransfer final : public HttpTransfer {
   std::string host_;
   std::array<char, CURL_ERROR_SIZE> curl_message_;
 };
+
+/// What is the same for all transfers, set once per handle: setting it costs as much as decoding a short answer.
+void prepare_easy(CURL* easy, CURLSH* share) {
+  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(easy, CURLOPT_PROXY, "");  // the environment is not read
+  set(easy, CURLOPT_NOSIGNAL, 1L);
+  set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  set(easy, CURLOPT_SHARE, share);
+  set(easy, CURLOPT_HEADERFUNCTION, &CurlTransfer::receive_header);
+  set(easy, CURLOPT_WRITEFUNCTION, &CurlTransfer::receive_body);
+  set(easy, CURLOPT_PREREQFUNCTION, &CurlTransfer::before_request);
+}
 
 class CurlTransport final : public HttpTransport {
  public:
@@ -137,14 +150,14 @@ class CurlTransport final : public HttpTransport {
     }
     easy.reset(curl_easy_init());
     if (!easy) throw std::bad_alloc{};
+    prepare_easy(easy.get(), share_);
     return easy;
   }
   void give_back(Easy easy) noexcept {
     if (pool_.size() >= pooled_handles) return;
-    curl_easy_reset(easy.get());
+    curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, nullptr);  // it was the transfer's
     pool_.push_back(std::move(easy));
   }
-  [[nodiscard]] CURLSH* share() const noexcept { return share_; }
   void note_activity() noexcept { active_ = true; }
 
  private:
@@ -190,27 +203,21 @@ CurlTransfer::CurlTransfer(CurlTransport& transport, const HttpRequest& request,
   curl_message_[0] = '\0';
   head_.headers.reserve(16);
   set(easy, CURLOPT_URL, request.url.c_str());
-  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_PROXY, "");  // the environment is not read
-  set(easy, CURLOPT_NOSIGNAL, 1L);
-  set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  set(easy, CURLOPT_SHARE, transport.share());
   set(easy, CURLOPT_ERRORBUFFER, curl_message_.data());
   set(easy, CURLOPT_PRIVATE, static_cast<void*>(this));
-  set(easy, CURLOPT_HEADERFUNCTION, &receive_header);
   set(easy, CURLOPT_HEADERDATA, static_cast<void*>(this));
-  set(easy, CURLOPT_WRITEFUNCTION, &receive_body);
   set(easy, CURLOPT_WRITEDATA, static_cast<void*>(this));
-  set(easy, CURLOPT_PREREQFUNCTION, &before_request);
   set(easy, CURLOPT_PREREQDATA, static_cast<void*>(this));
-  if (request.url.starts_with("https:")) set(easy, CURLOPT_PIPEWAIT, 1L);
+  set(easy, CURLOPT_PIPEWAIT, request.url.starts_with("https:") ? 1L : 0L);
   if (request.method == "POST") {
     set(easy, CURLOPT_POST, 1L);
     set(easy, CURLOPT_POSTFIELDS, request.body.data());
     set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-  } else if (request.method != "GET") {
-    set(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  } else {
+    set(easy, CURLOPT_HTTPGET, 1L);
   }
+  set(easy, CURLOPT_CUSTOMREQUEST,
+      request.method == "POST" || request.method == "GET" ? nullptr : request.method.c_str());
   const auto append = [this](const char* line) {
     curl_slist* list = curl_slist_append(headers_.get(), line);
     if (list == nullptr) throw std::bad_alloc{};
