@@ -17,25 +17,24 @@ constexpr int most_events = 64;
 void EventSlot::assign(const StreamEvent& event) {
   type = event.type;
   delta.assign(event.delta);
-  if (event.tool_call != nullptr) tool_call = *event.tool_call;
-  if (event.degradation != nullptr) degradation = *event.degradation;
-  target = event.target;
+  if (event.tool_call != nullptr) tool_call = std::make_unique<ToolCall>(*event.tool_call);
+  if (event.degradation != nullptr) degradation = std::make_unique<Degradation>(*event.degradation);
+  if (!event.target.empty()) target = event.target;
 }
 
 StreamEvent EventSlot::view(const RootCall& root) const noexcept {
   StreamEvent event;
   event.type = type;
   event.delta = delta;
-  event.target = target;
   switch (type) {
     case StreamEvent::Type::tool_call_delta:
-    case StreamEvent::Type::tool_call: event.tool_call = &tool_call; break;
-    case StreamEvent::Type::degraded: event.degradation = &degradation; break;
+    case StreamEvent::Type::tool_call: event.tool_call = tool_call.get(); break;
+    case StreamEvent::Type::degraded: event.degradation = degradation.get(); break;
     case StreamEvent::Type::finished: event.response = &*root.result(); break;
     case StreamEvent::Type::failed: event.error = &root.result().error(); break;
+    case StreamEvent::Type::restarted: event.target = target; break;
     case StreamEvent::Type::text:
-    case StreamEvent::Type::reasoning:
-    case StreamEvent::Type::restarted: break;
+    case StreamEvent::Type::reasoning: break;
   }
   return event;
 }

@@ -21,9 +21,9 @@ struct EventSlot {
 
   StreamEvent::Type type = StreamEvent::Type::text;
   std::string delta;
-  ToolCall tool_call;
-  Degradation degradation;
   Target target;
+  std::unique_ptr<ToolCall> tool_call;  // rare: apart, so that a batch of text fits the cache
+  std::unique_ptr<Degradation> degradation;
 };
 
 /// Events in order, in slots that are used again.

@@ -136,7 +136,8 @@ class StreamReader {
     any_event_ = true;
     AnswerBuilder& answer = attempt_->answer;
     if (event.data.starts_with("[DONE]")) return decoder_->on_done(answer) == StreamDecoder::Next::end;
-    const JsonDocument document{event.data, event.readable_behind};
+    document_.parse(event.data, event.readable_behind);
+    const JsonDocument& document = document_;
     if (!document.valid()) {
       fail("an event of the stream is no JSON");
     } else if (equal_ignoring_case(event.name, "error") || holds_failure(document.root())) {
@@ -163,6 +164,7 @@ class StreamReader {
 
   const Attempting* attempt_;
   std::unique_ptr<StreamDecoder> decoder_;
+  JsonDocument document_;  // the event being read; one parser for all
   bool any_event_ = false;
 };
 

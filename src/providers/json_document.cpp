@@ -50,7 +50,9 @@ int depth_of(std::string_view text) noexcept {
 
 }  // namespace
 
-JsonDocument::JsonDocument(std::string_view text, std::size_t readable_behind) : parser_{borrow_parser()} {
+JsonDocument::JsonDocument() : parser_{borrow_parser()} {}
+
+void JsonDocument::parse(std::string_view text, std::size_t readable_behind) {
   const bool copy = readable_behind < simdjson::SIMDJSON_PADDING;
   simdjson::error_code problem = parser_->parse(text.data(), text.size(), copy).get(root_);
   if (problem == simdjson::STRING_ERROR || problem == simdjson::UTF8_ERROR) {

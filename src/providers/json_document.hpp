@@ -19,11 +19,16 @@ using JsonArray = simdjson::dom::array;
 /// does not allocate once warm. Elements and strings taken from it live as long as the document.
 class JsonDocument {
  public:
-  /// `readable_behind`: how many bytes after the text may be read; where there are enough, the text is not copied.
-  explicit JsonDocument(std::string_view text, std::size_t readable_behind = 0);
+  /// Not valid until something is parsed.
+  JsonDocument();
+  explicit JsonDocument(std::string_view text) : JsonDocument{} { parse(text); }
   ~JsonDocument();
   JsonDocument(const JsonDocument&) = delete;
   JsonDocument& operator=(const JsonDocument&) = delete;
+
+  /// Takes the place of what was parsed before. `readable_behind`: how many bytes after the text may be read; where
+  /// there are enough, the text is not copied.
+  void parse(std::string_view text, std::size_t readable_behind = 0);
 
   /// False when the text is no JSON.
   [[nodiscard]] bool valid() const noexcept { return valid_; }

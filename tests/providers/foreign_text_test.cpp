@@ -91,7 +91,9 @@ TEST_CASE("a document is parsed the same where it lies and from a copy") {
   const std::string text = R"({"a":1})";
   const std::string roomy = text + std::string(100, '"');
   CHECK(count_of(JsonDocument{text}.root(), "a") == 1);
-  CHECK(count_of(JsonDocument{std::string_view{roomy}.substr(0, text.size()), 100}.root(), "a") == 1);
+  JsonDocument in_place;
+  in_place.parse(std::string_view{roomy}.substr(0, text.size()), 100);
+  CHECK(count_of(in_place.root(), "a") == 1);
   CHECK_FALSE(JsonDocument{""}.valid());
   CHECK_FALSE(JsonDocument{"{"}.valid());
 }
