@@ -12,8 +12,9 @@ class MachineClock final : public Clock {
 }  // namespace
 
 const Clock& machine_clock() noexcept {
-  static const MachineClock clock;
-  return clock;
+  // Never destroyed: a runtime that is let go of at the end of the process may look at it after main has returned.
+  static const MachineClock* const clock = new MachineClock;
+  return *clock;
 }
 
 }  // namespace backstop::inline v0

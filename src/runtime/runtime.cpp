@@ -221,18 +221,20 @@ void Runtime::drive_unattended() {
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
   }
   const Driving driving{*this};
-  while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr);
+  while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr, Driver::background);
 }
 
 void Runtime::drive(Gate& gate) {
   while (!gate.open_) turn(TimePoint::max(), &gate);
 }
 
-void Runtime::turn(TimePoint until, const Gate* gate) {
+void Runtime::turn(TimePoint until, const Gate* gate, Driver driver) {
   run_posted();
   run_ready();
   release_opened();
   if (gate != nullptr && gate->open_) return;
+  // Its last call has just ended: it must not wait for more, nor keep the runtime alive.
+  if (driver == Driver::background && !threads_->background_goes_on()) return;
   const bool more = next_ready_ < ready_.size() || threads_->has_posted.load(std::memory_order_acquire);
   transport_->wait(more ? TimePoint::min() : std::min(until, timers_.next()));
   refresh_now();

@@ -173,3 +173,15 @@ TEST_CASE("an application's own loop can drive calls by polling") {
   while (!call.done()) options.runtime->poll(10ms);
   CHECK(call.wait()->text() == "hi");
 }
+
+TEST_CASE("a runtime ends with its last client, without waiting for more work") {
+  std::weak_ptr<Runtime> runtime;
+  {
+    const FallbackClient client = client_of(ScriptedProvider{"one/a"});
+    runtime = client.options().runtime;
+    REQUIRE(client.start("hello").wait());
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (!runtime.expired() && std::chrono::steady_clock::now() - start < 10s) std::this_thread::yield();
+  CHECK(runtime.expired());
+}

@@ -103,7 +103,9 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   struct Threads;  // locks, sleepers, the background thread
   struct Driving;
 
-  void turn(TimePoint until, const Gate* gate);
+  enum class Driver : std::uint8_t { foreground, background };
+
+  void turn(TimePoint until, const Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
   void run_posted();
   void drive(Gate& gate);
