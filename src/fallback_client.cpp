@@ -90,7 +90,7 @@ class Refusals {
 }
 
 [[nodiscard]] Error all_out(const Error& soonest) {
-  Error error{soonest.kind, fmt::format("every target is out for now; {} recovers first: {}", soonest.target.name(),
+  Error error{soonest.kind, fmt::format("every target is out; {} recovers first: {}", soonest.target.name(),
                                         soonest.message)};
   error.target = soonest.target;
   error.retry_after = soonest.retry_after;

@@ -20,8 +20,10 @@ Behaviour transformed(std::string name, Behaviour inner, std::function<Script(co
 
 Behaviour slow_headers(std::chrono::milliseconds delay, Behaviour inner) {
   return transformed("slow_headers", std::move(inner), [delay](const Script& script) {
-    Script slow = script;
-    slow.steps.insert(slow.steps.begin(), Pause{delay});
+    Script slow;
+    slow.repeat_from = script.repeat_from;
+    slow.steps.emplace_back(Pause{delay});
+    slow.steps.insert(slow.steps.end(), script.steps.begin(), script.steps.end());
     if (slow.repeat_from) ++*slow.repeat_from;
     return slow;
   });
@@ -38,8 +40,8 @@ Behaviour dribble(Behaviour inner, std::chrono::milliseconds pause) {
         continue;
       }
       for (const char byte : send->bytes) {
-        slow.steps.push_back(Send{std::string(1, byte)});
-        if (pause.count() > 0) slow.steps.push_back(Pause{pause});
+        slow.steps.emplace_back(Send{std::string(1, byte)});
+        if (pause.count() > 0) slow.steps.emplace_back(Pause{pause});
       }
     }
     return slow;

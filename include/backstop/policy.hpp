@@ -55,9 +55,10 @@ class Decorator : public ChatProvider {
 /// A policy whose wrapper is `Wrapper{next, options..., description}`; what the factories are made with.
 template <class Wrapper, class... Options>
 [[nodiscard]] Policy make_policy(std::string description, Options... options) {
-  return Policy{description, [description, options...](Provider next) {
-                  return Provider{std::make_shared<const Wrapper>(std::move(next), options..., description)};
-                }};
+  Policy::Wrap wrap = [description, ... options = std::move(options)](Provider next) {
+    return Provider{std::make_shared<const Wrapper>(std::move(next), options..., description)};
+  };
+  return Policy{std::move(description), std::move(wrap)};
 }
 
 }  // namespace backstop::inline v0

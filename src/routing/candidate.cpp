@@ -4,6 +4,7 @@
 
 #include "backstop/chat/usage.hpp"
 #include "backstop/handover/worst_usage.hpp"
+#include "policies/duration_text.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -12,10 +13,6 @@ namespace {
   Error error{kind, std::move(message)};
   error.target = target;
   return error;
-}
-
-[[nodiscard]] std::string seconds(Duration span) {
-  return fmt::format("{:.3g} s", std::chrono::duration<double>(span).count());
 }
 
 }  // namespace
@@ -50,7 +47,7 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
   const Target& target = candidate.provider.target();
   if (const auto cooling = candidate.cooldown.active(now)) {
     Error error = refuse(ErrorKind::local_limit, target,
-                         fmt::format("cooling down for another {} after {}", seconds(cooling->until - now),
+                         fmt::format("cooling down for another {} after {}", detail::duration_text(cooling->until - now),
                                      to_string(cooling->why)));
     error.retry_after = cooling->until - now;
     return error;
@@ -77,7 +74,7 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
     }
     Error error = refuse(availability.why, target,
                          fmt::format("{} for another {}", to_string(availability.why),
-                                     seconds(saturating_difference(availability.ready_at, now))));
+                                     detail::duration_text(saturating_difference(availability.ready_at, now))));
     error.retry_after = std::max(Duration::zero(), saturating_difference(availability.ready_at, now));
     return error;
   }

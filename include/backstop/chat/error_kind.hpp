@@ -13,7 +13,7 @@ enum class ErrorKind : std::uint8_t {
   connect_failed,           ///< DNS, TCP, TLS or a refused stream: the request never arrived
   timeout,                  ///< a limit of ours; `Error::timeout_limit` says which
   stream_interrupted,       ///< the answer broke off; `Error::committed` says whether content had been delivered
-  rate_limited,             ///< too many requests or tokens for now
+  rate_limited,             ///< too many requests or tokens lately
   quota_exhausted,          ///< no credit, billing, a spend limit
   overloaded,               ///< the provider sheds load: 503, 529
   server_error,             ///< 500, 502, 504, 52x
