@@ -8,6 +8,7 @@
 
 #include "backstop/chat/error_kind.hpp"
 #include "backstop/chat/money.hpp"
+#include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/chat/usage.hpp"
 
@@ -34,6 +35,7 @@ struct Attempt {
   bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
   ReplaySafety replay = ReplaySafety::not_sent;
   std::string request_id{};  ///< the provider's
+  std::optional<RateLimitStatus> rate_limit{};  ///< what the answer's headers said of the provider's limits
   std::string reason{};      ///< why it failed or was skipped, and what was decided, for people
 };
 

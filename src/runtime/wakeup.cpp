@@ -1,0 +1,69 @@
+#include "backstop/runtime/wakeup.hpp"
+
+#include <utility>
+
+namespace backstop::inline v0 {
+
+/// What the waiting coroutine and those who wake it share.
+struct Wakeup::Link {
+  explicit Link(Wakeup& owner) noexcept : wakeup{&owner}, runtime{&owner.context_->runtime()} {}
+
+  std::mutex mutex;
+  Wakeup* wakeup;    // null once it is gone; read on the driving thread or under the lock
+  Runtime* runtime;  // lives as long as the wakeup does
+  bool posted = false;
+};
+
+Wakeup::Wakeup(const CallContext& context) : context_{&context}, link_{std::make_shared<Link>(*this)} {}
+
+Wakeup::~Wakeup() {
+  const std::lock_guard lock{link_->mutex};
+  link_->wakeup = nullptr;
+}
+
+void Wakeup::Waker::wake() const {
+  if (!link_) return;
+  const std::lock_guard lock{link_->mutex};
+  if (link_->wakeup == nullptr || std::exchange(link_->posted, true)) return;
+  link_->runtime->post([link = link_] {
+    Wakeup* wakeup = nullptr;
+    {
+      const std::lock_guard lock_here{link->mutex};
+      link->posted = false;
+      wakeup = link->wakeup;
+    }
+    if (wakeup != nullptr) wakeup->on_wake();  // cannot go meanwhile: it is destroyed on this thread
+  });
+}
+
+bool Wakeup::over(TimePoint until) const noexcept {
+  return woken_ || context_->stopping() || until <= context_->now();
+}
+
+void Wakeup::suspend(std::coroutine_handle<> waiting, TimePoint until) {
+  waiting_ = waiting;
+  if (until != TimePoint::max()) context_->runtime().timers().arm(*this, until);
+  context_->stop().subscribe(*this);
+}
+
+Result<void> Wakeup::outcome() {
+  woken_ = false;
+  if (context_->stopping()) return context_->stop_error();
+  return {};
+}
+
+void Wakeup::resume() noexcept {
+  disarm();
+  unsubscribe();
+  context_->runtime().schedule(std::exchange(waiting_, {}));
+}
+
+void Wakeup::on_wake() noexcept {
+  woken_ = true;
+  if (waiting_) resume();
+}
+
+void Wakeup::on_timer() noexcept { resume(); }
+void Wakeup::on_stop() noexcept { resume(); }
+
+}  // namespace backstop::inline v0
