@@ -121,6 +121,20 @@ template <std::convertible_to<std::string> Text>
 /// Waits before the first byte.
 [[nodiscard]] Behaviour slow_headers(std::chrono::milliseconds delay, Behaviour inner = answer());
 
+/// With these headers too, in front of its own.
+[[nodiscard]] Behaviour with_headers(HeaderList headers, Behaviour inner = answer());
+
+/// One limit in an answer's headers.
+struct ToldLimit {
+  long long limit = 0;
+  long long remaining = 0;
+  std::chrono::seconds reset_after{0};
+};
+
+/// With the rate-limit headers of the request's wire: `x-ratelimit-*` and spans ("6m0s"), or `anthropic-ratelimit-*`
+/// and dates.
+[[nodiscard]] Behaviour with_rate_limits(ToldLimit requests, ToldLimit tokens, Behaviour inner = answer());
+
 /// One byte per write; with a pause after each unless it is zero.
 [[nodiscard]] Behaviour dribble(Behaviour inner = answer(), std::chrono::milliseconds pause = {});
 

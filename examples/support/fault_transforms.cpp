@@ -1,3 +1,5 @@
+#include <array>
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -16,6 +18,38 @@ Behaviour transformed(std::string name, Behaviour inner, std::function<Script(co
           inner.at_accept};
 }
 
+// The same script, its first response with these headers right after the status line.
+Script headed(Script script, const HeaderList& headers) {
+  for (auto& step : script.steps) {
+    auto* send = std::get_if<Send>(&step);
+    if (!send || !send->bytes.starts_with("HTTP/")) continue;
+    std::string lines;
+    for (const auto& [name, value] : headers) lines.append(name).append(": ").append(value).append("\r\n");
+    send->bytes.insert(send->bytes.find("\r\n") + 2, lines);
+    break;
+  }
+  return script;
+}
+
+std::string date_after(std::chrono::seconds span) {
+  const std::time_t at = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + span);
+  std::tm parts{};
+  gmtime_r(&at, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+HeaderList limit_headers(Wire wire, const std::string& what, const ToldLimit& told) {
+  const auto name = [&](const char* field) {
+    return wire == Wire::anthropic ? "anthropic-ratelimit-" + what + "-" + field : "x-ratelimit-" + (field + ("-" + what));
+  };
+  const auto seconds = told.reset_after.count();
+  const auto span = std::to_string(seconds / 60) + "m" + std::to_string(seconds % 60) + "s";
+  return {{name("limit"), std::to_string(told.limit)},
+          {name("remaining"), std::to_string(told.remaining)},
+          {name("reset"), wire == Wire::anthropic ? date_after(told.reset_after) : span}};
+}
+
 }  // namespace
 
 Behaviour slow_headers(std::chrono::milliseconds delay, Behaviour inner) {
@@ -27,6 +61,20 @@ Behaviour slow_headers(std::chrono::milliseconds delay, Behaviour inner) {
     if (slow.repeat_from) ++*slow.repeat_from;
     return slow;
   });
+}
+
+Behaviour with_headers(HeaderList headers, Behaviour inner) {
+  return transformed("with_headers", std::move(inner),
+                     [headers = std::move(headers)](const Script& script) { return headed(script, headers); });
+}
+
+Behaviour with_rate_limits(ToldLimit requests, ToldLimit tokens, Behaviour inner) {
+  return {"with_rate_limits " + inner.name, [=, make = std::move(inner.script)](const ReceivedRequest& request) {
+            const Wire wire = request.wire().value_or(Wire::openai);
+            HeaderList headers = limit_headers(wire, "requests", requests);
+            for (auto& header : limit_headers(wire, "tokens", tokens)) headers.push_back(std::move(header));
+            return std::make_shared<const Script>(headed(*make(request), headers));
+          }};
 }
 
 Behaviour dribble(Behaviour inner, std::chrono::milliseconds pause) {

@@ -34,6 +34,21 @@ Json value_or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json{};
 }
 
+Json window_json(const RateLimitWindow& window) {
+  if (!window.known()) return nullptr;
+  return {{"limit", value_or_null(window.limit)},
+          {"remaining", value_or_null(window.remaining)},
+          {"reset_after_ms", milliseconds(window.reset_after)}};
+}
+
+Json rate_limit_json(const std::optional<RateLimitStatus>& status) {
+  if (!status) return nullptr;
+  return {{"requests", window_json(status->requests)},
+          {"tokens", window_json(status->tokens)},
+          {"input_tokens", window_json(status->input_tokens)},
+          {"output_tokens", window_json(status->output_tokens)}};
+}
+
 /// The model worked, or may have, and nobody knows at what price.
 bool cost_is_unknown(const Attempt& attempt) noexcept {
   if (!attempt.sent || attempt.cost != Money{} || attempt.target.facts().price) return false;
@@ -99,6 +114,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"ttft_ms", milliseconds(attempt.ttft)},
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
+          {"rate_limit", rate_limit_json(attempt.rate_limit)},
           {"reason", text_or_null(attempt.reason)}};
 }
 

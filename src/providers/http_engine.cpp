@@ -10,6 +10,7 @@
 #include "backstop/runtime/http_exchange.hpp"
 #include "error_classifier.hpp"
 #include "foreign_text.hpp"
+#include "rate_limit_headers.hpp"
 #include "request_headers.hpp"
 #include "runtime/ascii.hpp"
 #include "server_sent_events.hpp"
@@ -246,11 +247,13 @@ void note_losses(const Projection& projection, const CallContext& context) {
   if (losses.any()) context.state().ledger.back().reason = "conversation adapted: " + to_string(losses);
 }
 
-// What an answer's head says stands there too; for a failure the error says it.
+// What an answer's head says stands there too, of failures as well: a success may tell that the next call will be one
+// too many, and a refusal how much is left of the other limits.
 void note_head(const HttpResponseHead& head, const CallContext& context) {
   Attempt& row = context.state().ledger.back();
   row.http_status = head.status;
   row.request_id = presentable(request_id_of(head), longest_request_id);
+  row.rate_limit = rate_limit_status(head, context.runtime().clock());
 }
 
 Error missing_key(const Endpoint& endpoint) {
@@ -281,12 +284,12 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
+  note_head(exchange.response(), context);
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     co_return refused;
   }
-  note_head(exchange.response(), context);
   const bool whole = !stream || is_json_type(exchange.response().header("content-type"));
   Task<Result<ChatResponse>> reading = whole ? read_whole(attempt) : read_stream(attempt);
   Result<ChatResponse> answered = co_await reading;

@@ -105,15 +105,10 @@ std::optional<WallTime> http_date(std::string_view text) noexcept {
   return instant(parts);
 }
 
-// Dates lie in the server's time: its own clock, sent along as `Date`, is the one to compare with.
 std::optional<Duration> until(WallTime at, WallTime now) noexcept {
   const Duration span = at - now;
   if (span <= Duration::zero() || span > longest_wait) return std::nullopt;
   return span;
-}
-
-WallTime server_now(const HttpResponseHead& head, WallTime now) noexcept {
-  return parse_date(head.header("date")).value_or(now);
 }
 
 std::optional<Duration> retry_after_header(const HttpResponseHead& head, WallTime now) noexcept {
@@ -177,6 +172,10 @@ std::optional<WallTime> parse_date(std::string_view text) noexcept {
   text = trim(text);
   if (const auto at = rfc3339(text)) return at;
   return http_date(text);
+}
+
+WallTime server_now(const HttpResponseHead& head, WallTime now) noexcept {
+  return parse_date(head.header("date")).value_or(now);
 }
 
 std::optional<Duration> parse_reset(std::string_view text, WallTime now) noexcept {

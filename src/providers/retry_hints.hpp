@@ -29,6 +29,10 @@ namespace backstop::inline v0::detail {
 /// A date of HTTP in any of its three forms (RFC 9110, section 5.6.7), or of RFC 3339.
 [[nodiscard]] std::optional<WallTime> parse_date(std::string_view text) noexcept;
 
+/// The time at which an answer was sent, by its `Date`, else `now`: what dates in its other headers are to be
+/// compared with, because they lie in the server's time.
+[[nodiscard]] WallTime server_now(const HttpResponseHead& head, WallTime now) noexcept;
+
 /// When a reset header says that its limit is renewed, as a span from `now`: a duration ("6m0s"), seconds ("12"), a
 /// date (RFC 3339), or a Unix time in seconds or milliseconds.
 [[nodiscard]] std::optional<Duration> parse_reset(std::string_view text, WallTime now) noexcept;

@@ -71,11 +71,21 @@ TEST_CASE("an answer has the form that backstop-chat prints") {
         R"("reasoning_tokens":null},"model":"claude-sonnet-5","served_by":"anthropic/claude-sonnet-5",)"
         R"("fallback":true,"degradation":null,"cost_usd":0.00064,"elapsed_ms":512,"attempts":[)"
         R"({"target":"openai/gpt-5.6-sol","outcome":"overloaded","http_status":503,"waited_ms":0,"ttft_ms":null,)"
-        R"("elapsed_ms":12,"cost_usd":0,"reason":"busy"},)"
+        R"("elapsed_ms":12,"cost_usd":0,"rate_limit":null,"reason":"busy"},)"
         R"({"target":"gemini/gemini-2.5-pro","outcome":"circuit_open","http_status":null,"waited_ms":0,)"
-        R"("ttft_ms":null,"elapsed_ms":0,"cost_usd":0,"reason":null},)"
+        R"("ttft_ms":null,"elapsed_ms":0,"cost_usd":0,"rate_limit":null,"reason":null},)"
         R"({"target":"anthropic/claude-sonnet-5","outcome":"ok","http_status":200,"waited_ms":1.5,"ttft_ms":80,)"
-        R"("elapsed_ms":500,"cost_usd":0.00064,"reason":null}],"error":null})");
+        R"("elapsed_ms":500,"cost_usd":0.00064,"rate_limit":null,"reason":null}],"error":null})");
+}
+
+TEST_CASE("an attempt says what its answer told of the provider's limits") {
+  Attempt attempt;
+  attempt.rate_limit.emplace();
+  attempt.rate_limit->requests = {60, 3, 20s};
+  attempt.rate_limit->output_tokens.remaining = 0;
+  CHECK(json_text(to_json(attempt)["rate_limit"]) ==
+        R"({"requests":{"limit":60,"remaining":3,"reset_after_ms":20000},"tokens":null,"input_tokens":null,)"
+        R"("output_tokens":{"limit":null,"remaining":0,"reset_after_ms":null}})");
 }
 
 TEST_CASE("a failure has the same keys, and says what is known") {

@@ -285,3 +285,22 @@ TEST_CASE("raw bytes, huge headers and coalesced writes") {
   server.next(faults::coalesced(faults::answer("one two three")));
   CHECK(openai_text(client.ask(server, Wire::openai, true).body) == "one two three");
 }
+
+TEST_CASE("headers can be added to any answer, those of rate limits in the wire's words") {
+  FaultServer server;
+  Client client;
+  server.next(faults::with_headers({{"x-should-retry", "false"}}, faults::overloaded()));
+  const auto refusal = client.ask(server, Wire::openai, false);
+  CHECK(refusal.status == 503);
+  CHECK(refusal.head.find("x-should-retry: false\r\n") != std::string::npos);
+
+  server.always(faults::with_rate_limits({60, 3, 90s}, {1000, 0, 5s}));
+  const auto openai = client.ask(server, Wire::openai, true);
+  CHECK(openai_text(openai.body).size() > 0);
+  CHECK(openai.head.find("x-ratelimit-remaining-requests: 3\r\n") != std::string::npos);
+  CHECK(openai.head.find("x-ratelimit-reset-requests: 1m30s\r\n") != std::string::npos);
+  CHECK(openai.head.find("x-ratelimit-limit-tokens: 1000\r\n") != std::string::npos);
+  const auto anthropic = client.ask(server, Wire::anthropic, false);
+  CHECK(anthropic.head.find("anthropic-ratelimit-tokens-remaining: 0\r\n") != std::string::npos);
+  CHECK(anthropic.head.find("anthropic-ratelimit-tokens-reset: 20") != std::string::npos);
+}
