@@ -23,6 +23,7 @@
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/policies/timeout.hpp"

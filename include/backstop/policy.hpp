@@ -42,6 +42,13 @@ class Decorator : public ChatProvider {
   [[nodiscard]] const Target& target() const noexcept override { return next_.target(); }
   [[nodiscard]] std::string describe() const override { return next_.describe() + " | " + description_; }
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override { return next_.availability(now); }
+  /// Named by the description up to its options.
+  [[nodiscard]] Layer layer() const override {
+    Layer layer;
+    layer.name = description_.substr(0, description_.find('('));
+    layer.around = {&next_.get()};
+    return layer;
+  }
 
  protected:
   Decorator(Provider next, std::string description) : next_{std::move(next)}, description_{std::move(description)} {}

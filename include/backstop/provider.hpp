@@ -4,8 +4,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
@@ -21,6 +23,21 @@ struct Availability {
   bool ready = true;
   ErrorKind why = ErrorKind::circuit_open;  ///< when not ready: what a call would get
   TimePoint ready_at{};                     ///< when not ready: the earliest moment that may change
+};
+
+class ChatProvider;
+
+/// What a provider says of its own make, for tools that look at a stack (`lint`).
+struct Layer {
+  struct Limit {
+    std::string_view name;  ///< of the option
+    Duration span;
+  };
+
+  std::string name{};  ///< the policy's, such as "retry"; "fallback" for a fallback client; "model" for what sends
+  std::vector<const ChatProvider*> around{};  ///< what it calls; nothing for a model
+  int sends = 1;  ///< the most that it makes of one call to it, by itself
+  std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
 };
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.
@@ -40,6 +57,12 @@ class ChatProvider {
   [[nodiscard]] virtual Availability availability(TimePoint now) const noexcept {
     static_cast<void>(now);
     return {};
+  }
+  /// This layer of the stack alone; those further in are reached through `Layer::around`.
+  [[nodiscard]] virtual Layer layer() const {
+    Layer layer;
+    layer.name = describe();
+    return layer;
   }
 };
 
@@ -71,6 +94,11 @@ class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
   [[nodiscard]] const Target& target() const noexcept final { return target_; }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const final;
   [[nodiscard]] std::string describe() const override { return target_.name(); }
+  [[nodiscard]] Layer layer() const override {
+    Layer layer;
+    layer.name = "model";
+    return layer;
+  }
 
  protected:
   explicit ModelProvider(Target target) : target_{std::move(target)} {}

@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "runtime/emit_answer.hpp"
 #include "worker_call.hpp"
 
 namespace backstop::inline v0::detail {
@@ -43,24 +44,6 @@ namespace {
   return answer;
 }
 
-/// Streams an answer that is there already, a part an event.
-void emit_whole(const ChatResponse& answer, const CallContext& context) {
-  for (const Part& part : answer.parts) {
-    StreamEvent event;
-    if (const auto* text = std::get_if<Text>(&part)) {
-      event.type = StreamEvent::Type::text;
-      event.delta = text->text;
-    } else if (const auto* reasoning = std::get_if<Reasoning>(&part)) {
-      event.type = StreamEvent::Type::reasoning;
-      event.delta = reasoning->text;
-    } else if (const auto* call = std::get_if<ToolCall>(&part)) {
-      event.type = StreamEvent::Type::tool_call;
-      event.tool_call = call;
-    }
-    if (event.tool_call != nullptr || !event.delta.empty()) context.emit(event);
-  }
-}
-
 /// The function's answer as the provider's, streamed where that is wanted and the function has not done so.
 [[nodiscard]] Result<ChatResponse> deliver(Result<ChatResponse> answer, const Target& target,
                                            const CallContext& context) {
@@ -71,7 +54,7 @@ void emit_whole(const ChatResponse& answer, const CallContext& context) {
   const AttemptProgress* progress = context.progress();
   const bool emitted = progress != nullptr && AttemptProgress::reached(progress->first_content);
   if (context.streaming() && !emitted) {
-    emit_whole(*answer, context);
+    emit_answer(*answer, context);
   } else {
     context.note_first_content();
   }

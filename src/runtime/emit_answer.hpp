@@ -1,0 +1,28 @@
+#pragma once
+
+#include <variant>
+
+#include "backstop/chat/response.hpp"
+#include "backstop/runtime/call_context.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Streams an answer that is there already, a part an event.
+inline void emit_answer(const ChatResponse& answer, const CallContext& context) {
+  for (const Part& part : answer.parts) {
+    StreamEvent event;
+    if (const auto* text = std::get_if<Text>(&part)) {
+      event.type = StreamEvent::Type::text;
+      event.delta = text->text;
+    } else if (const auto* reasoning = std::get_if<Reasoning>(&part)) {
+      event.type = StreamEvent::Type::reasoning;
+      event.delta = reasoning->text;
+    } else if (const auto* call = std::get_if<ToolCall>(&part)) {
+      event.type = StreamEvent::Type::tool_call;
+      event.tool_call = call;
+    }
+    if (event.tool_call != nullptr || !event.delta.empty()) context.emit(event);
+  }
+}
+
+}  // namespace backstop::inline v0::detail
