@@ -154,6 +154,15 @@ std::string FallbackClient::describe() const {
   return text + ")";
 }
 
+Layer FallbackClient::layer() const {
+  Layer layer;
+  layer.name = "fallback";
+  for (const auto& candidate : state_->candidates) layer.around.push_back(&candidate->provider.get());
+  layer.sends = state_->options.limits.max_attempts;
+  layer.limits = {{"deadline", state_->options.limits.deadline}};
+  return layer;
+}
+
 Availability FallbackClient::availability(TimePoint now) const noexcept {
   Availability soonest{false, ErrorKind::local_limit, TimePoint::max()};
   for (const auto& candidate : state_->candidates) {

@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   const Result<ChatRequest> request = options->request();
   if (!request) return refuse(request.error());
   if (options->explain) {
-    fmt::print("{}", plan_text(client->explain(*request), options->json));
+    fmt::print("{}", plan_text(client->explain(*request), lint(*client), options->json));
     return answered;
   }
   return Calls{*client, *request, *options}.run() ? answered : failed;

@@ -42,22 +42,32 @@ Json json_of(const Plan::Step& step) {
           {"worst_cost_usd", amount_or_null(step.worst_cost)}};
 }
 
-std::string json_of(const Plan& plan) {
+Json json_of(const Finding& finding) {
+  return {{"target", finding.target.empty() ? Json{} : Json(finding.target.name())},
+          {"what", finding.what},
+          {"why", finding.why},
+          {"instead", finding.instead}};
+}
+
+std::string json_of(const Plan& plan, const std::vector<Finding>& odd) {
+  Json findings = Json::array();
+  for (const Finding& finding : odd) findings.push_back(json_of(finding));
   Json steps = Json::array();
   for (const Plan::Step& step : plan.steps) steps.push_back(json_of(step));
   return json_text({{"steps", std::move(steps)},
                     {"estimated_input_tokens", plan.estimated_input_tokens},
                     {"max_attempts", plan.max_attempts},
                     {"worst_time_ms", in_ms(plan.worst_time)},
-                    {"worst_cost_usd", amount_or_null(plan.worst_cost)}}) + "\n";
+                    {"worst_cost_usd", amount_or_null(plan.worst_cost)},
+                    {"findings", std::move(findings)}}) + "\n";
 }
 
 std::string cost_text(const std::optional<Money>& cost) { return cost ? to_string(*cost) : "unknown"; }
 
 }  // namespace
 
-std::string plan_text(const Plan& plan, bool json) {
-  if (json) return json_of(plan);
+std::string plan_text(const Plan& plan, const std::vector<Finding>& findings, bool json) {
+  if (json) return json_of(plan, findings);
   std::string text = fmt::format("{:<3} {:<36} {:<14} {}\n", "", "target", "cost, at most", "policies");
   int number = 0;
   for (const Plan::Step& step : plan.steps) {
@@ -66,9 +76,14 @@ std::string plan_text(const Plan& plan, bool json) {
     text += fmt::format("{:<3} {:<36} {:<14}{}\n", ++number, step.target, cost_text(step.worst_cost), policies);
     if (step.skipped) text += fmt::format("    passed over: {}\n", on_one_line(to_string(*step.skipped)));
   }
-  return text + fmt::format("about {} tokens of input; at most {} attempts, {:.1f} s and {}\n",
-                            plan.estimated_input_tokens, plan.max_attempts, in_ms(plan.worst_time) / 1000,
-                            cost_text(plan.worst_cost));
+  text += fmt::format("about {} tokens of input; at most {} attempts, {:.1f} s and {}\n",
+                      plan.estimated_input_tokens, plan.max_attempts, in_ms(plan.worst_time) / 1000,
+                      cost_text(plan.worst_cost));
+  for (const Finding& finding : findings) {
+    text += fmt::format("odd: {}{}{}: {}; {}\n", finding.target.name(), finding.target.empty() ? "" : ": ", finding.what,
+                        finding.why, finding.instead);
+  }
+  return text;
 }
 
 CallOutput::CallOutput(const Options& options, std::mutex& printing)

@@ -29,4 +29,5 @@ class CallOutput {
 };
 
 /// The plan as a table, or as JSON.
-[[nodiscard]] std::string plan_text(const backstop::Plan& plan, bool json);
+[[nodiscard]] std::string plan_text(const backstop::Plan& plan, const std::vector<backstop::Finding>& findings,
+                                    bool json);

@@ -19,6 +19,7 @@
 #include "backstop/config/config.hpp"
 #include "backstop/config/duration.hpp"
 #include "backstop/fallback_client.hpp"
+#include "backstop/lint.hpp"
 #include "backstop/observe/metrics.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/circuit_breaker.hpp"

@@ -99,6 +99,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
   [[nodiscard]] std::string describe() const override;
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override;
+  [[nodiscard]] Layer layer() const override;
 
  private:
   struct State;

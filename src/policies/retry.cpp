@@ -51,6 +51,11 @@ class Retry final : public Decorator {
   }
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.sends = options_->max_attempts;
+    return layer;
+  }
 
  private:
   class Repeats;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -60,6 +61,21 @@ void explain(Error& error, const std::string& message, Ledger& ledger) {
   error.message = message;
 }
 
+struct NamedLimit {
+  std::string_view name;
+  std::optional<Duration> value;
+  std::optional<Duration> usual;
+};
+
+[[nodiscard]] std::array<NamedLimit, 5> named_limits(const TimeoutOptions& options) {
+  const TimeoutOptions usual;
+  return {{{"connect", options.connect, usual.connect},
+           {"first_byte", options.first_byte, usual.first_byte},
+           {"first_token", options.first_token, usual.first_token},
+           {"idle", options.idle, usual.idle},
+           {"attempt", options.attempt, usual.attempt}}};
+}
+
 class Timeout final : public Decorator {
  public:
   Timeout(Provider next, const TimeoutOptions& options, std::string description)
@@ -81,6 +97,13 @@ class Timeout final : public Decorator {
     }
     co_return result;
   }
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    for (const NamedLimit& limit : named_limits(options_)) {
+      if (limit.value && limit.value != limit.usual) layer.limits.push_back({limit.name, *limit.value});
+    }
+    return layer;
+  }
 
  private:
   [[nodiscard]] AttemptLimits limits_of(const CallContext& context) const noexcept {
@@ -92,20 +115,9 @@ class Timeout final : public Decorator {
   TimeoutOptions options_;
 };
 
-struct NamedLimit {
-  std::string_view name;
-  std::optional<Duration> value;
-  std::optional<Duration> usual;
-};
-
 Policy make_timeout(const TimeoutOptions& options, bool attempt_only) {
-  const TimeoutOptions usual;
   std::string text;
-  for (const NamedLimit& limit : {NamedLimit{"connect", options.connect, usual.connect},
-                                  NamedLimit{"first_byte", options.first_byte, usual.first_byte},
-                                  NamedLimit{"first_token", options.first_token, usual.first_token},
-                                  NamedLimit{"idle", options.idle, usual.idle},
-                                  NamedLimit{"attempt", options.attempt, usual.attempt}}) {
+  for (const NamedLimit& limit : named_limits(options)) {
     if (!limit.value) continue;
     if (*limit.value <= Duration::zero()) {
       throw std::invalid_argument{

@@ -23,6 +23,7 @@ ROOMS = [
     ("policies",),
     ("routing",),
     ("fallback_client", "call", "pending_state", "stream", "stream_state"),
+    ("lint",),
     ("observe",),
     ("config",),
     ("testing",),

@@ -244,7 +244,20 @@ TEST_CASE("backstop-chat: --explain sends nothing") {
   CHECK(plan["steps"][0]["target"] == "openai/gpt-a");
   CHECK(plan["steps"][0]["skipped"].is_null());
   CHECK(plan["max_attempts"] == 5);
+  CHECK(plan["findings"] == json::array());
   CHECK(servers.first.request_count() + servers.second.request_count() == 0);
+}
+
+TEST_CASE("backstop-chat: --explain names what is odd about the policy") {
+  TwoServers servers;
+  const TemporaryFile policy = servers.policy(R"("timeout": {"first_byte": "20s", "first_token": "10s"})");
+  const ProgramRun table = chat({"--policy", policy.path(), "--explain", "Hello"});
+  CHECK(table.status == 0);
+  CHECK_THAT(table.out, ContainsSubstring("\nodd: openai/gpt-a: timeout: first_byte is 20s, and first_token 10s: "));
+  const json plan = json::parse(chat({"--policy", policy.path(), "--explain", "--json", "Hello"}).out);
+  REQUIRE(plan["findings"].size() == 2);
+  CHECK(plan["findings"][1]["target"] == "anthropic/claude-b");
+  for (const char* key : {"what", "why", "instead"}) CHECK_FALSE(plan["findings"][1][key].get<std::string>().empty());
 }
 
 TEST_CASE("backstop-chat: bad usage and bad policies end with 2 before anything is sent") {
