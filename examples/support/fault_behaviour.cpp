@@ -1,117 +1,32 @@
 #include "fault_behaviour.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "fault_http.hpp"
+#include "fault_streams.hpp"
 
 namespace backstop::faults {
 namespace {
 
-/// What an answer depends on.
-struct Asked {
-  std::string model;
-  bool stream = false;
-  bool include_usage = false;
-};
-
-std::optional<Asked> read_asked(const ReceivedRequest& request) {
-  const auto json = nlohmann::json::parse(request.body, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
-  const auto is_true = [](const nlohmann::json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && *found == true;
-  };
-  Asked asked;
-  if (const auto model = json.find("model"); model != json.end() && model->is_string()) asked.model = *model;
-  asked.stream = is_true(json, "stream");
-  const auto options = json.find("stream_options");
-  asked.include_usage = options != json.end() && options->is_object() && is_true(*options, "include_usage");
-  return asked;
-}
-
-/// A behaviour of a request that one of the two wires understands; others are refused as a provider would.
-Behaviour understood(std::string name, std::function<Script(Wire, const Asked&)> make) {
-  return scripted(std::move(name), [make = std::move(make)](const ReceivedRequest& request) {
-    const auto wire = request.wire();
-    if (!wire) {
-      const ErrorWords words{"invalid_request_error", "Unknown path: " + request.path};
-      return sending(json_response(404, {}, error_body(Wire::openai, words)));
-    }
-    const auto asked = read_asked(request);
-    if (!asked) {
-      const ErrorWords words{"invalid_request_error", "The body is not a JSON object."};
-      return sending(json_response(400, {}, error_body(*wire, words)));
-    }
-    return make(*wire, *asked);
-  });
-}
-
-Script plain_script(Wire wire, const Answer& what, const Asked& asked) {
-  return sending(json_response(200, {}, plain_body(wire, what, asked.model)));
-}
-
-using Parts = std::vector<StreamPart>;
-
-constexpr std::size_t all_content = static_cast<std::size_t>(-1);
-
-/// Where a stream stands after that many events with content; at the latest before the closing events.
-std::size_t place_after(std::size_t content, const Parts& parts) {
-  std::size_t place = 0;
-  for (; place < parts.size() && parts[place].role != StreamPart::Role::closing; ++place) {
-    if (parts[place].role == StreamPart::Role::content && content-- == 0) break;
-  }
-  return place;
-}
-
-/// A stream with these events and no end yet.
-Script open_stream(const Parts& parts, const Answer& pace) {
-  auto script = sending(stream_head());
-  bool first = true;
-  for (const auto& part : parts) {
-    if (part.role == StreamPart::Role::content) {
-      const auto delay = std::exchange(first, false) ? pace.delay_before_first : pace.delay_between;
-      if (delay.count() > 0) script.steps.push_back(Pause{delay});
-    }
-    script.steps.push_back(Send{chunk(part.bytes)});
-  }
-  return script;
-}
-
-/// A stream with these events, ended as HTTP wants it.
-Script whole_stream(const Parts& parts, const Answer& pace) {
-  auto script = open_stream(parts, pace);
-  script.steps.push_back(Send{chunk({})});
-  return script;
-}
-
-Parts parts_of(Wire wire, const Answer& what, const Asked& asked) {
-  return stream_parts(wire, what, asked.model, asked.include_usage);
-}
-
-Script answer_script(Wire wire, const Answer& what, const Asked& asked) {
-  return asked.stream ? whole_stream(parts_of(wire, what, asked), what) : plain_script(wire, what, asked);
-}
-
 /// What is left when the last half of the body never comes.
-Script half_of(std::string response, std::size_t body_size, Step end) {
+Script half_of(std::string response, std::size_t body_size) {
   response.resize(response.size() - body_size / 2);
-  auto script = sending(std::move(response));
-  script.steps.push_back(end);
-  return script;
+  return sending(std::move(response));
 }
 
-Behaviour broken_stream(std::string name, std::size_t after, Answer what, Step end) {
-  return understood(std::move(name), [after, what = std::move(what), end](Wire wire, const Asked& asked) {
-    if (!asked.stream) {
+Behaviour broken_stream(std::string name, std::size_t after, Answer what, std::vector<Step> end) {
+  return understood(std::move(name), [after, what = std::move(what), end = std::move(end)](Wire wire, const Asked& asked) {
+    Script script;
+    if (asked.stream) {
+      auto parts = parts_of(wire, what, asked);
+      parts.resize(place_after(after, parts));
+      script = open_stream(parts, what);
+    } else {
       const auto body = plain_body(wire, what, asked.model);
-      return half_of(json_response(200, {}, body), body.size(), end);
+      script = half_of(json_response(200, {}, body), body.size());
     }
-    auto parts = parts_of(wire, what, asked);
-    parts.resize(place_after(after, parts));
-    auto script = open_stream(parts, what);
-    script.steps.push_back(end);
+    script.steps.insert(script.steps.end(), end.begin(), end.end());
     return script;
   });
 }
@@ -153,26 +68,32 @@ Behaviour reset_before_headers() { return fixed("reset_before_headers", Script{{
 Behaviour reset_after_headers() { return fixed("reset_after_headers", Script{{Send{stream_head()}, Reset{}}, {}}); }
 
 Behaviour cut_stream(std::size_t after, Answer what) {
-  return broken_stream("cut_stream", after, std::move(what), Close{});
+  return broken_stream("cut_stream", after, std::move(what), {Close{}});
 }
 
 Behaviour reset_stream(std::size_t after, Answer what) {
-  return broken_stream("reset_stream", after, std::move(what), Reset{});
+  return broken_stream("reset_stream", after, std::move(what), {Reset{}});
 }
 
 Behaviour stall_stream(std::size_t after, Answer what) {
-  return broken_stream("stall_stream", after, std::move(what), Hang{});
+  return broken_stream("stall_stream", after, std::move(what), {Hang{}});
+}
+
+Behaviour stall_then_close(std::size_t after, std::chrono::milliseconds silence, Answer what) {
+  return broken_stream("stall_then_close", after, std::move(what), {Pause{silence}, Close{}});
 }
 
 Behaviour truncated_body(Answer what) {
   return understood("truncated_body", [what = std::move(what)](Wire wire, const Asked& asked) {
-    if (!asked.stream) {
-      const auto body = plain_body(wire, what, asked.model);
-      return half_of(json_response(200, {}, body), body.size(), Close{});
+    std::string body = asked.stream ? "" : plain_body(wire, what, asked.model);
+    std::string response = json_response(200, {}, body);
+    if (asked.stream) {
+      for (const auto& part : parts_of(wire, what, asked)) body += part.bytes;
+      response = whole_response(200, {{"content-type", "text/event-stream"}}, body);
     }
-    std::string body;
-    for (const auto& part : parts_of(wire, what, asked)) body += part.bytes;
-    return half_of(whole_response(200, {{"content-type", "text/event-stream"}}, body), body.size(), Close{});
+    auto script = half_of(std::move(response), body.size());
+    script.steps.emplace_back(Close{});
+    return script;
   });
 }
 
@@ -182,6 +103,26 @@ Behaviour end_without_done(Answer what) {
     auto parts = parts_of(wire, what, asked);
     parts.resize(place_after(all_content, parts));
     return whole_stream(parts, what);
+  });
+}
+
+Behaviour without_done(Answer what) {
+  return understood("without_done", [what = std::move(what)](Wire wire, const Asked& asked) {
+    if (!asked.stream || wire == Wire::anthropic) return answer_script(wire, what, asked);
+    auto parts = parts_of(wire, what, asked);
+    parts.pop_back();
+    return whole_stream(parts, what);
+  });
+}
+
+Behaviour refuses_prefill(Answer what) {
+  return understood("refuses_prefill", [what = std::move(what)](Wire wire, const Asked& asked) {
+    if (!asked.ends_with_assistant) return answer_script(wire, what, asked);
+    const ErrorWords words{"invalid_request_error",
+                           "This model does not support assistant message prefill. The conversation must end with a user "
+                           "message.",
+                           {}};
+    return sending(json_response(400, {}, error_body(wire, words)));
   });
 }
 

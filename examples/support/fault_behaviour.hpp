@@ -49,6 +49,12 @@ template <std::convertible_to<std::string> Text>
 /// 400: the prompt does not fit the model's window.
 [[nodiscard]] Behaviour context_too_long();
 
+/// 400: the prompt is against the provider's rules, which is said in these words.
+[[nodiscard]] Behaviour content_filtered(std::string reason = "The prompt was flagged by the content policy.");
+
+/// Answers, but refuses with 400 to go on from an assistant turn at the conversation's end.
+[[nodiscard]] Behaviour refuses_prefill(Answer what = {});
+
 /// 404: no such model.
 [[nodiscard]] Behaviour model_not_found();
 
@@ -84,6 +90,9 @@ template <std::convertible_to<std::string> Text>
 /// Silence on an open connection.
 [[nodiscard]] Behaviour stall_stream(std::size_t after, Answer what = {});
 
+/// Silence for that long, then FIN.
+[[nodiscard]] Behaviour stall_then_close(std::size_t after, std::chrono::milliseconds silence, Answer what = {});
+
 /// Half of a body that `content-length` announces whole, then FIN; streams too are sent with a length here.
 [[nodiscard]] Behaviour truncated_body(Answer what = {});
 
@@ -91,6 +100,9 @@ template <std::convertible_to<std::string> Text>
 
 /// All content, then a clean end of the body: no finish reason, no terminal marker. Plain: healthy.
 [[nodiscard]] Behaviour end_without_done(Answer what = {});
+
+/// A whole stream, finish reason and usage included, but for `[DONE]`. Healthy on the Anthropic wire, and plain.
+[[nodiscard]] Behaviour without_done(Answer what = {});
 
 /// An error event after that much content, then a clean end; 0 makes it the first event of the stream.
 /// Without `error` it says that the server is overloaded. Plain: status 200 with an error body.
@@ -134,6 +146,9 @@ struct ToldLimit {
 /// With the rate-limit headers of the request's wire: `x-ratelimit-*` and spans ("6m0s"), or `anthropic-ratelimit-*`
 /// and dates.
 [[nodiscard]] Behaviour with_rate_limits(ToldLimit requests, ToldLimit tokens, Behaviour inner = answer());
+
+/// An outage: like `down` for that long, counted from the first request, then like `up`.
+[[nodiscard]] Behaviour down_for(std::chrono::milliseconds span, Behaviour down, Behaviour up = answer());
 
 /// One byte per write; with a pause after each unless it is zero.
 [[nodiscard]] Behaviour dribble(Behaviour inner = answer(), std::chrono::milliseconds pause = {});

@@ -81,6 +81,11 @@ Behaviour context_too_long() {
   return refused("context_too_long", openai, anthropic);
 }
 
+Behaviour content_filtered(std::string reason) {
+  const Refusal refusal{400, {"invalid_request_error", std::move(reason), "content_policy_violation"}};
+  return refused("content_filtered", refusal, refusal);
+}
+
 Behaviour model_not_found() {
   const Refusal openai{404, {"invalid_request_error", "The model does not exist.", "model_not_found"}};
   return refused("model_not_found", openai, {404, {"not_found_error", "model: fault-model", {}}});

@@ -1,7 +1,9 @@
 #include <array>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "fault_behaviour.hpp"
@@ -74,6 +76,17 @@ Behaviour with_rate_limits(ToldLimit requests, ToldLimit tokens, Behaviour inner
             HeaderList headers = limit_headers(wire, "requests", requests);
             for (auto& header : limit_headers(wire, "tokens", tokens)) headers.push_back(std::move(header));
             return std::make_shared<const Script>(headed(*make(request), headers));
+          }};
+}
+
+Behaviour down_for(std::chrono::milliseconds span, Behaviour down, Behaviour up) {
+  using Clock = std::chrono::steady_clock;
+  auto since = std::make_shared<std::optional<Clock::time_point>>();  // behaviours run on the server's thread
+  return {"down_for " + down.name,
+          [=, bad = std::move(down.script), good = std::move(up.script)](const ReceivedRequest& request) {
+            const auto now = Clock::now();
+            if (!*since) *since = now;
+            return now - **since < span ? bad(request) : good(request);
           }};
 }
 

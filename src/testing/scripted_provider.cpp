@@ -61,11 +61,12 @@ class ScriptedProvider::Answer {
     emit_delta(StreamEvent::Type::tool_call, "", &stored);
   }
 
-  [[nodiscard]] ChatResponse finish(const Usage& usage) {
+  [[nodiscard]] ChatResponse finish(const Usage& usage, std::optional<FinishReason> reason, const std::string& model) {
     bytes();
     if (!context_->streaming()) context_->note_first_content();
-    response_.finish_reason = tool_calls_ > 0 ? FinishReason::tool_calls : FinishReason::stop;
+    response_.finish_reason = reason.value_or(tool_calls_ > 0 ? FinishReason::tool_calls : FinishReason::stop);
     response_.usage = usage;
+    response_.model = model;
     return std::move(response_);
   }
   [[nodiscard]] Error fail(Error error) {
@@ -117,11 +118,20 @@ Task<Result<ChatResponse>> ScriptedProvider::send(const ChatRequest& request, Ca
   const Step step = script_->next(request, context.now());
   Answer answer{context};
   context.progress()->network = true;
+  context.state().ledger.back().rate_limit = step.rate_limit_;
+  if (step.refuses_prefill_ && !request.messages.empty() && request.messages.back().role == Role::assistant) {
+    Error refusal{ErrorKind::invalid_request, "this model does not support assistant message prefill"};
+    refusal.http_status = 400;
+    refusal.replay = ReplaySafety::maybe_processed;
+    co_return answer.fail(std::move(refusal));
+  }
   bool connecting = false;
   for (const Step::Moment& moment : step.moments_) connecting = connecting || moment.what == Step::What::connect;
   if (!connecting) answer.connect();
 
-  for (const Step::Moment& moment : step.moments_) {
+  for (std::size_t next = 0; next < step.moments_.size();) {
+    const Step::Moment& moment = step.moments_[next];
+    if (moment.what != Step::What::endless_bytes) ++next;
     ConsumerReady consumer{context};
     co_await consumer;
     Sleep sleep = context.sleep(moment.span);
@@ -130,17 +140,18 @@ Task<Result<ChatResponse>> ScriptedProvider::send(const ChatRequest& request, Ca
     switch (moment.what) {
       case Step::What::connect: answer.connect(); break;
       case Step::What::wait: break;
-      case Step::What::bytes: answer.bytes(); break;
+      case Step::What::bytes:
+      case Step::What::endless_bytes: answer.bytes(); break;
       case Step::What::text: answer.text(moment.text); break;
       case Step::What::reasoning: answer.reasoning(moment.text); break;
       case Step::What::tool_arguments: answer.tool_arguments(moment.text); break;
       case Step::What::tool_call: answer.tool_call(moment.tool_call); break;
-      case Step::What::finish: co_return answer.finish(step.usage_);
+      case Step::What::finish: co_return answer.finish(step.usage_, step.finish_reason_, step.model_);
       case Step::What::fail: co_return answer.fail(*moment.error);
     }
     if (context.stopping()) co_return answer.fail(context.stop_error());  // by the consumer of that very event
   }
-  co_return answer.finish(step.usage_);
+  co_return answer.finish(step.usage_, step.finish_reason_, step.model_);
 }
 
 }  // namespace backstop::inline v0::testing

@@ -80,6 +80,11 @@ Step& Step::pings(int count, Duration every) {
   return *this;
 }
 
+Step& Step::endless_pings(Duration every) {
+  append(What::endless_bytes).span = every;
+  return *this;
+}
+
 Step& Step::text(std::string delta) {
   append(What::text).text = std::move(delta);
   return *this;
@@ -106,8 +111,24 @@ Step& Step::usage(std::int64_t input_tokens, std::int64_t output_tokens) {
   return *this;
 }
 
-Step& Step::finish() {
+Step& Step::finish(std::optional<FinishReason> reason) {
   append(What::finish);
+  finish_reason_ = reason;
+  return *this;
+}
+
+Step& Step::model(std::string name) {
+  model_ = std::move(name);
+  return *this;
+}
+
+Step& Step::rate_limit(const RateLimitStatus& status) {
+  rate_limit_ = status;
+  return *this;
+}
+
+Step& Step::without_prefill() {
+  refuses_prefill_ = true;
   return *this;
 }
 

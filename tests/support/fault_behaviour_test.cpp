@@ -304,3 +304,47 @@ TEST_CASE("headers can be added to any answer, those of rate limits in the wire'
   CHECK(anthropic.head.find("anthropic-ratelimit-tokens-remaining: 0\r\n") != std::string::npos);
   CHECK(anthropic.head.find("anthropic-ratelimit-tokens-reset: 20") != std::string::npos);
 }
+
+TEST_CASE("a stream can do without its terminal marker, and with a long silence before it is closed") {
+  FaultServer server;
+  Client client;
+  server.next(faults::without_done({.text = "One two"}));
+  const auto whole = client.ask(server, Wire::openai, true);
+  CHECK(openai_text(whole.body) == "One two");
+  CHECK(whole.has("\"finish_reason\":\"stop\""));
+  CHECK_FALSE(whole.has("[DONE]"));
+  server.next(faults::without_done());
+  CHECK(client.ask(server, Wire::anthropic, true).has("message_stop"));
+
+  server.next(faults::stall_then_close(1, 1ms, {.text = "One two"}));
+  const auto cut = client.ask(server, Wire::openai, true);
+  CHECK(cut.code == CURLE_PARTIAL_FILE);
+  CHECK(openai_text(cut.body) == "One");
+}
+
+TEST_CASE("a filter gives its reason, and a prefilled turn is refused where the model does not take it") {
+  FaultServer server;
+  Client client;
+  server.next(faults::content_filtered("No poems."));
+  const auto refusal = client.ask(server, Wire::openai, false);
+  CHECK(refusal.status == 400);
+  CHECK(refusal.parsed()["error"]["message"] == "No poems.");
+  CHECK(refusal.parsed()["error"]["code"] == "content_policy_violation");
+
+  server.always(faults::refuses_prefill({.text = "Yes"}));
+  json body{{"messages", json::array({{{"role", "user"}, {"content", "Go"}}})}};
+  const auto url = server.base_url("/v1/messages");
+  CHECK(client.post(url, body.dump()).status == 200);
+  body["messages"].push_back({{"role", "assistant"}, {"content", "Once"}});
+  CHECK(client.post(url, body.dump()).status == 400);
+}
+
+TEST_CASE("an outage ends by itself") {
+  FaultServer server;
+  Client client;
+  server.always(faults::down_for(24h, faults::overloaded()));
+  CHECK(client.ask(server, Wire::openai, false).status == 503);
+  CHECK(client.ask(server, Wire::openai, false).status == 503);
+  server.always(faults::down_for(0ms, faults::overloaded()));
+  CHECK(client.ask(server, Wire::openai, false).status == 200);
+}

@@ -10,6 +10,8 @@
 
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/message.hpp"
+#include "backstop/chat/rate_limit_status.hpp"
+#include "backstop/chat/response.hpp"
 #include "backstop/chat/usage.hpp"
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
@@ -41,19 +43,28 @@ class BACKSTOP_EXPORT Step {
   /// The whole step begins that long after the connection.
   Step& after(Duration span);
 
+  /// The model says that it is another one than was asked for.
+  Step& model(std::string name);
+  /// What the headers of the answer, or of the refusal, say of the provider's limits.
+  Step& rate_limit(const RateLimitStatus& status);
+  /// A conversation that ends with an assistant turn, to be continued, is refused with 400.
+  Step& without_prefill();
+
   // What is appended to the step.
 
   Step& wait(Duration span);
   /// Bytes that are not content: a role chunk, a ping, a comment.
   Step& ping();
   Step& pings(int count, Duration every);
+  /// For ever, until the call is stopped.
+  Step& endless_pings(Duration every);
   Step& text(std::string delta);
   Step& reasoning(std::string delta);
   Step& tool_arguments(std::string delta);
   Step& tool_call(std::string name, std::string arguments);
   Step& usage(std::int64_t input_tokens, std::int64_t output_tokens);
-  /// The answer is complete.
-  Step& finish();
+  /// The answer is complete. Without a reason it is the usual one: `stop`, or `tool_calls`.
+  Step& finish(std::optional<FinishReason> reason = std::nullopt);
   /// The connection breaks.
   Step& cut();
   Step& fail(ErrorKind kind, Failure failure = {});
@@ -62,7 +73,7 @@ class BACKSTOP_EXPORT Step {
 
  private:
   friend class ScriptedProvider;
-  enum class What : std::uint8_t { connect, wait, bytes, text, reasoning, tool_arguments, tool_call, finish, fail };
+  enum class What : std::uint8_t { connect, wait, bytes, endless_bytes, text, reasoning, tool_arguments, tool_call, finish, fail };
   struct Moment {
     What what = What::wait;
     Duration span{0};
@@ -75,6 +86,10 @@ class BACKSTOP_EXPORT Step {
 
   std::vector<Moment> moments_;
   Usage usage_;
+  std::optional<FinishReason> finish_reason_;
+  std::string model_;
+  std::optional<RateLimitStatus> rate_limit_;
+  bool refuses_prefill_ = false;
 };
 
 /// A complete answer, at once.
