@@ -96,6 +96,9 @@ class Retry::Repeats {
     const std::optional<std::string_view> objection = objection_to(error, rule);
     if (objection) return objection->empty() ? std::nullopt : refuse(*objection);
     if (attempts() >= limit()) return refuse(fmt::format("attempt {} of {}", attempts(), limit()));
+    if (const auto most = most_of_kind(kind); most && retried_[static_cast<std::size_t>(kind)] >= *most) {
+      return refuse(fmt::format("retried {} time(s) after {}", *most, to_string(kind)));
+    }
     if (context_->state().attempts_left <= 0) return refuse("the call has used up its attempts");
     if (context_->state().attempts_left <= context_->alternatives().kept_sends) {
       return refuse("the call's last attempts are kept for other targets");
@@ -112,7 +115,8 @@ class Retry::Repeats {
     if (!hint && context_->alternatives().ready && traits_of(kind).fallback == FallbackRule::preferred) {
       return refuse("another target is ready");
     }
-    const Duration wait = backoff_.next(throttled, hint, context_->runtime().random_unit());
+    const Duration wait = own_wait_ ? std::max(*own_wait_, hint.value_or(Duration::zero()))
+                                    : backoff_.next(throttled, hint, context_->runtime().random_unit());
     if (context_->alternatives().ready && hint.value_or(wait) > options_->failover_wait) {
       return refuse(fmt::format("another target is ready, and the wait would be {}", duration_text(wait)));
     }
@@ -126,6 +130,7 @@ class Retry::Repeats {
       last_cost_ = throttled ? costs.throttle_cost : costs.transient_cost;
       if (!retry_->budget_->acquire(last_cost_, context_->now())) return refuse("the target's retry budget is empty");
     }
+    ++retried_[static_cast<std::size_t>(kind)];
     return wait;
   }
 
@@ -133,7 +138,15 @@ class Retry::Repeats {
   /// Why a failure like this is not sent again whatever the limits say: nothing when it is, an empty text when that
   /// needs no explanation. The application's own judgement, when it throws, becomes the error.
   [[nodiscard]] std::optional<std::string_view> objection_to(Error& error, RetryRule rule) {
-    if (options_->should_retry) return attempts() < limit() ? own_objection(error) : std::nullopt;
+    own_wait_.reset();
+    if (options_->should_retry) {
+      if (attempts() >= limit()) return std::nullopt;
+      const std::optional<RetryVerdict> own = own_verdict(error);
+      if (!own) return "should_retry threw";
+      if (own->is_stop()) return "the application's should_retry says no";
+      own_wait_ = own->wait();
+      if (!own->is_usual()) return std::nullopt;
+    }
     if (!options_->on_status.empty() && !lists(options_->on_status, error)) {
       return rule == RetryRule::never ? "" : "its status is not among those to retry";
     }
@@ -151,11 +164,11 @@ class Retry::Repeats {
     return std::nullopt;
   }
 
-  [[nodiscard]] std::optional<std::string_view> own_objection(Error& error) const {
+  /// Empty when the judgement throws: the error is then that.
+  [[nodiscard]] std::optional<RetryVerdict> own_verdict(Error& error) const {
     std::string thrown;
     try {
-      if (options_->should_retry(RetryQuestion{error, attempts(), context_->remaining()})) return std::nullopt;
-      return "the application's should_retry says no";
+      return options_->should_retry(question(error));
     } catch (const std::exception& exception) {
       thrown = exception.what();
     } catch (...) {
@@ -164,7 +177,25 @@ class Retry::Repeats {
     Error own{ErrorKind::invalid_request, "should_retry of the retry policy threw: " + thrown};
     own.target = error.target;
     error = std::move(own);
-    return "should_retry threw";
+    return std::nullopt;
+  }
+
+  [[nodiscard]] RetryQuestion question(const Error& error) const noexcept {
+    const TimePoint now = context_->now();
+    const auto& budget = retry_->budget_;
+    return {error,
+            attempts(),
+            context_->remaining(),
+            std::min(limit() - attempts(), context_->state().attempts_left),
+            budget ? std::optional{budget->available(now)} : std::nullopt,
+            context_->alternatives().ready};
+  }
+
+  [[nodiscard]] std::optional<int> most_of_kind(ErrorKind kind) const noexcept {
+    for (const RetriesOfKind& limit : options_->max_retries_of_kind) {
+      if (limit.kind == kind) return limit.retries;
+    }
+    return std::nullopt;
   }
 
   [[nodiscard]] std::optional<Duration> refuse(std::string_view why) const {
@@ -189,6 +220,8 @@ class Retry::Repeats {
   std::size_t ledger_rows_ = 0;
   bool repeated_once_ = false;
   std::int64_t last_cost_ = 0;
+  std::array<int, error_kind_count> retried_{};  // after each kind
+  std::optional<Duration> own_wait_;             // that should_retry asks for
   Backoff backoff_;
 };
 
@@ -244,6 +277,11 @@ void check(const RetryOptions& options) {
   check_duration("max_server_wait", options.max_server_wait);
   check_duration("failover_wait", options.failover_wait);
   check_duration("min_attempt_time", options.min_attempt_time);
+  for (const RetriesOfKind& limit : options.max_retries_of_kind) {
+    if (limit.retries >= 0) continue;
+    throw std::invalid_argument{fmt::format("RetryOptions::max_retries_of_kind is {} for {}; it must not be negative",
+                                            limit.retries, to_string(limit.kind))};
+  }
   for (const int status : options.on_status) {
     if (status >= 300 && status <= 599) continue;
     throw std::invalid_argument{

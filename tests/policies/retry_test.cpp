@@ -393,6 +393,97 @@ TEST_CASE("the application's own judgement replaces the table", "[scenario-22]")
   }
 }
 
+TEST_CASE("the application's own judgement knows what is left of attempts, time and budget") {
+  VirtualRuntime runtime;
+  RetryOptions options = without_refill();
+  std::vector<std::int64_t> budgets;
+  std::vector<int> attempts_left;
+  options.should_retry = [&](const RetryQuestion& question) {
+    budgets.push_back(question.budget.value_or(-1));
+    attempts_left.push_back(question.attempts_left);
+    CHECK_FALSE(question.other_target_ready);
+    return true;
+  };
+  const ScriptedProvider provider{"a/m", {server_error()}};
+  static_cast<void>(runtime.call(provider | retry(options), "hello"));
+  CHECK(budgets == std::vector<std::int64_t>{100, 86});
+  CHECK(attempts_left == std::vector<int>{2, 1});
+
+  options.budget.reset();
+  options.should_retry = [](const RetryQuestion& question) {
+    CHECK_FALSE(question.budget);
+    CHECK(question.other_target_ready);
+    CHECK(question.attempts_left == 1);
+    return false;
+  };
+  static_cast<void>(runtime.call(provider | retry(options), "hello", {.alternative_ready = true}));
+}
+
+TEST_CASE("the application's own judgement may leave it to the table, and say how long to wait") {
+  VirtualRuntime runtime;
+  RetryOptions options;
+  SECTION("as usual") {
+    options.should_retry = [](const RetryQuestion&) { return RetryVerdict::as_usual(); };
+    const ScriptedProvider fails{"a/m", {error(ErrorKind::invalid_request)}};
+    CHECK_FALSE(runtime.call(fails | retry(options), "hello"));
+    CHECK(fails.send_count() == 1);
+    const ScriptedProvider recovers{"a/m", {server_error(), answer("hi")}};
+    CHECK(runtime.call(recovers | retry(options), "hello"));
+    CHECK(recovers.send_count() == 2);
+  }
+  SECTION("a wait of its own, once") {
+    options.should_retry = [](const RetryQuestion& question) {
+      return question.attempts == 1 ? RetryVerdict::again(7s) : RetryVerdict::as_usual();
+    };
+    const ScriptedProvider provider{"a/m", {server_error(), server_error(), answer("hi")}};
+    CHECK(runtime.call(provider | retry(options), "hello"));
+    CHECK(gaps(provider)[0] == 7s);
+    CHECK(gaps(provider)[1] <= 500ms);
+  }
+  SECTION("the server's hint is the least wait all the same") {
+    options.should_retry = [](const RetryQuestion&) { return RetryVerdict::as_usual(1s); };
+    const ScriptedProvider provider{"a/m", {error(ErrorKind::rate_limited, {.retry_after = 3s}), answer("hi")}};
+    CHECK(runtime.call(provider | retry(options), "hello"));
+    CHECK(gaps(provider)[0] == 3s);
+  }
+  SECTION("no") {
+    options.should_retry = [](const RetryQuestion&) { return RetryVerdict::stop(); };
+    const ScriptedProvider provider{"a/m", {server_error()}};
+    CHECK_FALSE(runtime.call(provider | retry(options), "hello"));
+    CHECK(provider.send_count() == 1);
+  }
+}
+
+TEST_CASE("failures of one kind may be retried less often than others") {
+  VirtualRuntime runtime;
+  RetryOptions options;
+  options.max_attempts = 5;
+  options.max_retries_of_kind = {{ErrorKind::rate_limited, 1}, {ErrorKind::timeout, 0}};
+  const Step limited = error(ErrorKind::rate_limited);
+  SECTION("the kind's own count ends the retries") {
+    const ScriptedProvider provider{"a/m", {limited, server_error(), limited, answer("hi")}};
+    const auto reply = runtime.call(provider | retry(options), "hello");
+    REQUIRE_FALSE(reply);
+    CHECK(provider.send_count() == 3);
+    CHECK_THAT(reply.error().attempts.back().reason, EndsWith("; not retried: retried 1 time(s) after rate_limited"));
+  }
+  SECTION("others are not touched by it") {
+    const ScriptedProvider provider{"a/m", {limited, server_error(), server_error(), server_error(), answer("hi")}};
+    CHECK(runtime.call(provider | retry(options), "hello"));
+    CHECK(provider.send_count() == 5);
+  }
+  SECTION("none at all, whatever the application's own judgement says") {
+    options.should_retry = [](const RetryQuestion&) { return true; };
+    const ScriptedProvider provider{"a/m", {error(ErrorKind::timeout)}};
+    CHECK_FALSE(runtime.call(provider | retry(options), "hello"));
+    CHECK(provider.send_count() == 1);
+  }
+  SECTION("negative counts are refused") {
+    options.max_retries_of_kind = {{ErrorKind::timeout, -1}};
+    CHECK_THROWS_AS(retry(options), std::invalid_argument);
+  }
+}
+
 TEST_CASE("the server's hint is the least wait", "[scenario-34]") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     VirtualRuntime runtime{seed};

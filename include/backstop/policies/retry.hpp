@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -18,12 +20,46 @@ struct RetryQuestion {
   const Error& error;
   int attempts;        ///< sends made so far
   Duration remaining;  ///< until the call's deadline
+  int attempts_left;   ///< that the policy and the call still allow
+  std::optional<std::int64_t> budget;  ///< what is left in the target's retry budget; empty without one
+  bool other_target_ready;             ///< another could be sent to right now
+};
+
+/// What an application's own judgement says. A `bool` will do: true for `again()`, false for `stop()`.
+class RetryVerdict {
+ public:
+  /// As without a judgement of one's own. `wait`, if given, is waited instead of the backoff's.
+  [[nodiscard]] static RetryVerdict as_usual(std::optional<Duration> wait = {}) noexcept { return {What::usual, wait}; }
+  /// Send again, whatever the classification says.
+  [[nodiscard]] static RetryVerdict again(std::optional<Duration> wait = {}) noexcept { return {What::again, wait}; }
+  [[nodiscard]] static RetryVerdict stop() noexcept { return {What::stop, {}}; }
+  template <std::same_as<bool> Bool>
+  RetryVerdict(Bool send_again) noexcept : what_{send_again ? What::again : What::stop} {}
+
+  [[nodiscard]] bool is_usual() const noexcept { return what_ == What::usual; }
+  [[nodiscard]] bool is_stop() const noexcept { return what_ == What::stop; }
+  [[nodiscard]] std::optional<Duration> wait() const noexcept { return wait_; }
+
+ private:
+  enum class What : std::uint8_t { usual, again, stop };
+  RetryVerdict(What what, std::optional<Duration> wait) noexcept : what_{what}, wait_{wait} {}
+
+  What what_;
+  std::optional<Duration> wait_;
+};
+
+/// How often failures of one kind may be retried within a call to a target.
+struct RetriesOfKind {
+  ErrorKind kind;
+  int retries;  ///< 0 for never
 };
 
 /// Defaults are right for most applications.
 struct RetryOptions {
   int max_attempts = 3;                ///< sends to one target, the first included
   int max_attempts_with_fallback = 2;  ///< the same while another target is ready; the smaller of the two counts then
+  /// For kinds that are to be retried less often than the others: `{{ErrorKind::rate_limited, 1}}`.
+  std::vector<RetriesOfKind> max_retries_of_kind{};
   Duration initial = std::chrono::milliseconds{500};  ///< the first wait is at most this; doubles ...
   Duration max = std::chrono::seconds{8};             ///< ... up to this
   Duration throttle_initial = std::chrono::seconds{1};  ///< the same after 429, 503 and 529, where half is the least
@@ -36,9 +72,10 @@ struct RetryOptions {
   /// it asks for (429, a `Retry-After`, `x-should-retry: true`).
   bool repeatable = true;
   std::optional<RetryBudgetOptions> budget = RetryBudgetOptions{};  ///< of the target; unset: none
-  /// Decides in place of the classification, `on_status` and `x-should-retry`; the limits on attempts, time, budget
-  /// and delivered content hold all the same. When it throws, the call fails with `invalid_request` and its words.
-  std::function<bool(const RetryQuestion&)> should_retry{};
+  /// Decides in place of the classification, `on_status` and `x-should-retry`; the limits on attempts, kinds, time,
+  /// budget and delivered content hold all the same, and a server's hint is the least wait. When it throws, the call
+  /// fails with `invalid_request` and its words.
+  std::function<RetryVerdict(const RetryQuestion&)> should_retry{};
 };
 
 /// Sends again what failed in a way that a repeat may mend, after a wait that doubles and is jittered.
@@ -50,8 +87,8 @@ struct RetryOptions {
 /// empty; why is added to the ledger's last row. Attempts made by a retry further in count too, so that nesting does
 /// not multiply.
 ///
-/// Errors: the last attempt's own. Throws std::invalid_argument for attempts below 1, negative times and impossible
-/// statuses.
+/// Errors: the last attempt's own. Throws std::invalid_argument for attempts below 1, negative times or retries and
+/// impossible statuses.
 /// Thread safety: the policy and what it makes may be used by many calls at once; `should_retry` is then called at
 /// once from those calls' threads. Each wrapped provider has a budget of its own.
 ///
