@@ -67,6 +67,9 @@ constexpr std::array breaker_fields{
     Field<CircuitBreakerOptions>{"open_for_max", [](const Setting& at, CircuitBreakerOptions& out) {
                                    set(out.open_for_max, at.duration());
                                  }},
+    Field<CircuitBreakerOptions>{"ramp", [](const Setting& at, CircuitBreakerOptions& out) {
+                                   set(out.ramp, at.duration());
+                                 }},
 };
 
 constexpr std::array spending_fields{

@@ -34,6 +34,7 @@ class Breaking final : public Decorator {
       : Decorator{std::move(next), std::move(description)}, breaker_{std::move(breaker)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (left_to_others(context)) co_return refuse_for_ramp(context);
     const BreakerAudience audience{&target(), context.state().observers};
     BreakerPermit permit = breaker_->try_acquire(context.now(), context.forced_probe(), audience);
     if (!permit) co_return refuse(context);
@@ -61,6 +62,20 @@ class Breaking final : public Decorator {
   }
 
  private:
+  /// A target that has just recovered takes its full share step by step, as long as another can take the rest.
+  [[nodiscard]] bool left_to_others(const CallContext& context) const noexcept {
+    if (!context.alternatives().ready || context.forced_probe()) return false;
+    const double share = breaker_->ramp_share(context.now());
+    return share < 1 && context.runtime().random_unit() >= share;
+  }
+  [[nodiscard]] Error refuse_for_ramp(const CallContext& context) const {
+    Error error{ErrorKind::circuit_open, "recovering: for now a part of the calls is left to other targets"};
+    error.target = target();
+    error.retry_after = Duration::zero();
+    context.note_skipped(target(), error);
+    return error;
+  }
+
   // Refusals are many when a provider is down: fixed words, no formatting.
   [[nodiscard]] std::string_view reason() const noexcept {
     if (breaker_->state() == BreakerState::isolated) return "isolated by hand";
@@ -88,7 +103,8 @@ class Breaking final : public Decorator {
       .add("open_for", options.open_for, usual.open_for)
       .add("open_for_max", options.open_for_max, usual.open_for_max)
       .add("successes_to_close", options.successes_to_close, usual.successes_to_close)
-      .add("slow_rate", options.slow_rate);
+      .add("slow_rate", options.slow_rate)
+      .add("ramp", options.ramp, usual.ramp);
   return text.text();
 }
 

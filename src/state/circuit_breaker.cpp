@@ -13,6 +13,9 @@ namespace {
 /// How long a caller is told to wait while a probe is under way, whose verdict may fall at any moment.
 constexpr Duration probe_patience = std::chrono::seconds{1};
 
+/// The share of calls with which a ramp begins.
+constexpr double ramp_from = 0.1;
+
 constexpr std::string_view by_hand = "by hand";
 
 Duration scaled(Duration span, double factor) noexcept {
@@ -99,6 +102,13 @@ std::optional<TimePoint> CircuitBreaker::refuses_until(TimePoint now) const noex
   return std::min(lease_until_.load(std::memory_order_relaxed), saturating_add(now, probe_patience));
 }
 
+double CircuitBreaker::ramp_share(TimePoint now) const noexcept {
+  const TimePoint until = ramp_until_.load(std::memory_order_relaxed);
+  if (now >= until || state() != BreakerState::closed) return 1;
+  const double to_go = static_cast<double>((until - now).count()) / static_cast<double>(options_.ramp.count());
+  return 1 - (1 - ramp_from) * std::min(to_go, 1.0);
+}
+
 bool CircuitBreaker::admits_probe(Word word, TimePoint now, bool forced) const noexcept {
   if (word.state() == BreakerState::isolated) return false;
   if (word.probe_out() && now < lease_until_.load(std::memory_order_relaxed)) return false;
@@ -168,6 +178,9 @@ void CircuitBreaker::judge_probe(const BreakerOutcome& outcome, BreakerAudience 
     change(BreakerState::closed, "the probes succeeded", audience);
     clear_counts();
     closed_since_ = outcome.at;
+    if (options_.ramp > Duration::zero()) {
+      ramp_until_.store(saturating_add(outcome.at, options_.ramp), std::memory_order_relaxed);
+    }
   } else if (was_open) {
     change(BreakerState::half_open, "a forced probe succeeded", audience);
   } else {
@@ -282,6 +295,7 @@ void CircuitBreaker::set_by_hand(BreakerState state, bool as_new) noexcept {
   std::unique_lock lock{mutex_};
   clear_counts();
   closed_since_.reset();
+  ramp_until_.store(TimePoint::min(), std::memory_order_relaxed);
   if (as_new) {
     doublings_ = 0;
     times_opened_ = 0;
@@ -331,6 +345,7 @@ std::string problem_with(const CircuitBreakerOptions& options) {
   for (const auto& [field, span] : spans) {
     if (span <= Duration::zero()) return problem(field, "longer than 0");
   }
+  if (options.ramp < Duration::zero()) return problem("ramp", "0 for none, or longer");
   if (options.open_for > options.open_for_max) return problem("open_for", "at most open_for_max");
   return {};
 }

@@ -74,7 +74,8 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
        "timeout": {"connect": "2s", "first_byte": "10s", "attempt": "60s"},
        "retry": {"max_attempts": 2, "initial": "20s", "on": [429]},
        "circuit_breaker": {"consecutive_failures": 3, "failure_rate": 0.25, "min_calls": 4, "window": "30s",
-                           "open_for_max": "40s"}}],
+                           "open_for_max": "40s",
+                           "ramp": "30s"}}],
     "retry_on": [429, 500, 503], "max_retries": 0, "timeout": {"first_token": "10s", "connect": "3s"},
     "circuit_breaker": {"open_for": "20s"},
     "cost_cap": {"per_request_usd": 0.50, "per_day_usd": 20.0, "fallback_premium_per_day_usd": 5.0}}})");
@@ -113,6 +114,7 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(own.circuit_breaker.failure_rate == 0.25);
   CHECK(own.circuit_breaker.open_for == 20s);
   CHECK(own.circuit_breaker.open_for_max == 40s);
+  CHECK(own.circuit_breaker.ramp == 30s);
 }
 
 TEST_CASE("a default gives way to what is explicit") {

@@ -2,11 +2,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -202,6 +204,58 @@ TEST_CASE("a forced probe passes an open breaker, but not an isolated one", "[sc
   const auto refused = lab.runtime.call(forced, "hello");
   CHECK(refused.error().kind == ErrorKind::circuit_open);
   CHECK(refused.error().retry_after == std::nullopt);
+}
+
+TEST_CASE("with a ramp a target that is well again takes its share step by step, and another takes the rest",
+          "[scenario-171]") {
+  Lab lab{{error(ErrorKind::server_error), error(ErrorKind::server_error), error(ErrorKind::server_error),
+           error(ErrorKind::server_error), error(ErrorKind::server_error), answer("first")},
+          {.jitter = 0, .ramp = 30s}};
+  const ScriptedProvider second{"anthropic/claude", {answer("second")}};
+  const FallbackClient client{lab.guarded, second};
+  lab.calls(5);
+  lab.runtime.run_for(30s);
+  lab.calls(2);
+  REQUIRE(lab.breaker->state() == BreakerState::closed);
+
+  const auto share = [&] {
+    int by_first = 0;
+    for (int i = 0; i < 1000; ++i) {
+      const auto reply = lab.runtime.call(client, "hello");
+      REQUIRE(reply);
+      if (reply->served_by == lab.model.target()) {
+        ++by_first;
+      } else {
+        CHECK(reply->attempts.front().outcome == ErrorKind::circuit_open);
+        CHECK_FALSE(reply->attempts.front().sent);
+      }
+    }
+    return by_first;
+  };
+  CHECK(std::abs(share() - 100) < 40);
+  lab.runtime.run_for(10s);
+  CHECK(std::abs(share() - 400) < 60);
+  lab.runtime.run_for(10s);
+  CHECK(std::abs(share() - 700) < 60);
+  lab.runtime.run_for(10s);
+  CHECK(share() == 1000);
+}
+
+TEST_CASE("a ramp never refuses what nobody else would take") {
+  Lab lab{{error(ErrorKind::server_error), error(ErrorKind::server_error), error(ErrorKind::server_error),
+           error(ErrorKind::server_error), error(ErrorKind::server_error), answer("back")},
+          {.jitter = 0, .ramp = 30s}};
+  lab.calls(5);
+  lab.runtime.run_for(30s);
+  lab.calls(2);
+  for (int i = 0; i < 200; ++i) CHECK(lab.call());  // alone
+  CHECK(lab.guarded.availability(lab.runtime.clock().now()).ready);
+
+  const auto isolated = CircuitBreaker::create();
+  const ScriptedProvider second{"anthropic/claude"};
+  const FallbackClient client{lab.guarded, second | circuit_breaker(isolated)};
+  isolated->isolate();
+  for (int i = 0; i < 200; ++i) CHECK(lab.runtime.call(client, "hello"));
 }
 
 TEST_CASE("a policy makes a breaker of its own for every provider; a handle is one for all") {

@@ -1,3 +1,4 @@
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
@@ -166,4 +167,38 @@ TEST_CASE("threads that call, control and look at one breaker leave it whole", "
     state = line.substr(arrow + 1, line.find(':') - arrow - 1);
   }
   CHECK(state == to_string(breaker.state()));
+}
+
+TEST_CASE("a ramp goes from a tenth to all, evenly, after probes have closed the breaker and only then",
+          "[scenario-171]") {
+  BreakerLab lab{{.ramp = 30s}};
+  const auto close = [&] {
+    lab.fail(5);
+    lab.pass(5min);
+    CHECK(lab.breaker.ramp_share(lab.now) == 1);
+    lab.succeed(2);
+  };
+  CHECK(lab.breaker.ramp_share(lab.now) == 1);
+  close();
+  double last = 0;
+  for (int second = 0; second <= 30; ++second) {
+    const double share = lab.breaker.ramp_share(lab.now);
+    CHECK(share == Catch::Approx(0.1 + 0.9 * second / 30.0));
+    CHECK(share > last);
+    last = share;
+    lab.pass(1s);
+  }
+  CHECK(lab.breaker.ramp_share(lab.now) == 1);
+  SECTION("one that is opened again refuses by itself") {
+    close();
+    lab.fail(5);
+    CHECK(lab.breaker.ramp_share(lab.now) == 1);
+    CHECK_FALSE(lab.admits());
+  }
+  SECTION("one that is closed by hand takes everything") {
+    close();
+    lab.breaker.force_close();
+    CHECK(lab.breaker.ramp_share(lab.now) == 1);
+  }
+  CHECK(problem_with(CircuitBreakerOptions{.ramp = -1s}).find("ramp") != std::string::npos);
 }

@@ -48,6 +48,9 @@ struct CircuitBreakerOptions {
   Duration probe_lease = std::chrono::seconds{120};   ///< a probe that has not reported by then is void
   Duration slow_after = std::chrono::seconds{30};     ///< an answer whose first token took longer counts as slow
   std::optional<double> slow_rate{};                  ///< this share of slow answers opens it too; unset: only measured
+  /// After the probes have closed it: from a tenth of the calls to all of them over this time, while another target can
+  /// take the rest. 0: all at once.
+  Duration ramp{0};
   /// Told of every change, those made by hand too. A client's own observers are told of what its calls bring about.
   std::vector<std::shared_ptr<Observer>> observers{};
 };
@@ -150,6 +153,8 @@ class BACKSTOP_EXPORT CircuitBreaker {
   [[nodiscard]] BreakerPermit try_acquire(TimePoint now, bool forced = false, BreakerAudience audience = {}) noexcept;
   /// While calls are refused: the earliest moment that may change; the end of time when isolated. Changes nothing.
   [[nodiscard]] std::optional<TimePoint> refuses_until(TimePoint now) const noexcept;
+  /// What share of calls should be let in, as far as the ramp goes: from 0.1 to 1. Whoever asks for a permit draws.
+  [[nodiscard]] double ramp_share(TimePoint now) const noexcept;
 
   // By hand.
 
@@ -228,6 +233,7 @@ class BACKSTOP_EXPORT CircuitBreaker {
   alignas(64) std::atomic<std::uint64_t> word_{0};
   std::atomic<TimePoint> open_until_{};
   std::atomic<TimePoint> lease_until_{};
+  std::atomic<TimePoint> ramp_until_{TimePoint::min()};
 
   alignas(64) mutable std::mutex mutex_;  // everything below; the atomics above are written with it held
   RollingWindow<Counts, 10> window_;
