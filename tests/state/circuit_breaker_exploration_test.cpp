@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t caller_count = 3;
-constexpr std::size_t depth = 9;
+constexpr std::size_t depth = 16;  // some 8,000 states
 constexpr Duration step = 1s;
 
 enum class What : std::uint8_t { acquire, force, first_content, succeed, fail, cancel, tick };
