@@ -28,14 +28,14 @@ class AttemptRecord {
   void close(const ChatRequest& request, Result<ChatResponse>& result) {
     AttemptProgress& progress = *context_->progress();
     progress.ended = true;
+    const TimePoint end = context_->runtime().refresh_now();
     Attempt& attempt = context_->state().ledger[row_];
     if (result) {
-      if (!AttemptProgress::reached(progress.first_content)) context_->note_first_content();
+      if (!AttemptProgress::reached(progress.first_content)) context_->note_first_content(end);
       close_answer(request, *result, attempt);
     } else {
       close_error(request, result.error(), attempt);
     }
-    const TimePoint end = context_->runtime().refresh_now();
     attempt.elapsed = end - progress.started;
     if (AttemptProgress::reached(progress.first_content)) attempt.ttft = progress.first_content - progress.started;
     if (!result && result.error().replay == ReplaySafety::not_sent && !progress.network) {

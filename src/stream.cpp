@@ -10,7 +10,7 @@ namespace detail {
 namespace {
 
 // The network waits when this much is ahead of the consumer.
-constexpr int most_events = 64;
+constexpr std::uint64_t most_events = 64;
 
 }  // namespace
 
@@ -22,21 +22,22 @@ void EventSlot::assign(const StreamEvent& event) {
   if (!event.target.empty()) target = event.target;
 }
 
-StreamEvent EventSlot::view(const RootCall& root) const noexcept {
-  StreamEvent event;
+void EventSlot::show(StreamEvent& event, const RootCall& root) const noexcept {
+  if (event.type == StreamEvent::Type::restarted) event.target = Target{};
   event.type = type;
   event.delta = delta;
+  event.tool_call = nullptr;
+  event.degradation = nullptr;
   switch (type) {
+    case StreamEvent::Type::text:
+    case StreamEvent::Type::reasoning: break;
     case StreamEvent::Type::tool_call_delta:
     case StreamEvent::Type::tool_call: event.tool_call = tool_call.get(); break;
     case StreamEvent::Type::degraded: event.degradation = degradation.get(); break;
     case StreamEvent::Type::finished: event.response = &*root.result(); break;
     case StreamEvent::Type::failed: event.error = &root.result().error(); break;
     case StreamEvent::Type::restarted: event.target = target; break;
-    case StreamEvent::Type::text:
-    case StreamEvent::Type::reasoning: break;
   }
-  return event;
 }
 
 StreamState::StreamState(std::shared_ptr<Runtime> call_runtime, Provider call_provider, ChatRequest call_request,
@@ -68,16 +69,16 @@ void StreamState::end() {
 
 void StreamState::on_event(const StreamEvent& event) noexcept {
   bool wake = false;
+  ++produced;
   {
     const std::lock_guard lock{mutex};
     arrived.push().assign(event);
-    ahead.fetch_add(1, std::memory_order_relaxed);
     wake = std::exchange(consumer_waits, false);
   }
   if (wake) runtime->open(gate);
 }
 
-bool StreamState::ready() const noexcept { return ahead.load(std::memory_order_relaxed) < most_events; }
+bool StreamState::ready() const noexcept { return produced - consumed.load(std::memory_order_relaxed) < most_events; }
 
 void StreamState::when_ready(std::coroutine_handle<> handle) noexcept {
   const std::lock_guard lock{mutex};
@@ -110,8 +111,8 @@ Duration StreamState::consumer_time() const noexcept {
 const StreamEvent* StreamState::next() {
   for (;;) {
     if (next_taken < taken.size()) {
-      current = taken[next_taken++].view(root);
-      ahead.fetch_sub(1, std::memory_order_relaxed);
+      taken[next_taken++].show(current, root);
+      consumed.store(consumed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       return &current;
     }
     {

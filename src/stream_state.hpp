@@ -17,7 +17,8 @@ namespace backstop::inline v0::detail {
 /// An event with what it refers to; kept and filled again, so that a warm stream does not allocate.
 struct EventSlot {
   void assign(const StreamEvent& event);
-  [[nodiscard]] StreamEvent view(const RootCall& root) const noexcept;
+  /// Makes `event` refer to what is kept here.
+  void show(StreamEvent& event, const RootCall& root) const noexcept;
 
   StreamEvent::Type type = StreamEvent::Type::text;
   std::string delta;
@@ -73,7 +74,9 @@ struct StreamState final : StreamSink, std::enable_shared_from_this<StreamState>
   std::atomic<std::int64_t> holding_since{0};  // 0: it waits for the call
   std::atomic<std::int64_t> held_so_far{0};
 
-  std::atomic<int> ahead{0};  // events that the consumer has not looked at yet
+  // Each is written by one side: the events that have come, and those that the consumer has looked at.
+  std::uint64_t produced = 0;
+  std::atomic<std::uint64_t> consumed{0};
 
   std::mutex mutex;  // guards what follows
   EventBatch arrived;

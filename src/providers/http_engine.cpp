@@ -206,7 +206,7 @@ Task<Result<ChatResponse>> read_stream(const Attempting& attempt) {
     while (!at_end && events.next(event)) {
       at_end = reader.take(event);
       ConsumerReady ready{attempt.context};
-      co_await ready;
+      if (!ready.await_ready()) co_await ready;
       if (attempt.context.stopping()) co_return broken(attempt, attempt.context.stop_error());
     }
     if (events.too_large()) {

@@ -196,18 +196,29 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
   if (document.get(object) != simdjson::SUCCESS) return;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (is_key(key, "choices")) {
-      JsonArray choices;
-      if (field.value.get(choices) != simdjson::SUCCESS) continue;
-      for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
-    } else if (is_key(key, "id")) {
-      answer.id(as_text(field.value));
-    } else if (is_key(key, "model")) {
-      answer.model(as_text(field.value));
-    } else if (is_key(key, "usage")) {
-      read_openai_usage(field.value, answer.usage());
-    } else if (is_key(key, "x_groq")) {
-      if (const auto usage = member(field.value, "usage")) read_openai_usage(*usage, answer.usage());
+    switch (key.size()) {
+      case 2:
+        if (is_key(key, "id")) answer.id(as_text(field.value));
+        break;
+      case 5:
+        if (is_key(key, "model")) {
+          answer.model(as_text(field.value));
+        } else if (is_key(key, "usage")) {
+          read_openai_usage(field.value, answer.usage());
+        }
+        break;
+      case 6:
+        if (is_key(key, "x_groq")) {
+          if (const auto usage = member(field.value, "usage")) read_openai_usage(*usage, answer.usage());
+        }
+        break;
+      case 7: {
+        JsonArray choices;
+        if (!is_key(key, "choices") || field.value.get(choices) != simdjson::SUCCESS) break;
+        for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
+        break;
+      }
+      default: break;
     }
   }
 }

@@ -143,18 +143,39 @@ bool holds_failure(const JsonElement& document) noexcept {
   bool answer = false;
   for (const auto field : object) {
     const std::string_view key = field.key;
-    if (is_key(key, "error")) {
-      if (is_failure_value(field.value)) return true;
-    } else if (is_key(key, "object") || is_key(key, "type")) {
-      const std::string_view value = as_text(field.value);
-      if (value == "error") return true;
-      code = code || is_key(key, "type");
-    } else if (is_key(key, "message") || is_key(key, "detail")) {
-      message = message || field.value.is_string();
-    } else if (is_key(key, "code")) {
-      code = true;
-    } else if (is_key(key, "choices") || is_key(key, "content") || is_key(key, "candidates") || is_key(key, "output")) {
-      answer = true;
+    // By length first: this walks every event of every stream.
+    switch (key.size()) {
+      case 4:
+        if (is_key(key, "type")) {
+          if (as_text(field.value) == "error") return true;
+          code = true;
+        } else if (is_key(key, "code")) {
+          code = true;
+        }
+        break;
+      case 5:
+        if (is_key(key, "error") && is_failure_value(field.value)) return true;
+        break;
+      case 6:
+        if (is_key(key, "object")) {
+          if (as_text(field.value) == "error") return true;
+        } else if (is_key(key, "detail")) {
+          message = message || field.value.is_string();
+        } else if (is_key(key, "output")) {
+          answer = true;
+        }
+        break;
+      case 7:
+        if (is_key(key, "message")) {
+          message = message || field.value.is_string();
+        } else if (is_key(key, "choices") || is_key(key, "content")) {
+          answer = true;
+        }
+        break;
+      case 10:
+        if (is_key(key, "candidates")) answer = true;
+        break;
+      default: break;
     }
   }
   return message && code && !answer;

@@ -1,5 +1,7 @@
 #include "server_sent_events.hpp"
 
+#include <algorithm>
+
 namespace backstop::inline v0::detail {
 namespace {
 
@@ -9,7 +11,8 @@ constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 void ServerSentEvents::feed(std::string_view piece) {
   piece_ = piece;
-  line_feed_known_ = false;
+  line_feed_ = nullptr;
+  carriage_return_ = nullptr;
   if (skip_line_feed_ && !piece_.empty()) {
     if (piece_.front() == '\n') piece_.remove_prefix(1);
     skip_line_feed_ = false;
@@ -70,13 +73,6 @@ bool ServerSentEvents::next_line(std::string_view& line) {
     }
   }
   piece_.remove_prefix(used);
-  if (line_feed_ != std::string_view::npos) {
-    if (line_feed_ < used) {
-      line_feed_known_ = false;
-    } else {
-      line_feed_ -= used;
-    }
-  }
   line_in_piece_ = partial_line_.empty();
   if (line_in_piece_) return true;
   partial_line_.append(line);
@@ -86,15 +82,18 @@ bool ServerSentEvents::next_line(std::string_view& line) {
   return true;
 }
 
-// The LF is remembered, so that a piece with many CRs is not searched from end to end for each.
-std::size_t ServerSentEvents::find_line_end() {
-  if (piece_.empty()) return std::string_view::npos;
-  if (!line_feed_known_) {
-    line_feed_ = piece_.find('\n');
-    line_feed_known_ = true;
-  }
-  const std::size_t carriage_return = piece_.substr(0, line_feed_).find('\r');
-  return carriage_return != std::string_view::npos ? carriage_return : line_feed_;
+// Both ends of a line are remembered, so that no byte of a piece is searched twice, however many lines it has.
+std::size_t ServerSentEvents::find_line_end() noexcept {
+  const char* const end = piece_.data() + piece_.size();
+  const auto look_for = [&](const char*& at, char wanted) {
+    if (at != nullptr && at >= piece_.data()) return;
+    const std::size_t found = piece_.find(wanted);
+    at = found == std::string_view::npos ? end : piece_.data() + found;
+  };
+  look_for(line_feed_, '\n');
+  look_for(carriage_return_, '\r');
+  const char* const line_end = std::min(line_feed_, carriage_return_);
+  return line_end == end ? std::string_view::npos : static_cast<std::size_t>(line_end - piece_.data());
 }
 
 void ServerSentEvents::take_line(std::string_view line) {

@@ -39,7 +39,7 @@ class ServerSentEvents {
 
  private:
   [[nodiscard]] bool next_line(std::string_view& line);
-  [[nodiscard]] std::size_t find_line_end();
+  [[nodiscard]] std::size_t find_line_end() noexcept;
   void take_line(std::string_view line);
   void add_data(std::string_view value);
   [[nodiscard]] bool dispatch(Event& event);
@@ -47,8 +47,8 @@ class ServerSentEvents {
 
   std::size_t limit_;
   std::string_view piece_;        // what is left of the piece
-  std::size_t line_feed_ = 0;     // where in the piece the next LF is, if `line_feed_known_`; npos: nowhere
-  bool line_feed_known_ = false;
+  const char* line_feed_ = nullptr;        // the next one in the piece, or its end; null: not looked for yet
+  const char* carriage_return_ = nullptr;  // likewise
   std::string partial_line_;      // the beginning of a line, from earlier pieces
   std::string whole_line_;        // the line that `next_line` put together
   bool line_in_piece_ = false;    // the line is a part of the piece, not `whole_line_`

@@ -56,8 +56,7 @@ void CallContext::emit(const StreamEvent& event) const noexcept {
   sink_->on_event(event);
 }
 
-void CallContext::note_first_content() const noexcept {
-  const TimePoint at = runtime().refresh_now();
+void CallContext::note_first_content(TimePoint at) const noexcept {
   if (progress_ != nullptr) {
     if (AttemptProgress::reached(progress_->first_content)) return;
     progress_->first_content = at;

@@ -1,15 +1,68 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "backstop/chat/error.hpp"
 #include "backstop/export.hpp"
+#include "backstop/memory_pool.hpp"
 
 namespace backstop::inline v0 {
+namespace detail {
+
+/// A value that may be missing, in memory of its own: a result goes through every layer of a call, and moving a pointer
+/// costs a tenth of moving an answer.
+template <class T>
+class Boxed {
+  static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+
+ public:
+  Boxed() noexcept = default;
+  explicit Boxed(T&& value) : value_{make(std::move(value))} {}
+  Boxed(const Boxed& other) : value_{other.value_ != nullptr ? make(*other.value_) : nullptr} {}
+  Boxed(Boxed&& other) noexcept : value_{std::exchange(other.value_, nullptr)} {}
+  Boxed& operator=(const Boxed& other) {
+    if (this != &other) *this = Boxed{other};
+    return *this;
+  }
+  Boxed& operator=(Boxed&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  ~Boxed() {
+    if (value_ == nullptr) return;
+    value_->~T();
+    deallocate_pooled(value_, sizeof(T));
+  }
+
+  [[nodiscard]] bool has_value() const noexcept { return value_ != nullptr; }
+  [[nodiscard]] T& operator*() const noexcept { return *value_; }
+  [[nodiscard]] T* operator->() const noexcept { return value_; }
+
+ private:
+  template <class U>
+  [[nodiscard]] static T* make(U&& value) {
+    void* const memory = allocate_pooled(sizeof(T));
+    try {
+      return new (memory) T(std::forward<U>(value));
+    } catch (...) {
+      deallocate_pooled(memory, sizeof(T));
+      throw;
+    }
+  }
+
+  T* value_ = nullptr;
+};
+
+/// Large values are boxed, small ones stay where they are.
+template <class T>
+using Held = std::conditional_t<(sizeof(T) > 64), Boxed<T>, std::optional<T>>;
+
+}  // namespace detail
 
 /// Thrown by `Result::value()` on an error, for applications that prefer exceptions.
 class BACKSTOP_EXPORT BadResult : public std::exception {
@@ -26,28 +79,28 @@ class BACKSTOP_EXPORT BadResult : public std::exception {
 
 /// Either a value or the `Error` that prevented it.
 ///
-/// Errors: `*` and `->` need a value, `error()` an error (checked with the standard library's assertions only);
-/// `value()` throws `BadResult` instead.
+/// Errors: `*` and `->` need a value, `error()` an error; `value()` throws `BadResult` instead.
+/// Cost: moving it moves pointers, unless the value is small. One that was moved from may only be destroyed or assigned.
 template <class T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_{std::in_place_index<0>, std::move(value)} {}
-  Result(Error error) : state_{std::in_place_index<1>, std::move(error)} {}
+  Result(T value) : value_{std::move(value)} {}
+  Result(Error error) : error_{std::move(error)} {}
 
-  [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
+  [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
-  [[nodiscard]] T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-  [[nodiscard]] const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-  [[nodiscard]] T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
-  [[nodiscard]] T* operator->() noexcept { return std::get_if<0>(&state_); }
-  [[nodiscard]] const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+  [[nodiscard]] T& operator*() & noexcept { return *value_; }
+  [[nodiscard]] const T& operator*() const& noexcept { return *value_; }
+  [[nodiscard]] T&& operator*() && noexcept { return std::move(*value_); }
+  [[nodiscard]] T* operator->() noexcept { return &*value_; }
+  [[nodiscard]] const T* operator->() const noexcept { return &*value_; }
 
-  [[nodiscard]] Error& error() & noexcept { return *std::get_if<1>(&state_); }
-  [[nodiscard]] const Error& error() const& noexcept { return *std::get_if<1>(&state_); }
-  [[nodiscard]] Error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+  [[nodiscard]] Error& error() & noexcept { return *error_; }
+  [[nodiscard]] const Error& error() const& noexcept { return *error_; }
+  [[nodiscard]] Error&& error() && noexcept { return std::move(*error_); }
 
   [[nodiscard]] T& value() & {
     if (!has_value()) throw BadResult{error()};
@@ -63,7 +116,8 @@ class [[nodiscard]] Result {
   }
 
  private:
-  std::variant<T, Error> state_;
+  detail::Held<T> value_;
+  detail::Boxed<Error> error_;
 };
 
 /// Success without a value, or an `Error`.
@@ -80,7 +134,7 @@ class [[nodiscard]] Result<void> {
   [[nodiscard]] Error&& error() && noexcept { return std::move(*error_); }
 
  private:
-  std::optional<Error> error_;
+  detail::Boxed<Error> error_;
 };
 
 }  // namespace backstop::inline v0

@@ -79,7 +79,8 @@ class BACKSTOP_EXPORT CallContext {
   /// Hands an event to the consumer; the first content commits the call.
   void emit(const StreamEvent& event) const noexcept;
   /// For providers: the attempt has its first content; `emit` says so by itself, a plain answer says it here.
-  void note_first_content() const noexcept;
+  void note_first_content() const noexcept { note_first_content(runtime().refresh_now()); }
+  void note_first_content(TimePoint at) const noexcept;
 
   // The attempt in flight.
 

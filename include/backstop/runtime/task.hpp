@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "backstop/runtime/frame_pool.hpp"
+#include "backstop/memory_pool.hpp"
 
 namespace backstop::inline v0 {
 
@@ -27,8 +27,8 @@ class TaskCompletion {
 
 class TaskPromiseBase {
  public:
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { deallocate_frame(frame, size); }
+  static void* operator new(std::size_t size) { return allocate_pooled(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { deallocate_pooled(frame, size); }
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
 

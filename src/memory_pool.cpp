@@ -1,32 +1,32 @@
-#include "backstop/runtime/frame_pool.hpp"
+#include "backstop/memory_pool.hpp"
 
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define BACKSTOP_POOL_FRAMES 0
+#define BACKSTOP_POOL_MEMORY 0
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define BACKSTOP_POOL_FRAMES 0
+#define BACKSTOP_POOL_MEMORY 0
 #endif
 #endif
-#ifndef BACKSTOP_POOL_FRAMES
-#define BACKSTOP_POOL_FRAMES 1
+#ifndef BACKSTOP_POOL_MEMORY
+#define BACKSTOP_POOL_MEMORY 1
 #endif
 
 namespace backstop::inline v0::detail {
 
-#if BACKSTOP_POOL_FRAMES
+#if BACKSTOP_POOL_MEMORY
 namespace {
 
 constexpr std::size_t step = 128;
-constexpr std::size_t classes = 32;        // frames up to 4 KiB
+constexpr std::size_t classes = 32;        // blocks up to 4 KiB
 constexpr std::size_t kept_per_class = 64;
 
-struct FreeFrame {
-  FreeFrame* next;
+struct FreeBlock {
+  FreeBlock* next;
 };
 struct FreeList {
-  FreeFrame* first = nullptr;
+  FreeBlock* first = nullptr;
   std::size_t count = 0;
 };
 
@@ -39,9 +39,9 @@ struct Drain {
     closed = true;
     for (FreeList& list : free_lists) {
       while (list.first != nullptr) {
-        FreeFrame* frame = list.first;
-        list.first = frame->next;
-        ::operator delete(frame);
+        FreeBlock* block = list.first;
+        list.first = block->next;
+        ::operator delete(block);
       }
       list.count = 0;
     }
@@ -50,40 +50,40 @@ struct Drain {
 
 }  // namespace
 
-void* allocate_frame(std::size_t size) {
+void* allocate_pooled(std::size_t size) {
   const std::size_t index = (size + step - 1) / step;
   if (index == 0 || index > classes) return ::operator new(size);
   FreeList& list = free_lists[index - 1];
   if (list.first != nullptr) {
-    FreeFrame* frame = list.first;
-    list.first = frame->next;
+    FreeBlock* block = list.first;
+    list.first = block->next;
     --list.count;
-    return frame;
+    return block;
   }
   return ::operator new(index * step);
 }
 
-void deallocate_frame(void* frame, std::size_t size) noexcept {
+void deallocate_pooled(void* block, std::size_t size) noexcept {
   const std::size_t index = (size + step - 1) / step;
   if (index == 0 || index > classes || closed) {
-    ::operator delete(frame);
+    ::operator delete(block);
     return;
   }
   FreeList& list = free_lists[index - 1];
   if (list.count >= kept_per_class) {
-    ::operator delete(frame);
+    ::operator delete(block);
     return;
   }
   if (list.first == nullptr) {
     static thread_local Drain drain;
     static_cast<void>(drain);
   }
-  list.first = new (frame) FreeFrame{list.first};
+  list.first = new (block) FreeBlock{list.first};
   ++list.count;
 }
 #else
-void* allocate_frame(std::size_t size) { return ::operator new(size); }
-void deallocate_frame(void* frame, std::size_t) noexcept { ::operator delete(frame); }
+void* allocate_pooled(std::size_t size) { return ::operator new(size); }
+void deallocate_pooled(void* block, std::size_t) noexcept { ::operator delete(block); }
 #endif
 
 }  // namespace backstop::inline v0::detail
