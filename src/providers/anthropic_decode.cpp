@@ -107,8 +107,12 @@ BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder
 class AnthropicStreamDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
+    if (holds_failure(data)) {
+      answer.fail(read_failure(data));
+      return Next::end;
+    }
     std::string_view type = text_of(data, "type");
-    if (type.empty() || name == "error") type = name;
+    if (type.empty()) type = name;
     if (type == "content_block_delta") {
       on_delta(data, answer);
     } else if (type == "content_block_start") {
@@ -123,8 +127,6 @@ class AnthropicStreamDecoder final : public StreamDecoder {
       end_blocks(answer);
       answer.complete();
       return Next::end;
-    } else if (type == "error") {
-      answer.fail(read_failure(data));
     }
     return Next::more;  // pings, and events yet to be invented
   }
@@ -226,6 +228,10 @@ class AnthropicStreamDecoder final : public StreamDecoder {
 }  // namespace
 
 void AnthropicFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
+  if (holds_failure(body)) {
+    answer.fail(read_failure(body));
+    return;
+  }
   answer.id(text_of(body, "id"));
   answer.model(text_of(body, "model"));
   if (const auto content = member(body, "content")) {

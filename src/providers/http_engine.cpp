@@ -118,11 +118,7 @@ Result<ChatResponse> decode_body(const Attempting& attempt, std::string_view bod
     return faulty(attempt, ErrorKind::malformed_response,
                   body.empty() ? "the answer has no body" : "the answer is no JSON: " + presentable(body, 200));
   }
-  if (holds_failure(document.root())) {
-    attempt.answer.fail(read_failure(document.root()));
-  } else {
-    attempt.wire.decode(document.root(), attempt.answer);
-  }
+  attempt.wire.decode(document.root(), attempt.answer);
   return conclude(attempt);
 }
 
@@ -141,7 +137,7 @@ class StreamReader {
     const JsonDocument& document = document_;
     if (!document.valid()) {
       fail("an event of the stream is no JSON");
-    } else if (equal_ignoring_case(event.name, "error") || holds_failure(document.root())) {
+    } else if (equal_ignoring_case(event.name, "error")) {
       answer.fail(read_failure(document.root()));
     } else if (event.bare) {
       attempt_->wire.decode(document.root(), answer);  // a whole answer where a stream was asked for

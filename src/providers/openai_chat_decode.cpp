@@ -193,9 +193,16 @@ void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, Ans
 
 void read_document(const JsonElement& document, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
-  if (document.get(object) != simdjson::SUCCESS) return;
+  if (document.get(object) != simdjson::SUCCESS) {
+    if (holds_failure(document)) answer.fail(read_failure(document));
+    return;
+  }
+  FailureSigns signs;
+  JsonArray choices;
+  bool has_choices = false;
   for (const auto field : object) {
     const std::string_view key = field.key;
+    signs.note(key, field.value);
     switch (key.size()) {
       case 2:
         if (is_key(key, "id")) answer.id(as_text(field.value));
@@ -212,14 +219,16 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
           if (const auto usage = member(field.value, "usage")) read_openai_usage(*usage, answer.usage());
         }
         break;
-      case 7: {
-        JsonArray choices;
-        if (!is_key(key, "choices") || field.value.get(choices) != simdjson::SUCCESS) break;
-        for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
+      case 7:
+        if (is_key(key, "choices")) has_choices = field.value.get(choices) == simdjson::SUCCESS;
         break;
-      }
       default: break;
     }
+  }
+  if (signs.failure()) {
+    answer.fail(read_failure(document));
+  } else if (has_choices) {
+    for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
   }
 }
 

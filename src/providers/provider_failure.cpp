@@ -99,13 +99,6 @@ std::optional<JsonElement> first_element(const JsonElement& list) noexcept {
   return first;
 }
 
-// An `error` that says something: not null, false, "" or {}.
-bool is_failure_value(const JsonElement& error) noexcept {
-  JsonObject object;
-  if (error.get(object) == simdjson::SUCCESS) return object.size() != 0;
-  return !as_text(error).empty();
-}
-
 }  // namespace
 
 ProviderFailure read_failure(const JsonElement& document) {
@@ -131,6 +124,12 @@ ProviderFailure read_failure(const JsonElement& document) {
   return failure;
 }
 
+bool is_failure_value(const JsonElement& error) noexcept {
+  JsonObject object;
+  if (error.get(object) == simdjson::SUCCESS) return object.size() != 0;
+  return !as_text(error).empty();
+}
+
 bool holds_failure(const JsonElement& document) noexcept {
   if (const auto first = first_element(document)) {
     const auto error = member(*first, "error");
@@ -138,47 +137,9 @@ bool holds_failure(const JsonElement& document) noexcept {
   }
   JsonObject object;
   if (document.get(object) != simdjson::SUCCESS) return false;
-  bool message = false;
-  bool code = false;
-  bool answer = false;
-  for (const auto field : object) {
-    const std::string_view key = field.key;
-    // By length first: this walks every event of every stream.
-    switch (key.size()) {
-      case 4:
-        if (is_key(key, "type")) {
-          if (as_text(field.value) == "error") return true;
-          code = true;
-        } else if (is_key(key, "code")) {
-          code = true;
-        }
-        break;
-      case 5:
-        if (is_key(key, "error") && is_failure_value(field.value)) return true;
-        break;
-      case 6:
-        if (is_key(key, "object")) {
-          if (as_text(field.value) == "error") return true;
-        } else if (is_key(key, "detail")) {
-          message = message || field.value.is_string();
-        } else if (is_key(key, "output")) {
-          answer = true;
-        }
-        break;
-      case 7:
-        if (is_key(key, "message")) {
-          message = message || field.value.is_string();
-        } else if (is_key(key, "choices") || is_key(key, "content")) {
-          answer = true;
-        }
-        break;
-      case 10:
-        if (is_key(key, "candidates")) answer = true;
-        break;
-      default: break;
-    }
-  }
-  return message && code && !answer;
+  FailureSigns signs;
+  for (const auto field : object) signs.note(field.key, field.value);
+  return signs.failure();
 }
 
 }  // namespace backstop::inline v0::detail

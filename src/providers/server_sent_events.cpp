@@ -21,6 +21,7 @@ void ServerSentEvents::feed(std::string_view piece) {
 
 bool ServerSentEvents::next(Event& event) {
   if (dispatched_) begin_event();
+  if (take_whole_event(event)) return true;
   std::string_view line;
   while (!too_large_ && next_line(line)) {
     if (first_line_) {
@@ -39,6 +40,22 @@ bool ServerSentEvents::next(Event& event) {
     data_in_piece_ = false;
   }
   return false;
+}
+
+// Nearly all events are one line of data that came in one piece: those skip the way through lines and fields.
+bool ServerSentEvents::take_whole_event(Event& event) noexcept {
+  constexpr std::string_view field = "data: ";
+  const bool at_start = !has_data_ && name_.empty() && partial_line_.empty() && !too_large_;
+  if (!at_start || !piece_.starts_with(field)) return false;
+  const std::size_t end = find_line_end();
+  if (end == std::string_view::npos || end == field.size() || !piece_.substr(end).starts_with("\n\n")) return false;
+  event.name = {};
+  event.data = piece_.substr(field.size(), end - field.size());
+  event.bare = false;
+  event.readable_behind = piece_.size() - end;
+  piece_.remove_prefix(end + 2);
+  first_line_ = false;
+  return true;
 }
 
 bool ServerSentEvents::finish(Event& event) {

@@ -38,6 +38,7 @@ class ServerSentEvents {
   [[nodiscard]] bool too_large() const noexcept { return too_large_; }
 
  private:
+  [[nodiscard]] bool take_whole_event(Event& event) noexcept;
   [[nodiscard]] bool next_line(std::string_view& line);
   [[nodiscard]] std::size_t find_line_end() noexcept;
   void take_line(std::string_view line);

@@ -23,8 +23,8 @@ class StreamDecoder {
     more,  ///< go on reading
     end,   ///< the true end: whatever follows is ignored
   };
-  /// One event with JSON as its data. `name` is that of the `event:` line, empty without one. Errors in the generic
-  /// shapes (`holds_failure`) have been taken care of before.
+  /// One event with JSON as its data. `name` is that of the `event:` line, empty without one, never `error`. Errors in
+  /// the generic shapes (`holds_failure`) are the decoder's to notice, so that it need not walk the event twice.
   virtual Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) = 0;
   /// The event `[DONE]`.
   virtual Next on_done(AnswerBuilder& answer) {
@@ -44,7 +44,7 @@ class WireFormat {
   /// Errors: `invalid_request` or `unsupported_capability` for what the wire cannot express.
   [[nodiscard]] virtual Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                                    bool stream) const = 0;
-  /// A whole answer with a status of 200. Errors in the generic shapes have been taken care of before.
+  /// A whole answer with a status of 200, or an error in one of the generic shapes (`holds_failure`).
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
   /// For one stream.
   [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream_decoder() const = 0;
