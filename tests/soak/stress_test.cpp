@@ -1,0 +1,172 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/observe/metrics.hpp"
+#include "backstop/policies/standard.hpp"
+#include "backstop/testing/inject_faults.hpp"
+#include "support/fault_server.hpp"
+#include "backstop/providers/openai.hpp"
+
+// Eight threads on one client, in real time: everything an application may do at once. BACKSTOP_STRESS_SECONDS says for
+// how long (2 unless set); the preset `tsan` sets a minute.
+
+using namespace backstop;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int threads = 8;
+
+std::chrono::seconds how_long() {
+  const char* seconds = std::getenv("BACKSTOP_STRESS_SECONDS");
+  return std::chrono::seconds{seconds != nullptr ? std::max(1, std::atoi(seconds)) : 2};
+}
+
+/// A model that answers within a millisecond or so, in three pieces.
+class Brisk final : public ModelProvider {
+ public:
+  explicit Brisk(std::string_view name) : ModelProvider{Target{name, "m", priced()}} {}
+
+ protected:
+  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
+    ChatResponse response;
+    std::string& text = std::get<Text>(response.parts.emplace_back(Text{})).text;
+    for (int piece = 0; piece < 3; ++piece) {
+      Sleep writing = context.sleep(std::chrono::microseconds{context.runtime().random() % 500});
+      auto written = co_await writing;
+      if (!written) co_return std::move(written).error();
+      text += "word ";
+      if (!context.streaming()) continue;
+      StreamEvent event;
+      event.delta = "word ";
+      context.emit(event);
+    }
+    response.finish_reason = FinishReason::stop;
+    response.usage.input_tokens = 10;
+    response.usage.output_tokens = 3;
+    co_return response;
+  }
+
+ private:
+  static ModelFacts priced() {
+    ModelFacts facts;
+    facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
+    return facts;
+  }
+};
+
+testing::FaultRates now_and_then() {
+  return {.connection_refused = 0.02, .rate_limited = 0.02, .overloaded = 0.02, .server_error = 0.03, .cut = 0.03,
+          .retry_after = 5ms, .latency_spread = 300us};
+}
+
+struct World {
+  World() {
+    RuntimeOptions runtime_options;
+    runtime_options.seed = 1;
+    runtime = std::make_shared<Runtime>(std::move(runtime_options));
+    FallbackOptions options;
+    options.runtime = runtime;
+    options.limits = {.deadline = 2s, .max_attempts = 4};
+    options.mid_stream = MidStream::restart;
+    options.observers = {metrics};
+    const auto guarded = [&](Provider provider) {
+      RetryOptions quick{.initial = 1ms, .max = 2ms, .throttle_initial = 1ms, .throttle_max = 2ms, .min_attempt_time = 0ms};
+      return std::move(provider) | testing::inject_faults(now_and_then()) | timeout({.first_token = 500ms}) |
+             circuit_breaker(breaker) | cost_cap(budget) | retry(std::move(quick));
+    };
+    server.always(faults::answer("over a socket"));
+    clients.push_back(std::make_unique<FallbackClient>(
+        std::vector<Provider>{guarded(Brisk{"first"}), guarded(Brisk{"second"}),
+                              openai_compatible({.model = "m", .api_key = "key", .base_url = server.base_url("/v1")}) |
+                                  standard()},
+        options));
+  }
+
+  [[nodiscard]] const FallbackClient& client() const { return *clients.front(); }
+
+  faults::FaultServer server;
+  std::shared_ptr<Runtime> runtime;
+  std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
+  std::shared_ptr<CircuitBreaker> breaker = CircuitBreaker::create({.open_for = 20ms, .open_for_max = 40ms});
+  Budget budget{{.per_period = Money::usd(1'000'000)}};
+  std::vector<std::unique_ptr<FallbackClient>> clients;
+  std::atomic<std::uint64_t> ended{0};
+};
+
+/// One thing that an application does with a client.
+void act(World& world, std::mt19937_64& random) {
+  const FallbackClient& client = world.client();
+  const CallLimits limits{.deadline = std::chrono::milliseconds{1 + random() % 200}, .max_attempts = 3};
+  switch (random() % 10) {
+    case 0:
+    case 1:
+    case 2: static_cast<void>(client.chat("hello", limits)); break;
+    case 3: {
+      ChatStream stream = client.stream("hello", limits);
+      while (stream.next() != nullptr) {
+      }
+      break;
+    }
+    case 4: {
+      ChatStream stream = client.stream("hello", limits);  // dropped after an event or none
+      if (random() % 2 == 0) static_cast<void>(stream.next());
+      break;
+    }
+    case 5: {
+      PendingCall call = client.start("hello", limits);
+      if (random() % 2 == 0) call.cancel();
+      static_cast<void>(call.wait());
+      break;
+    }
+    case 6: {
+      std::vector<PendingCall> calls;
+      for (int i = 0; i < 5; ++i) calls.push_back(client.start("hello", limits));
+      world.ended += calls.size() - 1;
+      break;  // all dropped at once
+    }
+    case 7:
+      static_cast<void>(client.explain("hello"));
+      static_cast<void>(client.describe());
+      static_cast<void>(world.metrics->snapshot());
+      --world.ended;  // no call
+      break;
+    case 8:
+      world.breaker->isolate();
+      world.breaker->reset();
+      static_cast<void>(world.breaker->snapshot(world.runtime->clock().now()));
+      --world.ended;
+      break;
+    default: static_cast<void>(client.chat("hello")); break;
+  }
+  ++world.ended;
+}
+
+}  // namespace
+
+TEST_CASE("eight threads do everything at once to one client, and leave nothing behind", "[soak]") {
+  World world;
+  const auto end = std::chrono::steady_clock::now() + how_long();
+  std::vector<std::thread> workers;
+  for (int i = 0; i < threads; ++i) {
+    workers.emplace_back([&world, end, i] {
+      std::mt19937_64 random{static_cast<std::uint64_t>(i)};
+      while (std::chrono::steady_clock::now() < end) act(world, random);
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+
+  const TimePoint now = world.runtime->clock().now();
+  CHECK(world.ended > 0);
+  CHECK(world.metrics->snapshot().calls == world.ended);  // exactly one end of each call
+  CHECK(world.budget.snapshot(now).reserved == BudgetCharge{});
+  CHECK_FALSE(world.breaker->probe_out());
+}
