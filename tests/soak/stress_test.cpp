@@ -1,5 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -11,9 +12,10 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
 #include "backstop/policies/standard.hpp"
-#include "backstop/testing/inject_faults.hpp"
-#include "support/fault_server.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/testing/inject_faults.hpp"
+#include "soak/simulated_provider.hpp"
+#include "support/fault_server.hpp"
 
 // Eight threads on one client, in real time: everything an application may do at once. BACKSTOP_STRESS_SECONDS says for
 // how long (2 unless set); the preset `tsan` sets a minute.
@@ -29,39 +31,6 @@ std::chrono::seconds how_long() {
   const char* seconds = std::getenv("BACKSTOP_STRESS_SECONDS");
   return std::chrono::seconds{seconds != nullptr ? std::max(1, std::atoi(seconds)) : 2};
 }
-
-/// A model that answers within a millisecond or so, in three pieces.
-class Brisk final : public ModelProvider {
- public:
-  explicit Brisk(std::string_view name) : ModelProvider{Target{name, "m", priced()}} {}
-
- protected:
-  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
-    ChatResponse response;
-    std::string& text = std::get<Text>(response.parts.emplace_back(Text{})).text;
-    for (int piece = 0; piece < 3; ++piece) {
-      Sleep writing = context.sleep(std::chrono::microseconds{context.runtime().random() % 500});
-      auto written = co_await writing;
-      if (!written) co_return std::move(written).error();
-      text += "word ";
-      if (!context.streaming()) continue;
-      StreamEvent event;
-      event.delta = "word ";
-      context.emit(event);
-    }
-    response.finish_reason = FinishReason::stop;
-    response.usage.input_tokens = 10;
-    response.usage.output_tokens = 3;
-    co_return response;
-  }
-
- private:
-  static ModelFacts priced() {
-    ModelFacts facts;
-    facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
-    return facts;
-  }
-};
 
 testing::FaultRates now_and_then() {
   return {.connection_refused = 0.02, .rate_limited = 0.02, .overloaded = 0.02, .server_error = 0.03, .cut = 0.03,
@@ -84,10 +53,11 @@ struct World {
              circuit_breaker(breaker) | cost_cap(budget) | retry(std::move(quick));
     };
     server.always(faults::answer("over a socket"));
+    const Provider served = openai_compatible(
+        {.model = "m", .api_key = "key", .base_url = server.base_url("/v1"), .name = "served"});
     clients.push_back(std::make_unique<FallbackClient>(
-        std::vector<Provider>{guarded(Brisk{"first"}), guarded(Brisk{"second"}),
-                              openai_compatible({.model = "m", .api_key = "key", .base_url = server.base_url("/v1")}) |
-                                  standard()},
+        std::vector<Provider>{guarded(SimulatedProvider{"first", 500us}), guarded(SimulatedProvider{"second", 500us}),
+                              served | standard()},
         options));
   }
 
