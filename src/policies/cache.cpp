@@ -1,0 +1,112 @@
+#include "backstop/policies/cache.hpp"
+
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "policies/options_text.hpp"
+#include "policies/request_key.hpp"
+#include "runtime/emit_answer.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+constexpr double ttl_jitter = 0.1;
+
+/// Whether an answer may stand for itself later: whole, and as good as the target can.
+[[nodiscard]] bool worth_keeping(const ChatResponse& answer) noexcept {
+  const bool complete = answer.finish_reason == FinishReason::stop || answer.finish_reason == FinishReason::tool_calls;
+  return complete && !answer.fallback && !answer.degradation && !answer.parts.empty();
+}
+
+class Cache final : public Decorator {
+ public:
+  Cache(Provider next, const CacheOptions& options, std::string description)
+      : Decorator{std::move(next), std::move(description)},
+        options_{options},
+        answers_{options.shared ? *options.shared : AnswerCache{options.max_bytes}},
+        targets_{detail::key_of_targets(Decorator::next())},
+        several_{Decorator::next().get().layer().around.size() > 1} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (context.stopping()) co_return context.stop_error();
+    if (!options_.any_temperature && request.temperature != 0) {
+      auto passed = co_await next().call(request, context);
+      co_return passed;
+    }
+    std::string key = targets_;
+    detail::append_key(key, request, !options_.across_users);
+    if (const std::shared_ptr<const ChatResponse> kept = answers_.find(key, context.now())) {
+      co_return answer_again(*kept, context);
+    }
+    auto result = co_await next().call(request, context);
+    if (result && worth_keeping(*result)) keep(std::move(key), *result, context);
+    co_return result;
+  }
+
+  /// Around a client it may have an answer when no target is ready.
+  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
+    return several_ ? Availability{} : next().availability(now);
+  }
+
+ private:
+  [[nodiscard]] ChatResponse answer_again(const ChatResponse& kept, const CallContext& context) const {
+    CallState& state = context.state();
+    if (state.first_choice == nullptr) state.first_choice = &target();
+    Attempt& row = state.ledger.emplace_back();
+    row.target = kept.served_by;
+    row.reason = "answered from the cache";
+    ChatResponse answer = kept;
+    answer.usage = Usage{};
+    answer.usage.input_tokens = 0;
+    answer.usage.output_tokens = 0;
+    if (context.streaming()) {
+      detail::emit_answer(answer, context);
+    } else {
+      context.note_first_content();
+    }
+    return answer;
+  }
+
+  void keep(std::string key, const ChatResponse& answer, const CallContext& context) const {
+    const double factor = 1 + ttl_jitter * (2 * context.runtime().random_unit() - 1);
+    const double ns = static_cast<double>(options_.ttl.count()) * factor;
+    const Duration ttl = ns < 9.2e18 ? Duration{static_cast<Duration::rep>(ns)} : Duration::max();
+    try {
+      answers_.put(std::move(key), answer, saturating_add(context.now(), ttl));
+    } catch (const std::bad_alloc&) {
+      // The answer stands without being kept.
+    }
+  }
+
+  CacheOptions options_;
+  AnswerCache answers_;
+  std::string targets_;
+  bool several_;
+};
+
+[[nodiscard]] std::string describe(const CacheOptions& options) {
+  detail::OptionsText text{"cache"};
+  text.add("ttl", options.ttl, CacheOptions{}.ttl);
+  if (options.any_temperature) text.append("any_temperature", "true");
+  if (options.across_users) text.append("across_users", "true");
+  if (options.shared) text.append("shared", "true");
+  return text.text();
+}
+
+}  // namespace
+
+Policy cache(CacheOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  std::string description = describe(options);
+  return make_policy<Cache>(std::move(description), std::move(options));
+}
+
+std::string problem_with(const CacheOptions& options) {
+  if (options.ttl <= Duration::zero()) return "cache: ttl must be longer than 0";
+  if (options.max_bytes == 0) return "cache: max_bytes must be above 0";
+  return {};
+}
+
+}  // namespace backstop::inline v0
