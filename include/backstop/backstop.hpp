@@ -27,6 +27,7 @@
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/policy.hpp"

@@ -1,0 +1,137 @@
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/observe/observer.hpp"
+#include "backstop/policies/standard.hpp"
+#include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/openai.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+#include "support/replayed_call.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace backstop::testing_support;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+const std::string key = "sk-hunter2-key";
+const std::string prompt = "the hunter2 prompt";
+const std::string answer = "the hunter2 answer";
+
+ReplayedAnswer refused(int status, std::string body) {
+  ReplayedAnswer recording;
+  recording.status = status;
+  recording.body = std::move(body);
+  return recording;
+}
+
+enum class End : std::uint8_t { clean, cut, open };
+
+ReplayedAnswer broken(std::string body, End end = End::clean, std::vector<Header> headers = {}) {
+  ReplayedAnswer recording;
+  recording.headers = std::move(headers);
+  recording.body = std::move(body);
+  recording.cut = end == End::cut;
+  recording.stays_open = end == End::open;
+  return recording;
+}
+
+/// Answers that fail in ways in which parts of them might be quoted.
+std::vector<ReplayedAnswer> failures() {
+  const std::vector<Header> sse{{"content-type", "text/event-stream"}};
+  const std::string openai_delta = R"(data: {"choices":[{"index":0,"delta":{"content":")" + answer + "\"}}]}\n\n";
+  const std::string anthropic_delta =
+      "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
+      "\"text\":\"" + answer + "\"}}\n\n";
+  const std::string begun = R"({"choices":[{"message":{"role":"assistant","content":")" + answer;
+  return {
+      refused(401, R"({"error":{"message":"Incorrect API key provided: )" + key + R"(.","type":"auth"}})"),
+      refused(403, "<html>" + key + "</html>"),
+      refused(500, "x-api-key: " + key),
+      broken(begun),
+      broken(begun + R"("},"finish_reason":7}],"usage":[]})"),
+      broken(R"({"content":[{"type":"text","text":")" + answer + R"("}],"stop_reason":)"),
+      broken(begun, End::cut),
+      broken(openai_delta, End::cut, sse),
+      broken(openai_delta + "data: {" + answer + "\n\n", End::clean, sse),
+      broken(anthropic_delta, End::cut, sse),
+      broken(anthropic_delta + "event: error\ndata: {" + answer + "\n\n", End::clean, sse),
+      broken(openai_delta, End::open, sse),
+  };
+}
+
+void check_private(const std::string& text) {
+  CAPTURE(text);
+  CHECK_THAT(text, !ContainsSubstring("hunter2"));
+}
+
+}  // namespace
+
+TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scenario-216]") {
+  const std::vector<Provider> providers{
+      openai({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) | standard({.timeout = {.idle = 5s}}),
+      anthropic({.model = "claude-sonnet-5", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
+          standard({.timeout = {.idle = 5s}})};
+  int failed = 0;
+  for (const Provider& provider : providers) {
+    check_private(provider.describe());
+    for (const ReplayedAnswer& recording : failures()) {
+      for (const bool stream : {false, true}) {
+        const ReplayedCall call = call_with(provider, ChatRequest{prompt}, recording, stream);
+        if (call.result) continue;  // half an answer to one wire may be a whole one to the other
+        ++failed;
+        const Error& error = call.result.error();
+        check_private(error.message);
+        check_private(error.code);
+        check_private(to_string(error));
+        for (const Attempt& attempt : error.attempts) check_private(attempt.reason);
+      }
+    }
+  }
+  CHECK(failed > 40);
+}
+
+TEST_CASE("an observer is told in the course of the call, on its thread, and cannot throw into it", "[scenario-214]") {
+  static_assert(noexcept(std::declval<Observer&>().on_attempt(std::declval<const AttemptEvent&>())));
+  static_assert(noexcept(std::declval<Observer&>().on_call(std::declval<const CallEvent&>())));
+  static_assert(noexcept(std::declval<Observer&>().on_breaker(std::declval<const BreakerEvent&>())));
+
+  // One that takes its time holds up the call that it is told of, and changes nothing else about it.
+  struct Slow final : Observer {
+    explicit Slow(VirtualClock& observed) : clock{&observed} {}
+    void on_attempt(const AttemptEvent&) noexcept override { clock->advance(3s); }
+    void on_call(const CallEvent&) noexcept override { clock->advance(3s); }
+    VirtualClock* clock;
+  };
+  struct Counter final : Observer {
+    void on_attempt(const AttemptEvent&) noexcept override { ++attempts; }
+    void on_call(const CallEvent&) noexcept override { ++calls; }
+    int attempts = 0;
+    int calls = 0;
+  };
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {testing::error(ErrorKind::server_error), testing::answer("hi").after(1s)}};
+  const auto counter = std::make_shared<Counter>();
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.observers = {std::make_shared<Slow>(runtime.clock()), counter};
+  const FallbackClient client{{model | standard()}, options};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "hi");
+  CHECK(reply->attempts[1].elapsed == 1s);  // measured before anyone was told
+  CHECK(counter->attempts == 2);
+  CHECK(counter->calls == 1);
+  CHECK(runtime.elapsed() >= 9s);
+  CHECK(runtime.idle());
+}

@@ -1,0 +1,417 @@
+#include "backstop/policies/single_flight.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/observe/observer.hpp"
+#include "backstop/policies/standard.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A model that takes its time, behind one flight at a time.
+struct Lab {
+  explicit Lab(std::vector<Step> steps, SingleFlightOptions options = {})
+      : model{target(), std::move(steps)}, shared{model | single_flight(options)} {}
+
+  static Target target() {
+    ModelFacts facts;
+    facts.price = Price{.input = Money::usd(1), .output = Money::usd(1)};
+    return Target{"a", "m", facts};
+  }
+  std::shared_ptr<VirtualCall> start(ChatRequest request = "hello", const VirtualCallOptions& options = {}) {
+    return runtime.start(shared, std::move(request), options);
+  }
+  std::vector<std::shared_ptr<VirtualCall>> start_many(int count) {
+    std::vector<std::shared_ptr<VirtualCall>> calls;
+    for (int i = 0; i < count; ++i) calls.push_back(start());
+    return calls;
+  }
+  void cancel_at(Duration at, VirtualCall& call) {
+    runtime.at(at, [&call] { call.cancel(); });
+  }
+
+  VirtualRuntime runtime;
+  ScriptedProvider model;
+  Provider shared;
+};
+
+Step slow_answer() { return answer("hi").usage(3, 4).after(1s); }
+
+}  // namespace
+
+TEST_CASE("ten identical calls are one send, and all have the result", "[scenario-187]") {
+  Lab lab{{slow_answer()}};
+  const auto calls = lab.start_many(10);
+  lab.runtime.run_all();
+  CHECK(lab.model.send_count() == 1);
+  Money cost;
+  int paid = 0;
+  for (const auto& call : calls) {
+    REQUIRE(call->result());
+    CHECK(call->result()->text() == "hi");
+    CHECK(call->ended_at() == call->started_at() + 1s);
+    CHECK(call->completions() == 1);
+    REQUIRE(call->result()->attempts.size() == 1);
+    const Attempt& row = call->result()->attempts.front();
+    CHECK(row.target == lab.model.target());
+    CHECK_FALSE(row.outcome);
+    paid += row.sent ? 1 : 0;
+    if (!row.sent) CHECK(row.reason == "shared the send of an identical call");
+    cost += call->result()->cost;
+  }
+  CHECK(paid == 1);
+  CHECK(calls.front()->result()->attempts.front().sent);
+  CHECK(cost == Money::usd(7));  // once
+  CHECK(lab.runtime.idle());
+}
+
+TEST_CASE("who began the send may leave: the others have the answer, of one send", "[scenario-188][scenario-195]") {
+  Lab lab{{slow_answer()}};
+  const auto calls = lab.start_many(3);
+  lab.cancel_at(400ms, *calls[0]);
+  lab.runtime.run_all();
+  CHECK(lab.model.send_count() == 1);
+  CHECK(calls[0]->result().error().kind == ErrorKind::cancelled);
+  CHECK(calls[0]->ended_at() == calls[0]->started_at() + 400ms);  // without waiting for anything
+  REQUIRE(calls[0]->result().error().attempts.size() == 1);
+  CHECK_FALSE(calls[0]->result().error().attempts[0].sent);
+  CHECK(calls[0]->result().error().attempts[0].outcome == ErrorKind::cancelled);
+  REQUIRE(calls[1]->result());
+  REQUIRE(calls[2]->result());
+  CHECK(calls[1]->result()->attempts[0].sent);  // it has waited longest of those who stayed
+  CHECK_FALSE(calls[2]->result()->attempts[0].sent);
+  CHECK(calls[1]->result()->cost == Money::usd(7));
+}
+
+TEST_CASE("when the last one leaves the send is stopped, and the next call begins anew", "[scenario-189][scenario-195]") {
+  Lab lab{{silence(), answer("hi")}};
+  const auto calls = lab.start_many(3);
+  for (int i = 0; i < 3; ++i) lab.cancel_at(100ms * (i + 1), *calls[static_cast<std::size_t>(i)]);
+  lab.runtime.run_all();
+  for (const auto& call : calls) CHECK(call->result().error().kind == ErrorKind::cancelled);
+  CHECK(calls[2]->ended_at() == calls[2]->started_at() + 300ms);
+  const Ledger& rows = calls[2]->result().error().attempts;
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].sent);  // the abandoned send is accounted to whom it was stopped for
+  CHECK(rows[0].outcome == ErrorKind::cancelled);
+  CHECK(lab.runtime.idle());
+  CHECK(lab.runtime.call(lab.shared, "hello")->text() == "hi");
+  CHECK(lab.model.send_count() == 2);
+}
+
+TEST_CASE("a call whose deadline is shorter fails alone; the send has the time of the most patient",
+          "[scenario-190]") {
+  Lab lab{{slow_answer()}};
+  const auto hasty = lab.start("hello", {.deadline = 300ms});
+  const auto patient = lab.start("hello", {.deadline = 10s});
+  const auto also_hasty = lab.start("hello", {.deadline = 600ms});
+  lab.runtime.run_all();
+  CHECK(hasty->result().error().kind == ErrorKind::deadline_exceeded);
+  CHECK(hasty->ended_at() == hasty->started_at() + 300ms);
+  CHECK(also_hasty->result().error().kind == ErrorKind::deadline_exceeded);
+  REQUIRE(patient->result());
+  CHECK(lab.model.send_count() == 1);
+}
+
+TEST_CASE("a send that fails fails all of its calls, and the next call begins anew", "[scenario-191]") {
+  Step failing = error(ErrorKind::server_error, {.http_status = 502});
+  failing.after(1s);
+  Lab lab{{failing, answer("hi")}};
+  const auto calls = lab.start_many(3);
+  lab.runtime.run_all();
+  for (const auto& call : calls) {
+    CHECK(call->result().error().kind == ErrorKind::server_error);
+    CHECK(call->result().error().http_status == 502);
+    CHECK(call->result().error().attempts.size() == 1);
+  }
+  CHECK(lab.model.send_count() == 1);
+  CHECK(lab.runtime.call(lab.shared, "hello")->text() == "hi");
+}
+
+TEST_CASE("a call that comes at the moment the send ends has that answer or one of its own", "[scenario-192]") {
+  Lab lab{{slow_answer()}};
+  const auto first = lab.start();
+  std::vector<std::shared_ptr<VirtualCall>> late;
+  for (const Duration at : {1s - 1ns, Duration{1s}, 1s + 1ns}) {
+    lab.runtime.at(at, [&] { late.push_back(lab.start()); });
+  }
+  lab.runtime.run(*first);
+  lab.runtime.run_for(5s);
+  REQUIRE(late.size() == 3);
+  for (const auto& call : late) {
+    REQUIRE(call->done());
+    CHECK(call->result());
+    CHECK(call->completions() == 1);
+  }
+  CHECK(lab.model.send_count() <= 3);
+  CHECK(lab.runtime.idle());
+}
+
+TEST_CASE("an answer that comes at once leaves nothing behind") {
+  Lab lab{{answer("hi")}};
+  for (int i = 0; i < 3; ++i) CHECK(lab.runtime.call(lab.shared, "hello")->text() == "hi");
+  CHECK(lab.model.send_count() == 3);
+  CHECK(lab.runtime.idle());
+}
+
+TEST_CASE("different users, requests, targets and kinds of calls do not share", "[scenario-193]") {
+  Lab lab{{slow_answer()}};
+  EventLog log{lab.runtime.runtime()};
+  ChatRequest ada{"hello"};
+  ada.metadata.user_id = "ada";
+  ChatRequest bob{"hello"};
+  bob.metadata.user_id = "bob";
+  static_cast<void>(lab.start(ada));
+  static_cast<void>(lab.start(bob));
+  static_cast<void>(lab.start("hello"));
+  static_cast<void>(lab.start("hullo"));
+  static_cast<void>(lab.start("hello", {.sink = &log}));
+  static_cast<void>(lab.runtime.start(lab.model | single_flight(), "hello"));
+  lab.runtime.run_all();
+  CHECK(lab.model.send_count() == 6);
+}
+
+TEST_CASE("requests with more than one right answer are shared, unless told") {
+  for (const bool deterministic_only : {false, true}) {
+    Lab lab{{slow_answer()}, {.deterministic_only = deterministic_only}};
+    static_cast<void>(lab.start_many(2));
+    ChatRequest exact{"exact"};
+    exact.temperature = 0;
+    static_cast<void>(lab.start(exact));
+    static_cast<void>(lab.start(exact));
+    lab.runtime.run_all();
+    CHECK(lab.model.send_count() == (deterministic_only ? 3 : 2));
+  }
+}
+
+TEST_CASE("a stream fans out; who comes later has it from its beginning", "[scenario-194]") {
+  Lab lab{{stream({"one ", "two ", "three"}, 1s)}};
+  EventLog early{lab.runtime.runtime()};
+  EventLog late{lab.runtime.runtime()};
+  const auto first = lab.start("hello", {.sink = &early});
+  std::shared_ptr<VirtualCall> second;
+  lab.runtime.at(1500ms, [&] { second = lab.start("hello", {.sink = &late}); });
+  lab.runtime.run(*first);
+  lab.runtime.run_for(1s);
+  CHECK(lab.model.send_count() == 1);
+  CHECK(early.text() == "one two three");
+  CHECK(late.text() == "one two three");
+  REQUIRE(late.events().size() == 4);
+  const TimePoint start = first->started_at();
+  CHECK(late.events()[0].at == start + 1500ms);
+  CHECK(late.events()[1].at == start + 1500ms);
+  CHECK(late.events()[2].at == start + 2s);
+  CHECK(late.count(StreamEvent::Type::finished) == 1);
+  CHECK(second->result()->text() == "one two three");
+}
+
+TEST_CASE("a slow reader does not hold up the others, and reads what is kept for it", "[scenario-194]") {
+  Lab lab{{stream({"one ", "two ", "three"}, 1s)}};
+  EventLog quick{lab.runtime.runtime()};
+  EventLog slow{lab.runtime.runtime()};
+  slow.pause();
+  const auto first = lab.start("hello", {.sink = &quick});
+  const auto second = lab.start("hello", {.sink = &slow});
+  lab.runtime.run(*first);
+  CHECK(first->ended_at() == first->started_at() + 2s);
+  CHECK(quick.text() == "one two three");
+  CHECK(slow.events().empty());
+  CHECK_FALSE(second->done());
+  lab.runtime.at(10s, [&] { slow.resume(); });
+  lab.runtime.run(*second);
+  CHECK(slow.text() == "one two three");
+  CHECK(second->result());
+  CHECK(lab.model.send_count() == 1);
+}
+
+TEST_CASE("a reader who falls too far behind is let go, and the buffer stays within its bound", "[scenario-194]") {
+  std::vector<std::string> pieces(40, std::string(1000, 'x'));
+  Step script;
+  for (const std::string& piece : pieces) script.text(piece).wait(10ms);
+  script.finish();
+  Lab lab{{script}, {.max_replay_bytes = 10'000}};
+  EventLog quick{lab.runtime.runtime()};
+  EventLog slow{lab.runtime.runtime()};
+  EventLog stuck{lab.runtime.runtime()};
+  stuck.pause();
+  slow.on_each([&](const RecordedEvent&) { slow.pause(); });  // takes one, and no more
+  const auto first = lab.start("hello", {.sink = &quick});
+  const auto second = lab.start("hello", {.sink = &slow});
+  const auto third = lab.start("hello", {.sink = &stuck});
+  EventLog newcomer{lab.runtime.runtime()};
+  std::shared_ptr<VirtualCall> fourth;
+  lab.runtime.at(300ms, [&] { fourth = lab.start("hello", {.sink = &newcomer}); });
+  lab.runtime.at(10s, [&] {
+    slow.on_each({});
+    slow.resume();
+    stuck.resume();
+  });
+  lab.runtime.run_all();
+  REQUIRE(first->result());
+  CHECK(quick.text().size() == 40'000);
+  CHECK(second->result().error().kind == ErrorKind::stream_interrupted);
+  CHECK(second->result().error().committed);
+  CHECK(slow.text().size() == 1000);
+  CHECK(third->result().error().kind == ErrorKind::local_limit);
+  CHECK_FALSE(third->result().error().committed);
+  REQUIRE(fourth);
+  lab.runtime.run(*fourth);
+  CHECK(fourth->result());  // the beginning was gone: a send of its own
+  CHECK(lab.model.send_count() == 2);
+}
+
+TEST_CASE("a stream whose only reader is slow waits for it, as without sharing") {
+  std::vector<std::string> pieces(40, std::string(1000, 'x'));
+  Step script;
+  for (const std::string& piece : pieces) script.text(piece);
+  script.finish();
+  Lab lab{{script}, {.max_replay_bytes = 5'000}};
+  EventLog log{lab.runtime.runtime()};
+  int seen = 0;
+  log.on_each([&](const RecordedEvent&) {
+    if (++seen % 4 != 0) return;
+    log.pause();
+    lab.runtime.at(lab.runtime.elapsed() + 1s, [&] { log.resume(); });
+  });
+  REQUIRE(lab.runtime.call(lab.shared, "hello", {.sink = &log}));
+  CHECK(log.text().size() == 40'000);
+  CHECK(lab.runtime.elapsed() >= 9s);
+}
+
+TEST_CASE("a stream that breaks off breaks off for all, after what had come") {
+  Lab lab{{deltas({"one ", "two "}, 1s).cut()}};
+  EventLog logs[2] = {EventLog{lab.runtime.runtime()}, EventLog{lab.runtime.runtime()}};
+  const auto first = lab.start("hello", {.sink = &logs[0]});
+  const auto second = lab.start("hello", {.sink = &logs[1]});
+  lab.runtime.run_all();
+  for (const auto& call : {first, second}) {
+    CHECK(call->result().error().kind == ErrorKind::stream_interrupted);
+    CHECK(call->result().error().committed);
+  }
+  CHECK(logs[0].text() == "one two ");
+  CHECK(logs[1].text() == "one two ");
+  CHECK(logs[1].count(StreamEvent::Type::failed) == 1);
+}
+
+TEST_CASE("a consumer that cancels out of an event leaves alone") {
+  Lab lab{{stream({"one ", "two ", "three"}, 1s)}};
+  EventLog leaving{lab.runtime.runtime()};
+  EventLog staying{lab.runtime.runtime()};
+  const auto first = lab.start("hello", {.sink = &leaving});
+  const auto second = lab.start("hello", {.sink = &staying});
+  leaving.on_each([&](const RecordedEvent&) { first->cancel(); });
+  lab.runtime.run_all();
+  CHECK(first->result().error().kind == ErrorKind::cancelled);
+  CHECK(leaving.count(StreamEvent::Type::text) == 1);
+  CHECK(staying.text() == "one two three");
+  CHECK(second->result());
+}
+
+TEST_CASE("around a client one walk over the targets is shared, its restarts too") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {deltas({"one "}, 1s).cut()}};
+  const ScriptedProvider second{"b/m", {stream({"all ", "new"}, 1s)}};
+  FallbackOptions options;
+  options.mid_stream = MidStream::restart;
+  const FallbackClient inner{{first, second}, options};
+  const FallbackClient client{inner | single_flight()};
+  EventLog logs[2] = {EventLog{runtime.runtime()}, EventLog{runtime.runtime()}};
+  const auto one = runtime.start(client, "hello", {.sink = &logs[0]});
+  const auto two = runtime.start(client, "hello", {.sink = &logs[1]});
+  runtime.run_all();
+  for (const auto& call : {one, two}) {
+    REQUIRE(call->result());
+    CHECK(call->result()->text() == "all new");
+    CHECK(call->result()->fallback);
+  }
+  for (const EventLog& log : logs) {
+    CHECK(log.text() == "all new");
+    CHECK(log.count(StreamEvent::Type::restarted) == 1);
+  }
+  CHECK(first.send_count() == 1);
+  CHECK(second.send_count() == 1);
+  CHECK(one->result()->attempts.size() == 2);
+  CHECK(two->result()->attempts.size() == 1);
+}
+
+TEST_CASE("retries inside the flight are the flight's, and count for the call that pays") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {error(ErrorKind::server_error), answer("hi")}};
+  const Provider shared = model | standard() | single_flight();
+  const auto one = runtime.start(shared, "hello");
+  const auto two = runtime.start(shared, "hello");
+  runtime.run_all();
+  CHECK(model.send_count() == 2);
+  CHECK(one->result()->attempts.size() == 2);
+  CHECK(two->result()->attempts.size() == 1);
+  CHECK(runtime.idle());
+}
+
+TEST_CASE("every send has one event, though several calls share it") {
+  struct Counter final : Observer {
+    void on_attempt(const AttemptEvent&) noexcept override { ++attempts; }
+    void on_call(const CallEvent&) noexcept override { ++calls; }
+    int attempts = 0;
+    int calls = 0;
+  };
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {slow_answer()}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const auto counter = std::make_shared<Counter>();
+  options.observers = {counter};
+  const Provider shared = model | single_flight();
+  auto first = std::make_unique<FallbackClient>(std::vector<Provider>{shared}, options);
+  const FallbackClient second{{shared}, options};
+  auto leaves = std::make_unique<PendingCall>(first->start("hello"));
+  PendingCall stays = second.start("hello");
+  runtime.run_for(100ms);
+  leaves->cancel();
+  runtime.run_for(1ms);
+  leaves.reset();  // the first call is gone, with the client and the observers that the send began with
+  first.reset();
+  runtime.run_for(2s);
+  CHECK(stays.wait());
+  CHECK(counter->attempts == 1);
+  CHECK(counter->calls == 2);
+}
+
+TEST_CASE("calls on different runtimes never wait for each other", "[scenario-187]") {
+  const ScriptedProvider model{"a/m", {slow_answer()}};
+  const Provider shared = model | single_flight();
+  std::vector<std::thread> threads;
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      VirtualRuntime runtime;
+      for (int round = 0; round < 20; ++round) {
+        const auto one = runtime.start(shared, "hello");
+        const auto two = runtime.start(shared, "hello");
+        runtime.run_all();
+        answered += (one->result() ? 1 : 0) + (two->result() ? 1 : 0);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(answered == 160);
+  CHECK(model.send_count() == 80);
+}
+
+TEST_CASE("a shared flight describes itself and refuses what cannot be") {
+  CHECK((ScriptedProvider{"a/m"} | single_flight()).describe() == "a/m | single_flight");
+  CHECK(single_flight({.deterministic_only = true}).describe() == "single_flight(deterministic_only = true)");
+  CHECK_THROWS_AS(single_flight({.max_replay_bytes = 0}), std::invalid_argument);
+}
