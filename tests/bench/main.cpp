@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "measure.hpp"
+#include "policy_costs.hpp"
 #include "raw_client.hpp"
 #include "support/fault_server.hpp"
 
@@ -175,65 +176,6 @@ void event_allocations(const FallbackClient& client, faults::FaultServer& server
   bench::report("event.allocations", "1", (count(2200) - shorter) / 2000);
 }
 
-class Instant final : public ModelProvider {
- public:
-  explicit Instant(std::string_view name) : ModelProvider{Target{name, "m"}} {}
-
- protected:
-  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext&) const override {
-    ChatResponse response;
-    response.parts.emplace_back(Text{"ok"});
-    response.finish_reason = FinishReason::stop;
-    co_return response;
-  }
-};
-
-struct Cost {
-  double nanoseconds;
-  double allocations;
-};
-
-Cost cost_of_calls(const FallbackClient& client) {
-  constexpr int calls = 20'000;
-  const ChatRequest request{"hello"};
-  const double time = bench::medians({{"", [&] {
-                                         const double start = bench::thread_cpu();
-                                         for (int i = 0; i < calls; ++i) need(client.chat(request).has_value());
-                                         return (bench::thread_cpu() - start) / calls;
-                                       }}},
-                                     rounds)[0];
-  const std::uint64_t before = bench::allocations();
-  for (int i = 0; i < calls; ++i) need(client.chat(request).has_value());
-  return {time, static_cast<double>(bench::allocations() - before) / calls};
-}
-
-void policies_on_an_instant_provider() {
-  FallbackOptions options;
-  options.runtime = runtime_of_its_own();
-  const auto client = [&](const Policy* policy) {
-    const auto one = [&](const char* name) {
-      return policy != nullptr ? Provider{Instant{name}} | *policy : Provider{Instant{name}};
-    };
-    return FallbackClient{{one("first"), one("second")}, options};
-  };
-  const Cost bare = cost_of_calls(client(nullptr));
-  bench::report("bare.time", "ns", bare.nanoseconds);
-  bench::report("bare.allocations", "1", bare.allocations);
-  const auto layer = [&](std::string_view name, const Policy& policy) {
-    const Cost with = cost_of_calls(client(&policy));
-    bench::report(fmt::format("layer.{}.time", name), "ns", with.nanoseconds - bare.nanoseconds);
-    bench::report(fmt::format("layer.{}.allocations", name), "1", with.allocations - bare.allocations);
-  };
-  layer("timeout", timeout(TimeoutOptions{}));
-  layer("circuit_breaker", circuit_breaker());
-  layer("retry", retry());
-  layer("cost_cap", cost_cap({.per_request = Money::usd(1), .assume_price = Price{}}));
-  const Policy guard = standard();
-  const Cost stack = cost_of_calls(client(&guard));
-  bench::report("stack.time", "ns", stack.nanoseconds);
-  bench::report("stack.allocations", "1", stack.allocations);
-}
-
 /// What a dead first target adds to a call: the whole way there and back, until the second is asked.
 void failover(faults::FaultServer& dead, const FallbackClient& client, const FallbackClient& only_second) {
   constexpr int calls = 50;
@@ -283,7 +225,7 @@ int main() {
     first.always(faults::memoised(faults::coalesced(faults::answer(words(events)))));
     streamed_events(client, url, events);
     event_allocations(client, first);
-    policies_on_an_instant_provider();
+    bench::policies_on_an_instant_provider(runtime_of_its_own());
 
     const auto failing = [&](const char* name, const faults::FaultServer& server) {
       return openai_compatible({.model = "m", .api_key = "key", .base_url = server.base_url("/v1"), .name = name}) |
