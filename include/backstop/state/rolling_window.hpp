@@ -15,7 +15,8 @@ namespace backstop::inline v0 {
 /// A bucket is counted for as long as its newest entry is younger than the window: nothing leaves early, and an entry
 /// leaves at most one bucket's width late.
 ///
-/// Thread safety: none. Cost: constant, however much time has passed since the last entry.
+/// Thread safety: none, also of `total`, which keeps what it found until a bucket can leave. Cost: constant, however
+/// much time has passed since the last entry; most calls look at no bucket.
 template <class Sums, std::size_t Buckets>
 class RollingWindow {
  public:
@@ -27,20 +28,29 @@ class RollingWindow {
     const std::int64_t index = at.time_since_epoch().count() / width_;
     Bucket& bucket = buckets_[static_cast<std::uint64_t>(index) % buckets_.size()];
     if (bucket.index > index) return;  // older than the whole window
-    if (bucket.index < index) bucket = Bucket{index, at, Sums{}};
+    if (bucket.index < index) {
+      if (bucket.index != unused) known_until_ = TimePoint::min();  // may have been counted
+      bucket = Bucket{index, at, Sums{}};
+      known_until_ = std::min(known_until_, saturating_add(at, window_));
+    }
     bucket.newest = std::max(bucket.newest, at);
     bucket.sums += sums;
+    total_ += sums;
   }
 
   [[nodiscard]] Sums total(TimePoint now) const noexcept {
-    Sums total{};
+    if (now < known_until_) return total_;
+    total_ = Sums{};
+    known_until_ = TimePoint::max();
     for (const Bucket& bucket : buckets_) {
-      if (bucket.index != unused && saturating_difference(now, bucket.newest) < window_) total += bucket.sums;
+      if (bucket.index == unused || saturating_difference(now, bucket.newest) >= window_) continue;
+      total_ += bucket.sums;
+      known_until_ = std::min(known_until_, saturating_add(bucket.newest, window_));
     }
-    return total;
+    return total_;
   }
 
-  void clear() noexcept { buckets_ = {}; }
+  void clear() noexcept { *this = RollingWindow{window_}; }
 
  private:
   static constexpr auto bucket_count = static_cast<std::int64_t>(Buckets);
@@ -55,6 +65,8 @@ class RollingWindow {
   Duration window_;
   std::int64_t width_;
   std::array<Bucket, Buckets + 1> buckets_{};  // a window that begins within a bucket touches one more
+  mutable Sums total_{};                       // of the buckets, right before ...
+  mutable TimePoint known_until_ = TimePoint::max();  // ... the first of them leaves
 };
 
 }  // namespace backstop::inline v0
