@@ -5,14 +5,14 @@
 namespace backstop::inline v0::detail {
 
 AttemptWatchdog::AttemptWatchdog(const AttemptLimits& limits, const CallContext& context, StopSource& stop,
-                                 const AttemptProgress& progress) noexcept
+                                 const AttemptProgress& progress)
     : limits_{limits}, context_{&context}, stop_{&stop}, progress_{&progress} {
   held_now_ = held_at_last_look_ = held();
   mark(entered_, context.now());
-  on_timer();
+  watch();
 }
 
-void AttemptWatchdog::on_timer() noexcept {
+void AttemptWatchdog::watch() {
   if (stop_->stop_requested()) return;
   look();
   if (due_.at == TimePoint::max()) return;

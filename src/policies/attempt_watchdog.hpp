@@ -23,7 +23,7 @@ struct AttemptLimits {
 class AttemptWatchdog final : private Timer {
  public:
   AttemptWatchdog(const AttemptLimits& limits, const CallContext& context, StopSource& stop,
-                  const AttemptProgress& progress) noexcept;
+                  const AttemptProgress& progress);
 
   /// Which limit stopped the attempt; `none` when none did.
   [[nodiscard]] StopReason fired() const noexcept { return fired_; }
@@ -41,7 +41,9 @@ class AttemptWatchdog final : private Timer {
     StopReason reason = StopReason::none;
   };
 
-  void on_timer() noexcept override;
+  /// That it is armed again takes no memory: its place among the timers has just become free.
+  void on_timer() noexcept override { watch(); }
+  void watch();
   void look() noexcept;
   void mark(Mark& mark, TimePoint at) const noexcept;
   void consider(StopReason reason, Duration limit, const Mark& from) noexcept;

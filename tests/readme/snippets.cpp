@@ -67,6 +67,20 @@ class Echo final : public ModelProvider {
 };
 // [/provider]
 
+void interception() {
+  // [intercept]
+  Provider tagged = openai({.model = "gpt-5.6-sol"}) | standard() | intercept({
+      .before = [](RequestEdit& request) -> Result<void> {         // may change the request, or refuse it
+        if (request->messages.size() > 200) return Error{ErrorKind::local_limit, "too long a talk for this target"};
+        request.edit().metadata.tags.emplace_back("team", "search");
+        return {};
+      },
+      .after = [](const ChatRequest&, Result<ChatResponse>& result) {   // may replace what came of it
+        if (!result) fmt::print(stderr, "{}\n", result.error());
+      }});
+  // [/intercept]
+}
+
 // [policy]
 // A policy wraps a provider and calls the next one in; what it may not do is keep state without a lock.
 class OfficeHours final : public Decorator {

@@ -38,7 +38,9 @@ struct BreakerEvent {
 /// Is told what happens. Events refer to data that lives only during the call.
 ///
 /// Thread safety: functions are called on the thread that drives the runtime, or on the one that controls a breaker by
-/// hand, and may be called from several threads when an observer is shared between clients. They must not block.
+/// hand, and may be called from several threads when an observer is shared between clients.
+/// Cost: they are called in the course of the call, so one that takes its time holds up that call and those on the same
+/// runtime; hand over to a thread what may block. Nothing may be thrown out of them: they are `noexcept`.
 class BACKSTOP_EXPORT Observer {
  public:
   virtual ~Observer() = default;

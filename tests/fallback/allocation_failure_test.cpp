@@ -1,0 +1,145 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/cache.hpp"
+#include "backstop/policies/intercept.hpp"
+#include "backstop/policies/single_flight.hpp"
+#include "backstop/policies/standard.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+
+// Memory that runs out on demand, for this thread alone. The other tests have what they ask for.
+namespace {
+
+thread_local long allocations_to_failure = 0;  // 0: none fails
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  if (allocations_to_failure > 0 && --allocations_to_failure == 0) throw std::bad_alloc{};
+  if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
+  throw std::bad_alloc{};
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A target whose breaker waits for a probe, behind every policy that holds something for a call.
+struct Lab {
+  Lab() {
+    options.runtime = runtime.share();
+    for (int i = 0; i < 5; ++i) static_cast<void>(runtime.call(model | circuit_breaker(breaker), request()));
+    runtime.run_for(30s);
+    client.emplace(std::vector<Provider>{model | around(breaker), other | around(CircuitBreaker::create())}, options);
+  }
+
+  [[nodiscard]] Policy around(const std::shared_ptr<CircuitBreaker>& of_target) const {
+    return timeout(20s) | circuit_breaker(of_target) | cost_cap(budget) | retry() | single_flight() | cache();
+  }
+  static Target target(std::string_view name) {
+    ModelFacts facts;
+    facts.price = Price{.input = Money::usd(1), .output = Money::usd(1)};
+    return Target{name, "m", facts};
+  }
+  static ChatRequest request() {
+    ChatRequest request{"hello"};
+    request.temperature = 0;
+    request.max_output_tokens = 10;
+    return request;
+  }
+
+  void check_nothing_is_left() {
+    CHECK(budget.snapshot(runtime.clock().now()).reserved == BudgetCharge{});
+    CHECK_FALSE(breaker->probe_out());
+    CHECK(runtime.idle());
+    breaker->reset();
+    REQUIRE(client->chat(request()));
+  }
+
+  VirtualRuntime runtime;
+  Budget budget{{.per_period = Money::usd(1'000'000'000)}};
+  std::shared_ptr<CircuitBreaker> breaker = CircuitBreaker::create({.jitter = 0});
+  ScriptedProvider model{target("a"), std::vector<Step>(5, error(ErrorKind::connect_failed))};
+  ScriptedProvider other{target("b")};
+  FallbackOptions options;
+  std::optional<FallbackClient> client;
+};
+
+}  // namespace
+
+TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[scenario-217]") {
+  struct Listener final : StreamSink {
+    void on_event(const StreamEvent& event) noexcept override { ends += event.is_content() ? 0 : 1; }
+    int ends = 0;
+  };
+  long failed = 0;
+  for (long nth = 1;; ++nth) {
+    INFO("allocation " << nth);
+    Lab lab;
+    lab.model.then(stream({"Hel", "lo"}, 1s));
+    const ChatRequest request = Lab::request();
+    Listener listener;
+    detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
+    Runtime::Gate gate;
+    bool threw = false;
+    allocations_to_failure = nth;
+    try {
+      lab.runtime.runtime().block_until(gate, [&] {
+        call.start(*lab.client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
+      });
+    } catch (const std::bad_alloc&) {
+      threw = true;  // before the call had begun
+    }
+    const bool reached = allocations_to_failure == 0;
+    allocations_to_failure = 0;
+
+    CHECK(listener.ends == (threw ? 0 : 1));
+    lab.check_nothing_is_left();
+    if (!reached) {
+      CHECK(call.result());
+      break;
+    }
+    ++failed;
+  }
+  CHECK(failed > 20);
+}
+
+TEST_CASE("whichever allocation of a call fails, no permit and no reservation is left behind", "[scenario-217]") {
+  long failed = 0;
+  for (long nth = 1;; ++nth) {
+    INFO("allocation " << nth);
+    Lab lab;
+    lab.model.then(error(ErrorKind::malformed_response)).then(answer("hi").after(1s));
+    const ChatRequest request = Lab::request();
+    bool answered = false;
+    bool threw = false;
+    allocations_to_failure = nth;
+    try {
+      answered = static_cast<bool>(lab.client->chat(request));
+    } catch (const std::bad_alloc&) {
+      threw = true;  // before the call had begun
+    }
+    const bool reached = allocations_to_failure == 0;
+    allocations_to_failure = 0;
+
+    lab.check_nothing_is_left();
+    if (!reached) {
+      CHECK(answered);
+      CHECK_FALSE(threw);
+      break;
+    }
+    ++failed;
+  }
+  CHECK(failed > 20);
+}
