@@ -1,11 +1,11 @@
 #include "backstop/state/answer_cache.hpp"
 
-#include <list>
 #include <mutex>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace backstop::inline v0 {
 namespace {
@@ -22,7 +22,7 @@ struct PartSize {
 };
 
 /// About what an entry takes, what the containers need for it included.
-std::size_t size_of(std::string_view key, const ChatResponse& answer) {
+std::size_t size_of(const std::string& key, const ChatResponse& answer) {
   constexpr std::size_t frame = 256;
   std::size_t bytes = frame + key.size() + sizeof(ChatResponse) + answer.parts.capacity() * sizeof(Part);
   for (const Part& part : answer.parts) bytes += std::visit(PartSize{}, part);
@@ -32,28 +32,44 @@ std::size_t size_of(std::string_view key, const ChatResponse& answer) {
 }  // namespace
 
 struct AnswerCache::State {
+  /// An entry, and its place among all by how lately it was used.
   struct Entry {
-    std::string key;
     std::shared_ptr<const ChatResponse> answer;
     TimePoint until;
-    std::size_t bytes;
+    std::size_t bytes = 0;
+    const std::string* key = nullptr;
+    Entry* newer = nullptr;
+    Entry* older = nullptr;
   };
-  using Entries = std::list<Entry>;  // the most recently used first
+  using Entries = std::unordered_map<std::string, Entry>;  // whose elements stay where they are
 
   explicit State(std::size_t most_bytes) noexcept : max_bytes{most_bytes} {}
 
-  Entries erase(Entries::iterator entry) noexcept {
-    bytes -= entry->bytes;
-    by_key.erase(entry->key);
-    Entries erased;
-    erased.splice(erased.begin(), entries, entry);
-    return erased;
+  void push_newest(Entry& entry) noexcept {
+    entry.newer = nullptr;
+    entry.older = newest;
+    (newest != nullptr ? newest->newer : oldest) = &entry;
+    newest = &entry;
+  }
+  void unlink(Entry& entry) noexcept {
+    (entry.newer != nullptr ? entry.newer->older : newest) = entry.older;
+    (entry.older != nullptr ? entry.older->newer : oldest) = entry.newer;
+  }
+  /// Takes an entry out; it is destroyed where the lock is no longer held.
+  [[nodiscard]] Entries::node_type take(const std::string& key) {
+    Entries::node_type node = entries.extract(key);
+    if (!node.empty()) {
+      unlink(node.mapped());
+      bytes -= node.mapped().bytes;
+    }
+    return node;
   }
 
   const std::size_t max_bytes;
   std::mutex mutex;  // guards what follows
   Entries entries;
-  std::unordered_map<std::string_view, Entries::iterator> by_key;  // views of the entries' own keys
+  Entry* newest = nullptr;
+  Entry* oldest = nullptr;
   std::size_t bytes = 0;
   std::int64_t hits = 0;
   std::int64_t misses = 0;
@@ -66,49 +82,53 @@ AnswerCache::AnswerCache(std::size_t max_bytes) : state_{std::make_shared<State>
 
 std::size_t AnswerCache::max_bytes() const noexcept { return state_->max_bytes; }
 
-std::shared_ptr<const ChatResponse> AnswerCache::find(std::string_view key, TimePoint now) const {
-  State::Entries outdated;  // destroyed without the lock
+std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, TimePoint now) const {
+  State::Entries::node_type outdated;
   const std::lock_guard lock{state_->mutex};
-  const auto found = state_->by_key.find(key);
-  if (found == state_->by_key.end()) {
+  const auto found = state_->entries.find(key);
+  if (found == state_->entries.end()) {
     ++state_->misses;
     return nullptr;
   }
-  const auto entry = found->second;
-  if (now >= entry->until) {
+  State::Entry& entry = found->second;
+  if (now >= entry.until) {
     ++state_->misses;
-    outdated = state_->erase(entry);
+    outdated = state_->take(key);
     return nullptr;
   }
   ++state_->hits;
-  state_->entries.splice(state_->entries.begin(), state_->entries, entry);
-  return entry->answer;
+  state_->unlink(entry);
+  state_->push_newest(entry);
+  return entry.answer;
 }
 
 void AnswerCache::put(std::string key, ChatResponse answer, TimePoint until) const {
   const std::size_t bytes = size_of(key, answer);
   if (bytes > state_->max_bytes) return;
-  State::Entries fresh;
-  fresh.push_back({std::move(key), std::make_shared<const ChatResponse>(std::move(answer)), until, bytes});
-  State::Entries gone;  // destroyed without the lock
+  auto kept = std::make_shared<const ChatResponse>(std::move(answer));
+  std::vector<State::Entries::node_type> gone;
   const std::lock_guard lock{state_->mutex};
-  if (const auto older = state_->by_key.find(fresh.front().key); older != state_->by_key.end()) {
-    gone.splice(gone.end(), state_->erase(older->second));
-  }
+  gone.push_back(state_->take(key));
   while (state_->bytes + bytes > state_->max_bytes) {
-    gone.splice(gone.end(), state_->erase(std::prev(state_->entries.end())));
+    gone.push_back(state_->take(*state_->oldest->key));
     ++state_->dropped;
   }
-  state_->by_key.emplace(fresh.front().key, fresh.begin());
-  state_->entries.splice(state_->entries.begin(), fresh);
+  const auto place = state_->entries.emplace(std::move(key), State::Entry{}).first;
+  State::Entry& entry = place->second;
+  entry.answer = std::move(kept);
+  entry.until = until;
+  entry.bytes = bytes;
+  entry.key = &place->first;
+  state_->push_newest(entry);
   state_->bytes += bytes;
 }
 
 void AnswerCache::clear() const noexcept {
   State::Entries gone;
   const std::lock_guard lock{state_->mutex};
-  state_->by_key.clear();
   gone.swap(state_->entries);
+  state_->newest = nullptr;
+  state_->oldest = nullptr;
   state_->bytes = 0;
 }
 

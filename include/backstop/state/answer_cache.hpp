@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "backstop/chat/response.hpp"
 #include "backstop/export.hpp"
@@ -31,7 +30,7 @@ class BACKSTOP_EXPORT AnswerCache {
   explicit AnswerCache(std::size_t max_bytes = default_max_bytes);
 
   /// The answer that is kept under the key and is not out of date; null when there is none.
-  [[nodiscard]] std::shared_ptr<const ChatResponse> find(std::string_view key, TimePoint now) const;
+  [[nodiscard]] std::shared_ptr<const ChatResponse> find(const std::string& key, TimePoint now) const;
   /// Keeps an answer until that moment, in place of an older one. One that is larger than the whole cache is not kept.
   void put(std::string key, ChatResponse answer, TimePoint until) const;
   void clear() const noexcept;
