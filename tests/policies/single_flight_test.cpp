@@ -12,6 +12,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/standard.hpp"
+#include "backstop/providers/function.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -408,6 +409,47 @@ TEST_CASE("calls on different runtimes never wait for each other", "[scenario-18
   for (std::thread& thread : threads) thread.join();
   CHECK(answered == 160);
   CHECK(model.send_count() == 80);
+}
+
+TEST_CASE("threads that call one client share sends, come and go, and all get an answer or their own deadline",
+          "[scenario-187][scenario-190]") {
+  std::atomic<int> sends{0};
+  struct Slow {
+    static Task<Result<ChatResponse>> answer(const ChatRequest&, CallContext& context) {
+      auto waited = co_await context.sleep(300us);
+      if (!waited) co_return waited.error();
+      ChatResponse response;
+      response.parts.emplace_back(Text{"hi"});
+      co_return response;
+    }
+  };
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const Provider slow = make_provider("local/slow", [&](const ChatRequest& request, CallContext& context) {
+    ++sends;
+    return Slow::answer(request, context);
+  });
+  const FallbackClient client{{slow | single_flight()}, options};
+  std::atomic<int> answered{0};
+  std::atomic<int> late{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 6; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < 50; ++i) {
+        const bool hasty = (i + thread) % 3 == 0;
+        const auto reply = client.chat("hello", {.deadline = hasty ? Duration{150us} : Duration{1min}});
+        if (reply) {
+          ++answered;
+        } else if (hasty && reply.error().kind == ErrorKind::deadline_exceeded) {
+          ++late;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(answered + late == 300);
+  CHECK(answered >= 200);
+  CHECK(sends <= 300);
 }
 
 TEST_CASE("a shared flight describes itself and refuses what cannot be") {
