@@ -5,14 +5,15 @@
 #include <atomic>
 #include <stdexcept>
 
-#include "backstop/routing/candidate.hpp"
 #include "pending_state.hpp"
+#include "routing/stream_rescue.hpp"
+#include "routing/walk.hpp"
 #include "stream_state.hpp"
 
 namespace backstop::inline v0 {
 
 struct FallbackClient::State {
-  std::vector<std::unique_ptr<const Candidate>> candidates;
+  detail::Candidates candidates;
   FallbackOptions options;
   std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
   mutable std::atomic<bool> probing{false};  // a forced probe is under way
@@ -20,7 +21,10 @@ struct FallbackClient::State {
 
 namespace {
 
-using Candidates = std::vector<std::unique_ptr<const Candidate>>;
+using detail::Candidates;
+using detail::passes_with_time;
+using detail::StreamRescue;
+using detail::Walk;
 
 /// Keeps a part of the call's time for the targets still to come: ten seconds for each, at most half of what is left.
 class DeadlineShare final : private Timer {
@@ -57,30 +61,6 @@ class ProbeTurn {
   bool held_;
 };
 
-[[nodiscard]] constexpr bool passes_with_time(ErrorKind kind) noexcept {
-  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit;
-}
-
-/// Of the reasons for passing targets over, the one the caller should know: one that ends soonest, else the first.
-class Refusals {
- public:
-  void add(const Candidate& candidate, const Error& error) {
-    const bool waits = passes_with_time(error.kind) && error.retry_after.has_value();
-    if (waits && (!soonest_ || *error.retry_after < *error_->retry_after)) {
-      soonest_ = &candidate;
-      error_ = error;
-    } else if (!error_) {
-      error_ = error;
-    }
-  }
-  [[nodiscard]] const Candidate* soonest() const noexcept { return soonest_; }
-  [[nodiscard]] std::optional<Error>& error() noexcept { return error_; }
-
- private:
-  const Candidate* soonest_ = nullptr;
-  std::optional<Error> error_;
-};
-
 [[nodiscard]] CallLimits checked(const CallLimits& limits) {
   if (limits.max_attempts < 1) {
     throw std::invalid_argument{
@@ -97,34 +77,14 @@ class Refusals {
   return error;
 }
 
-/// The walk of one call along the candidates.
-struct Walk {
-  Walk(const Candidates& call_candidates, const ChatRequest& call_request, CallContext& call_context)
-      : candidates{&call_candidates}, request{&call_request}, context{&call_context}, needs{needs_of(call_request)} {}
-
-  [[nodiscard]] std::optional<Error> obstacle_of(std::size_t index) const {
-    return obstacle(*(*candidates)[index], *request, needs, requirement, context->now());
-  }
-  [[nodiscard]] std::size_t ready_from(std::size_t index) const {
-    std::size_t ready = 0;
-    for (; index < candidates->size(); ++index) ready += obstacle_of(index) ? 0 : 1;
-    return ready;
-  }
-
-  const Candidates* candidates;
-  const ChatRequest* request;
-  CallContext* context;
-  Needs needs;
-  Requirement requirement;
-  Refusals refusals;
-  std::optional<Error> failure;  // of the last target that was really tried
-};
-
 }  // namespace
 
 FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions options) {
   if (providers.empty()) throw std::invalid_argument{"a FallbackClient needs at least one provider"};
   static_cast<void>(checked(options.limits));
+  if (options.hold) {
+    if (const std::string problem = problem_with(*options.hold); !problem.empty()) throw std::invalid_argument{problem};
+  }
   auto state = std::make_shared<State>();
   for (Provider& provider : providers) {
     for (const auto& other : state->candidates) {
@@ -178,56 +138,54 @@ Availability FallbackClient::availability(TimePoint now) const noexcept {
 
 Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, CallContext& context) const {
   const Candidates& candidates = state_->candidates;
+  const FallbackOptions& options = state_->options;
   Walk walk{candidates, request, context};
+  StreamRescue rescue{options.mid_stream, options.hold, request, context};
   CallState& call_state = context.state();
   if (call_state.first_choice == nullptr) call_state.first_choice = &candidates.front()->provider.target();
-  bool restarting = false;
-  bool delivered = false;
 
   for (std::size_t index = 0; index < candidates.size(); ++index) {
-    if (context.stopping()) co_return context.stop_error();
-    const Candidate& candidate = *candidates[index];
-    if (auto out = walk.obstacle_of(index)) {
-      context.note_skipped(candidate.provider.target(), *out);
-      walk.refusals.add(candidate, *out);
+    if (context.stopping()) break;
+    if (walk.has_failed(index)) continue;
+    const Provider& provider = candidates[index]->provider;
+    if (auto out = walk.obstacle_of(index, context.now())) {
+      context.note_skipped(provider.target(), *out);
+      walk.pass_over(index, *out, context.now());
       continue;
     }
-    const std::size_t to_come = walk.ready_from(index + 1);
-    if (restarting) {
-      StreamEvent event;
-      event.type = StreamEvent::Type::restarted;
-      event.target = candidate.provider.target();
-      context.emit(event);
-      call_state.committed = false;
-      restarting = false;
-    }
+    const std::size_t to_come = walk.ready_from(index + 1, context.now());
     CallContext inner = context;
-    inner.set_alternatives(Alternatives{to_come > 0, static_cast<int>(to_come)});
+    inner.set_alternatives(Alternatives{to_come > 0, static_cast<int>(to_come), &walk});
+    rescue.enter(provider.target(), inner);
     const DeadlineShare share{inner, to_come};
-    auto result = co_await candidate.provider.call(request, inner);
+    walk.ask(index);
+    auto result = co_await provider.call(rescue.request(), inner);
+    walk.note(result);
     if (result) {
-      candidate.cooldown.note_success();
-      result->fallback = result->fallback || index > 0;
+      rescue.finish(*result);
       co_return result;
     }
     Error& error = result.error();
-    candidate.cooldown.note(error, context.now());
-    delivered = delivered || error.committed;
-    error.committed = delivered;
+    rescue.stamp(error);
     if (passes_with_time(error.kind)) {
-      walk.refusals.add(candidate, error);
+      walk.refusals.add(*candidates[index], error);
       continue;
     }
-    if (context.stopping() || !walk.requirement.add(error, state_->options.fall_back_on_content_filter)) co_return result;
-    if (context.committed()) {
-      const bool may_restart = state_->options.mid_stream == MidStream::restart && !call_state.tool_call_delivered;
-      if (!may_restart) co_return result;
-      restarting = true;
+    if (context.stopping()) co_return result;
+    const bool went_on = rescue.resuming();
+    const bool other_may_do = walk.goes_on(error, options.fall_back_on_content_filter);
+    if (went_on && !context.committed()) {
+      // It would not go on where another had broken off: that break is what the call failed with.
+      if (call_state.attempts_left <= 0) break;
+      continue;
     }
-    walk.failure = std::move(error);
+    if (!other_may_do || (context.committed() && !rescue.can_go_on())) co_return result;
+    if (rescue.resuming()) walk.must_continue_text();
+    if (!went_on) walk.failure = std::move(error);
     if (call_state.attempts_left <= 0) break;
   }
-  if (walk.failure) co_return std::move(*walk.failure);
+  if (context.stopping()) co_return rescue.stamped(context.stop_error());
+  if (walk.failure) co_return rescue.stamped(std::move(*walk.failure));
 
   const Candidate* soonest = walk.refusals.soonest();
   if (soonest == nullptr) co_return std::move(*walk.refusals.error());
@@ -236,12 +194,15 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
   if (!turn.held()) co_return all_out(*walk.refusals.error());
   CallContext inner = context;
   inner.set_forced_probe(true);
+  rescue.enter(soonest->provider.target(), inner);
   auto result = co_await soonest->provider.call(request, inner);
   if (result) {
     soonest->cooldown.clear();
     result->fallback = result->fallback || soonest != candidates.front().get();
+    rescue.finish(*result);
   } else {
     soonest->cooldown.note(result.error(), context.now());
+    rescue.stamp(result.error());
   }
   co_return result;
 }
@@ -302,17 +263,23 @@ AsyncCall FallbackClient::chat_async(ChatRequest request) const { return AsyncCa
 Plan FallbackClient::explain(const ChatRequest& request) const {
   const TimePoint now = state_->options.runtime->clock().now();
   const Needs needs = needs_of(request);
+  CallState call_state{*state_->options.runtime};
+  StopSource stop;
+  CallContext context{call_state, stop, TimePoint::max()};
+  Walk walk{state_->candidates, request, context};
   Plan plan;
   plan.estimated_input_tokens = needs.input_tokens;
   plan.max_attempts = state_->options.limits.max_attempts;
   plan.worst_time = state_->options.limits.deadline;
   Money dearest;
   bool all_priced = true;
-  for (const auto& candidate : state_->candidates) {
+  for (std::size_t index = 0; index < state_->candidates.size(); ++index) {
+    const Provider& provider = state_->candidates[index]->provider;
     Plan::Step& step = plan.steps.emplace_back();
-    step.target = candidate->provider.target();
-    step.stack = candidate->provider.describe();
-    step.skipped = obstacle(*candidate, request, needs, Requirement{}, now);
+    step.target = provider.target();
+    step.stack = provider.describe();
+    step.skipped = walk.obstacle_of(index, now);
+    if (step.skipped) walk.pass_over(index, *step.skipped, now);
     step.worst_cost = worst_cost(step.target, request, needs);
     if (step.worst_cost) {
       dearest = std::max(dearest, *step.worst_cost);

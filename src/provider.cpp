@@ -23,6 +23,7 @@ class AttemptRecord {
     if (context.progress() == nullptr) context.set_progress(&own_progress_);
     *context.progress() = AttemptProgress{};
     context.progress()->started = context.now();
+    if (context.streaming()) context.sink()->on_attempt();
   }
 
   void close(const ChatRequest& request, Result<ChatResponse>& result) {

@@ -14,22 +14,18 @@
 #include "backstop/export.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/provider.hpp"
+#include "backstop/routing/mid_stream.hpp"
 #include "backstop/stream.hpp"
 
 namespace backstop::inline v0 {
 
 struct Config;
 
-/// What happens when a stream breaks after content has reached the consumer.
-enum class MidStream : std::uint8_t {
-  fail,     ///< the call fails with `stream_interrupted` and the partial text
-  restart,  ///< the consumer gets `restarted`, then the next target's answer from its beginning
-};
-
 /// Defaults are right for most applications.
 struct FallbackOptions {
   CallLimits limits{};
   MidStream mid_stream = MidStream::fail;
+  std::optional<StreamHold> hold{};  ///< unset: content is handed over as it comes
   bool fall_back_on_content_filter = false;  ///< another provider's filter may think otherwise
   std::vector<std::shared_ptr<Observer>> observers{};
   std::shared_ptr<Runtime> runtime{};  ///< null: the process's own
@@ -63,7 +59,8 @@ struct Plan {
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
  public:
-  /// Throws std::invalid_argument for an empty list, a target listed twice, and limits below one.
+  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, and with
+  /// `problem_with(*options.hold)`.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
   explicit FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
   template <class First, class Second, class... More>
@@ -73,7 +70,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
       : FallbackClient{list(std::forward<First>(first), std::forward<Second>(second), std::forward<More>(more)...)} {}
 
   /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
-  /// limits and `mid_stream`; the other options are the caller's. Errors: `invalid_request` with every complaint of the
+  /// limits, `mid_stream` and `hold`; the other options are the caller's. Errors: `invalid_request` with every complaint of the
   /// file's, and for a variable that should hold a key and does not.
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
   [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});

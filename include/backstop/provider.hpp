@@ -23,6 +23,7 @@ struct Availability {
   bool ready = true;
   ErrorKind why = ErrorKind::circuit_open;  ///< when not ready: what a call would get
   TimePoint ready_at{};                     ///< when not ready: the earliest moment that may change
+  bool probe = false;                       ///< when ready: the call would find out whether the target is well again
 };
 
 class ChatProvider;

@@ -72,6 +72,7 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
+    options.hold = config->hold;
     return FallbackClient{std::move(providers), std::move(options)};
   } catch (const std::invalid_argument& error) {
     return Error{ErrorKind::invalid_request, error.what()};

@@ -1,9 +1,12 @@
 #include "backstop/config/config.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,6 +18,8 @@
 namespace backstop::inline v0 {
 namespace detail {
 namespace {
+
+using namespace std::string_view_literals;
 
 /// A policy being read: what is only known at its end.
 struct Draft {
@@ -32,12 +37,36 @@ void read_strategy(const Setting& at, Draft&) {
   }
 }
 
-void read_mid_stream(const Setting& at, Draft& out) {
+void read_mid_stream_name(const Setting& at, std::string_view accepted, MidStream& out) {
+  constexpr std::array names{std::pair{"fail"sv, MidStream::fail}, std::pair{"restart"sv, MidStream::restart},
+                             std::pair{"resume"sv, MidStream::resume}};
   const std::string name = at.is_string() ? at.text().value_or("") : "";
-  if (name != "fail" && name != "restart") {
-    return at.refuse("\"fail\" or \"restart\": this build can enforce no other policy for broken streams");
-  }
-  out.config.mid_stream = name == "restart" ? MidStream::restart : MidStream::fail;
+  const auto row = std::find_if(names.begin(), names.end(), [&name](const auto& known) { return known.first == name; });
+  if (row == names.end()) return at.refuse(accepted);
+  out = row->second;
+}
+
+constexpr std::array hold_fields{
+    Field<Draft>{"tokens", [](const Setting& at, Draft& out) { set(out.config.hold->tokens, at.tokens()); }},
+    Field<Draft>{"time", [](const Setting& at, Draft& out) { set(out.config.hold->time, at.duration()); }},
+    Field<Draft>{"then",
+                 [](const Setting& at, Draft& out) {
+                   read_mid_stream_name(at, R"("fail", "restart" or "resume")", out.config.mid_stream);
+                 }},
+};
+
+constexpr std::array mid_stream_fields{
+    Field<Draft>{"hold",
+                 [](const Setting& at, Draft& out) {
+                   out.config.hold.emplace();
+                   read_fields(at, hold_fields, out);
+                 }},
+};
+
+void read_mid_stream(const Setting& at, Draft& out) {
+  if (at.is_object()) return read_fields(at, mid_stream_fields, out);
+  read_mid_stream_name(at, R"("fail", "restart", "resume" or {"hold": {"tokens": 40, "time": "800ms", "then": "restart"}})",
+                       out.config.mid_stream);
 }
 
 constexpr auto read_with_targets = [](const Setting&, Draft&) {};

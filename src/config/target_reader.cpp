@@ -113,6 +113,8 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"max_output_tokens",
                         [](const Setting& at, TargetConfig& out) { out.model.max_output_tokens = at.tokens(); }},
     Field<TargetConfig>{"capabilities", read_capabilities},
+    Field<TargetConfig>{"failure_domain",
+                        [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
     Field<TargetConfig>{"price", read_price},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},

@@ -58,7 +58,11 @@ class Breaking final : public Decorator {
 
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
     const std::optional<TimePoint> until = breaker_->refuses_until(now);
-    return until ? Availability{false, ErrorKind::circuit_open, *until} : next().availability(now);
+    if (until) return Availability{false, ErrorKind::circuit_open, *until};
+    const BreakerState state = breaker_->state();
+    Availability availability = next().availability(now);
+    availability.probe = availability.probe || state == BreakerState::open || state == BreakerState::half_open;
+    return availability;
   }
 
  private:

@@ -12,6 +12,16 @@
 namespace backstop::inline v0 {
 namespace {
 
+/// Whether an answer was streamed as it came; it may be kept back further out, so that nothing has been delivered yet.
+class Streamed final : public ContentListener {
+ public:
+  void on_first_content(TimePoint) noexcept override { seen_ = true; }
+  [[nodiscard]] bool seen() const noexcept { return seen_; }
+
+ private:
+  bool seen_ = false;
+};
+
 class Intercept final : public Decorator {
  public:
   Intercept(Provider next, const std::shared_ptr<const InterceptOptions>& options, std::string description)
@@ -24,12 +34,15 @@ class Intercept final : public Decorator {
       if (!passed) co_return refuse(std::move(passed).error(), context);
     }
     const ChatRequest& sent = *edit;
-    Task<Result<ChatResponse>> task = options_->around ? go_around(sent, context) : next().call(sent, context);
+    Streamed streamed;
+    CallContext inner = context;
+    inner.add_listener(streamed);
+    Task<Result<ChatResponse>> task = options_->around ? go_around(sent, inner) : next().call(sent, inner);
     auto result = co_await task;
     if (options_->after) tell_after(sent, result, context);
     if (!result) co_return result;
     if (result->served_by.empty()) result->served_by = target();
-    if (context.streaming() && !context.committed()) detail::emit_answer(*result, context);
+    if (context.streaming() && !context.committed() && !streamed.seen()) detail::emit_answer(*result, context);
     co_return result;
   }
 

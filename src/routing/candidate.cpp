@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "backstop/chat/usage.hpp"
 #include "backstop/handover/worst_usage.hpp"
 #include "policies/duration_text.hpp"
@@ -16,6 +18,17 @@ namespace {
 }
 
 }  // namespace
+
+void Candidate::note_limits(const RateLimitStatus& status, TimePoint now) const noexcept {
+  constexpr std::chrono::minutes longest{2};
+  for (const RateLimitWindow* window : {&status.requests, &status.tokens, &status.input_tokens, &status.output_tokens}) {
+    if (!window->remaining || *window->remaining > 0 || !window->reset_after) continue;
+    const TimePoint until = saturating_add(now, std::min<Duration>(*window->reset_after, longest));
+    TimePoint before = spared_until.load(std::memory_order_relaxed);
+    while (before < until && !spared_until.compare_exchange_weak(before, until, std::memory_order_relaxed)) {
+    }
+  }
+}
 
 bool Requirement::add(const Error& error, bool fall_back_on_content_filter) noexcept {
   const ModelFacts& facts = error.target.facts();

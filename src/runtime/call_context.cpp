@@ -50,10 +50,15 @@ Error CallContext::stop_error() const {
 void CallContext::emit(const StreamEvent& event) const noexcept {
   if (event.is_content()) {
     if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();
-    state_->committed = true;
-    if (event.type == StreamEvent::Type::tool_call) state_->tool_call_delivered = true;
+    if (!sink_->holding()) note_delivered(event);
   }
   sink_->on_event(event);
+}
+
+void CallContext::note_delivered(const StreamEvent& event) const noexcept {
+  if (!event.is_content()) return;
+  state_->committed = true;
+  if (event.type == StreamEvent::Type::tool_call) state_->tool_call_delivered = true;
 }
 
 void CallContext::note_first_content(TimePoint at) const noexcept {

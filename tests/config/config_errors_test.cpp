@@ -86,8 +86,6 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
       {policy(R"("strategy": "cascade")"), {R"(`fallback_policy.strategy` is "cascade")", R"("ordered")"}},
       {policy(R"("strategy": {"name": "lowest_latency"})"), {R"(`fallback_policy.strategy.name` is "lowest_latency")"}},
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
-      {policy(R"("mid_stream": "resume")"), {R"(`fallback_policy.mid_stream` is "resume")", R"("fail" or "restart")"}},
-      {policy(R"("mid_stream": {"hold": {"tokens": 40}})"), {"`fallback_policy.mid_stream` is an object"}},
       {target(R"("wire": "gemini")"),
        {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},
   });
@@ -95,6 +93,13 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
 
 TEST_CASE("values of the wrong kind are shown with what is accepted") {
   check({
+      {policy(R"("mid_stream": "rewind")"), {R"(`fallback_policy.mid_stream` is "rewind")", R"("fail", "restart", "resume")"}},
+      {policy(R"("mid_stream": {"keep": 40})"), {"`fallback_policy.mid_stream.keep` is not known; accepted here are hold"}},
+      {policy(R"("mid_stream": {"hold": {"tokens": 0}})"), {"`fallback_policy.mid_stream.hold.tokens` is 0"}},
+      {policy(R"("mid_stream": {"hold": {"time": 3}})"), {"`fallback_policy.mid_stream.hold.time` is 3"}},
+      {policy(R"("mid_stream": {"hold": {"then": "hold"}})"),
+       {R"(`fallback_policy.mid_stream.hold.then` is "hold")", R"("fail", "restart" or "resume")"}},
+      {target(R"("failure_domain": 7)"), {"`fallback_policy.targets[1].failure_domain` is 7"}},
       {policy(R"("enabled": "yes")"), {R"(`fallback_policy.enabled` is "yes"; it must be true or false)"}},
       {policy(R"("deadline": 60)"), {"`fallback_policy.deadline` is 60", "a duration with a unit (ms, s, m, h)"}},
       {policy(R"("deadline": "60")"), {R"(`fallback_policy.deadline` is "60")", R"("250ms")"}},

@@ -61,6 +61,20 @@ TEST_CASE("the plain form of the field is accepted as it stands") {
   CHECK(config.mid_stream == MidStream::fail);
 }
 
+TEST_CASE("what happens to streams that break is read in all its forms") {
+  const auto with = [](std::string_view value) {
+    return parsed(R"({"fallback_policy": {"targets": ["openai/gpt-5"], "mid_stream": )" + std::string{value} + "}}");
+  };
+  CHECK(with(R"("resume")").mid_stream == MidStream::resume);
+  CHECK_FALSE(with(R"("resume")").hold);
+  const Config held = with(R"({"hold": {"tokens": 20, "time": "1s", "then": "restart"}})");
+  CHECK(held.mid_stream == MidStream::restart);
+  CHECK(held.hold == StreamHold{.tokens = 20, .time = 1s});
+  const Config plain = with(R"({"hold": {}})");
+  CHECK(plain.mid_stream == MidStream::fail);
+  CHECK(plain.hold == StreamHold{});
+}
+
 TEST_CASE("the full form is read, the targets' own blocks over the policy's key by key") {
   const Config config = parsed(R"({"fallback_policy": {
     "strategy": {"name": "ordered"}, "deadline": "60s", "max_attempts": 5, "mid_stream": "restart",
@@ -68,7 +82,7 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
       "openrouter/meta-llama/llama-3.3-70b",
       {"target": "anthropic/claude-sonnet-5", "base_url": "http://127.0.0.1:8081", "api_key_env": "MY_ANTHROPIC_KEY",
        "wire": "anthropic", "weight": 2, "context_window": 200000, "max_output_tokens": 8192,
-       "capabilities": {"vision": false, "prefill": true},
+       "capabilities": {"vision": false, "prefill": true}, "failure_domain": "our account",
        "price": {"input": 3.0, "output": 15.0, "cache_read": 0.3},
        "headers": {"x-team": "search"}, "forward_headers": ["x-request-id"],
        "timeout": {"connect": "2s", "first_byte": "10s", "attempt": "60s"},
@@ -100,6 +114,7 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(own.model.context_window == 200'000);
   CHECK(own.model.max_output_tokens == 8192);
   CHECK(own.model.capabilities->prefill);
+  CHECK(own.model.failure_domain == "our account");
   CHECK_FALSE(own.model.capabilities->vision);
   CHECK(own.model.capabilities->tools);
   CHECK(own.model.price == Price{.input = Money::usd_per_million(3), .output = Money::usd_per_million(15),

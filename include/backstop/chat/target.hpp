@@ -54,6 +54,9 @@ struct ModelFacts {
   std::optional<std::int64_t> max_output_tokens{};  ///< the most that the model writes in one answer
   Capabilities capabilities{};
   bool local = false;  ///< served by this machine, where the first byte may take minutes: the model is loaded first
+  /// What it shares with other targets of the same name here: an account, a gateway, a region. When that fails for one
+  /// of them, the others are not its fallback. Empty: nothing.
+  std::string failure_domain{};
 
   friend bool operator==(const ModelFacts&, const ModelFacts&) = default;
 };

@@ -36,6 +36,7 @@ struct Config {
   std::vector<TargetConfig> targets;
   CallLimits limits;
   MidStream mid_stream = MidStream::fail;
+  std::optional<StreamHold> hold;
   std::optional<SpendingConfig> spending;
 };
 

@@ -25,6 +25,7 @@ struct ModelOptions {
   std::optional<std::int64_t> context_window{};
   std::optional<std::int64_t> max_output_tokens{};
   std::optional<Capabilities> capabilities{};
+  std::string failure_domain{};  ///< see `ModelFacts::failure_domain`
 };
 
 }  // namespace backstop::inline v0

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 
 #include "backstop/chat/error.hpp"
+#include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/export.hpp"
 #include "backstop/handover/needs.hpp"
@@ -16,8 +18,17 @@ namespace backstop::inline v0 {
 struct Candidate {
   explicit Candidate(Provider candidate) : provider{std::move(candidate)} {}
 
+  /// Its limits are used up, as it said itself: others go first, if there are any.
+  [[nodiscard]] bool is_spared(TimePoint now) const noexcept {
+    return now < spared_until.load(std::memory_order_relaxed);
+  }
+  /// What its last answer said of its limits: with no requests or tokens remaining it is spared until they are back, at
+  /// most two minutes. Never shortens that.
+  BACKSTOP_EXPORT void note_limits(const RateLimitStatus& status, TimePoint now) const noexcept;
+
   Provider provider;
   mutable Cooldown cooldown;
+  mutable std::atomic<TimePoint> spared_until{TimePoint::min()};
 };
 
 /// What an earlier failure of the same call asks of the next target.

@@ -9,6 +9,7 @@
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
+#include "backstop/runtime/alternatives.hpp"
 #include "backstop/runtime/attempt_progress.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "backstop/runtime/runtime.hpp"
@@ -30,14 +31,10 @@ struct CallState {
   bool tool_call_delivered = false;  ///< a complete tool call has: nothing is replayed any more
   Duration waited{0};                ///< backoff and queueing since the last attempt; goes to the next row of the ledger
   const Target* first_choice = nullptr;  ///< where the call would have gone without failures
+  const Target* beside = nullptr;  ///< who is asked at the same time, by a hedge: what that may cost is spoken for
+  int hedges_sent = 0;             ///< sends that hedges took from `attempts_left`
   Ledger ledger;
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
-};
-
-/// What a fallback client tells the policies of one target about the others.
-struct Alternatives {
-  bool ready = false;  ///< another target could be sent to right now
-  int kept_sends = 0;  ///< of the call's sends, how many are kept for targets still to come: one each
 };
 
 class Sleep;
@@ -54,6 +51,8 @@ class BACKSTOP_EXPORT CallContext {
 
   [[nodiscard]] Runtime& runtime() const noexcept { return *state_->runtime; }
   [[nodiscard]] CallState& state() const noexcept { return *state_; }
+  /// For a task that runs beside another of the same call: it keeps its own rows and its own commit state.
+  void set_state(CallState& state) noexcept { state_ = &state; }
   [[nodiscard]] TimePoint now() const noexcept { return runtime().now(); }
 
   // Time and stopping.
@@ -78,6 +77,8 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] bool committed() const noexcept { return state_->committed; }
   /// Hands an event to the consumer; the first content commits the call.
   void emit(const StreamEvent& event) const noexcept;
+  /// For sinks that keep events back: this one has now been let go.
+  void note_delivered(const StreamEvent& event) const noexcept;
   /// For providers: the attempt has its first content; `emit` says so by itself, a plain answer says it here.
   void note_first_content() const noexcept { note_first_content(runtime().refresh_now()); }
   void note_first_content(TimePoint at) const noexcept;

@@ -18,6 +18,11 @@ class StreamSink {
   virtual void when_ready(std::coroutine_handle<> waiting) noexcept { static_cast<void>(waiting); }
   /// How long the consumer has kept the call waiting so far; limits of an attempt stand still during that time.
   [[nodiscard]] virtual Duration consumer_time() const noexcept { return Duration::zero(); }
+  /// Events are kept back for now and may yet be forgotten: content does not commit the call. Whoever keeps them
+  /// commits it when letting them go.
+  [[nodiscard]] virtual bool holding() const noexcept { return false; }
+  /// An attempt begins. What is kept back of earlier ones will not be finished, and is to be forgotten.
+  virtual void on_attempt() noexcept {}
 
  protected:
   ~StreamSink() = default;

@@ -1,0 +1,70 @@
+#include "routing/held_stream.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "backstop/chat/token_estimate.hpp"
+
+namespace backstop::inline v0 {
+
+std::string problem_with(const StreamHold& hold) {
+  if (hold.tokens < 1) return fmt::format("StreamHold::tokens is {}; it must be at least 1", hold.tokens);
+  if (hold.time <= Duration::zero()) return "StreamHold::time must be above zero (Duration::max() for no limit)";
+  return {};
+}
+
+namespace detail {
+
+HeldStream::Kept::Kept(const StreamEvent& kept_event) : event{kept_event}, delta{kept_event.delta} {
+  if (event.tool_call != nullptr) tool_call = *event.tool_call;
+  if (event.degradation != nullptr) degradation = *event.degradation;
+}
+
+StreamEvent HeldStream::Kept::view() const noexcept {
+  StreamEvent seen = event;
+  seen.delta = delta;
+  seen.tool_call = tool_call ? &*tool_call : nullptr;
+  seen.degradation = degradation ? &*degradation : nullptr;
+  return seen;
+}
+
+void HeldStream::on_event(const StreamEvent& event) noexcept {
+  if (!keeping_) return consumer_->on_event(event);
+  kept_.emplace_back(event);
+  if (!event.is_content()) return;
+  if (!armed() && hold_.time != Duration::max()) {
+    context_->runtime().timers().arm(*this, saturating_add(context_->now(), hold_.time));
+  }
+  bytes_ += event.delta.size();
+  if (event.type == StreamEvent::Type::tool_call) bytes_ += event.tool_call->arguments.size();
+  if (estimate_tokens(bytes_) >= hold_.tokens) let_go();
+}
+
+void HeldStream::let_go() noexcept {
+  if (!keeping_) return;
+  keeping_ = false;
+  disarm();
+  const std::vector<Kept> kept = std::exchange(kept_, {});
+  for (const Kept& one : kept) {
+    const StreamEvent event = one.view();
+    if (!consumer_->holding()) context_->note_delivered(event);
+    consumer_->on_event(event);
+  }
+}
+
+void HeldStream::forget() noexcept {
+  if (!keeping_) return;
+  disarm();
+  bytes_ = 0;
+  kept_.clear();
+}
+
+void HeldStream::on_attempt() noexcept {
+  forget();
+  consumer_->on_attempt();
+}
+
+}  // namespace detail
+
+}  // namespace backstop::inline v0

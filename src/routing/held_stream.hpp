@@ -1,0 +1,57 @@
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/routing/mid_stream.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/stream_sink.hpp"
+#include "backstop/runtime/timer.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Stands between a call and the consumer of its stream and keeps the beginning back, see `StreamHold`.
+class HeldStream final : public StreamSink, private Timer {
+ public:
+  /// `context` is the call's; what is given outlives this object.
+  HeldStream(const StreamHold& hold, const CallContext& context, StreamSink& consumer) noexcept
+      : hold_{hold}, context_{&context}, consumer_{&consumer} {}
+
+  /// Hands over what is kept, and from now on everything at once.
+  void let_go() noexcept;
+  /// Forgets what is kept; the time begins anew with the next content.
+  void forget() noexcept;
+
+  void on_event(const StreamEvent& event) noexcept override;
+  [[nodiscard]] bool ready() const noexcept override { return keeping_ || consumer_->ready(); }
+  void when_ready(std::coroutine_handle<> waiting) noexcept override { consumer_->when_ready(waiting); }
+  [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
+  [[nodiscard]] bool holding() const noexcept override { return keeping_ || consumer_->holding(); }
+  void on_attempt() noexcept override;
+
+ private:
+  /// An event with what it refers to.
+  struct Kept {
+    explicit Kept(const StreamEvent& event);
+    [[nodiscard]] StreamEvent view() const noexcept;
+
+    StreamEvent event;
+    std::string delta;
+    std::optional<ToolCall> tool_call;
+    std::optional<Degradation> degradation;
+  };
+
+  void on_timer() noexcept override { let_go(); }
+
+  StreamHold hold_;
+  const CallContext* context_;
+  StreamSink* consumer_;
+  bool keeping_ = true;
+  std::size_t bytes_ = 0;
+  std::vector<Kept> kept_;
+};
+
+}  // namespace backstop::inline v0::detail
