@@ -65,8 +65,9 @@ constexpr std::array mid_stream_fields{
 
 void read_mid_stream(const Setting& at, Draft& out) {
   if (at.is_object()) return read_fields(at, mid_stream_fields, out);
-  read_mid_stream_name(at, R"("fail", "restart", "resume" or {"hold": {"tokens": 40, "time": "800ms", "then": "restart"}})",
-                       out.config.mid_stream);
+  constexpr std::string_view accepted =
+      R"("fail", "restart", "resume" or {"hold": {"tokens": 40, "time": "800ms", "then": "restart"}})";
+  read_mid_stream_name(at, accepted, out.config.mid_stream);
 }
 
 constexpr auto read_with_targets = [](const Setting&, Draft&) {};

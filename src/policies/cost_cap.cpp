@@ -39,7 +39,7 @@ class CostCap final : public Decorator {
     const Needs needs = needs_of(request);
     const BudgetCharge worst = worst_case(request, needs, context, *prices);
     if (options_.per_request) {
-      const Money spent = spent_by(context, needs);
+      const Money spent = spent_by(context, needs) + beside(request, needs, context);
       if (spent + worst.cost > *options_.per_request) co_return refuse(context, beyond_request(worst.cost, spent));
     }
     BudgetReservation reservation{options_.budgets, worst, context.now()};
@@ -88,6 +88,13 @@ class CostCap final : public Decorator {
     Money spent;
     for (const Attempt& row : context.state().ledger) spent += cost_of_row(row, needs);
     return spent;
+  }
+
+  /// What the target that is asked at the same time may cost.
+  [[nodiscard]] Money beside(const ChatRequest& request, const Needs& needs, const CallContext& context) const {
+    const Target* other = context.state().beside;
+    if (other == nullptr) return Money{};
+    return cost_of(worst_usage(*other, request, needs), price_of(*other).value_or(Price{}));
   }
 
   [[nodiscard]] BudgetCharge charge_since(std::size_t first_row, const CallContext& context, const Prices& prices,

@@ -39,7 +39,9 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
     first_choice_ = *from.first_choice;
     state_.first_choice = &first_choice_;
   }
-  context_.set_alternatives(first.alternatives());
+  Alternatives alternatives = first.alternatives();
+  alternatives.substitute = nullptr;  // goes away with the first call, which this may outlive
+  context_.set_alternatives(alternatives);
   if (first.streaming()) context_.set_sink(this);
 }
 

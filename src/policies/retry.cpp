@@ -71,7 +71,7 @@ class Retry::Repeats {
       : retry_{&retry},
         options_{retry.options_.get()},
         context_{&context},
-        attempts_left_at_entry_{context.state().attempts_left},
+        attempts_left_at_entry_{attempts_left()},
         backoff_{{options_->initial, options_->max}, {options_->throttle_initial, options_->throttle_max}} {}
 
   void begin_attempt() noexcept {
@@ -205,7 +205,11 @@ class Retry::Repeats {
   }
 
   [[nodiscard]] int attempts() const noexcept {
-    return std::max(rounds_, attempts_left_at_entry_ - context_->state().attempts_left);
+    return std::max(rounds_, attempts_left_at_entry_ - attempts_left());
+  }
+  /// A hedge's send, to another target, is none of these.
+  [[nodiscard]] int attempts_left() const noexcept {
+    return context_->state().attempts_left + context_->state().hedges_sent;
   }
   [[nodiscard]] int limit() const noexcept {
     return context_->alternatives().ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)

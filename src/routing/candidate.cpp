@@ -21,7 +21,8 @@ namespace {
 
 void Candidate::note_limits(const RateLimitStatus& status, TimePoint now) const noexcept {
   constexpr std::chrono::minutes longest{2};
-  for (const RateLimitWindow* window : {&status.requests, &status.tokens, &status.input_tokens, &status.output_tokens}) {
+  for (const RateLimitWindow* window :
+       {&status.requests, &status.tokens, &status.input_tokens, &status.output_tokens}) {
     if (!window->remaining || *window->remaining > 0 || !window->reset_after) continue;
     const TimePoint until = saturating_add(now, std::min<Duration>(*window->reset_after, longest));
     TimePoint before = spared_until.load(std::memory_order_relaxed);

@@ -112,7 +112,9 @@ void ResumableStream::compare(bool complete) noexcept {
 
 void ResumableStream::deliver(const StreamEvent& event, bool kept_back) noexcept {
   if (event.type == StreamEvent::Type::text) text_ += event.delta;
-  if (event.tool_call != nullptr) tool_call_begun_ = true;
+  if (event.type == StreamEvent::Type::tool_call_delta || event.type == StreamEvent::Type::tool_call) {
+    tool_call_begun_ = true;
+  }
   if (kept_back && !consumer_->holding()) context_->note_delivered(event);
   consumer_->on_event(event);
 }

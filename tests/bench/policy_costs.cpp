@@ -87,6 +87,7 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
       {"retry", retry()},
       {"intercept", intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}})},
       {"cache", cache()},
+      {"hedge", hedge()},
   };
   for (const auto& [name, policy] : layers) {
     const Cost with = cost_of_calls(client(policy));

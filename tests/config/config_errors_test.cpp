@@ -93,8 +93,10 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
 
 TEST_CASE("values of the wrong kind are shown with what is accepted") {
   check({
-      {policy(R"("mid_stream": "rewind")"), {R"(`fallback_policy.mid_stream` is "rewind")", R"("fail", "restart", "resume")"}},
-      {policy(R"("mid_stream": {"keep": 40})"), {"`fallback_policy.mid_stream.keep` is not known; accepted here are hold"}},
+      {policy(R"("mid_stream": "rewind")"),
+       {R"(`fallback_policy.mid_stream` is "rewind")", R"("fail", "restart", "resume")"}},
+      {policy(R"("mid_stream": {"keep": 40})"),
+       {"`fallback_policy.mid_stream.keep` is not known; accepted here are hold"}},
       {policy(R"("mid_stream": {"hold": {"tokens": 0}})"), {"`fallback_policy.mid_stream.hold.tokens` is 0"}},
       {policy(R"("mid_stream": {"hold": {"time": 3}})"), {"`fallback_policy.mid_stream.hold.time` is 3"}},
       {policy(R"("mid_stream": {"hold": {"then": "hold"}})"),
