@@ -16,8 +16,7 @@ class AttemptRecord {
   AttemptRecord(CallContext& context, const Target& target) : context_{&context}, row_{context.state().ledger.size()} {
     CallState& state = context.state();
     --state.attempts_left;
-    Attempt& attempt = state.ledger.emplace_back();
-    attempt.target = target;
+    Attempt& attempt = state.add_row(target);
     attempt.sent = true;
     attempt.waited = std::exchange(state.waited, Duration::zero());
     if (context.progress() == nullptr) context.set_progress(&own_progress_);

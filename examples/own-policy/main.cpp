@@ -126,7 +126,7 @@ int main() {
       if (event.type == StreamEvent::Type::text) fmt::print("{}", event.delta);
     }
     for (const Attempt& attempt : stream.result()->attempts) {
-      fmt::print(" [{}{}{}]", attempt.target, attempt.sent ? "" : ": ", attempt.sent ? "" : attempt.reason);
+      fmt::print(" [{}{}{}]", attempt.target, attempt.sent ? "" : ": ", attempt.sent ? "" : reason_of(attempt));
     }
     fmt::print("\n");
   }

@@ -53,9 +53,9 @@ void append_attempt(std::string& out, const Attempt& attempt) {
     out += ", request ";
     append_line(out, attempt.request_id);
   }
-  if (!attempt.reason.empty()) {
+  if (const std::string reason = reason_of(attempt); !reason.empty()) {
     out += ": ";
-    append_line(out, attempt.reason);
+    append_line(out, reason);
   }
 }
 
@@ -65,6 +65,16 @@ std::string_view to_string(TimeoutLimit limit) noexcept {
   constexpr std::array<std::string_view, 7> names{"none", "connect", "first_byte",    "first_token",
                                                   "idle", "attempt", "deadline_share"};
   return names[static_cast<std::size_t>(limit)];
+}
+
+std::string reason_of(const Attempt& attempt) {
+  std::string text = attempt.reason;
+  if (attempt.out_for) {
+    text += text.empty() ? "(for another " : " (for another ";
+    append_duration(text, *attempt.out_for);
+    text += ')';
+  }
+  return text;
 }
 
 std::string to_string(const Error& error) {

@@ -115,7 +115,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
           {"rate_limit", rate_limit_json(attempt.rate_limit)},
-          {"reason", text_or_null(attempt.reason)}};
+          {"reason", text_or_null(reason_of(attempt))}};
 }
 
 nlohmann::ordered_json to_json(const Error& error) {

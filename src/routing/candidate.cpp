@@ -6,7 +6,6 @@
 
 #include "backstop/chat/usage.hpp"
 #include "backstop/handover/worst_usage.hpp"
-#include "policies/duration_text.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -60,9 +59,7 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
                               const Requirement& requirement, TimePoint now) {
   const Target& target = candidate.provider.target();
   if (const auto cooling = candidate.cooldown.active(now)) {
-    Error error = refuse(ErrorKind::local_limit, target,
-                         fmt::format("cooling down for another {} after {}", detail::duration_text(cooling->until - now),
-                                     to_string(cooling->why)));
+    Error error = refuse(ErrorKind::local_limit, target, "cooling down after " + std::string{to_string(cooling->why)});
     error.retry_after = cooling->until - now;
     return error;
   }
@@ -86,9 +83,7 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
     if (availability.ready_at == TimePoint::max()) {
       return refuse(availability.why, target, fmt::format("{} until further notice", to_string(availability.why)));
     }
-    Error error = refuse(availability.why, target,
-                         fmt::format("{} for another {}", to_string(availability.why),
-                                     detail::duration_text(saturating_difference(availability.ready_at, now))));
+    Error error = refuse(availability.why, target, std::string{to_string(availability.why)});
     error.retry_after = std::max(Duration::zero(), saturating_difference(availability.ready_at, now));
     return error;
   }

@@ -72,10 +72,10 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
 }
 
 void CallContext::note_skipped(const Target& target, const Error& error) const {
-  Attempt& row = state_->ledger.emplace_back();
-  row.target = target;
+  Attempt& row = state_->add_row(target);
   row.outcome = error.kind;
   row.reason = error.message;
+  row.out_for = error.retry_after;
 }
 
 }  // namespace backstop::inline v0

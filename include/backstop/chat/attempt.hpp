@@ -11,6 +11,7 @@
 #include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/chat/usage.hpp"
+#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -37,7 +38,11 @@ struct Attempt {
   std::string request_id{};  ///< the provider's
   std::optional<RateLimitStatus> rate_limit{};  ///< what the answer's headers said of the provider's limits
   std::string reason{};      ///< why it failed or was skipped, and what was decided, for people
+  std::optional<std::chrono::nanoseconds> out_for{};  ///< of a candidate that was skipped: until it can be asked again
 };
+
+/// The reason for people, with how long a candidate stays out: "circuit_open (for another 12.3 s)".
+[[nodiscard]] BACKSTOP_EXPORT std::string reason_of(const Attempt& attempt);
 
 /// What happened in a call, in order.
 using Ledger = std::vector<Attempt>;

@@ -35,6 +35,14 @@ struct CallState {
   int hedges_sent = 0;             ///< sends that hedges took from `attempts_left`
   Ledger ledger;
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
+
+  /// A row of the ledger. Most calls have few; room for them is made at once.
+  [[nodiscard]] Attempt& add_row(const Target& target) {
+    if (ledger.capacity() == 0) ledger.reserve(3);
+    Attempt& row = ledger.emplace_back();
+    row.target = target;
+    return row;
+  }
 };
 
 class Sleep;
