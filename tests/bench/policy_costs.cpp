@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,32 +38,39 @@ class Instant final : public ModelProvider {
   }
 };
 
-struct Cost {
-  double nanoseconds;
-  double allocations;
+/// A client, and what a call of it costs.
+struct Measured {
+  std::string name;
+  FallbackClient client;
+  double nanoseconds = 0;
+  double allocations = 0;
 };
 
-Cost cost_of_calls(const FallbackClient& client) {
-  constexpr int calls = 20'000;
+void call(const FallbackClient& client, int calls) {
   ChatRequest request{"hello"};
   request.max_output_tokens = 100;
-  const auto call = [&] {
+  for (int i = 0; i < calls; ++i) {
     if (!client.chat(request)) throw std::runtime_error{"a call failed; nothing was measured"};
-  };
-  const double time = medians({{"", [&] {
-                                  const double start = thread_cpu();
-                                  for (int i = 0; i < calls; ++i) call();
-                                  return (thread_cpu() - start) / calls;
-                                }}},
-                              rounds)[0];
-  const std::uint64_t before = allocations();
-  for (int i = 0; i < calls; ++i) call();
-  return {time, static_cast<double>(allocations() - before) / calls};
+  }
 }
 
-void report_cost(std::string_view name, const Cost& cost) {
-  report(fmt::format("{}.time", name), "ns", cost.nanoseconds);
-  report(fmt::format("{}.allocations", name), "1", cost.allocations);
+void measure(std::vector<Measured>& all) {
+  constexpr int calls = 5000;
+  std::vector<Contender> contenders;
+  for (const Measured& one : all) {
+    contenders.push_back({one.name, [&client = one.client] {
+                            const double start = thread_cpu();
+                            call(client, calls);
+                            return (thread_cpu() - start) / calls;
+                          }});
+  }
+  const std::vector<double> times = medians(contenders, rounds);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].nanoseconds = times[i];
+    const std::uint64_t before = allocations();
+    call(all[i].client, calls);
+    all[i].allocations = static_cast<double>(allocations() - before) / calls;
+  }
 }
 
 }  // namespace
@@ -76,35 +84,33 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
     };
     return FallbackClient{{one("first"), one("second")}, options};
   };
-  const Cost bare = cost_of_calls(client(std::nullopt));
-  report_cost("bare", bare);
-
   const CostCapOptions spending{.per_request = Money::usd(1), .per_period = Money::usd(1e6)};
-  const std::vector<std::pair<std::string_view, Policy>> layers{
-      {"timeout", timeout(TimeoutOptions{})},
-      {"circuit_breaker", circuit_breaker()},
-      {"cost_cap", cost_cap(spending)},
-      {"retry", retry()},
-      {"intercept", intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}})},
-      {"cache", cache()},
-      {"hedge", hedge()},
-  };
-  for (const auto& [name, policy] : layers) {
-    const Cost with = cost_of_calls(client(policy));
-    report_cost(fmt::format("layer.{}", name), {with.nanoseconds - bare.nanoseconds, with.allocations - bare.allocations});
-  }
-  report_cost("standard", cost_of_calls(client(standard())));
-  report_cost("stack", cost_of_calls(client(standard({.cost_cap = spending}))));
-
-  // The same client, with a target in front whose breaker has opened.
-  const auto breaker = CircuitBreaker::create({.consecutive_failures = 1, .open_for = 300s});
+  // A target whose breaker has opened, in front of one that answers.
+  const Policy open_breaker = circuit_breaker(CircuitBreakerOptions{.consecutive_failures = 1, .open_for = 300s});
   const Provider broken = make_provider("broken/m", [](const ChatRequest&) -> Result<ChatResponse> {
     return Error{ErrorKind::server_error, "down"};
-  }) | circuit_breaker(breaker);
-  const FallbackClient with_open{{broken, Instant{"second"}}, options};
-  const Cost passing_over = cost_of_calls(with_open);
-  const Cost alone = cost_of_calls(FallbackClient{{Instant{"first"}, Instant{"second"}}, options});
-  report_cost("reject", {passing_over.nanoseconds - alone.nanoseconds, passing_over.allocations - alone.allocations});
+  }) | open_breaker;
+
+  std::vector<Measured> all;
+  all.push_back({"bare", client(std::nullopt)});
+  all.push_back({"standard", client(standard())});
+  all.push_back({"stack", client(standard({.cost_cap = spending}))});
+  all.push_back({"reject", FallbackClient{{broken, Instant{"second"}}, options}});
+  all.push_back({"layer.timeout", client(timeout(TimeoutOptions{}))});
+  all.push_back({"layer.circuit_breaker", client(circuit_breaker())});
+  all.push_back({"layer.cost_cap", client(cost_cap(spending))});
+  all.push_back({"layer.retry", client(retry())});
+  all.push_back({"layer.intercept", client(intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}))});
+  all.push_back({"layer.cache", client(cache())});
+  all.push_back({"layer.single_flight", client(single_flight())});
+  all.push_back({"layer.hedge", client(hedge())});
+  measure(all);
+
+  for (const Measured& one : all) {
+    const bool is_addition = one.name == "reject" || one.name.starts_with("layer.");
+    report(one.name + ".time", "ns", one.nanoseconds - (is_addition ? all.front().nanoseconds : 0));
+    report(one.name + ".allocations", "1", one.allocations - (is_addition ? all.front().allocations : 0));
+  }
 }
 
 }  // namespace bench
