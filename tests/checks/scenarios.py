@@ -1,5 +1,5 @@
 """Prints which of the numbered scenarios of the conformance list the tests cover, by the tags of their test cases
-(`[scenario-101]`), and which they do not.
+(`[scenario-101]`, which checks in Python carry in their first comment), and which they do not.
 
 Fails for a number that does not exist, for one that is excused below and covered all the same, and, with `--strict`, for
 one that is neither covered nor excused.
@@ -17,7 +17,7 @@ COUNT = 228
 # Scenarios that no test can cover here, and why.
 NOT_APPLICABLE = {
     15: "no provider acts on a header that counts retries (it is a statistic of the vendors' own SDKs), and a count over "
-        "several targets would tell one provider of another's failures; who wants one sets it with `intercept`",
+        "several targets would tell one provider of another's failures; who wants one adds it with an `intercept` inside `retry`",
     17: "no provider documents idempotency keys for its chat endpoints: sending one would promise what nobody keeps, so a "
         "replay that may have been processed is booked as such instead",
 }
@@ -37,7 +37,10 @@ def ranges(numbers):
 def covered_by(tests):
     """The files that cover each number."""
     places = collections.defaultdict(set)
-    for path in sorted(tests.rglob("*.cpp")):
+    files = [path for path in sorted(tests.rglob("*")) if path.suffix in (".cpp", ".py")]
+    for path in files:
+        if path.name == pathlib.Path(__file__).name:
+            continue
         for number in re.findall(r"\[scenario-(\d+)\]", path.read_text(encoding="utf-8")):
             places[int(number)].add(path.relative_to(tests).as_posix())
     return places
