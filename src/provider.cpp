@@ -76,7 +76,9 @@ class AttemptRecord {
     attempt.http_status = error.http_status;
     attempt.replay = error.replay;
     attempt.request_id = error.request_id;
-    attempt.reason = error.message;
+    // What the adapter noted at the send, such as which key it used, stays behind what came of it.
+    const std::string noted = std::exchange(attempt.reason, error.message);
+    if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
     const std::optional<Price>& price = attempt.target.facts().price;
     if (!price || error.replay == ReplaySafety::not_sent) return;
     attempt.cost_estimated = true;

@@ -106,12 +106,14 @@ Behaviour end_without_done(Answer what) {
   });
 }
 
-Behaviour without_done(Answer what) {
-  return understood("without_done", [what = std::move(what)](Wire wire, const Asked& asked) {
+Behaviour without_done(Answer what, bool stays_open) {
+  return understood("without_done", [what = std::move(what), stays_open](Wire wire, const Asked& asked) {
     if (!asked.stream || wire == Wire::anthropic) return answer_script(wire, what, asked);
     auto parts = parts_of(wire, what, asked);
     parts.pop_back();
-    return whole_stream(parts, what);
+    auto script = stays_open ? open_stream(parts, what) : whole_stream(parts, what);
+    if (stays_open) script.steps.emplace_back(Hang{});
+    return script;
   });
 }
 

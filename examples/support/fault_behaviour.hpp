@@ -101,8 +101,9 @@ template <std::convertible_to<std::string> Text>
 /// All content, then a clean end of the body: no finish reason, no terminal marker. Plain: healthy.
 [[nodiscard]] Behaviour end_without_done(Answer what = {});
 
-/// A whole stream, finish reason and usage included, but for `[DONE]`. Healthy on the Anthropic wire, and plain.
-[[nodiscard]] Behaviour without_done(Answer what = {});
+/// A whole stream, finish reason and usage included, but for `[DONE]`; the connection then ends the body as HTTP wants
+/// it, or stays as it is. Healthy on the Anthropic wire, and plain.
+[[nodiscard]] Behaviour without_done(Answer what = {}, bool stays_open = false);
 
 /// An error event after that much content, then a clean end; 0 makes it the first event of the stream.
 /// Without `error` it says that the server is overloaded. Plain: status 200 with an error body.

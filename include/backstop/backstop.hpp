@@ -34,6 +34,7 @@
 #include "backstop/policy.hpp"
 #include "backstop/provider.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/credentials.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/providers/model_options.hpp"
 #include "backstop/providers/openai.hpp"

@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <map>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -15,21 +16,40 @@ namespace detail {
 namespace {
 
 /// What is wrong with the variable that should hold the target's key; empty when nothing is.
-std::string key_problem(const TargetConfig& target) {
-  const Route route = route_of(target);
-  if (!target.model.api_key.empty() || !route.needs_key) return {};
-  if (route.key_variable.empty()) {
-    return fmt::format("{}/{} needs a key; name the environment variable that holds it with `api_key_env`",
-                       target.model.name, target.model.model);
-  }
-  const char* key = std::getenv(route.key_variable.c_str());
+std::string variable_problem(const std::string& variable, const TargetConfig& target) {
+  const char* key = std::getenv(variable.c_str());
   if (key != nullptr && !trim(key).empty()) return {};
   // Somebody may have given the key itself for the variable's name.
-  const bool usual_name = route.key_variable.find_first_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+  const bool usual_name = variable.find_first_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
   return fmt::format("the environment variable {}, which should hold the key of {}/{}, is {}; set it, or name another "
-                     "with `api_key_env`", usual_name ? route.key_variable : "that `api_key_env` names",
+                     "with `api_key_env`", usual_name ? variable : "that `api_key_env` names",
                      target.model.name, target.model.model, key == nullptr ? "not set" : "empty");
 }
+
+std::string key_problem(const TargetConfig& target) {
+  for (const std::string& variable : target.key_variables) {
+    if (std::string problem = variable_problem(variable, target); !problem.empty()) return problem;
+  }
+  const Route route = route_of(target);
+  if (!target.key_variables.empty() || !target.model.api_key.empty() || !route.needs_key) return {};
+  if (!route.key_variable.empty()) return variable_problem(route.key_variable, target);
+  return fmt::format("{}/{} needs a key; name the environment variable that holds it with `api_key_env`",
+                     target.model.name, target.model.model);
+}
+
+/// The handles on several keys, one for each list of variables, so that targets share them.
+class KeyRings {
+ public:
+  [[nodiscard]] Credentials of(const TargetConfig& target) {
+    if (target.key_variables.empty()) return {};
+    Credentials& keys = rings_[target.key_variables];
+    if (keys.empty()) keys = credentials_from_env(target.key_variables);
+    return keys;
+  }
+
+ private:
+  std::map<std::vector<std::string>, Credentials> rings_;
+};
 
 StandardOptions stack_of(const TargetConfig& target, const Config& config, const std::vector<Budget>& budgets) {
   StandardOptions options;
@@ -59,12 +79,15 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
   std::vector<Provider> providers;
   try {
     const std::vector<Budget> budgets = detail::budgets_of(*config);
+    detail::KeyRings rings;
     for (std::size_t i = 0; i < config->targets.size(); ++i) {
       const TargetConfig& target = config->targets[i];
       const std::string place = fmt::format("`fallback_policy.targets[{}]`: ", i);
       try {
-        if (std::string problem = detail::key_problem(target); !problem.empty()) problems.add(place + problem);
-        providers.push_back(detail::provider_for(target) | standard(detail::stack_of(target, *config, budgets)));
+        const std::string key_problem = detail::key_problem(target);
+        if (!key_problem.empty()) problems.add(place + key_problem);
+        const Credentials keys = key_problem.empty() ? rings.of(target) : Credentials{};
+        providers.push_back(detail::provider_for(target, keys) | standard(detail::stack_of(target, *config, budgets)));
       } catch (const std::invalid_argument& error) {
         problems.add(place + error.what());
       }

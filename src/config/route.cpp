@@ -51,10 +51,8 @@ Route route_of(const TargetConfig& target) {
   }
   route.needs_key = route.needs_key || route.wire == "anthropic";
   if (!target.model.base_url.empty()) route.base_url = target.model.base_url;
-  if (!target.model.api_key_env.empty()) {
-    route.key_variable = target.model.api_key_env;
-    route.needs_key = true;
-  }
+  if (!target.model.api_key_env.empty()) route.key_variable = target.model.api_key_env;
+  if (!target.model.api_key_env.empty() || !target.key_variables.empty()) route.needs_key = true;
   return route;
 }
 
@@ -66,14 +64,18 @@ std::string wires_text() {
   return "a wire that this build speaks: " + text;
 }
 
-Provider provider_for(const TargetConfig& target) {
+Provider provider_for(const TargetConfig& target, const Credentials& keys) {
   const Route route = route_of(target);
   const Wire* wire = find_wire(route.wire);
   if (wire == nullptr) {
     throw std::invalid_argument{fmt::format("`wire` is \"{}\"; it must be {}", route.wire, wires_text())};
   }
   ModelOptions options = target.model;
-  options.api_key_env = route.key_variable;
+  if (keys.empty()) {
+    options.api_key_env = route.key_variable;
+  } else {
+    options.credentials = keys;
+  }
   // A provider's own adapter knows its address, and what else belongs to it.
   return wire->make(std::move(options));
 }

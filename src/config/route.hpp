@@ -24,6 +24,7 @@ struct Route {
 [[nodiscard]] std::string wires_text();
 
 /// The adapter for the target's wire. Throws std::invalid_argument for options that cannot be right.
-[[nodiscard]] Provider provider_for(const TargetConfig& target);
+/// `keys`: in place of the route's own variable, where the target has several.
+[[nodiscard]] Provider provider_for(const TargetConfig& target, const Credentials& keys);
 
 }  // namespace backstop::inline v0::detail

@@ -59,14 +59,31 @@ void read_capabilities(const Setting& at, TargetConfig& out) {
   out.model.capabilities = capabilities;
 }
 
-void read_key_variable(const Setting& at, TargetConfig& out) {
+std::string read_variable_name(const Setting& at) {
   std::string name = at.is_string() ? at.text().value_or("") : "";
   const bool is_name = !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                                                "0123456789_") == std::string::npos &&
                        name.find_first_of("0123456789") != 0;
   // Not quoted: what is no name of a variable may be the key itself.
   if (!is_name) at.complain("must be the name of an environment variable, such as \"OPENAI_API_KEY\"");
-  if (is_name) out.model.api_key_env = std::move(name);
+  return is_name ? name : std::string{};
+}
+
+// One, or a list of several.
+void read_key_variables(const Setting& at, TargetConfig& out) {
+  if (!at.is_array()) {
+    out.model.api_key_env = read_variable_name(at);
+    return;
+  }
+  const std::vector<Setting> elements = at.elements("names of environment variables");
+  if (elements.empty()) at.complain("is empty; at least one environment variable is needed");
+  for (const Setting& element : elements) {
+    std::string name = read_variable_name(element);
+    if (std::find(out.key_variables.begin(), out.key_variables.end(), name) != out.key_variables.end()) {
+      element.complain("names a variable again; each is accepted once");
+    }
+    if (!name.empty()) out.key_variables.push_back(std::move(name));
+  }
 }
 
 void read_headers(const Setting& at, TargetConfig& out) {
@@ -105,7 +122,7 @@ constexpr auto read_elsewhere = [](const Setting&, TargetConfig&) {};
 constexpr std::array target_fields{
     Field<TargetConfig>{"target", read_elsewhere},
     Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
-    Field<TargetConfig>{"api_key_env", read_key_variable},
+    Field<TargetConfig>{"api_key_env", read_key_variables},
     Field<TargetConfig>{"wire", read_wire},
     Field<TargetConfig>{"weight", read_weight},
     Field<TargetConfig>{"context_window",

@@ -10,8 +10,8 @@ namespace backstop::inline v0 {
 
 Provider anthropic(ModelOptions options) {
   constexpr detail::ProviderDefaults defaults{"anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY"};
-  return Provider{std::make_shared<const detail::HttpModelProvider>(detail::resolve_endpoint(options, defaults),
-                                                                    std::make_unique<detail::AnthropicFormat>())};
+  return detail::http_provider(detail::resolve_endpoint(options, defaults),
+                               std::make_shared<const detail::AnthropicFormat>());
 }
 
 }  // namespace backstop::inline v0

@@ -4,12 +4,14 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "backstop/handover/projection.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/http_exchange.hpp"
 #include "error_classifier.hpp"
 #include "foreign_text.hpp"
+#include "keyed_provider.hpp"
 #include "rate_limit_headers.hpp"
 #include "request_headers.hpp"
 #include "runtime/ascii.hpp"
@@ -26,14 +28,19 @@ constexpr std::size_t longest_request_id = 200;
 /// the end can be used again.
 constexpr Duration drain_time = std::chrono::milliseconds{100};
 
+/// How long the wire's terminal marker is waited for once the model has said why it finished: some servers send none,
+/// and leave the connection open.
+constexpr Duration tail_time = std::chrono::seconds{5};
+
 /// Stops a scope of its own when time is up.
 class DrainLimit final : private Timer {
  public:
   explicit DrainLimit(StopSource& parent) noexcept : stop_{parent} {}
   [[nodiscard]] StopSource& stop() noexcept { return stop_; }
-  void start(const CallContext& context) {
-    context.runtime().timers().arm(*this, saturating_add(context.runtime().refresh_now(), drain_time));
+  void start(const CallContext& context, Duration span) {
+    context.runtime().timers().arm(*this, saturating_add(context.runtime().refresh_now(), span));
   }
+  void rest() noexcept { disarm(); }
 
  private:
   void on_timer() noexcept override { stop_.request_stop(StopReason::cancelled); }
@@ -174,9 +181,15 @@ Error unfinished(const Attempting& attempt, const StreamReader& reader) {
                        attempt.answer);
 }
 
+// By the caller, or because another attempt has won; not by a limit on this attempt.
+bool stopped_from_above(const CallContext& context) noexcept {
+  const StopReason reason = context.stop().reason();
+  return reason == StopReason::cancelled || reason == StopReason::deadline || reason == StopReason::superseded;
+}
+
 // Reads what is left of a body whose content is known to be over.
 Task<Result<bool>> drain(const Attempting& attempt) {
-  attempt.drain.start(attempt.context);
+  attempt.drain.start(attempt.context, drain_time);
   for (;;) {
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     if (!piece || piece->empty()) co_return true;
@@ -189,9 +202,11 @@ Task<Result<ChatResponse>> read_stream(const Attempting& attempt) {
   ServerSentEvents::Event event;
   bool at_end = false;
   while (!at_end) {
+    if (attempt.answer.is_complete()) attempt.drain.start(attempt.context, tail_time);
     const Result<std::string_view> piece = co_await attempt.exchange.read();
+    attempt.drain.rest();
     if (!piece) {
-      if (attempt.answer.is_complete() && !attempt.context.stopping()) break;
+      if (attempt.answer.is_complete() && !stopped_from_above(attempt.context)) break;
       co_return broken(attempt, piece.error());
     }
     if (piece->empty()) {
@@ -237,16 +252,18 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
   co_return classify_body(body, source);
 }
 
-// What the conversation lost on its way to this target stands in the attempt's row.
-void note_losses(const Projection& projection, const CallContext& context) {
+// Which key is used, and what the conversation lost on its way to this target, stand in the attempt's row.
+void note_circumstances(const Endpoint& endpoint, const Projection& projection, Attempt& row) {
+  row.reason = endpoint.key_note;
   const HandoverLosses losses = projection.losses();
-  if (losses.any()) context.state().ledger.back().reason = "conversation adapted: " + to_string(losses);
+  if (!losses.any()) return;
+  if (!row.reason.empty()) row.reason += "; ";
+  row.reason += "conversation adapted: " + to_string(losses);
 }
 
 // What an answer's head says stands there too, of failures as well: a success may tell that the next call will be one
 // too many, and a refusal how much is left of the other limits.
-void note_head(const HttpResponseHead& head, const CallContext& context) {
-  Attempt& row = context.state().ledger.back();
+void note_head(const HttpResponseHead& head, const CallContext& context, Attempt& row) {
   row.http_status = head.status;
   row.request_id = presentable(request_id_of(head), longest_request_id);
   row.rate_limit = rate_limit_status(head, context.runtime().clock());
@@ -258,14 +275,32 @@ Error missing_key(const Endpoint& endpoint) {
 
 }  // namespace
 
-HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::unique_ptr<const WireFormat> wire)
+HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire)
     : ModelProvider{endpoint.target}, endpoint_{std::move(endpoint)}, wire_{std::move(wire)} {}
+
+Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire) {
+  if (endpoint.credentials.empty()) {
+    return Provider{std::make_shared<const HttpModelProvider>(std::move(endpoint), std::move(wire))};
+  }
+  const Credentials credentials = endpoint.credentials;
+  const KeyRing& ring = KeyRing::of(credentials);
+  std::vector<std::unique_ptr<const ChatProvider>> by_key;
+  for (std::size_t index = 0; index < ring.size(); ++index) {
+    Endpoint one = endpoint;
+    one.credentials = {};
+    one.api_key = ring.key(index);
+    one.key_note = "key " + std::to_string(index + 1) + " of " + std::to_string(ring.size());
+    by_key.push_back(std::make_unique<const HttpModelProvider>(std::move(one), wire));
+  }
+  return Provider{std::make_shared<const KeyedProvider>(credentials, std::move(by_key))};
+}
 
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
   if (endpoint_.needs_key && endpoint_.api_key.empty()) co_return missing_key(endpoint_);
   const bool stream = context.streaming();
   const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
-  note_losses(projection, context);
+  const std::size_t row = context.state().ledger.size() - 1;  // other attempts of the call may add theirs meanwhile
+  note_circumstances(endpoint_, projection, context.state().ledger[row]);
   Result<HttpRequest> encoded = wire_->encode(projection.request(), endpoint_, stream);
   if (!encoded) co_return std::move(encoded).error();
   renew_span(*encoded, context.runtime().random());
@@ -280,7 +315,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
-  note_head(exchange.response(), context);
+  note_head(exchange.response(), context, context.state().ledger[row]);
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
     Result<ChatResponse> refused = co_await read_refusal(attempt);

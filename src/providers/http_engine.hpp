@@ -12,13 +12,16 @@ namespace backstop::inline v0::detail {
 /// whatever the wire.
 class HttpModelProvider final : public ModelProvider {
  public:
-  HttpModelProvider(Endpoint endpoint, std::unique_ptr<const WireFormat> wire);
+  HttpModelProvider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
  private:
   Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const override;
 
   Endpoint endpoint_;
-  std::unique_ptr<const WireFormat> wire_;
+  std::shared_ptr<const WireFormat> wire_;
 };
+
+/// The provider for an endpoint; for one with several keys it calls with each of them.
+[[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
 }  // namespace backstop::inline v0::detail

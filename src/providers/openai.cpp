@@ -13,8 +13,7 @@ namespace backstop::inline v0 {
 namespace {
 
 Provider make(detail::Endpoint endpoint, const detail::OpenAiDialect& dialect) {
-  return Provider{std::make_shared<const detail::HttpModelProvider>(std::move(endpoint),
-                                                                    std::make_unique<const detail::OpenAiChat>(dialect))};
+  return detail::http_provider(std::move(endpoint), std::make_shared<const detail::OpenAiChat>(dialect));
 }
 
 }  // namespace

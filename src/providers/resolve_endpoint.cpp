@@ -58,6 +58,12 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
 }
 
 void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view usual_variable) {
+  endpoint.credentials = options.credentials;
+  if (!options.credentials.empty()) {
+    if (options.api_key.empty() && options.api_key_env.empty()) return;
+    throw std::invalid_argument{endpoint.target.name() +
+                                ": `credentials` and `api_key` or `api_key_env` are given; one of them is enough"};
+  }
   const std::string variable = options.api_key_env.empty() ? std::string{usual_variable} : options.api_key_env;
   endpoint.api_key = options.api_key;
   if (endpoint.api_key.empty() && !variable.empty()) {

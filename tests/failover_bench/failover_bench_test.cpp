@@ -137,14 +137,16 @@ TEST_CASE("an event that is no JSON does not garble the answer", "[S10][failover
 
 TEST_CASE("a complete stream without [DONE] is complete", "[S11][failover-bench]") {
   Scenario scenario{"S11"};
-  Bench bench;
-  bench.primary.always(faults::without_done({.text = story("primary"), .usage = {.input = 55}}));
-  const Reply reply = scenario.note(bench.ask());
-  scenario.require(reply.answered_by(primary_name) && reply.screen == story("primary"), "the primary's answer stands");
-  scenario.require(reply.elapsed <= 8s, "within 8 s");
-  scenario.require(reply.result && reply.result->usage.input_tokens == 55 && reply.result->usage.output_tokens == 60,
-                   "with its usage");
-  scenario.require(reply.sends() == 1, "nothing is sent twice");
+  for (const bool stays_open : {false, true}) {
+    Bench bench;
+    bench.primary.always(faults::without_done({.text = story("primary"), .usage = {.input = 55}}, stays_open));
+    const Reply reply = scenario.note(bench.ask());
+    scenario.require(reply.answered_by(primary_name) && reply.screen == story("primary"), "the primary's answer stands");
+    scenario.require(reply.elapsed <= 8s, "within 8 s");
+    scenario.require(reply.result && reply.result->usage.input_tokens == 55 && reply.result->usage.output_tokens == 60,
+                     "with its usage");
+    scenario.require(reply.sends() == 1, "nothing is sent twice");
+  }
 }
 
 TEST_CASE("a prompt that is too long goes to the larger model at once", "[S12][failover-bench]") {

@@ -7,6 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/policies/timeout.hpp"
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 
@@ -189,6 +190,28 @@ TEST_CASE("what follows the end mark is ignored, and a connection that stays ope
   CHECK(call.result->text() == "Hello");
   CHECK(call.elapsed == 100ms);
   CHECK(call.left_nothing);
+}
+
+TEST_CASE("a stream whose model has finished is complete though its end mark never comes") {
+  ReplayedAnswer answer = events(hello + stop + R"(data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}})" +
+                                 "\n\n");
+  answer.stays_open = true;
+  const ReplayedCall call = streamed(answer);
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(call.result->usage.input_tokens == 7);
+  CHECK(call.elapsed == 5s);
+  CHECK(call.left_nothing);
+
+  const ReplayedCall limited = call_with(provider() | timeout({.idle = 2s}), "Hi", answer, true);
+  REQUIRE(limited.result);
+  CHECK(limited.elapsed == 2s);
+
+  ReplayedAnswer unfinished = events(hello);
+  unfinished.stays_open = true;
+  const ReplayedCall silent = call_with(provider() | timeout({.idle = 20s}), "Hi", unfinished, true);
+  REQUIRE_FALSE(silent.result);
+  CHECK(silent.elapsed == 20s);
 }
 
 TEST_CASE("a consumer that does not read stops the reading, and nothing is lost when it goes on") {

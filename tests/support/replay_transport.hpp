@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -26,14 +27,20 @@ struct ReplayedAnswer {
   bool stays_open = false;  ///< the end of the body never comes
 };
 
-/// A transport that answers every request with the same recording, a piece per turn of the loop, on virtual time.
+/// A transport that answers every request with the same recording, or as a function says, a piece per turn of the loop,
+/// on virtual time.
 class ReplayTransport final : public HttpTransport {
  public:
-  ReplayTransport(testing::VirtualClock& clock, const ReplayedAnswer& answer) : clock_{&clock}, answer_{&answer} {}
+  using Answering = std::function<ReplayedAnswer(const HttpRequest&)>;
+
+  ReplayTransport(testing::VirtualClock& clock, const ReplayedAnswer& answer)
+      : ReplayTransport{clock, [answer](const HttpRequest&) { return answer; }} {}
+  ReplayTransport(testing::VirtualClock& clock, Answering answering)
+      : clock_{&clock}, answering_{std::move(answering)} {}
 
   std::unique_ptr<HttpTransfer> start(const HttpRequest& request, HttpReceiver& receiver) override {
     requests_.push_back(request);
-    return std::make_unique<Transfer>(*this, receiver);
+    return std::make_unique<Transfer>(*this, answering_(request), receiver);
   }
   void wait(TimePoint until) override {
     if (Transfer* transfer = next_transfer()) {
@@ -51,7 +58,8 @@ class ReplayTransport final : public HttpTransport {
  private:
   class Transfer final : public HttpTransfer {
    public:
-    Transfer(ReplayTransport& transport, HttpReceiver& receiver) : transport_{&transport}, receiver_{&receiver} {
+    Transfer(ReplayTransport& transport, ReplayedAnswer answer, HttpReceiver& receiver)
+        : transport_{&transport}, answer_{std::move(answer)}, receiver_{&receiver} {
       transport.transfers_.push_back(this);
     }
     ~Transfer() override { std::erase(transport_->transfers_, this); }
@@ -62,7 +70,7 @@ class ReplayTransport final : public HttpTransport {
     [[nodiscard]] bool can_step() const noexcept { return !ended_ && !paused_; }
 
     void step() {
-      const ReplayedAnswer& answer = *transport_->answer_;
+      const ReplayedAnswer& answer = answer_;
       if (!head_sent_) {
         head_sent_ = true;
         receiver_->on_connected();
@@ -89,6 +97,7 @@ class ReplayTransport final : public HttpTransport {
 
    private:
     ReplayTransport* transport_;
+    ReplayedAnswer answer_;
     HttpReceiver* receiver_;
     std::size_t sent_ = 0;
     bool head_sent_ = false;
@@ -103,7 +112,7 @@ class ReplayTransport final : public HttpTransport {
   }
 
   testing::VirtualClock* clock_;
-  const ReplayedAnswer* answer_;
+  Answering answering_;
   std::vector<HttpRequest> requests_;
   std::vector<Transfer*> transfers_;
   bool woken_ = false;
