@@ -16,19 +16,20 @@ Script half_of(std::string response, std::size_t body_size) {
 }
 
 Behaviour broken_stream(std::string name, std::size_t after, Answer what, std::vector<Step> end) {
-  return understood(std::move(name), [after, what = std::move(what), end = std::move(end)](Wire wire, const Asked& asked) {
-    Script script;
-    if (asked.stream) {
-      auto parts = parts_of(wire, what, asked);
-      parts.resize(place_after(after, parts));
-      script = open_stream(parts, what);
-    } else {
-      const auto body = plain_body(wire, what, asked.model);
-      script = half_of(json_response(200, {}, body), body.size());
-    }
-    script.steps.insert(script.steps.end(), end.begin(), end.end());
-    return script;
-  });
+  return understood(std::move(name),
+                    [after, what = std::move(what), end = std::move(end)](Wire wire, const Asked& asked) {
+                      Script script;
+                      if (asked.stream) {
+                        auto parts = parts_of(wire, what, asked);
+                        parts.resize(place_after(after, parts));
+                        script = open_stream(parts, what);
+                      } else {
+                        const auto body = plain_body(wire, what, asked.model);
+                        script = half_of(json_response(200, {}, body), body.size());
+                      }
+                      script.steps.insert(script.steps.end(), end.begin(), end.end());
+                      return script;
+                    });
 }
 
 ErrorWords overloaded_words(Wire wire) {
@@ -120,10 +121,11 @@ Behaviour without_done(Answer what, bool stays_open) {
 Behaviour refuses_prefill(Answer what) {
   return understood("refuses_prefill", [what = std::move(what)](Wire wire, const Asked& asked) {
     if (!asked.ends_with_assistant) return answer_script(wire, what, asked);
-    const ErrorWords words{"invalid_request_error",
-                           "This model does not support assistant message prefill. The conversation must end with a user "
-                           "message.",
-                           {}};
+    const ErrorWords words{
+        "invalid_request_error",
+        "This model does not support assistant message prefill. The conversation must end with a user "
+        "message.",
+        {}};
     return sending(json_response(400, {}, error_body(wire, words)));
   });
 }

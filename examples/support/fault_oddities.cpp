@@ -11,12 +11,13 @@ namespace {
 
 /// A stream whose events are changed before they are sent.
 Behaviour changed_stream(std::string name, Answer what, std::function<void(Wire, Parts&)> change) {
-  return understood(std::move(name), [what = std::move(what), change = std::move(change)](Wire wire, const Asked& asked) {
-    if (!asked.stream) return plain_script(wire, what, asked);
-    auto parts = parts_of(wire, what, asked);
-    change(wire, parts);
-    return whole_stream(parts, what);
-  });
+  return understood(std::move(name),
+                    [what = std::move(what), change = std::move(change)](Wire wire, const Asked& asked) {
+                      if (!asked.stream) return plain_script(wire, what, asked);
+                      auto parts = parts_of(wire, what, asked);
+                      change(wire, parts);
+                      return whole_stream(parts, what);
+                    });
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
@@ -49,7 +50,8 @@ Behaviour comments_between(Answer what) {
 
 Behaviour blanks_before(std::size_t count, Answer what) {
   return understood("blanks_before", [count, what = std::move(what)](Wire wire, const Asked& asked) {
-    if (!asked.stream) return sending(json_response(200, {}, std::string(count, ' ') + plain_body(wire, what, asked.model)));
+    if (!asked.stream)
+      return sending(json_response(200, {}, std::string(count, ' ') + plain_body(wire, what, asked.model)));
     auto parts = parts_of(wire, what, asked);
     parts.insert(parts.begin(), {std::string(count, '\n')});
     return whole_stream(parts, what);
@@ -91,15 +93,17 @@ Behaviour bare_error_after(std::size_t after, Answer what) {
 }
 
 Behaviour error_beside_choices_after(std::size_t after, Answer what) {
-  return ended_by("error_beside_choices_after", after, std::move(what),
-                  "data: {\"error\":{\"code\":502,\"message\":\"upstream failed\"},\"choices\":[{\"index\":0,\"delta\":"
-                  "{\"content\":\"\"},\"finish_reason\":\"error\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"
-                  "\n\ndata: [DONE]\n\n");
+  return ended_by(
+      "error_beside_choices_after", after, std::move(what),
+      "data: {\"error\":{\"code\":502,\"message\":\"upstream failed\"},\"choices\":[{\"index\":0,\"delta\":"
+      "{\"content\":\"\"},\"finish_reason\":\"error\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"
+      "\n\ndata: [DONE]\n\n");
 }
 
 Behaviour flat_error_after(std::size_t after, Answer what) {
-  return ended_by("flat_error_after", after, std::move(what),
-                  "data: {\"object\":\"error\",\"message\":\"engine died\",\"type\":\"InternalServerError\",\"code\":500}\n\n");
+  return ended_by(
+      "flat_error_after", after, std::move(what),
+      "data: {\"object\":\"error\",\"message\":\"engine died\",\"type\":\"InternalServerError\",\"code\":500}\n\n");
 }
 
 Behaviour done_only() { return ended_by("done_only", 0, {}, "data: [DONE]\n\n"); }

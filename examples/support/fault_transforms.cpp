@@ -43,7 +43,8 @@ std::string date_after(std::chrono::seconds span) {
 
 HeaderList limit_headers(Wire wire, const std::string& what, const ToldLimit& told) {
   const auto name = [&](const char* field) {
-    return wire == Wire::anthropic ? "anthropic-ratelimit-" + what + "-" + field : "x-ratelimit-" + (field + ("-" + what));
+    return wire == Wire::anthropic ? "anthropic-ratelimit-" + what + "-" + field
+                                   : "x-ratelimit-" + (field + ("-" + what));
   };
   const auto seconds = told.reset_after.count();
   const auto span = std::to_string(seconds / 60) + "m" + std::to_string(seconds % 60) + "s";

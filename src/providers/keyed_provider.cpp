@@ -13,8 +13,10 @@ bool is_of_the_key(const Error& error) noexcept {
     case ErrorKind::rate_limited:
     case ErrorKind::quota_exhausted:
     case ErrorKind::authentication:
-    case ErrorKind::permission: return true;
-    default: return false;
+    case ErrorKind::permission:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -78,8 +80,8 @@ Error KeyedProvider::for_all_keys(Error error, TimePoint now) const {
 }
 
 Error KeyedProvider::all_out(const KeyRing::Soonest& soonest, TimePoint now) const {
-  Error error{ErrorKind::local_limit, fmt::format("none of the {} keys is ready; the first rests after {}", ring_->size(),
-                                                  to_string(soonest.resting.why))};
+  Error error{ErrorKind::local_limit, fmt::format("none of the {} keys is ready; the first rests after {}",
+                                                  ring_->size(), to_string(soonest.resting.why))};
   error.target = target();
   error.retry_after = soonest.resting.until - now;
   return error;
@@ -95,8 +97,7 @@ Availability KeyedProvider::availability(TimePoint now) const noexcept {
 
 Layer KeyedProvider::layer() const {
   Layer layer;
-  layer.name = "credentials";
-  for (const auto& provider : by_key_) layer.around.push_back(provider.get());
+  layer.name = "model";  // to the layers around it that is what it is
   layer.sends = static_cast<int>(ring_->size());
   return layer;
 }

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 3> field_names{"limit", "remaining", "res
 struct Limit {
   std::string_view prefix;
   std::string_view suffix;
-  RateLimitWindow RateLimitStatus::* window;
+  RateLimitWindow RateLimitStatus::*window;
 };
 
 constexpr auto requests = &RateLimitStatus::requests;

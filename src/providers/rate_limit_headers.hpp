@@ -16,6 +16,7 @@ namespace backstop::inline v0::detail {
 ///
 /// Cost: a look at each header's first bytes when there are none of these; no allocation in any case. The clock is read
 /// only for resets.
-[[nodiscard]] std::optional<RateLimitStatus> rate_limit_status(const HttpResponseHead& head, const Clock& clock) noexcept;
+[[nodiscard]] std::optional<RateLimitStatus> rate_limit_status(const HttpResponseHead& head,
+                                                               const Clock& clock) noexcept;
 
 }  // namespace backstop::inline v0::detail

@@ -52,9 +52,7 @@ Step no_permission() {
   return refused(ErrorKind::permission, 403, "permission_error", "this key may not use this model");
 }
 
-Step no_such_model() {
-  return refused(ErrorKind::model_not_found, 404, "model_not_found", "the model does not exist");
-}
+Step no_such_model() { return refused(ErrorKind::model_not_found, 404, "model_not_found", "the model does not exist"); }
 
 Step context_too_long() {
   return refused(ErrorKind::context_window_exceeded, 400, "context_length_exceeded",

@@ -16,7 +16,7 @@ namespace {
 
 struct Row {
   std::string_view name;
-  double FaultRates::* rate;
+  double FaultRates::*rate;
   Step (*step)(const FaultRates& rates, double unit);
 };
 

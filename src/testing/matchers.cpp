@@ -26,7 +26,7 @@ std::string story(const CallResult& result) {
                      lines.substr(std::min(lines.find('\n'), lines.size())));
 }
 
-Finding finding(bool holds, std::string_view asked, const CallResult& result) {
+Match matching(bool holds, std::string_view asked, const CallResult& result) {
   return {holds, fmt::format("{}: {}; {}", asked, holds ? "yes" : "no", story(result))};
 }
 
@@ -55,72 +55,72 @@ std::string list_of(const std::vector<std::string_view>& names) {
 
 }  // namespace
 
-std::ostream& operator<<(std::ostream& out, const Finding& finding) { return out << finding.words(); }
+std::ostream& operator<<(std::ostream& out, const Match& match) { return out << match.words(); }
 
-Finding answers(const CallResult& result) { return finding(result.has_value(), "answers", result); }
+Match answers(const CallResult& result) { return matching(result.has_value(), "answers", result); }
 
-Finding answers(const CallResult& result, std::string_view text) {
-  return finding(result && result->text() == text, "answers " + quoted(text), result);
+Match answers(const CallResult& result, std::string_view text) {
+  return matching(result && result->text() == text, "answers " + quoted(text), result);
 }
 
-Finding answered_by(const CallResult& result, std::string_view target) {
-  return finding(result && result->served_by.name() == target, fmt::format("answered by {}", target), result);
+Match answered_by(const CallResult& result, std::string_view target) {
+  return matching(result && result->served_by.name() == target, fmt::format("answered by {}", target), result);
 }
 
-Finding fails_with(const CallResult& result, ErrorKind kind) {
-  return finding(!result && result.error().kind == kind, fmt::format("fails with {}", to_string(kind)), result);
+Match fails_with(const CallResult& result, ErrorKind kind) {
+  return matching(!result && result.error().kind == kind, fmt::format("fails with {}", to_string(kind)), result);
 }
 
-Finding fails_with(const CallResult& result, ErrorKind kind, std::string_view target) {
-  return finding(!result && result.error().kind == kind && result.error().target.name() == target,
-                 fmt::format("fails with {} at {}", to_string(kind), target), result);
+Match fails_with(const CallResult& result, ErrorKind kind, std::string_view target) {
+  return matching(!result && result.error().kind == kind && result.error().target.name() == target,
+                  fmt::format("fails with {} at {}", to_string(kind), target), result);
 }
 
-Finding tried(const CallResult& result, std::initializer_list<std::string_view> targets) {
+Match tried(const CallResult& result, std::initializer_list<std::string_view> targets) {
   const std::vector<std::string_view> expected{targets};
   std::vector<std::string_view> found;
   for (const Attempt& row : ledger_of(result)) {
     if (row.sent) found.push_back(row.target.name());
   }
-  return finding(found == expected, fmt::format("tried {} (found: {})", list_of(expected), list_of(found)), result);
+  return matching(found == expected, fmt::format("tried {} (found: {})", list_of(expected), list_of(found)), result);
 }
 
-Finding sends(const CallResult& result, int count) {
+Match sends(const CallResult& result, int count) {
   const int found = sends_where(result, [](const Attempt&) { return true; });
-  return finding(found == count, fmt::format("{} sends (found: {})", count, found), result);
+  return matching(found == count, fmt::format("{} sends (found: {})", count, found), result);
 }
 
-Finding sends_to(const CallResult& result, std::string_view target, int count) {
+Match sends_to(const CallResult& result, std::string_view target, int count) {
   const int found = sends_where(result, [&](const Attempt& row) { return row.target.name() == target; });
-  return finding(found == count, fmt::format("{} sends to {} (found: {})", count, target, found), result);
+  return matching(found == count, fmt::format("{} sends to {} (found: {})", count, target, found), result);
 }
 
-Finding failed_at(const CallResult& result, std::string_view target, ErrorKind kind) {
+Match failed_at(const CallResult& result, std::string_view target, ErrorKind kind) {
   const bool holds = any_row(
       result, [&](const Attempt& row) { return row.sent && row.target.name() == target && row.outcome == kind; });
-  return finding(holds, fmt::format("a send to {} failed with {}", target, to_string(kind)), result);
+  return matching(holds, fmt::format("a send to {} failed with {}", target, to_string(kind)), result);
 }
 
-Finding skipped(const CallResult& result, std::string_view target) {
+Match skipped(const CallResult& result, std::string_view target) {
   const bool holds = any_row(result, [&](const Attempt& row) { return !row.sent && row.target.name() == target; });
-  return finding(holds, fmt::format("skipped {}", target), result);
+  return matching(holds, fmt::format("skipped {}", target), result);
 }
 
-Finding skipped(const CallResult& result, std::string_view target, ErrorKind why) {
+Match skipped(const CallResult& result, std::string_view target, ErrorKind why) {
   const bool holds = any_row(
       result, [&](const Attempt& row) { return !row.sent && row.target.name() == target && row.outcome == why; });
-  return finding(holds, fmt::format("skipped {} because of {}", target, to_string(why)), result);
+  return matching(holds, fmt::format("skipped {} because of {}", target, to_string(why)), result);
 }
 
-Finding costs(const CallResult& result, Money amount) {
+Match costs(const CallResult& result, Money amount) {
   const Money found = cost_of_all(result);
-  return finding(found == amount, fmt::format("costs {} (found: {})", to_string(amount), to_string(found)), result);
+  return matching(found == amount, fmt::format("costs {} (found: {})", to_string(amount), to_string(found)), result);
 }
 
-Finding costs_at_most(const CallResult& result, Money amount) {
+Match costs_at_most(const CallResult& result, Money amount) {
   const Money found = cost_of_all(result);
-  return finding(found <= amount, fmt::format("costs at most {} (found: {})", to_string(amount), to_string(found)),
-                 result);
+  return matching(found <= amount, fmt::format("costs at most {} (found: {})", to_string(amount), to_string(found)),
+                  result);
 }
 
 }  // namespace backstop::inline v0::testing

@@ -80,7 +80,8 @@ int Reply::sends(std::string_view target, Duration within) const {
 
 Bench::Bench() : client_{make_client(primary, fallback, metrics)} {
   primary.always(faults::answer({.text = story("primary")}));
-  fallback.always(faults::answer({.text = story("fallback"), .usage = {.input = 77}, .model = "claude-of-the-fallback"}));
+  fallback.always(
+      faults::answer({.text = story("fallback"), .usage = {.input = 77}, .model = "claude-of-the-fallback"}));
 }
 
 Reply Bench::ask() const {

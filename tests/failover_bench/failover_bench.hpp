@@ -13,8 +13,8 @@
 namespace backstop::failover_bench {
 
 /// A wait or a limit of the catalogue. By default both are shortened alike, to a twentieth, so that a limit that does
-/// not hold is found out all the same; with the environment variable BACKSTOP_FAILOVER_BENCH=full they are the catalogue's
-/// own.
+/// not hold is found out all the same; with the environment variable BACKSTOP_FAILOVER_BENCH=full they are the
+/// catalogue's own.
 [[nodiscard]] Duration scaled(Duration span);
 [[nodiscard]] std::chrono::milliseconds scaled_ms(Duration span);
 
@@ -27,12 +27,8 @@ struct Reply {
   std::string screen;
   Duration elapsed{0};
 
-  [[nodiscard]] const Ledger& ledger() const noexcept {
-    return result ? result->attempts : result.error().attempts;
-  }
-  [[nodiscard]] bool answered_by(std::string_view target) const {
-    return result && result->served_by.name() == target;
-  }
+  [[nodiscard]] const Ledger& ledger() const noexcept { return result ? result->attempts : result.error().attempts; }
+  [[nodiscard]] bool answered_by(std::string_view target) const { return result && result->served_by.name() == target; }
   /// The requests that went out to that target, or to all, within that time of the start.
   [[nodiscard]] int sends(std::string_view target = {}, Duration within = Duration::max()) const;
 };

@@ -1,7 +1,8 @@
 // The sixteen scenarios of FailoverBench (github.com/failoverbench/failoverbench, scenarios/catalogue.yaml), over real
 // sockets, each at the verdict "pass": rescued, with the advisory checks too.
 //
-// By default the long silences and the limits on them are shortened alike. With the catalogue's own waits (two minutes):
+// By default the long silences and the limits on them are shortened alike. With the catalogue's own waits, which take
+// two minutes:
 //     ctest --test-dir build/dev -C full -L failover-bench-full -V
 // or BACKSTOP_FAILOVER_BENCH=full backstop-tests "[failover-bench]".
 
@@ -42,9 +43,9 @@ TEST_CASE("429 with Retry-After is waited for, or failed over", "[S01][failover-
   if (reply.sends(primary_name) > 1) {
     scenario.require(reply.sends(primary_name, 1800ms) == 1, "the primary is left alone for 1.8 s");
   }
-  scenario.require(bench.primary.request_count() + bench.fallback.request_count() ==
-                       static_cast<std::size_t>(reply.sends()),
-                   "the ledger knows of every request");
+  scenario.require(
+      bench.primary.request_count() + bench.fallback.request_count() == static_cast<std::size_t>(reply.sends()),
+      "the ledger knows of every request");
 }
 
 TEST_CASE("429 without a hint is not hammered, and failed over", "[S02][failover-bench]") {
@@ -141,7 +142,8 @@ TEST_CASE("a complete stream without [DONE] is complete", "[S11][failover-bench]
     Bench bench;
     bench.primary.always(faults::without_done({.text = story("primary"), .usage = {.input = 55}}, stays_open));
     const Reply reply = scenario.note(bench.ask());
-    scenario.require(reply.answered_by(primary_name) && reply.screen == story("primary"), "the primary's answer stands");
+    scenario.require(reply.answered_by(primary_name) && reply.screen == story("primary"),
+                     "the primary's answer stands");
     scenario.require(reply.elapsed <= 8s, "within 8 s");
     scenario.require(reply.result && reply.result->usage.input_tokens == 55 && reply.result->usage.output_tokens == 60,
                      "with its usage");
@@ -209,7 +211,8 @@ TEST_CASE("an outage is served, its provider spared, probed and returned to", "[
   scenario.require(answered == 20, "every request is answered, the outage notwithstanding");
   scenario.require(opened && spared >= 3, "the circuit opens, and requests pass the primary over");
   scenario.require(probes >= 1 && probes <= 6, "now and then one finds out whether it is back");
-  scenario.require(back != Duration::max() && back <= outage + scaled(30s), "back on the primary within 30 s of its recovery");
+  scenario.require(back != Duration::max() && back <= outage + scaled(30s),
+                   "back on the primary within 30 s of its recovery");
   const MetricsSnapshot seen = bench.metrics->snapshot();
   scenario.require(seen.find(primary_name) != nullptr && seen.find(primary_name)->breaker == "closed",
                    "the circuit is closed in the end, not " + seen.find(primary_name)->breaker);
@@ -227,7 +230,7 @@ TEST_CASE("the caller sees who answered, and what that used", "[S16][failover-be
   scenario.require(reply.result && reply.result->fallback, "and it says so");
   scenario.require(reply.sends() <= 6, "at most 6 attempts");
   const MetricsSnapshot seen = bench.metrics->snapshot();
-  scenario.require(seen.succeeded == 1 && seen.find(primary_name)->succeeded == 0 &&
-                       seen.find(fallback_name)->succeeded == 1,
-                   "failed attempts are not counted as completions");
+  scenario.require(
+      seen.succeeded == 1 && seen.find(primary_name)->succeeded == 0 && seen.find(fallback_name)->succeeded == 1,
+      "failed attempts are not counted as completions");
 }

@@ -74,7 +74,8 @@ TEST_CASE("the longest spans and the largest counts are limits like any other", 
                                .idle = Duration::max(),
                                .attempt = Duration::max()};
   StandardOptions options{.timeout = endless};
-  options.circuit_breaker = {.consecutive_failures = most, .min_calls = most, .open_for = Duration::max(), .open_for_max = Duration::max()};
+  options.circuit_breaker = {
+      .consecutive_failures = most, .min_calls = most, .open_for = Duration::max(), .open_for_max = Duration::max()};
   options.retry = {.max_attempts = most,
                    .max_attempts_with_fallback = most,
                    .initial = Duration::max(),

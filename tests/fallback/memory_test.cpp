@@ -46,12 +46,13 @@ TEST_CASE("memory grows with the targets that live, not with the calls", "[scena
     std::vector<FallbackClient> clients;
     for (int i = 0; i < targets; ++i) {
       int count = i;  // every third call of each fails
-      Provider model = make_provider("p/" + std::to_string(i), [count](const ChatRequest&) mutable -> Result<ChatResponse> {
-        if (++count % 3 == 0) return Error{ErrorKind::invalid_request, "no"};
-        ChatResponse response;
-        response.parts = {Text{"ok"}};
-        return response;
-      });
+      Provider model =
+          make_provider("p/" + std::to_string(i), [count](const ChatRequest&) mutable -> Result<ChatResponse> {
+            if (++count % 3 == 0) return Error{ErrorKind::invalid_request, "no"};
+            ChatResponse response;
+            response.parts = {Text{"ok"}};
+            return response;
+          });
       clients.emplace_back(std::vector<Provider>{model | standard()}, options);
     }
     const auto one_round = [&] {

@@ -146,7 +146,8 @@ TEST_CASE("a dead key is put aside for five minutes, an unpaid one for longer ea
   for (const Case& dead : {Case{refusal(401, "invalid_api_key"), ErrorKind::authentication, {5min, 5min, 5min}},
                            Case{refusal(403, "permission_denied"), ErrorKind::permission, {5min, 5min}},
                            Case{refusal(402, ""), ErrorKind::quota_exhausted, {5min, 10min}},
-                           Case{refusal(429, "insufficient_quota"), ErrorKind::quota_exhausted,
+                           Case{refusal(429, "insufficient_quota"),
+                                ErrorKind::quota_exhausted,
                                 {5min, 10min, 20min, 40min, 60min, 60min}}}) {
     CAPTURE(dead.answer.status);
     KeyedWorld world;
@@ -285,7 +286,8 @@ TEST_CASE("lists of keys that cannot be right are refused, and the keys not told
   CHECK_THROWS_WITH(credentials({"secret", "b", "secret"}), "credentials: key 3 is given twice");
   CHECK_THROWS_WITH(credentials({"sec\nret"}), "credentials: key 1 holds line breaks or other control characters");
   CHECK_THROWS_AS(credentials_from_env({"BACKSTOP_TEST_NO_SUCH_KEY"}), std::invalid_argument);
-  CHECK_THROWS_AS(openai({.model = "gpt-4o", .api_key = "a", .credentials = credentials({"b"})}), std::invalid_argument);
+  CHECK_THROWS_AS(openai({.model = "gpt-4o", .api_key = "a", .credentials = credentials({"b"})}),
+                  std::invalid_argument);
   CHECK(Credentials{}.empty());
   CHECK(credentials({" a\n"}).size() == 1);
 }
@@ -295,13 +297,15 @@ TEST_CASE("a policy file may name several variables, which targets share", "[con
   setenv("BACKSTOP_TEST_KEY_B", "b", 1);
   const auto policy = [](const std::string& variables) {
     return R"({"fallback_policy": {"targets": [
-      {"target": "openai/gpt-4o", "base_url": "http://replayed.test/v1", "api_key_env": )" + variables + R"(},
-      {"target": "openai/gpt-4o-mini", "base_url": "http://replayed.test/v1", "api_key_env": )" + variables + "}]}}";
+      {"target": "openai/gpt-4o", "base_url": "http://replayed.test/v1", "api_key_env": )" +
+           variables + R"(},
+      {"target": "openai/gpt-4o-mini", "base_url": "http://replayed.test/v1", "api_key_env": )" +
+           variables + "}]}}";
   };
   KeyedWorld world;
   FallbackOptions options = world.client({model("unused", credentials({"x"}))}).options();
-  const auto client = FallbackClient::from_config(
-      parse_config(policy(R"(["BACKSTOP_TEST_KEY_A", "BACKSTOP_TEST_KEY_B"])")), options);
+  const auto client =
+      FallbackClient::from_config(parse_config(policy(R"(["BACKSTOP_TEST_KEY_A", "BACKSTOP_TEST_KEY_B"])")), options);
   REQUIRE(client);
   CHECK(client->describe().find("openai/gpt-4o (2 keys)") != std::string::npos);
   world.answer("a", refusal(401, "invalid_api_key"));
@@ -318,5 +322,6 @@ TEST_CASE("a policy file may name several variables, which targets share", "[con
   CHECK(problem(R"(["A", "A"])").find("targets[0].api_key_env[1]` names a variable again") != std::string::npos);
   CHECK(problem(R"(["A", 7])").find("targets[0].api_key_env[1]` must be the name") != std::string::npos);
   CHECK(problem(R"(["BACKSTOP_TEST_KEY_A", "BACKSTOP_TEST_NO_SUCH_KEY"])")
-            .find("the environment variable BACKSTOP_TEST_NO_SUCH_KEY, which should hold the key") != std::string::npos);
+            .find("the environment variable BACKSTOP_TEST_NO_SUCH_KEY, which should hold the key") !=
+        std::string::npos);
 }

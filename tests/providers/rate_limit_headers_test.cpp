@@ -68,7 +68,8 @@ TEST_CASE("the limits of the other providers, each in its own words") {
   CHECK(status_of({{"x-ratelimit-remaining-tokens", "-27689"},
                    {"x-ratelimit-reset-tokens", "12"},
                    {"x-ratelimit-renewalperiod-tokens", "60"},
-                   {"x-ratelimit-type", "Tokens"}})->tokens == Window{{}, 0, 12s});
+                   {"x-ratelimit-type", "Tokens"}})
+            ->tokens == Window{{}, 0, 12s});
   // xAI and OpenRouter: moments, in seconds and in milliseconds
   CHECK(status_of({{"x-ratelimit-reset-tokens", "1767225660"}})->tokens == Window{{}, {}, 60s});
   CHECK(status_of({{"X-RateLimit-Limit", "20"}, {"X-RateLimit-Remaining", "0"}, {"X-RateLimit-Reset", "1767225607000"}})
@@ -104,7 +105,8 @@ TEST_CASE("the limits of the other providers, each in its own words") {
   CHECK(status_of({{"ratelimitbysize-limit", "500000"},
                    {"ratelimitbysize-remaining", "401381"},
                    {"ratelimitbysize-reset", "33"},
-                   {"x-ratelimitbysize-remaining-month", "997438986"}})->tokens == Window{500000, 401381, 33s});
+                   {"x-ratelimitbysize-remaining-month", "997438986"}})
+            ->tokens == Window{500000, 401381, 33s});
   // Hugging Face
   CHECK(status_of({{"ratelimit", R"("api";r=999;t=295)"}, {"ratelimit-policy", R"("fixed window";"api";q=1000;w=300)"}})
             ->requests == Window{1000, 999, 295s});

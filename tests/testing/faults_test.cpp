@@ -58,7 +58,8 @@ TEST_CASE("with another target every fault but a bad request is survived or told
 
 TEST_CASE("faults come with the status, the code and the hint that they usually have") {
   VirtualRuntime runtime;
-  const ScriptedProvider provider{"a/m", {rate_limited(2s), quota_exhausted(), filtered("violence"), connection_refused()}};
+  const ScriptedProvider provider{"a/m",
+                                  {rate_limited(2s), quota_exhausted(), filtered("violence"), connection_refused()}};
   const auto limited = runtime.call(provider, "hello");
   CHECK(limited.error().http_status == 429);
   CHECK(limited.error().retry_after == 2s);

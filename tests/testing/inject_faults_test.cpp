@@ -70,9 +70,7 @@ TEST_CASE("faults come as often as asked, and the rest is answered by the target
   CHECK(outcomes(some_of_each, 300, 8) != letters.substr(0, 300));
 }
 
-TEST_CASE("without rates nothing is changed") {
-  CHECK(outcomes({}, 50, 1) == std::string(50, '.'));
-}
+TEST_CASE("without rates nothing is changed") { CHECK(outcomes({}, 50, 1) == std::string(50, '.')); }
 
 TEST_CASE("a stream is cut after content has come") {
   VirtualRuntime runtime;

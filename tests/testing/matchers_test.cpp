@@ -26,9 +26,9 @@ Target priced(std::string_view name) {
   return Target{bare.provider(), bare.model(), facts};
 }
 
-std::string printed(const Finding& finding) {
+std::string printed(const Match& match) {
   std::ostringstream out;
-  out << finding;
+  out << match;
   return out.str();
 }
 
@@ -100,4 +100,4 @@ TEST_CASE("a finding explains itself, so that a failed check says why") {
 }
 
 // What GoogleTest and doctest ask of a value: a conversion in a condition, and printing.
-static_assert(std::is_constructible_v<bool, Finding> && !std::is_convertible_v<Finding, bool>);
+static_assert(std::is_constructible_v<bool, Match> && !std::is_convertible_v<Match, bool>);

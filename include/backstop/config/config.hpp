@@ -19,8 +19,8 @@ namespace backstop::inline v0 {
 /// A target of a policy file, the policy's own blocks merged in.
 struct TargetConfig {
   ModelOptions model{};  ///< `name` is the provider's; never holds a key when it comes from a file
-  /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the state of
-  /// the keys.
+  /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
+  /// state of the keys.
   std::vector<std::string> key_variables{};
   std::string wire{};    ///< "openai" or "anthropic"; empty: the provider's usual one, "openai" where none is known
   TimeoutOptions timeout{};

@@ -19,10 +19,10 @@ class KeyRing;
 /// Several keys of one provider, given to a target in place of `api_key`: a handle, made by `credentials`.
 ///
 /// Calls use one key until the provider refuses it; then the next ready one is tried at once, and used from there on.
-/// Each send is an attempt with its row in the ledger ("key 2 of 3") and counts against the call's sends. What a refusal means to the
-/// key: a rate limit lets it rest for as long as the server says; a wrong key, a missing permission or an unpaid bill
-/// (401, 402, 403) put it aside for 5 minutes, an exhausted quota for 5 minutes that double up to an hour. When no key is
-/// ready, neither is the target (`local_limit`, until the first is), and a call fails over.
+/// Each send is an attempt with its row in the ledger ("key 2 of 3") and counts against the call's sends. What a
+/// refusal means to the key: a rate limit lets it rest for as long as the server says; a wrong key or a missing
+/// permission (401, 403) put it aside for 5 minutes, an unpaid bill or an exhausted quota for 5 minutes that double up
+/// to an hour. When no key is ready, neither is the target (`local_limit`, until the first is), and a call fails over.
 ///
 /// Copies share the state of the keys, and so do all targets that they are given to.
 /// Thread safety: all functions from many threads. Keys are never printed, logged or put into an error.

@@ -16,7 +16,7 @@
 /// with the status, code and words that it usually has. `error`, `silence`, `no_connection` and the steps that
 /// `deltas(...)` begins are in `scripted_step.hpp`.
 ///
-/// Example: `ScriptedProvider primary{"openai/gpt-5", {rate_limited(2s), cut_after({"Once ", "upon "}), answer("ok")}};`
+/// Example: `ScriptedProvider primary{"openai/gpt-5", {rate_limited(2s), cut_after({"Once upon "}), answer("ok")}};`
 namespace backstop::inline v0::testing {
 
 // Refusals.
@@ -58,7 +58,8 @@ namespace backstop::inline v0::testing {
 // Answers that break, after these pieces of text.
 
 /// The connection is cut.
-[[nodiscard]] BACKSTOP_EXPORT Step cut_after(std::initializer_list<std::string_view> pieces, Duration gap = Duration{0});
+[[nodiscard]] BACKSTOP_EXPORT Step cut_after(std::initializer_list<std::string_view> pieces,
+                                             Duration gap = Duration{0});
 /// Nothing for that long, then the connection is cut.
 [[nodiscard]] BACKSTOP_EXPORT Step stalled_after(std::initializer_list<std::string_view> pieces,
                                                  Duration silence = Duration::max());
@@ -91,7 +92,8 @@ struct NamedFault {
 /// Each of the above once, to run one's own code under all of them. Faults that never end have a limit of `timeout`
 /// to stop them; use one.
 ///
-/// Example: `for (const NamedFault& fault : every_fault()) { ScriptedProvider primary{"openai/gpt-5", {fault.step}}; ...
+/// Example: `for (const NamedFault& fault : every_fault()) {
+///             ScriptedProvider primary{"openai/gpt-5", {fault.step}}; ...
 ///           }`
 [[nodiscard]] BACKSTOP_EXPORT std::vector<NamedFault> every_fault();
 

@@ -20,13 +20,13 @@ namespace backstop::inline v0::testing {
 
 /// What a scripted failure looks like; what is left out is what the kind usually comes with.
 struct Failure {
-  std::optional<int> http_status{};       ///< unset: the kind's usual status, such as 503 for `overloaded`
+  std::optional<int> http_status{};  ///< unset: the kind's usual status, such as 503 for `overloaded`
   std::optional<Duration> retry_after{};
   std::string code{};
   std::string message{};
-  std::optional<bool> should_retry{};      ///< the `x-should-retry` header
-  std::optional<ReplaySafety> replay{};    ///< unset: `not_sent` for `connect_failed`, else `maybe_processed`
-  std::optional<ErrorKind> cause{};        ///< with `stream_interrupted`
+  std::optional<bool> should_retry{};    ///< the `x-should-retry` header
+  std::optional<ReplaySafety> replay{};  ///< unset: `not_sent` for `connect_failed`, else `maybe_processed`
+  std::optional<ErrorKind> cause{};      ///< with `stream_interrupted`
 };
 
 /// One answer of a `ScriptedProvider`: what happens after a send, in order. Made by the functions below and refined
@@ -73,7 +73,18 @@ class BACKSTOP_EXPORT Step {
 
  private:
   friend class ScriptedProvider;
-  enum class What : std::uint8_t { connect, wait, bytes, endless_bytes, text, reasoning, tool_arguments, tool_call, finish, fail };
+  enum class What : std::uint8_t {
+    connect,
+    wait,
+    bytes,
+    endless_bytes,
+    text,
+    reasoning,
+    tool_arguments,
+    tool_call,
+    finish,
+    fail
+  };
   struct Moment {
     What what = What::wait;
     Duration span{0};
