@@ -22,7 +22,7 @@ bool full_waits() {
 }
 
 FallbackClient make_client(const faults::FaultServer& primary, const faults::FaultServer& fallback,
-                           std::shared_ptr<Metrics> metrics) {
+                           std::shared_ptr<Metrics> metrics, MidStream mid_stream) {
   StandardOptions options;
   options.timeout.first_byte = scaled(20s);
   options.timeout.first_token = scaled(5s);
@@ -32,7 +32,7 @@ FallbackClient make_client(const faults::FaultServer& primary, const faults::Fau
   options.circuit_breaker.open_for_max = scaled(8s);
 
   FallbackOptions fallback_options;
-  fallback_options.mid_stream = MidStream::restart;
+  fallback_options.mid_stream = mid_stream;
   fallback_options.observers = {std::move(metrics)};
   return FallbackClient{{openai({.model = "gpt-4o",
                                  .api_key = "key",
@@ -78,7 +78,7 @@ int Reply::sends(std::string_view target, Duration within) const {
   return count;
 }
 
-Bench::Bench() : client_{make_client(primary, fallback, metrics)} {
+Bench::Bench(MidStream mid_stream) : client_{make_client(primary, fallback, metrics, mid_stream)} {
   primary.always(faults::answer({.text = story("primary")}));
   fallback.always(
       faults::answer({.text = story("fallback"), .usage = {.input = 77}, .model = "claude-of-the-fallback"}));

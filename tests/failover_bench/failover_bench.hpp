@@ -36,7 +36,7 @@ struct Reply {
 /// Two providers over real sockets, and a client around them as one would put it together who wants the whole list.
 class Bench {
  public:
-  Bench();
+  explicit Bench(MidStream mid_stream = MidStream::restart);
 
   /// Both servers answer well until told otherwise.
   faults::FaultServer primary;

@@ -183,6 +183,18 @@ TEST_CASE("a cut stream is begun anew where the next model takes no prefill", "[
   scenario.require(std::none_of(ledger.begin(), ledger.end(),
                                 [](const Attempt& row) { return row.outcome == ErrorKind::invalid_request; }),
                    "no prefill was refused on the way");
+
+  // Told to go on where the answer broke off: the fallback's model is known not to, and is not asked to.
+  Bench resuming{MidStream::resume};
+  resuming.primary.always(faults::cut_stream(30, {.text = story("primary")}));
+  resuming.fallback.always(faults::refuses_prefill({.text = story("fallback")}));
+  const Reply broken = scenario.note(resuming.ask());
+  scenario.require(!broken.result && broken.result.error().kind == ErrorKind::stream_interrupted &&
+                       broken.result.error().target.name() == primary_name,
+                   "without a model that takes a prefill the error is that of the cut");
+  scenario.require(!broken.result && broken.result.error().partial_text == broken.screen && !broken.screen.empty(),
+                   "with the text so far");
+  scenario.require(resuming.fallback.request_count() == 0, "and no prefill was sent to be refused");
 }
 
 TEST_CASE("an outage is served, its provider spared, probed and returned to", "[S15][failover-bench]") {
