@@ -65,6 +65,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
   CallContext context;
   Lane lane;
   std::optional<Result<ChatResponse>> result;
+  std::exception_ptr threw;  // in place of a result
 
  private:
   void on_end() noexcept override { race_->second_ended(); }
@@ -109,9 +110,11 @@ void HedgeRace::launch() {
   if (winner_ != Side::none || outer_->stopping() || state.committed || state.attempts_left < 1) return;
   Substitute& substitute = *outer_->alternatives().substitute;
   const Target* target = substitute.choose();
-  if (target == nullptr || !rules_->allow(*request_)) return;
-  second_ = std::make_unique<Second>(*this);
-  auto task = substitute.call(*request_, second_->context);
+  if (target == nullptr) return;
+  auto second = std::make_unique<Second>(*this);
+  auto task = substitute.call(*request_, second->context);
+  if (!rules_->allow(*request_)) return;
+  second_ = std::move(second);  // nothing is thrown from here on
   --state.attempts_left;
   ++state.hedges_sent;
   state.beside = target;
@@ -160,8 +163,8 @@ void HedgeRace::second_ended() noexcept {
   CallState& state = outer_->state();
   try {
     second.result.emplace(second.take_result());
-  } catch (...) {  // out of a policy of the application's: the call itself goes on
-    second.result.emplace(Error{ErrorKind::invalid_request, "an exception ended the hedge"});
+  } catch (...) {  // the first call goes on, unless it has lost already
+    second.threw = std::current_exception();
   }
   if (second.state.attempts_left > 0) {
     ++state.attempts_left;
@@ -169,13 +172,14 @@ void HedgeRace::second_ended() noexcept {
     state.beside = nullptr;
     rules_->not_sent();
   }
-  if (*second.result && winner_ == Side::none) second_wins();
+  if (second.result && *second.result && winner_ == Side::none) second_wins();
 }
 
 Result<ChatResponse> HedgeRace::conclude() {
   if (second_) merge_ledger();
   if (first_threw_) std::rethrow_exception(first_threw_);
   if (winner_ != Side::second) return std::move(*first_result_);
+  if (second_->threw) std::rethrow_exception(second_->threw);
   CallState& state = outer_->state();
   state.committed = state.committed || second_->state.committed;
   state.tool_call_delivered = state.tool_call_delivered || second_->state.tool_call_delivered;

@@ -31,11 +31,16 @@ StreamEvent HeldStream::Kept::view() const noexcept {
 
 void HeldStream::on_event(const StreamEvent& event) noexcept {
   if (!keeping_) return consumer_->on_event(event);
-  kept_.emplace_back(event);
-  if (!event.is_content()) return;
-  if (!armed() && hold_.time != Duration::max()) {
-    context_->runtime().timers().arm(*this, saturating_add(context_->now(), hold_.time));
+  try {
+    if (event.is_content() && !armed() && hold_.time != Duration::max()) {
+      context_->runtime().timers().arm(*this, saturating_add(context_->now(), hold_.time));
+    }
+    kept_.emplace_back(event);
+  } catch (...) {  // no memory to keep it in: everything goes on at once
+    let_go();
+    return hand_over(event);
   }
+  if (!event.is_content()) return;
   bytes_ += event.delta.size();
   if (event.type == StreamEvent::Type::tool_call) bytes_ += event.tool_call->arguments.size();
   if (estimate_tokens(bytes_) >= hold_.tokens) let_go();
@@ -46,11 +51,12 @@ void HeldStream::let_go() noexcept {
   keeping_ = false;
   disarm();
   const std::vector<Kept> kept = std::exchange(kept_, {});
-  for (const Kept& one : kept) {
-    const StreamEvent event = one.view();
-    if (!consumer_->holding()) context_->note_delivered(event);
-    consumer_->on_event(event);
-  }
+  for (const Kept& one : kept) hand_over(one.view());
+}
+
+void HeldStream::hand_over(const StreamEvent& event) noexcept {
+  if (!consumer_->holding()) context_->note_delivered(event);
+  consumer_->on_event(event);
 }
 
 void HeldStream::forget() noexcept {

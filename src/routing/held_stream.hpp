@@ -45,6 +45,7 @@ class HeldStream final : public StreamSink, private Timer {
   };
 
   void on_timer() noexcept override { let_go(); }
+  void hand_over(const StreamEvent& event) noexcept;
 
   StreamHold hold_;
   const CallContext* context_;

@@ -28,7 +28,7 @@ constexpr std::size_t least_repetition = 16;
 }  // namespace
 
 bool ResumableStream::can_resume() const noexcept {
-  return !tool_call_begun_ && text_.find_first_not_of(white_space) != std::string::npos;
+  return !tool_call_begun_ && !text_incomplete_ && text_.find_first_not_of(white_space) != std::string::npos;
 }
 
 ChatRequest ResumableStream::begin_rest(const ChatRequest& original) {
@@ -82,10 +82,13 @@ void ResumableStream::on_attempt() noexcept {
 
 void ResumableStream::on_event(const StreamEvent& event) noexcept {
   if (!comparing_) return deliver(event, false);
-  if (event.type == StreamEvent::Type::text) {
-    rest_ += event.delta;
-    return compare(false);
+  bool kept = event.type == StreamEvent::Type::text;
+  try {
+    if (kept) rest_ += event.delta;
+  } catch (...) {  // no memory to compare it in
+    kept = false;
   }
+  if (kept) return compare(false);
   if (event.type != StreamEvent::Type::reasoning) compare(true);
   deliver(event, true);
 }
@@ -111,7 +114,11 @@ void ResumableStream::compare(bool complete) noexcept {
 }
 
 void ResumableStream::deliver(const StreamEvent& event, bool kept_back) noexcept {
-  if (event.type == StreamEvent::Type::text) text_ += event.delta;
+  try {
+    if (event.type == StreamEvent::Type::text) text_ += event.delta;
+  } catch (...) {  // what is not known to the end cannot be gone on from
+    text_incomplete_ = true;
+  }
   if (event.type == StreamEvent::Type::tool_call_delta || event.type == StreamEvent::Type::tool_call) {
     tool_call_begun_ = true;
   }

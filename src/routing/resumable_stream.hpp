@@ -46,6 +46,7 @@ class ResumableStream final : public StreamSink {
   StreamSink* consumer_;
   std::string text_;    // delivered so far
   bool tool_call_begun_ = false;
+  bool text_incomplete_ = false;
   bool comparing_ = false;
   std::string given_;   // what the target that continues was given
   std::string rest_;    // of its text: what is kept back

@@ -8,6 +8,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
+#include "backstop/policies/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
@@ -76,6 +77,12 @@ struct Lab {
   std::optional<FallbackClient> client;
 };
 
+Target continuing() {
+  ModelFacts facts;
+  facts.capabilities.prefill = true;
+  return Target{"c", "m", facts};
+}
+
 }  // namespace
 
 TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[scenario-217]") {
@@ -113,6 +120,52 @@ TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[sce
     ++failed;
   }
   CHECK(failed > 20);
+}
+
+TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the same holds", "[scenario-217]") {
+  struct Listener final : StreamSink {
+    void on_event(const StreamEvent& event) noexcept override { ends += event.is_content() ? 0 : 1; }
+    int ends = 0;
+  };
+  long failed = 0;
+  for (long nth = 1;; ++nth) {
+    INFO("allocation " << nth);
+    Lab lab;
+    lab.model.then(answer("hi"));
+    const ScriptedProvider silent{Lab::target("d"), {silence()}};
+    const ScriptedProvider breaking{Lab::target("e"), {deltas({"one, "}, 1s).wait(10s).cut()}};
+    const ScriptedProvider third{continuing(), {stream({"two"})}};
+    FallbackOptions options = lab.options;
+    options.mid_stream = MidStream::resume;
+    options.hold.emplace();
+    const FallbackClient client{{silent | lab.around(CircuitBreaker::create()) | hedge(),
+                                 breaking | lab.around(CircuitBreaker::create()), third}, options};
+    const ChatRequest request = Lab::request();
+    Listener listener;
+    detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
+    Runtime::Gate gate;
+    bool threw = false;
+    allocations_to_failure = nth;
+    try {
+      lab.runtime.runtime().block_until(gate, [&] {
+        call.start(client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
+      });
+    } catch (const std::bad_alloc&) {
+      threw = true;  // before the call had begun
+    }
+    const bool reached = allocations_to_failure == 0;
+    allocations_to_failure = 0;
+
+    CHECK(listener.ends == (threw ? 0 : 1));
+    lab.check_nothing_is_left();
+    if (!reached) {
+      REQUIRE(call.result());
+      CHECK(call.result()->text() == "one, two");
+      break;
+    }
+    ++failed;
+  }
+  CHECK(failed > 40);
 }
 
 TEST_CASE("whichever allocation of a call fails, no permit and no reservation is left behind", "[scenario-217]") {
