@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 namespace backstop::inline v0::detail {
 
 [[nodiscard]] inline std::string option_text(int value) { return fmt::format("{}", value); }
+[[nodiscard]] inline std::string option_text(std::int64_t value) { return fmt::format("{}", value); }
 [[nodiscard]] inline std::string option_text(double value) { return fmt::format("{}", value); }
 [[nodiscard]] inline std::string option_text(Money value) { return to_string(value); }
 [[nodiscard]] inline std::string option_text(Duration value) { return duration_text(value); }

@@ -1,0 +1,187 @@
+#include "backstop/policies/rate_limit.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "backstop/chat/token_estimate.hpp"
+#include "policies/options_text.hpp"
+#include "policies/wait_for_turn.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+// Refusals are many when a limit is used up: fixed words, no formatting. By LimitDimension.
+constexpr std::array<std::string_view, limit_dimension_count> too_long{
+    "the requests per minute are used up, and the wait would be too long",
+    "the tokens per minute are used up, and the wait would be too long",
+    "the input tokens per minute are used up, and the wait would be too long",
+    "the output tokens per minute are used up, and the wait would be too long"};
+
+/// Whether the provider turned the request away, so that no token was used.
+[[nodiscard]] bool turned_away(const Attempt& row) noexcept {
+  return row.outcome && (*row.outcome == ErrorKind::rate_limited || row.http_status / 100 == 4);
+}
+
+/// What the sends below have used, from the rows that they left. Usually that is one send.
+class Tally {
+ public:
+  Tally(const Ledger& ledger, std::size_t first_row, const RateReservation& reservation) : reservation_{&reservation} {
+    for (std::size_t i = first_row; i < ledger.size(); ++i) {
+      if (ledger[i].sent && ledger[i].replay != ReplaySafety::not_sent) add(ledger[i]);
+    }
+  }
+
+  [[nodiscard]] bool sent() const noexcept { return last_ != nullptr; }
+  /// Of an answer that broke off, what came of it is all there is.
+  [[nodiscard]] RateOutcome outcome(const Result<ChatResponse>& result) const {
+    RateOutcome outcome = outcome_;
+    if (result) {
+      // What the only send does not report keeps its reservation.
+      const bool only = outcome.requests == 1;
+      if (!only && !last_->usage.input_tokens) add_to(outcome.input_tokens, reservation_->expected_input());
+      if (!only && !last_->usage.output_tokens) add_to(outcome.output_tokens, reservation_->expected_output());
+      return outcome;
+    }
+    if (!turned_away(*last_) && !last_->usage.output_tokens) {
+      add_to(outcome.output_tokens, estimate_tokens(result.error().partial_text.size()));
+    }
+    outcome.throttled = last_->outcome == ErrorKind::rate_limited;
+    if (outcome.throttled) outcome.retry_after = result.error().retry_after;
+    return outcome;
+  }
+
+ private:
+  static void add_to(std::optional<std::int64_t>& sum, std::int64_t amount) noexcept { sum = sum.value_or(0) + amount; }
+
+  void add(const Attempt& row) noexcept {
+    outcome_.requests = sent() ? outcome_.requests + 1 : 1;
+    last_ = &row;
+    if (row.rate_limit) outcome_.reported = &*row.rate_limit;
+    const bool away = turned_away(row);
+    const Usage& usage = row.usage;
+    if (row.outcome) {
+      const std::int64_t read = std::max(reservation_->expected_input(), usage.input_tokens.value_or(0));
+      add_to(outcome_.input_tokens, away ? 0 : read);
+    } else if (usage.input_tokens) {
+      add_to(outcome_.input_tokens, *usage.input_tokens);
+    }
+    if (away || usage.output_tokens) add_to(outcome_.output_tokens, away ? 0 : *usage.output_tokens);
+  }
+
+  const RateReservation* reservation_;
+  RateOutcome outcome_;
+  const Attempt* last_ = nullptr;
+};
+
+class RateLimiting final : public Decorator {
+ public:
+  RateLimiting(Provider next, RateLimit limit, std::string description)
+      : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    const RateDemand demand = demand_of(request, context);
+    RateReservation reservation{limit_, demand, context.now()};
+    if (reservation.stage() == RateReservation::Stage::waiting) {
+      if (auto out = out_by_then(reservation.turn(), context)) co_return std::move(*out);
+      Task<Result<void>> turn = detail::wait_for_turn(reservation, context);
+      auto waited = co_await turn;
+      if (!waited) {
+        waited.error().target = target();
+        co_return std::move(waited).error();
+      }
+    }
+    if (reservation.stage() == RateReservation::Stage::refused) co_return refuse(reservation.refusal(), context);
+
+    const std::size_t first_row = context.state().ledger.size();
+    auto result = co_await next().call(request, context);
+    const Tally tally{context.state().ledger, first_row, reservation};
+    if (tally.sent()) reservation.settle(tally.outcome(result), context.now());
+    co_return result;
+  }
+
+  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
+    const std::optional<TimePoint> until = limit_.refuses_until(now);
+    return until ? Availability{false, ErrorKind::local_limit, *until} : next().availability(now);
+  }
+
+ private:
+  [[nodiscard]] RateDemand demand_of(const ChatRequest& request, const CallContext& context) const {
+    RateDemand demand;
+    if (limit_.counts_tokens()) {
+      demand.input_tokens = estimate_input_tokens(request);
+      demand.max_output_tokens = request.max_output_tokens;
+    }
+    demand.deadline = context.deadline();
+    demand.other_target_ready = context.alternatives().ready;
+    return demand;
+  }
+
+  /// What would refuse the call further in when its turn has come: waiting for that would be in vain.
+  [[nodiscard]] std::optional<Error> out_by_then(TimePoint turn, const CallContext& context) const {
+    if (context.forced_probe()) return std::nullopt;
+    const Availability then = next().availability(turn);
+    if (then.ready || then.ready_at <= turn) return std::nullopt;
+    Error error{then.why, "not available when the rate limit would let it through"};
+    if (then.ready_at != TimePoint::max()) error.retry_after = saturating_difference(then.ready_at, context.now());
+    return skipped(std::move(error), context);
+  }
+
+  [[nodiscard]] Error refuse(const RateRefusal& refusal, const CallContext& context) const {
+    if (!refusal.turn) {
+      return skipped(Error{ErrorKind::local_limit,
+                           fmt::format("the request may need {} {}, and at most {} may be sent at once", refusal.needed,
+                                       refusal.dimension == LimitDimension::output_tokens ? "output tokens" : "tokens",
+                                       refusal.burst)},
+                     context);
+    }
+    Error error{ErrorKind::local_limit, std::string{too_long[static_cast<std::size_t>(refusal.dimension)]}};
+    error.retry_after = std::max(Duration::zero(), saturating_difference(*refusal.turn, context.now()));
+    return skipped(std::move(error), context);
+  }
+  [[nodiscard]] Error skipped(Error error, const CallContext& context) const {
+    error.target = target();
+    context.note_skipped(target(), error);
+    return error;
+  }
+
+  RateLimit limit_;
+};
+
+[[nodiscard]] std::string describe(const RateLimitOptions& options) {
+  const RateLimitOptions usual;
+  detail::OptionsText text{"rate_limit"};
+  text.add("requests_per_minute", options.requests_per_minute)
+      .add("tokens_per_minute", options.tokens_per_minute)
+      .add("input_tokens_per_minute", options.input_tokens_per_minute)
+      .add("output_tokens_per_minute", options.output_tokens_per_minute)
+      .add("burst", options.burst)
+      .add("max_wait", options.max_wait, usual.max_wait)
+      .add("failover_wait", options.failover_wait, usual.failover_wait)
+      .add("safety_factor", options.safety_factor, usual.safety_factor);
+  return text.text();
+}
+
+}  // namespace
+
+Policy rate_limit(RateLimitOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  std::string description = describe(options);
+  return Policy{description, [options, description](Provider next) {
+                  return Provider{std::make_shared<const RateLimiting>(std::move(next), RateLimit{options}, description)};
+                }};
+}
+
+Policy rate_limit(RateLimit limit) {
+  std::string description = describe(limit.options());
+  return make_policy<RateLimiting>(std::move(description), std::move(limit));
+}
+
+}  // namespace backstop::inline v0
