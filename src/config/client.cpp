@@ -56,6 +56,7 @@ StandardOptions stack_of(const TargetConfig& target, const Config& config, const
   options.timeout = target.timeout;
   options.retry = target.retry;
   options.circuit_breaker = target.circuit_breaker;
+  options.rate_limit = target.rate_limit;
   if (config.spending) {
     options.cost_cap = CostCapOptions{.per_request = config.spending->per_request, .budgets = budgets};
   }

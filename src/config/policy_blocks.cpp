@@ -72,6 +72,24 @@ constexpr std::array breaker_fields{
                                  }},
 };
 
+constexpr std::array rate_fields{
+    Field<RateLimitOptions>{"requests_per_minute",
+                            [](const Setting& at, RateLimitOptions& out) { out.requests_per_minute = at.tokens(); }},
+    Field<RateLimitOptions>{"tokens_per_minute",
+                            [](const Setting& at, RateLimitOptions& out) { out.tokens_per_minute = at.tokens(); }},
+    Field<RateLimitOptions>{"input_tokens_per_minute", [](const Setting& at, RateLimitOptions& out) {
+                              out.input_tokens_per_minute = at.tokens();
+                            }},
+    Field<RateLimitOptions>{"output_tokens_per_minute", [](const Setting& at, RateLimitOptions& out) {
+                              out.output_tokens_per_minute = at.tokens();
+                            }},
+    Field<RateLimitOptions>{"burst", [](const Setting& at, RateLimitOptions& out) {
+                              if (const auto burst = at.whole(1, 1'000'000'000)) out.burst = *burst;
+                            }},
+    Field<RateLimitOptions>{"max_wait",
+                            [](const Setting& at, RateLimitOptions& out) { set(out.max_wait, at.duration()); }},
+};
+
 constexpr std::array spending_fields{
     Field<SpendingConfig>{"per_request_usd",
                           [](const Setting& at, SpendingConfig& out) { out.per_request = at.dollars(); }},
@@ -155,12 +173,31 @@ void read_breaker(const Setting& policy, const Setting& target, CircuitBreakerOp
   if (!layers["open_for"].present()) out.open_for = std::min(out.open_for, out.open_for_max);
 }
 
+void read_rate_limit(const Setting& policy, const Setting& target, std::optional<RateLimitOptions>& out) {
+  const Layers layers{policy, target, "rate_limit"};
+  const Setting& block = layers.target.present() ? layers.target : layers.policy;
+  if (!block.present()) return;
+  RateLimitOptions options;
+  layers.read(rate_fields, options);
+  const auto given = [&](std::string_view key) { return layers[key].present(); };
+  if (!given("requests_per_minute") && !given("tokens_per_minute") && !given("input_tokens_per_minute") &&
+      !given("output_tokens_per_minute")) {
+    return block.complain("has no limit; give it requests_per_minute, tokens_per_minute, input_tokens_per_minute or "
+                          "output_tokens_per_minute");
+  }
+  if (given("burst") && !given("requests_per_minute")) {
+    layers["burst"].complain("is a burst of `requests_per_minute`, which is not given");
+  }
+  out = options;
+}
+
 }  // namespace
 
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out) {
   read_timeout(policy, target, out.timeout);
   read_retry(policy, target, out.retry);
   read_breaker(policy, target, out.circuit_breaker);
+  read_rate_limit(policy, target, out.rate_limit);
 }
 
 void read_spending(const Setting& at, SpendingConfig& out) {

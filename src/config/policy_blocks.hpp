@@ -5,7 +5,7 @@
 
 namespace backstop::inline v0::detail {
 
-/// Reads the blocks `timeout`, `retry` and `circuit_breaker`, first the policy's, then the target's over them key by
+/// Reads the blocks `timeout`, `retry`, `circuit_breaker` and `rate_limit`, first the policy's, then the target's over them key by
 /// key, with the short forms `max_retries` and `retry_on`. Complains about explicit limits that contradict each other;
 /// a default gives way to what is explicit.
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out);

@@ -138,7 +138,7 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"timeout", read_elsewhere},
     Field<TargetConfig>{"retry", read_elsewhere},
     Field<TargetConfig>{"circuit_breaker", read_elsewhere},
-    Field<TargetConfig>{"rate_limit", nullptr},
+    Field<TargetConfig>{"rate_limit", read_elsewhere},
 };
 
 // "provider/model", the model possibly with slashes of its own.

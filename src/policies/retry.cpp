@@ -123,8 +123,9 @@ class Retry::Repeats {
     if (wait > context_->remaining() - options_->min_attempt_time) {
       return refuse(fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait)));
     }
-    const Availability then = retry_->next().availability(saturating_add(context_->now(), wait));
-    if (!then.ready) return refuse(fmt::format("{} by then", to_string(then.why)));
+    const TimePoint next_at = saturating_add(context_->now(), wait);
+    const Availability then = retry_->next().availability(next_at);
+    if (!then.ready && then.ready_at > next_at) return refuse(fmt::format("{} by then", to_string(then.why)));
     if (retry_->budget_) {
       const RetryBudgetOptions& costs = retry_->budget_->options();
       last_cost_ = throttled ? costs.throttle_cost : costs.transient_cost;

@@ -84,7 +84,8 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
       return refuse(availability.why, target, fmt::format("{} until further notice", to_string(availability.why)));
     }
     Error error = refuse(availability.why, target, std::string{to_string(availability.why)});
-    error.retry_after = std::max(Duration::zero(), saturating_difference(availability.ready_at, now));
+    // What may change at any moment, as a bulkhead, does not say when.
+    if (availability.ready_at > now) error.retry_after = saturating_difference(availability.ready_at, now);
     return error;
   }
   return std::nullopt;

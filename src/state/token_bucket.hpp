@@ -20,7 +20,7 @@ class TokenBucket {
   TokenBucket() noexcept = default;  ///< without a limit: everything passes
   /// Starts full; both at least 1.
   TokenBucket(std::int64_t per_minute, std::int64_t burst) noexcept
-      : per_minute_{per_minute}, burst_{burst}, capacity_{span_of(burst)} {}
+      : per_minute_{per_minute}, burst_{burst}, one_{minute / per_minute}, capacity_{span_of(burst)} {}
 
   [[nodiscard]] bool limited() const noexcept { return per_minute_ > 0; }
   [[nodiscard]] std::int64_t per_minute() const noexcept { return per_minute_; }
@@ -73,6 +73,7 @@ class TokenBucket {
   static constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max() / 4;
 
   [[nodiscard]] Duration span_of(std::int64_t units) const noexcept {
+    if (units == 1) return one_;
     if (units <= std::numeric_limits<std::int64_t>::max() / minute) return Duration{units * minute / per_minute_};
     return Duration{static_cast<std::int64_t>(std::min<Wide>(Wide{units} * minute / per_minute_, longest))};
   }
@@ -83,6 +84,7 @@ class TokenBucket {
 
   std::int64_t per_minute_ = 0;  // 0: no limit
   std::int64_t burst_ = 0;
+  Duration one_{0};  // the span of one unit
   Duration capacity_{0};
   TimePoint full_at_ = TimePoint::min();
   TimePoint closed_until_ = TimePoint::min();

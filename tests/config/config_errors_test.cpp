@@ -77,11 +77,27 @@ TEST_CASE("unknown keys are named with their place and what is accepted there") 
   });
 }
 
+TEST_CASE("a rate limit needs a limit that can be kept") {
+  check({
+      {policy(R"("rate_limit": {})"), {"`fallback_policy.rate_limit` has no limit", "requests_per_minute"}},
+      {target(R"("rate_limit": {"max_wait": "5s"})"), {"`fallback_policy.targets[1].rate_limit` has no limit"}},
+      {target(R"("rate_limit": {"per_second": 1})"),
+       {"`fallback_policy.targets[1].rate_limit.per_second`", "requests_per_minute, tokens_per_minute"}},
+      {policy(R"("rate_limit": {"requests_per_minute": 0})"),
+       {"`fallback_policy.rate_limit.requests_per_minute` is 0", "from 1 to"}},
+      {policy(R"("rate_limit": {"requests_per_minute": 1.5})"),
+       {"`fallback_policy.rate_limit.requests_per_minute` is 1.5"}},
+      {target(R"("rate_limit": {"tokens_per_minute": "many"})"),
+       {R"(`fallback_policy.targets[1].rate_limit.tokens_per_minute` is "many")"}},
+      {target(R"("rate_limit": {"tokens_per_minute": 5, "burst": 2})"),
+       {"`fallback_policy.targets[1].rate_limit.burst` is a burst of `requests_per_minute`, which is not given"}},
+      {target(R"("rate_limit": {"requests_per_minute": 5, "burst": 0})"),
+       {"`fallback_policy.targets[1].rate_limit.burst` is 0"}},
+  });
+}
+
 TEST_CASE("keys of features that this build lacks are refused, never ignored") {
   check({
-      {target(R"("rate_limit": {"requests_per_minute": 60})"),
-       {"`fallback_policy.targets[1].rate_limit` cannot be enforced by this build"}},
-      {policy(R"("rate_limit": {})"), {"`fallback_policy.rate_limit` cannot be enforced"}},
       {policy(R"("allow_degradation": ["vision"])"), {"`fallback_policy.allow_degradation` cannot be enforced"}},
       {policy(R"("strategy": "cascade")"), {R"(`fallback_policy.strategy` is "cascade")", R"("ordered")"}},
       {policy(R"("strategy": {"name": "lowest_latency"})"), {R"(`fallback_policy.strategy.name` is "lowest_latency")"}},

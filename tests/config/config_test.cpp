@@ -89,9 +89,11 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
        "retry": {"max_attempts": 2, "initial": "20s", "on": [429]},
        "circuit_breaker": {"consecutive_failures": 3, "failure_rate": 0.25, "min_calls": 4, "window": "30s",
                            "open_for_max": "40s",
-                           "ramp": "30s"}}],
+                           "ramp": "30s"},
+       "rate_limit": {"requests_per_minute": 6, "burst": 2, "input_tokens_per_minute": 1000}}],
     "retry_on": [429, 500, 503], "max_retries": 0, "timeout": {"first_token": "10s", "connect": "3s"},
     "circuit_breaker": {"open_for": "20s"},
+    "rate_limit": {"requests_per_minute": 60, "tokens_per_minute": 100000, "max_wait": "5s"},
     "cost_cap": {"per_request_usd": 0.50, "per_day_usd": 20.0, "fallback_premium_per_day_usd": 5.0}}})");
   CHECK(config.limits.deadline == 60s);
   CHECK(config.limits.max_attempts == 5);
@@ -107,6 +109,11 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(plain.timeout.connect == 3s);
   CHECK(plain.timeout.first_token == 10s);
   CHECK(plain.circuit_breaker.open_for == 20s);
+  REQUIRE(plain.rate_limit);
+  CHECK(plain.rate_limit->requests_per_minute == 60);
+  CHECK(plain.rate_limit->tokens_per_minute == 100'000);
+  CHECK(plain.rate_limit->max_wait == 5s);
+  CHECK_FALSE(plain.rate_limit->burst);
 
   const TargetConfig& own = config.targets[1];
   CHECK(own.model.base_url == "http://127.0.0.1:8081");
@@ -130,6 +137,21 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(own.circuit_breaker.open_for == 20s);
   CHECK(own.circuit_breaker.open_for_max == 40s);
   CHECK(own.circuit_breaker.ramp == 30s);
+  REQUIRE(own.rate_limit);
+  CHECK(own.rate_limit->requests_per_minute == 6);
+  CHECK(own.rate_limit->burst == 2);
+  CHECK(own.rate_limit->tokens_per_minute == 100'000);
+  CHECK(own.rate_limit->input_tokens_per_minute == 1000);
+  CHECK(own.rate_limit->max_wait == 5s);
+}
+
+TEST_CASE("a rate limit of the file stands around each target") {
+  const auto client = FallbackClient::from_config(parsed(
+      R"({"fallback_policy": {"targets": ["ollama/a", "ollama/b"], "rate_limit": {"requests_per_minute": 6}}})"));
+  REQUIRE(client);
+  const std::string text = client->describe();
+  CHECK_THAT(text, ContainsSubstring("ollama/a") && ContainsSubstring("| rate_limit(requests_per_minute = 6) | retry"));
+  CHECK_FALSE(parsed(R"({"fallback_policy": {"targets": ["ollama/a"]}})").targets[0].rate_limit);
 }
 
 TEST_CASE("a default gives way to what is explicit") {

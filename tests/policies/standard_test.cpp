@@ -37,6 +37,13 @@ TEST_CASE("the standard stack has retry outermost and timeout innermost") {
   const CostCapOptions cap{.per_request = Money::usd(100)};
   CHECK((Provider{model} | standard({.cost_cap = cap})).describe() ==
         (Provider{model} | timeout() | circuit_breaker() | cost_cap(cap) | retry()).describe());
+  const RateLimitOptions rate{.requests_per_minute = 60};
+  const BulkheadOptions room{.max_in_flight = 8};
+  CHECK((Provider{model} | standard({.bulkhead = room, .rate_limit = rate, .cost_cap = cap})).describe() ==
+        (Provider{model} | timeout() | circuit_breaker() | bulkhead(room) | rate_limit(rate) | cost_cap(cap) | retry())
+            .describe());
+  CHECK_THROWS_AS(standard({.bulkhead = BulkheadOptions{.max_in_flight = 0}}), std::invalid_argument);
+  CHECK_THROWS_AS(standard({.rate_limit = RateLimitOptions{}}), std::invalid_argument);
   CHECK_THROWS_AS(standard({.circuit_breaker = {.failure_rate = 2}}), std::invalid_argument);
   CHECK_THROWS_AS(standard({.cost_cap = CostCapOptions{}}), std::invalid_argument);
 }

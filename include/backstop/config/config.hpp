@@ -9,6 +9,7 @@
 #include "backstop/export.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/model_options.hpp"
@@ -26,6 +27,7 @@ struct TargetConfig {
   TimeoutOptions timeout{};
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};
+  std::optional<RateLimitOptions> rate_limit{};  ///< each target's own, where the policy gives one for all, too
 };
 
 /// What the calls may cost; the daily limits are one for all targets.

@@ -3,8 +3,10 @@
 #include <optional>
 #include <utility>
 
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/policy.hpp"
@@ -15,23 +17,32 @@ namespace backstop::inline v0 {
 struct StandardOptions {
   TimeoutOptions timeout{};
   CircuitBreakerOptions circuit_breaker{};
-  std::optional<CostCapOptions> cost_cap{};  ///< unset: costs are not capped
+  std::optional<BulkheadOptions> bulkhead{};      ///< unset: any number of sends at once
+  std::optional<RateLimitOptions> rate_limit{};   ///< unset: any number of requests and tokens a minute
+  std::optional<CostCapOptions> cost_cap{};       ///< unset: costs are not capped
   RetryOptions retry{};
 };
 
 /// What every hosted model should have around it, in the order that makes the policies work together, outermost first:
 ///
 /// 1. `retry`, because each attempt below is checked, counted and paid by itself;
-/// 2. `cost_cap`, which reserves for a single send;
-/// 3. `circuit_breaker`, asked last before the send, so that no probe's permit is held while something else refuses;
-///    each attempt is evidence, and once it opens the retries end;
-/// 4. `timeout`, because waiting in the layers above is not the provider's fault.
+/// 2. `cost_cap`, which reserves for a single send; refusing here spares the limits;
+/// 3. `rate_limit`, where a call may wait;
+/// 4. `bulkhead`, after that wait, so that no permit is held while nothing is sent;
+/// 5. `circuit_breaker`, asked last before the send, so that no probe's permit is held while something else refuses or
+///    lets it wait; each attempt is evidence, and once it opens the retries end;
+/// 6. `timeout`, because waiting in the layers above is not the provider's fault.
+///
+/// What a layer refuses gives back at once what the layers outside it have reserved. A limit that several targets share
+/// is a handle: put the policies together by hand then, in this order.
 ///
 /// Errors: std::invalid_argument, as the policies' own factories. Thread safety: as every policy.
 ///
 /// Example: `FallbackClient client{anthropic({...}) | standard(), openai({...}) | standard()};`
 [[nodiscard]] inline Policy standard(StandardOptions options = {}) {
   Policy policy = timeout(std::move(options.timeout)) | circuit_breaker(std::move(options.circuit_breaker));
+  if (options.bulkhead) policy = policy | bulkhead(*options.bulkhead);
+  if (options.rate_limit) policy = policy | rate_limit(*options.rate_limit);
   if (options.cost_cap) policy = policy | cost_cap(std::move(*options.cost_cap));
   return policy | retry(std::move(options.retry));
 }

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "backstop/export.hpp"
+#include "backstop/policy.hpp"
+#include "backstop/state/concurrency_limit.hpp"
+
+namespace backstop::inline v0 {
+
+/// Lets only so many sends be under way at once. The permit is held until the answer is complete, failed or given up;
+/// of a stream until its end.
+///
+/// Who finds no permit is refused at once, or waits in a queue where there is one (`max_queued`): in the order of coming,
+/// for `max_wait`, while another target is ready for `failover_wait` at most, and never beyond the deadline.
+///
+/// Put it inside `rate_limit`, so that no permit is held in its queue, and around `circuit_breaker`, so that no probe's
+/// permit is held in this one: `anthropic(...) | timeout(20s) | circuit_breaker() | bulkhead({...}) | rate_limit({...})`.
+///
+/// Errors: `local_limit`, not sent; std::invalid_argument from the factory with `problem_with(options)`.
+/// Thread safety: as every policy. Example: `bulkhead({.max_in_flight = 8, .max_queued = 32})`
+[[nodiscard]] BACKSTOP_EXPORT Policy bulkhead(BulkheadOptions options = {});
+/// With a limit that the application holds, to share and to resize it.
+[[nodiscard]] BACKSTOP_EXPORT Policy bulkhead(ConcurrencyLimit limit);
+
+/// The same where the number of sends is found out: it grows while all goes well and shrinks when the provider answers
+/// that it is too busy (`rate_limited`, `overloaded`) or not at all (`timeout`). Other failures and cancelled calls say
+/// nothing, and neither does the time that answers take, because that follows their length.
+///
+/// Example: `adaptive_concurrency({.initial = 10, .max = 100})`
+[[nodiscard]] BACKSTOP_EXPORT Policy adaptive_concurrency(AdaptiveConcurrencyOptions options = {});
+[[nodiscard]] BACKSTOP_EXPORT Policy adaptive_concurrency(ConcurrencyLimit limit);
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,90 @@
+#include "backstop/policies/bulkhead.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "policies/wait_for_turn.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+[[nodiscard]] ConcurrencyVerdict verdict_on_load(const Result<ChatResponse>& result) noexcept {
+  if (result) return ConcurrencyVerdict::success;
+  const Error& error = result.error();
+  if (error.timeout_limit == TimeoutLimit::deadline_share) return ConcurrencyVerdict::ignored;
+  const ErrorKind kind = error.cause.value_or(error.kind);
+  if (kind == ErrorKind::rate_limited || kind == ErrorKind::overloaded || kind == ErrorKind::timeout) {
+    return ConcurrencyVerdict::dropped;
+  }
+  // The provider did its job, though the answer is not wanted.
+  return traits_of(kind).breaker == BreakerVerdict::success ? ConcurrencyVerdict::success : ConcurrencyVerdict::ignored;
+}
+
+class Bulkhead final : public Decorator {
+ public:
+  Bulkhead(Provider next, ConcurrencyLimit limit, std::string description)
+      : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.alternatives().ready};
+    if (permit.stage() == ConcurrencyPermit::Stage::waiting) {
+      Task<Result<void>> turn = detail::wait_for_turn(permit, context);
+      auto waited = co_await turn;
+      if (!waited) {
+        waited.error().target = target();
+        co_return std::move(waited).error();
+      }
+    }
+    if (permit.stage() == ConcurrencyPermit::Stage::refused) co_return refuse(context);
+    auto result = co_await next().call(request, context);
+    permit.release(verdict_on_load(result));
+    co_return result;
+  }
+
+  // When a permit will be free nobody knows: that may change at any moment.
+  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
+    return limit_.full() ? Availability{false, ErrorKind::local_limit, now} : next().availability(now);
+  }
+
+ private:
+  // Refusals are many when a limit is used up: fixed words, no formatting.
+  [[nodiscard]] Error refuse(const CallContext& context) const {
+    Error error{ErrorKind::local_limit, "too many sends are under way at once"};
+    error.target = target();
+    context.note_skipped(target(), error);
+    return error;
+  }
+
+  ConcurrencyLimit limit_;
+};
+
+[[nodiscard]] std::string described(const char* name, const ConcurrencyLimit& limit) {
+  return std::string{name} + "(" + limit.description() + ")";
+}
+
+/// One limit for each provider that the policy is put around.
+template <class Options>
+[[nodiscard]] Policy one_each(const char* name, const Options& options) {
+  const std::string description = described(name, ConcurrencyLimit{options});
+  return Policy{description, [options, description](Provider next) {
+                  return Provider{
+                      std::make_shared<const Bulkhead>(std::move(next), ConcurrencyLimit{options}, description)};
+                }};
+}
+
+}  // namespace
+
+Policy bulkhead(BulkheadOptions options) { return one_each("bulkhead", options); }
+Policy adaptive_concurrency(AdaptiveConcurrencyOptions options) { return one_each("adaptive_concurrency", options); }
+
+Policy bulkhead(ConcurrencyLimit limit) {
+  std::string description = described("bulkhead", limit);
+  return make_policy<Bulkhead>(std::move(description), std::move(limit));
+}
+Policy adaptive_concurrency(ConcurrencyLimit limit) {
+  std::string description = described("adaptive_concurrency", limit);
+  return make_policy<Bulkhead>(std::move(description), std::move(limit));
+}
+
+}  // namespace backstop::inline v0
