@@ -175,7 +175,8 @@ Policy rate_limit(RateLimitOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
   std::string description = describe(options);
   return Policy{description, [options, description](Provider next) {
-                  return Provider{std::make_shared<const RateLimiting>(std::move(next), RateLimit{options}, description)};
+                  RateLimit limit{options};
+                  return Provider{std::make_shared<const RateLimiting>(std::move(next), std::move(limit), description)};
                 }};
 }
 

@@ -164,8 +164,8 @@ struct RateLimit::State {
     }
   }
 
-  /// What the provider says is left only lowers what is there. Where it refused, what it names as used up is closed until
-  /// its hint, and has then just enough for such a send; where it names nothing, that is the requests.
+  /// What the provider says is left only lowers what is there. Where it refused, what it names as used up is closed
+  /// until its hint, and has then just enough for such a send; where it names nothing, that is the requests.
   void heed(const RateOutcome& outcome, const Amounts& needed) noexcept {
     bool named = false;
     const auto left = outcome.reported != nullptr ? left_of(*outcome.reported) : decltype(left_of({})){};
@@ -234,8 +234,8 @@ RateLimitSnapshot RateLimit::snapshot(TimePoint now) const noexcept {
                                         bucket.available(std::max(now, state_->now)), state_->reserved[at(which)],
                                         state_->charged[at(which)]};
   };
-  return {dimension(LimitDimension::requests), dimension(LimitDimension::tokens), dimension(LimitDimension::input_tokens),
-          dimension(LimitDimension::output_tokens), state_->queue.size()};
+  return {dimension(LimitDimension::requests), dimension(LimitDimension::tokens),
+          dimension(LimitDimension::input_tokens), dimension(LimitDimension::output_tokens), state_->queue.size()};
 }
 
 bool RateLimit::counts_tokens() const noexcept { return state_->counts_tokens.load(std::memory_order_relaxed); }
@@ -344,7 +344,9 @@ std::string problem_with(const RateLimitOptions& options) {
     return "rate_limit: no limit is set; give it requests_per_minute, tokens_per_minute, input_tokens_per_minute or "
            "output_tokens_per_minute";
   }
-  if (options.burst && !options.requests_per_minute) return "rate_limit: burst is of requests_per_minute, which is not set";
+  if (options.burst && !options.requests_per_minute) {
+    return "rate_limit: burst is of requests_per_minute, which is not set";
+  }
   if (options.burst && (*options.burst < 1 || *options.burst > largest_burst)) {
     return fmt::format("rate_limit: burst is {}; it must be between 1 and {}", *options.burst, largest_burst);
   }

@@ -12,8 +12,8 @@ namespace backstop::inline v0::detail {
 /// So many units a minute, flowing in continuously, of which a burst's worth is kept.
 ///
 /// It is counted in time: a unit is the span in which one flows in, and all there is to remember is the moment at which
-/// the bucket would be full. So nothing is lost to rounding as it fills, however long it runs. Spans are rounded down, so
-/// that parts of a burst never add up to more than the burst.
+/// the bucket would be full. So nothing is lost to rounding as it fills, however long it runs. Spans are rounded down,
+/// so that parts of a burst never add up to more than the burst.
 /// Thread safety: none.
 class TokenBucket {
  public:
@@ -61,8 +61,8 @@ class TokenBucket {
   void take_over(const TokenBucket& before, TimePoint now) noexcept {
     if (!limited() || !before.limited()) return;
     closed_until_ = before.closed_until_;
-    const std::int64_t units = before.units_in(
-        before.capacity_ - std::clamp(saturating_difference(before.full_at_, now), Duration::zero(), 2 * before.capacity_));
+    const Duration missing = std::max(Duration::zero(), saturating_difference(before.full_at_, now));
+    const std::int64_t units = before.units_in(before.capacity_ - std::min(missing, 2 * before.capacity_));
     const Duration level = units < 0 ? -span_of(-units) : span_of(units);
     full_at_ = saturating_add(now, capacity_ - std::clamp(level, -capacity_, capacity_));
   }

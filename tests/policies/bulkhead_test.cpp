@@ -191,7 +191,8 @@ TEST_CASE("when every bulkhead is full the error gives no time to come back") {
   const ConcurrencyLimit limit{{.max_in_flight = 1}};
   const ConcurrencyPermit other{limit, runtime.clock().now(), TimePoint::max(), false};
   const ScriptedProvider model{"a/m"};
-  const FallbackClient client{std::vector<Provider>{model | bulkhead(limit)}, FallbackOptions{.runtime = runtime.share()}};
+  const FallbackClient client{std::vector<Provider>{model | bulkhead(limit)},
+                              FallbackOptions{.runtime = runtime.share()}};
   const auto refused = runtime.call(client, "hello");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == ErrorKind::local_limit);

@@ -25,7 +25,8 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Lab {
-  explicit Lab(RateLimitOptions options, std::vector<Step> steps = {}) : model{"a/m", std::move(steps)}, limit{options} {}
+  explicit Lab(RateLimitOptions options, std::vector<Step> steps = {})
+      : model{"a/m", std::move(steps)}, limit{options} {}
 
   [[nodiscard]] RateLimitSnapshot snapshot() { return limit.snapshot(runtime.clock().now()); }
   [[nodiscard]] std::int64_t requests_left() { return snapshot().requests->available; }

@@ -23,10 +23,16 @@ constexpr TimePoint start{1000s};
 
 constexpr Duration endless = Duration::max();
 
-std::int64_t requests_left(const RateLimit& limit, TimePoint now = start) { return limit.snapshot(now).requests->available; }
-std::int64_t tokens_left(const RateLimit& limit, TimePoint now = start) { return limit.snapshot(now).tokens->available; }
+std::int64_t requests_left(const RateLimit& limit, TimePoint now = start) {
+  return limit.snapshot(now).requests->available;
+}
+std::int64_t tokens_left(const RateLimit& limit, TimePoint now = start) {
+  return limit.snapshot(now).tokens->available;
+}
 
-RateDemand tokens(std::int64_t input, std::int64_t output) { return {.input_tokens = input, .max_output_tokens = output}; }
+RateDemand tokens(std::int64_t input, std::int64_t output) {
+  return {.input_tokens = input, .max_output_tokens = output};
+}
 
 /// One send that uses what it reserves; true when it needs not wait.
 bool passes(const RateLimit& limit, TimePoint now = start, const RateDemand& demand = {}) {
@@ -277,7 +283,8 @@ TEST_CASE("what a success does not report keeps its reservation") {
 TEST_CASE("after a 429 the dimension that it names is closed until the hint", "[scenario-114]") {
   const RateLimit limit{{.requests_per_minute = 60, .tokens_per_minute = 6000, .max_wait = endless}};
   RateLimitStatus status;
-  RateOutcome outcome{.input_tokens = 0, .output_tokens = 0, .reported = &status, .throttled = true, .retry_after = 20s};
+  RateOutcome outcome{
+      .input_tokens = 0, .output_tokens = 0, .reported = &status, .throttled = true, .retry_after = 20s};
 
   SECTION("the tokens, with enough for that send when the hint is over") {
     status.requests.remaining = 59;
@@ -463,8 +470,8 @@ TEST_CASE("nothing overflows, however long it runs and however large the numbers
   SECTION("amounts that cannot be") {
     const RateLimit limit{{.tokens_per_minute = 1000}};
     RateReservation reservation{limit, {.input_tokens = -5, .max_output_tokens = -5}, start};
-    reservation.settle({.requests = -5, .input_tokens = std::numeric_limits<std::int64_t>::min(), .output_tokens = huge},
-                       start);
+    constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
+    reservation.settle({.requests = -5, .input_tokens = least, .output_tokens = huge}, start);
     CHECK(tokens_left(limit) == -1000);
   }
 }

@@ -9,11 +9,12 @@ namespace backstop::inline v0 {
 /// Lets only so many sends be under way at once. The permit is held until the answer is complete, failed or given up;
 /// of a stream until its end.
 ///
-/// Who finds no permit is refused at once, or waits in a queue where there is one (`max_queued`): in the order of coming,
-/// for `max_wait`, while another target is ready for `failover_wait` at most, and never beyond the deadline.
+/// Who finds no permit is refused at once, or waits in a queue where there is one (`max_queued`): in the order of
+/// coming, for `max_wait`, while another target is ready for `failover_wait` at most, and never beyond the deadline.
 ///
 /// Put it inside `rate_limit`, so that no permit is held in its queue, and around `circuit_breaker`, so that no probe's
-/// permit is held in this one: `anthropic(...) | timeout(20s) | circuit_breaker() | bulkhead({...}) | rate_limit({...})`.
+/// permit is held in this one:
+/// `anthropic(...) | timeout(20s) | circuit_breaker() | bulkhead({...}) | rate_limit({...}) | retry()`.
 ///
 /// Errors: `local_limit`, not sent; std::invalid_argument from the factory with `problem_with(options)`.
 /// Thread safety: as every policy. Example: `bulkhead({.max_in_flight = 8, .max_queued = 32})`

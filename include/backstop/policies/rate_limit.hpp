@@ -17,8 +17,8 @@ namespace backstop::inline v0 {
 /// never when their turn would come after the deadline or a breaker further in would refuse them then. A fallback
 /// client passes the target over while the wait would be too long.
 ///
-/// Put it inside `retry`, so that every send is counted, and around `circuit_breaker`, so that no probe's permit is held
-/// in the queue: `anthropic(...) | timeout(20s) | circuit_breaker() | rate_limit({...}) | retry()`.
+/// Put it inside `retry`, so that every send is counted, and around `circuit_breaker`, so that no probe's permit is
+/// held in the queue: `anthropic(...) | timeout(20s) | circuit_breaker() | rate_limit({...}) | retry()`.
 ///
 /// Errors: `local_limit`, not sent, with `retry_after`; without one where a single request needs more than may ever be
 /// sent at once; std::invalid_argument from the factory with `problem_with(options)`.

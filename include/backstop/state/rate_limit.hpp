@@ -76,7 +76,7 @@ struct RateLimitSnapshot {
   struct Dimension {
     std::int64_t per_minute = 0;
     std::int64_t burst = 0;
-    std::int64_t available = 0;  ///< below zero while sends that needed more than they had reserved are being made up for
+    std::int64_t available = 0;  ///< below zero while some is owed
     std::int64_t reserved = 0;   ///< for sends under way
     std::int64_t charged = 0;    ///< for sends that have ended, since the limit was made
   };
@@ -91,8 +91,8 @@ struct RateLimitSnapshot {
 /// several runtimes.
 ///
 /// What may be sent flows in continuously. A send reserves what it is expected to need, in all dimensions or in none,
-/// and settles what it really needed: the rest is given back, what is missing is owed (at most a burst of it), and later
-/// sends wait for it. Who has to wait does so in the order of coming, and is refused at once when its turn would come
+/// and settles what it really needed: the rest is given back, what is missing is owed (at most a burst of it), and
+/// later sends wait for it. Who has to wait does so in the order of coming, and is refused at once when its turn would come
 /// too late. What a provider says is left only ever lowers what is there.
 ///
 /// Thread safety: any number of threads. Cost: copying copies a pointer; each operation takes a short lock.
