@@ -14,6 +14,9 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
+#include "backstop/policies/hedge.hpp"
+#include "backstop/policies/rate_limit.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/inject_faults.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -94,6 +97,10 @@ class Soak {
     CHECK(ended_ == calls_);
     CHECK(metrics_->snapshot().calls == static_cast<std::uint64_t>(calls_));
     CHECK(budget_.snapshot(now).reserved == BudgetCharge{});
+    const RateLimitSnapshot limits = account_.snapshot(now);
+    CHECK(limits.waiting == 0);
+    CHECK(limits.requests->reserved == 0);
+    CHECK(limits.tokens->reserved == 0);
     for (const auto& breaker : breakers_) CHECK_FALSE(breaker->probe_out());
   }
   [[nodiscard]] const Trace& trace() const noexcept { return trace_; }
@@ -108,20 +115,22 @@ class Soak {
                                        .garbled = 0.005, .retry_after = 3s, .latency_spread = 500ms};
       return SimulatedProvider{name, wait} | testing::inject_faults(faults) |
              timeout({.first_byte = 5s, .first_token = 10s, .idle = 5s, .attempt = 30s}) | circuit_breaker(breaker) |
-             cost_cap(budget_) | retry();
+             rate_limit(account_) | cost_cap(budget_) | retry() | hedge({.min_samples = 20, .min_delay = 500ms});
     };
     FallbackOptions options;
     options.runtime = runtime_.share();
     options.observers = {metrics_};
-    options.mid_stream = random_() % 2 == 0 ? MidStream::restart : MidStream::fail;
+    constexpr MidStream rules[] = {MidStream::fail, MidStream::restart, MidStream::resume};
+    options.mid_stream = rules[random_() % std::size(rules)];
+    if (random_() % 2 == 0) options.hold = StreamHold{};
     std::vector<Provider> providers{provider("first", breakers_[0], 1s), provider("second", breakers_[1], 2s),
-                                    provider("third", breakers_[2], 4s)};
+                                    provider("third", breakers_[2], 4s) | single_flight()};
     clients_.push_back(std::make_unique<FallbackClient>(std::move(providers), std::move(options)));
     if (clients_.size() > 2) clients_.erase(clients_.begin());  // calls under way keep what they need
   }
 
   void begin_call(std::uint64_t number) {
-    ChatRequest request{"hello"};
+    ChatRequest request{"hello " + std::to_string(random_() % 20)};
     request.max_output_tokens = 20;
     const CallLimits limits{.deadline = std::chrono::milliseconds{50 + random_() % 60'000},
                             .max_attempts = 1 + static_cast<int>(random_() % 6)};
@@ -166,12 +175,17 @@ class Soak {
 
   void reconfigure() {
     CircuitBreaker& breaker = *breakers_[random_() % breakers_.size()];
-    switch (random_() % 6) {
+    switch (random_() % 7) {
       case 0: breaker.isolate(); break;
       case 1: breaker.force_close(); break;
       case 2: breaker.metrics_only(); break;
       case 3: breaker.disable(); break;
       case 4: renew_client(); break;
+      case 5:
+        account_.change({.requests_per_minute = 100 + static_cast<std::int64_t>(random_() % 2000),
+                         .tokens_per_minute = 100'000, .max_wait = 10s},
+                        runtime_.clock().now());
+        break;
       default:
         for (const auto& one : breakers_) one->reset();
         break;
@@ -182,6 +196,7 @@ class Soak {
   std::mt19937_64 random_;
   int calls_;
   std::chrono::nanoseconds gap_;
+  RateLimit account_{{.requests_per_minute = 1500, .tokens_per_minute = 100'000, .max_wait = 10s}};
   Budget budget_{{.per_period = Money::usd(50), .period = 1h}};
   std::vector<std::shared_ptr<CircuitBreaker>> breakers_{CircuitBreaker::create(), CircuitBreaker::create(),
                                                          CircuitBreaker::create()};
