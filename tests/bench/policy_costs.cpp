@@ -94,10 +94,15 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   std::vector<Measured> all;
   all.push_back({"bare", client(std::nullopt)});
   all.push_back({"standard", client(standard())});
-  all.push_back({"stack", client(standard({.cost_cap = spending}))});
+  const BulkheadOptions width{.max_in_flight = 100};
+  const RateLimitOptions rate{.requests_per_minute = 1'000'000'000'000, .tokens_per_minute = 1'000'000'000'000};
+  all.push_back({"stack", client(standard({.bulkhead = width, .rate_limit = rate, .cost_cap = spending}) | hedge())});
   all.push_back({"reject", FallbackClient{{broken, Instant{"second"}}, options}});
   all.push_back({"layer.timeout", client(timeout(TimeoutOptions{}))});
   all.push_back({"layer.circuit_breaker", client(circuit_breaker())});
+  all.push_back({"layer.bulkhead", client(bulkhead(width))});
+  all.push_back({"layer.adaptive_concurrency", client(adaptive_concurrency())});
+  all.push_back({"layer.rate_limit", client(rate_limit(rate))});
   all.push_back({"layer.cost_cap", client(cost_cap(spending))});
   all.push_back({"layer.retry", client(retry())});
   all.push_back({"layer.intercept", client(intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}))});

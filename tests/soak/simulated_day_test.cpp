@@ -14,6 +14,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/hedge.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/single_flight.hpp"
@@ -99,6 +100,10 @@ class Soak {
     CHECK(budget_.snapshot(now).reserved == BudgetCharge{});
     const RateLimitSnapshot limits = account_.snapshot(now);
     CHECK(limits.waiting == 0);
+    for (const ConcurrencyLimit& limit : {sends_, found_out_}) {
+      CHECK(limit.snapshot().in_flight == 0);
+      CHECK(limit.snapshot().waiting == 0);
+    }
     CHECK(limits.requests->reserved == 0);
     CHECK(limits.tokens->reserved == 0);
     for (const auto& breaker : breakers_) CHECK_FALSE(breaker->probe_out());
@@ -115,7 +120,7 @@ class Soak {
                                        .garbled = 0.005, .retry_after = 3s, .latency_spread = 500ms};
       return SimulatedProvider{name, wait} | testing::inject_faults(faults) |
              timeout({.first_byte = 5s, .first_token = 10s, .idle = 5s, .attempt = 30s}) | circuit_breaker(breaker) |
-             rate_limit(account_) | cost_cap(budget_) | retry() | hedge({.min_samples = 20, .min_delay = 500ms});
+             bulkhead(sends_) | adaptive_concurrency(found_out_) | rate_limit(account_) | cost_cap(budget_) | retry() | hedge({.min_samples = 20, .min_delay = 500ms});
     };
     FallbackOptions options;
     options.runtime = runtime_.share();
@@ -175,7 +180,7 @@ class Soak {
 
   void reconfigure() {
     CircuitBreaker& breaker = *breakers_[random_() % breakers_.size()];
-    switch (random_() % 7) {
+    switch (random_() % 8) {
       case 0: breaker.isolate(); break;
       case 1: breaker.force_close(); break;
       case 2: breaker.metrics_only(); break;
@@ -186,6 +191,7 @@ class Soak {
                          .tokens_per_minute = 100'000, .max_wait = 10s},
                         runtime_.clock().now());
         break;
+      case 6: sends_.resize(1 + static_cast<int>(random_() % 60)); break;
       default:
         for (const auto& one : breakers_) one->reset();
         break;
@@ -196,6 +202,8 @@ class Soak {
   std::mt19937_64 random_;
   int calls_;
   std::chrono::nanoseconds gap_;
+  ConcurrencyLimit sends_{BulkheadOptions{.max_in_flight = 40, .max_queued = 10, .max_wait = 5s}};
+  ConcurrencyLimit found_out_{AdaptiveConcurrencyOptions{.max_queued = 10}};
   RateLimit account_{{.requests_per_minute = 1500, .tokens_per_minute = 100'000, .max_wait = 10s}};
   Budget budget_{{.per_period = Money::usd(50), .period = 1h}};
   std::vector<std::shared_ptr<CircuitBreaker>> breakers_{CircuitBreaker::create(), CircuitBreaker::create(),

@@ -11,6 +11,11 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
+#include "backstop/policies/bulkhead.hpp"
+#include "backstop/policies/cache.hpp"
+#include "backstop/policies/hedge.hpp"
+#include "backstop/policies/rate_limit.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/testing/inject_faults.hpp"
@@ -50,14 +55,15 @@ struct World {
     const auto guarded = [&](Provider provider) {
       RetryOptions quick{.initial = 1ms, .max = 2ms, .throttle_initial = 1ms, .throttle_max = 2ms, .min_attempt_time = 0ms};
       return std::move(provider) | testing::inject_faults(now_and_then()) | timeout({.first_token = 500ms}) |
-             circuit_breaker(breaker) | cost_cap(budget) | retry(std::move(quick));
+             circuit_breaker(breaker) | bulkhead(sends) | rate_limit(account) | cost_cap(budget) |
+             retry(std::move(quick)) | hedge({.min_samples = 20, .min_delay = 1ms, .budget = {.share = 0.5}});
     };
     server.always(faults::answer("over a socket"));
     const Provider served = openai_compatible(
         {.model = "m", .api_key = "key", .base_url = server.base_url("/v1"), .name = "served"});
     clients.push_back(std::make_unique<FallbackClient>(
         std::vector<Provider>{guarded(SimulatedProvider{"first", 500us}), guarded(SimulatedProvider{"second", 500us}),
-                              served | standard()},
+                              served | standard() | single_flight() | cache({.any_temperature = true})},
         options));
   }
 
@@ -68,6 +74,8 @@ struct World {
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
   std::shared_ptr<CircuitBreaker> breaker = CircuitBreaker::create({.open_for = 20ms, .open_for_max = 40ms});
   Budget budget{{.per_period = Money::usd(1'000'000)}};
+  ConcurrencyLimit sends{BulkheadOptions{.max_in_flight = 6, .max_queued = 20, .max_wait = 20ms}};
+  RateLimit account{{.requests_per_minute = 600'000, .tokens_per_minute = 60'000'000, .max_wait = 20ms}};
   std::vector<std::unique_ptr<FallbackClient>> clients;
   std::atomic<std::uint64_t> ended{0};
 };
@@ -112,6 +120,9 @@ void act(World& world, std::mt19937_64& random) {
     case 8:
       world.breaker->isolate();
       world.breaker->reset();
+      world.sends.resize(1 + static_cast<int>(random() % 8));
+      world.account.change({.requests_per_minute = 100'000 + static_cast<std::int64_t>(random() % 500'000)},
+                           world.runtime->clock().now());
       static_cast<void>(world.breaker->snapshot(world.runtime->clock().now()));
       --world.ended;
       break;
@@ -139,4 +150,8 @@ TEST_CASE("eight threads do everything at once to one client, and leave nothing 
   CHECK(world.metrics->snapshot().calls == world.ended);  // exactly one end of each call
   CHECK(world.budget.snapshot(now).reserved == BudgetCharge{});
   CHECK_FALSE(world.breaker->probe_out());
+  CHECK(world.sends.snapshot().in_flight == 0);
+  CHECK(world.sends.snapshot().waiting == 0);
+  CHECK(world.account.snapshot(now).requests->reserved == 0);
+  CHECK(world.account.snapshot(now).waiting == 0);
 }
