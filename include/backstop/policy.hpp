@@ -39,7 +39,7 @@ class Policy {
 /// Base of policies: a provider around another. Override `call`, and `availability` where the policy can refuse.
 class Decorator : public ChatProvider {
  public:
-  [[nodiscard]] const Target& target() const noexcept override { return next_.target(); }
+  [[nodiscard]] const Target& target() const noexcept override { return *target_; }
   [[nodiscard]] std::string describe() const override { return next_.describe() + " | " + description_; }
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override { return next_.availability(now); }
   /// Named by the description up to its options.
@@ -51,11 +51,13 @@ class Decorator : public ChatProvider {
   }
 
  protected:
-  Decorator(Provider next, std::string description) : next_{std::move(next)}, description_{std::move(description)} {}
+  Decorator(Provider next, std::string description)
+      : next_{std::move(next)}, target_{&next_.target()}, description_{std::move(description)} {}
   [[nodiscard]] const Provider& next() const noexcept { return next_; }
 
  private:
   Provider next_;
+  const Target* target_;  // of the innermost, so that asking for it does not go through all layers
   std::string description_;
 };
 

@@ -15,8 +15,8 @@ namespace {
 
 /// The prices that a send is reckoned with.
 struct Prices {
-  Price own;
-  std::optional<Price> first_choice;  ///< set when the send falls over from another target and premiums are capped
+  const Price* own;
+  const Price* first_choice;  ///< set when the send falls over from another target and premiums are capped
 };
 
 class CostCap final : public Decorator {
@@ -52,24 +52,26 @@ class CostCap final : public Decorator {
   }
 
  private:
-  [[nodiscard]] std::optional<Price> price_of(const Target& target) const {
-    return target.facts().price ? target.facts().price : options_.assume_price;
+  /// Null when it is not known.
+  [[nodiscard]] const Price* price_of(const Target& target) const noexcept {
+    const std::optional<Price>& price = target.facts().price ? target.facts().price : options_.assume_price;
+    return price ? &*price : nullptr;
   }
 
   [[nodiscard]] Result<Prices> prices_for(const CallContext& context) const {
-    const std::optional<Price> own = price_of(target());
-    if (!own) return no_price(target());
+    const Price* own = price_of(target());
+    if (own == nullptr) return no_price(target());
     const Target* first_choice = context.state().first_choice;
-    if (!caps_premium_ || first_choice == nullptr || *first_choice == target()) return Prices{*own, std::nullopt};
-    const std::optional<Price> first = price_of(*first_choice);
-    if (!first) return no_price(*first_choice);
-    return Prices{*own, first};
+    if (!caps_premium_ || first_choice == nullptr || *first_choice == target()) return Prices{own, nullptr};
+    const Price* first = price_of(*first_choice);
+    if (first == nullptr) return no_price(*first_choice);
+    return Prices{own, first};
   }
 
   [[nodiscard]] BudgetCharge worst_case(const ChatRequest& request, const Needs& needs, const CallContext& context,
                                         const Prices& prices) const {
-    BudgetCharge worst{cost_of(worst_usage(target(), request, needs), prices.own), Money{}};
-    if (prices.first_choice) {
+    BudgetCharge worst{cost_of(worst_usage(target(), request, needs), *prices.own), Money{}};
+    if (prices.first_choice != nullptr) {
       const Usage instead = worst_usage(*context.state().first_choice, request, needs);
       worst.premium = std::max(worst.cost - cost_of(instead, *prices.first_choice), Money{});
     }
@@ -94,7 +96,8 @@ class CostCap final : public Decorator {
   [[nodiscard]] Money beside(const ChatRequest& request, const Needs& needs, const CallContext& context) const {
     const Target* other = context.state().beside;
     if (other == nullptr) return Money{};
-    return cost_of(worst_usage(*other, request, needs), price_of(*other).value_or(Price{}));
+    const Price* price = price_of(*other);
+    return price != nullptr ? cost_of(worst_usage(*other, request, needs), *price) : Money{};
   }
 
   [[nodiscard]] BudgetCharge charge_since(std::size_t first_row, const CallContext& context, const Prices& prices,
@@ -105,7 +108,7 @@ class CostCap final : public Decorator {
       const Attempt& row = ledger[i];
       const Money cost = cost_of_row(row, needs);
       charge.cost += cost;
-      if (!prices.first_choice) continue;
+      if (prices.first_choice == nullptr) continue;
       const bool measured = row.usage.input_tokens || row.usage.output_tokens;
       charge.premium +=
           measured ? std::max(cost - cost_of(row.usage, *prices.first_choice), Money{}) : std::min(cost, worst.premium);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <stdexcept>
@@ -43,6 +44,19 @@ constexpr int most = 1'000'000;
 struct ConcurrencyLimit::State {
   State(const AdaptiveConcurrencyOptions& limit_options, bool is_adaptive, std::string text)
       : options{limit_options}, adaptive{is_adaptive}, description{std::move(text)}, limit{limit_options.initial} {}
+
+  /// Holds the lock while something changes, and notes on its way out whether all is full, so that asking needs no lock.
+  class Change {
+   public:
+    explicit Change(State& state) : state_{&state}, lock_{state.mutex} {}
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    ~Change() { state_->is_full.store(state_->full(), std::memory_order_relaxed); }
+
+   private:
+    State* state_;
+    std::lock_guard<std::mutex> lock_;
+  };
 
   // All under the lock.
 
@@ -92,6 +106,7 @@ struct ConcurrencyLimit::State {
   int successes = 0;        // since the limit last changed, while at least half of it was used
   std::uint64_t epoch = 0;  // grows with every decrease
   std::deque<ConcurrencyPermit*> queue;
+  std::atomic<bool> is_full{false};
 };
 
 ConcurrencyLimit::ConcurrencyLimit(const BulkheadOptions& options) {
@@ -111,7 +126,7 @@ void ConcurrencyLimit::resize(int max_in_flight) const {
     throw std::invalid_argument{
         fmt::format("ConcurrencyLimit::resize: the limit is {}; it must be at least 1", max_in_flight)};
   }
-  const std::lock_guard lock{state_->mutex};
+  const State::Change change{*state_};
   state_->limit = std::clamp(max_in_flight, state_->options.min, state_->options.max);
   state_->successes = 0;
   state_->move_queue();
@@ -122,17 +137,14 @@ ConcurrencySnapshot ConcurrencyLimit::snapshot() const noexcept {
   return {state_->limit, state_->in_flight, static_cast<int>(state_->queue.size())};
 }
 
-bool ConcurrencyLimit::full() const noexcept {
-  const std::lock_guard lock{state_->mutex};
-  return state_->full();
-}
+bool ConcurrencyLimit::full() const noexcept { return state_->is_full.load(std::memory_order_relaxed); }
 
 const std::string& ConcurrencyLimit::description() const noexcept { return state_->description; }
 
 ConcurrencyPermit::ConcurrencyPermit(const ConcurrencyLimit& limit, TimePoint now, TimePoint deadline,
                                      bool other_target_ready)
     : state_{limit.state_.get()} {
-  const std::lock_guard lock{state_->mutex};
+  const ConcurrencyLimit::State::Change change{*state_};
   if (state_->in_flight < state_->limit && state_->queue.empty()) {
     state_->admit(*this);
     stage_ = Stage::held;
@@ -155,7 +167,7 @@ void ConcurrencyPermit::wake_through(Wakeup::Waker waker) {
 
 ConcurrencyPermit::Stage ConcurrencyPermit::look(TimePoint now) {
   if (stage_ != Stage::waiting) return stage_;
-  const std::lock_guard lock{state_->mutex};
+  const ConcurrencyLimit::State::Change change{*state_};
   if (admitted_) return stage_ = Stage::held;
   if (now < latest_) return stage_;
   state_->leave(*this);
@@ -165,7 +177,7 @@ ConcurrencyPermit::Stage ConcurrencyPermit::look(TimePoint now) {
 void ConcurrencyPermit::release(ConcurrencyVerdict verdict) noexcept {
   if (stage_ == Stage::refused || stage_ == Stage::released) return;
   stage_ = Stage::released;
-  const std::lock_guard lock{state_->mutex};
+  const ConcurrencyLimit::State::Change change{*state_};
   if (!admitted_) return state_->leave(*this);
   if (state_->adaptive) state_->learn(verdict, epoch_);
   --state_->in_flight;

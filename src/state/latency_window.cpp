@@ -6,7 +6,7 @@
 namespace backstop::inline v0 {
 
 void LatencyWindow::record(Duration latency) noexcept {
-  constexpr std::size_t samples_between = 32;
+  constexpr std::size_t samples_between = 64;
   const std::lock_guard lock{mutex_};
   samples_[recorded_++ % samples_.size()] = latency.count();
   if (recorded_ < min_samples_) return;

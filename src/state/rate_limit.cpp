@@ -108,6 +108,23 @@ struct RateLimit::State {
   explicit State(const RateLimitOptions& limit_options)
       : options{limit_options}, buckets{buckets_for(limit_options)}, counts_tokens{v0::counts_tokens(limit_options)} {}
 
+  /// Holds the lock while something changes, and notes on its way out whether there is room without a wait: that stays
+  /// true until the next change, so that asking needs no lock.
+  class Change {
+   public:
+    explicit Change(State& state) : state_{&state}, lock_{state.mutex} {}
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    ~Change() {
+      const bool room = state_->queue.empty() && ready_at(state_->buckets, amounts_of(1, 0, 0), state_->now).at <= state_->now;
+      state_->has_room.store(room, std::memory_order_relaxed);
+    }
+
+   private:
+    State* state_;
+    std::lock_guard<std::mutex> lock_;
+  };
+
   // All under the lock.
 
   /// Time does not go back, though the callers' loops may lag behind each other.
@@ -201,6 +218,7 @@ struct RateLimit::State {
   Amounts reserved{};
   Amounts charged{};
   std::atomic<bool> counts_tokens;
+  std::atomic<bool> has_room{true};
 };
 
 RateLimit::RateLimit(RateLimitOptions options) {
@@ -215,7 +233,7 @@ RateLimitOptions RateLimit::options() const {
 
 void RateLimit::change(RateLimitOptions options, TimePoint now) const {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  const std::lock_guard lock{state_->mutex};
+  const State::Change change{*state_};
   state_->advance(now);
   Buckets buckets = buckets_for(options);
   for (std::size_t i = 0; i < buckets.size(); ++i) buckets[i].take_over(state_->buckets[i], state_->now);
@@ -241,6 +259,7 @@ RateLimitSnapshot RateLimit::snapshot(TimePoint now) const noexcept {
 bool RateLimit::counts_tokens() const noexcept { return state_->counts_tokens.load(std::memory_order_relaxed); }
 
 std::optional<TimePoint> RateLimit::refuses_until(TimePoint now) const noexcept {
+  if (state_->has_room.load(std::memory_order_relaxed)) return std::nullopt;
   const std::lock_guard lock{state_->mutex};
   const Amounts least = amounts_of(1, 0, 0);
   const TimePoint turn = state_->turn_after(state_->queue.size(), least).at;
@@ -251,7 +270,7 @@ std::optional<TimePoint> RateLimit::refuses_until(TimePoint now) const noexcept 
 
 RateReservation::RateReservation(const RateLimit& limit, const RateDemand& demand, TimePoint now)
     : state_{limit.state_.get()}, input_{demand.input_tokens} {
-  const std::lock_guard lock{state_->mutex};
+  const RateLimit::State::Change change{*state_};
   state_->advance(now);
   output_ = demand.max_output_tokens.value_or(state_->outputs.expected());
   needed_ = amounts_of(1, input_, output_);
@@ -283,7 +302,7 @@ RateReservation::RateReservation(const RateLimit& limit, const RateDemand& deman
 
 RateReservation::~RateReservation() {
   if (stage_ == Stage::refused || stage_ == Stage::settled) return;
-  const std::lock_guard lock{state_->mutex};
+  const RateLimit::State::Change change{*state_};
   if (admitted_) {
     state_->settle(taken_, Amounts{});
   } else {
@@ -299,7 +318,7 @@ void RateReservation::wake_through(Wakeup::Waker waker) {
 
 RateReservation::Stage RateReservation::look(TimePoint now) {
   if (stage_ != Stage::waiting) return stage_;
-  const std::lock_guard lock{state_->mutex};
+  const RateLimit::State::Change change{*state_};
   state_->advance(now);
   state_->move_queue(this);
   if (admitted_) return stage_ = Stage::held;
@@ -317,7 +336,7 @@ RateReservation::Stage RateReservation::look(TimePoint now) {
 void RateReservation::settle(const RateOutcome& outcome, TimePoint now) noexcept {
   if (stage_ != Stage::held) return;
   stage_ = Stage::settled;
-  const std::lock_guard lock{state_->mutex};
+  const RateLimit::State::Change change{*state_};
   state_->advance(now);
   const auto& input = outcome.input_tokens;
   const auto& output = outcome.output_tokens;
