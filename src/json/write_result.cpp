@@ -41,8 +41,8 @@ Json window_json(const RateLimitWindow& window) {
           {"reset_after_ms", milliseconds(window.reset_after)}};
 }
 
-Json rate_limit_json(const std::optional<RateLimitStatus>& status) {
-  if (!status) return nullptr;
+Json rate_limit_json(const RateLimitStatus* status) {
+  if (status == nullptr) return nullptr;
   return {{"requests", window_json(status->requests)},
           {"tokens", window_json(status->tokens)},
           {"input_tokens", window_json(status->input_tokens)},
@@ -114,7 +114,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"ttft_ms", milliseconds(attempt.ttft)},
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
-          {"rate_limit", rate_limit_json(attempt.rate_limit)},
+          {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
           {"reason", text_or_null(reason_of(attempt))}};
 }
 

@@ -1,6 +1,7 @@
 #include "http_engine.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -266,7 +267,9 @@ void note_circumstances(const Endpoint& endpoint, const Projection& projection, 
 void note_head(const HttpResponseHead& head, const CallContext& context, Attempt& row) {
   row.http_status = head.status;
   row.request_id = presentable(request_id_of(head), longest_request_id);
-  row.rate_limit = rate_limit_status(head, context.runtime().clock());
+  if (const auto status = rate_limit_status(head, context.runtime().clock())) {
+    row.rate_limit = std::make_shared<const RateLimitStatus>(*status);
+  }
 }
 
 Error missing_key(const Endpoint& endpoint) {

@@ -109,8 +109,14 @@ void Runtime::post(std::function<void()> work) {
   if (wake) transport_->wake();
 }
 
-void Runtime::release_opened() noexcept {
+// `own` is the gate of the thread that drives: nobody else looks at it, so that letting it go takes no lock.
+void Runtime::release_opened(Gate* own) noexcept {
   if (opened_.empty()) return;
+  if (opened_.size() == 1 && opened_.front() == own) {
+    own->open_ = true;
+    opened_.clear();
+    return;
+  }
   const std::lock_guard lock{threads_->mutex};
   for (Gate* gate : opened_) {
     gate->open_ = true;
@@ -123,7 +129,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
   Threads& threads = *threads_;
   if (threads.is_driver()) {  // from inside a callback
     if (first) first();
-    release_opened();
+    release_opened(&gate);
     drive(gate);
     gate.open_ = false;
     return;
@@ -143,11 +149,11 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
         const Driving driving{*this};
         refresh_now();
         if (first) std::exchange(first, nullptr)();
-        release_opened();
+        release_opened(&gate);
         drive(gate);
       }
-      lock.lock();
-      continue;
+      gate.open_ = false;  // its own, so nobody else looks at it
+      return;
     }
     std::condition_variable wake;
     gate.sleeper_ = &wake;
@@ -228,10 +234,10 @@ void Runtime::drive(Gate& gate) {
   while (!gate.open_) turn(TimePoint::max(), &gate);
 }
 
-void Runtime::turn(TimePoint until, const Gate* gate, Driver driver) {
+void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
   run_posted();
   run_ready();
-  release_opened();
+  release_opened(gate);
   if (gate != nullptr && gate->open_) return;
   // Its last call has just ended: it must not wait for more, nor keep the runtime alive.
   if (driver == Driver::background && !threads_->background_goes_on()) return;
@@ -241,7 +247,7 @@ void Runtime::turn(TimePoint until, const Gate* gate, Driver driver) {
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
   run_ready();
   if (timers_.run_due(now_)) run_ready();
-  release_opened();
+  release_opened(gate);
 }
 
 void Runtime::run_posted() {

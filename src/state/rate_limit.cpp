@@ -346,7 +346,7 @@ void RateReservation::settle(const RateOutcome& outcome, TimePoint now) noexcept
   if (!input && !output) actual[at(LimitDimension::tokens)] = taken_[at(LimitDimension::tokens)];
   if (state_->counts_tokens && output && *output > 0) state_->outputs.add(*output);
   state_->settle(taken_, actual);
-  state_->heed(outcome, needed_);
+  if (outcome.reported != nullptr || outcome.throttled) state_->heed(outcome, needed_);
   state_->move_queue();
 }
 

@@ -73,7 +73,7 @@ class TokenBucket {
   static constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max() / 4;
 
   [[nodiscard]] Duration span_of(std::int64_t units) const noexcept {
-    if (units == 1) return one_;
+    if (units <= 1) return units == 1 ? one_ : Duration{0};  // most questions are about one request or none
     if (units <= std::numeric_limits<std::int64_t>::max() / minute) return Duration{units * minute / per_minute_};
     return Duration{static_cast<std::int64_t>(std::min<Wide>(Wide{units} * minute / per_minute_, longest))};
   }

@@ -123,7 +123,7 @@ Step& Step::model(std::string name) {
 }
 
 Step& Step::rate_limit(const RateLimitStatus& status) {
-  rate_limit_ = status;
+  rate_limit_ = std::make_shared<const RateLimitStatus>(status);
   return *this;
 }
 

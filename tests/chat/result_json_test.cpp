@@ -79,10 +79,11 @@ TEST_CASE("an answer has the form that backstop-chat prints") {
 }
 
 TEST_CASE("an attempt says what its answer told of the provider's limits") {
+  RateLimitStatus status;
+  status.requests = {60, 3, 20s};
+  status.output_tokens.remaining = 0;
   Attempt attempt;
-  attempt.rate_limit.emplace();
-  attempt.rate_limit->requests = {60, 3, 20s};
-  attempt.rate_limit->output_tokens.remaining = 0;
+  attempt.rate_limit = std::make_shared<const RateLimitStatus>(status);
   CHECK(json_text(to_json(attempt)["rate_limit"]) ==
         R"({"requests":{"limit":60,"remaining":3,"reset_after_ms":20000},"tokens":null,"input_tokens":null,)"
         R"("output_tokens":{"limit":null,"remaining":0,"reset_after_ms":null}})");

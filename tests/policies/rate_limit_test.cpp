@@ -55,7 +55,7 @@ class Reporting final : public Decorator {
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     auto result = co_await next().call(request, context);
-    context.state().ledger.back().rate_limit = status_;
+    context.state().ledger.back().rate_limit = std::make_shared<const RateLimitStatus>(status_);
     co_return result;
   }
 

@@ -39,7 +39,7 @@ class Limited final : public ModelProvider {
 
  protected:
   Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
-    context.state().ledger.back().rate_limit = *status_;
+    context.state().ledger.back().rate_limit = std::make_shared<const RateLimitStatus>(*status_);
     ChatResponse response;
     response.parts.emplace_back(Text{"ok"});
     co_return response;

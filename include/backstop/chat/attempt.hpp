@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct Attempt {
   bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
   ReplaySafety replay = ReplaySafety::not_sent;
   std::string request_id{};  ///< the provider's
-  std::optional<RateLimitStatus> rate_limit{};  ///< what the answer's headers said of the provider's limits
+  /// What the answer's headers said of the provider's limits; null when nothing.
+  std::shared_ptr<const RateLimitStatus> rate_limit{};
   std::string reason{};      ///< why it failed or was skipped, and what was decided, for people
   std::optional<std::chrono::nanoseconds> out_for{};  ///< of a candidate that was skipped: until it can be asked again
 };

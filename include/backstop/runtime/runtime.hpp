@@ -105,11 +105,11 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   enum class Driver : std::uint8_t { foreground, background };
 
-  void turn(TimePoint until, const Gate* gate, Driver driver = Driver::foreground);
+  void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
   void run_posted();
   void drive(Gate& gate);
-  void release_opened() noexcept;
+  void release_opened(Gate* own = nullptr) noexcept;
   void drive_unattended();
   static void background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads);
   void stop_driving() noexcept;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,7 +100,7 @@ class BACKSTOP_EXPORT Step {
   Usage usage_;
   std::optional<FinishReason> finish_reason_;
   std::string model_;
-  std::optional<RateLimitStatus> rate_limit_;
+  std::shared_ptr<const RateLimitStatus> rate_limit_;
   bool refuses_prefill_ = false;
 };
 
