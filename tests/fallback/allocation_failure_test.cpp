@@ -14,6 +14,7 @@
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "fallback/allocation_counter.hpp"
 
 // Memory that runs out on demand, for this thread alone. The other tests have what they ask for.
 namespace {
@@ -22,7 +23,10 @@ thread_local long allocations_to_failure = 0;  // 0: none fails
 
 }  // namespace
 
+thread_local std::size_t allocations_made = 0;
+
 void* operator new(std::size_t size) {
+  ++allocations_made;
   if (allocations_to_failure > 0 && --allocations_to_failure == 0) throw std::bad_alloc{};
   if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
   throw std::bad_alloc{};
