@@ -79,7 +79,8 @@ TEST_CASE("a step can refuse to go on with another's answer, name its model and 
   const auto reply = runtime.call(provider, "hello");
   REQUIRE(answers(reply));
   CHECK(reply->model == "m-2026-01");
-  CHECK(reply->attempts[0].rate_limit == status);
+  REQUIRE(reply->attempts[0].rate_limit);
+  CHECK(*reply->attempts[0].rate_limit == status);
 
   ChatRequest to_continue{"hello"};
   to_continue.messages.push_back(Message::assistant("Once upon"));
