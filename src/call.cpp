@@ -32,14 +32,24 @@ void RootCall::start(const ChatProvider& provider, const ChatRequest& request, S
   } else if (context_.deadline() != TimePoint::max()) {
     runtime.timers().arm(*this, context_.deadline());
   }
-  task_ = provider.call(request, context_);
+  try {
+    task_ = provider.call(request, context_);
+  } catch (...) {  // no memory for it
+    end([]() -> Result<ChatResponse> { throw; });
+    return;
+  }
   task_.start(*this);
 }
 
 void RootCall::on_task_done() noexcept {
+  end([this] { return task_.take_result(); });
+}
+
+template <class TakeResult>
+void RootCall::end(const TakeResult& take_result) noexcept {
   disarm();
   try {
-    result_.emplace(task_.take_result());
+    result_.emplace(take_result());
   } catch (const std::exception& thrown) {
     result_.emplace(Error{ErrorKind::invalid_request, std::string{"an exception ended the call: "} + thrown.what()});
   } catch (...) {

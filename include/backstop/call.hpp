@@ -41,6 +41,8 @@ class BACKSTOP_EXPORT RootCall final : private TaskCompletion, private Timer {
 
  private:
   void on_task_done() noexcept override;
+  template <class TakeResult>
+  void end(const TakeResult& take_result) noexcept;
   void on_timer() noexcept override { stop_.request_stop(StopReason::deadline); }
   void close(Result<ChatResponse>& result);
 
