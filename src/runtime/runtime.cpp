@@ -151,8 +151,8 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
         if (first) std::exchange(first, nullptr)();
         release_opened(&gate);
         drive(gate);
+        gate.open_ = false;  // while it drives nobody else opens it; the next driver may at once
       }
-      gate.open_ = false;  // its own, so nobody else looks at it
       return;
     }
     std::condition_variable wake;
