@@ -257,7 +257,7 @@ TEST_CASE("backstop-chat: --explain names what is odd about the policy") {
   const json plan = json::parse(chat({"--policy", policy.path(), "--explain", "--json", "Hello"}).out);
   REQUIRE(plan["findings"].size() == 2);
   CHECK(plan["findings"][1]["target"] == "anthropic/claude-b");
-  for (const char* key : {"what", "why", "instead"}) CHECK_FALSE(plan["findings"][1][key].get<std::string>().empty());
+  for (const char* field : {"what", "why", "instead"}) CHECK_FALSE(plan["findings"][1][field].get<std::string>().empty());
 }
 
 TEST_CASE("backstop-chat: bad usage and bad policies end with 2 before anything is sent") {
