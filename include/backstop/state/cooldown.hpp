@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <optional>
 
@@ -13,7 +14,7 @@ namespace backstop::inline v0 {
 ///
 /// It is set by what a failure's kind means (`CooldownRule`): the server's hint, 5 min doubling to 1 h for an exhausted
 /// quota, 5 min for a refused key or a model that is not there. A later, shorter hint never shortens it.
-/// Thread safety: all functions from many threads.
+/// Thread safety: all functions from many threads. Cost: no lock while nothing is the matter.
 class Cooldown {
  public:
   struct Active {
@@ -22,9 +23,11 @@ class Cooldown {
   };
 
   [[nodiscard]] std::optional<Active> active(TimePoint now) const noexcept {
+    if (now >= until_.load(std::memory_order_relaxed)) return std::nullopt;
     const std::lock_guard lock{mutex_};
-    if (now >= until_) return std::nullopt;
-    return Active{until_, why_};
+    const TimePoint until = until_.load(std::memory_order_relaxed);
+    if (now >= until) return std::nullopt;
+    return Active{until, why_};
   }
 
   void note(const Error& error, TimePoint now) noexcept {
@@ -35,22 +38,22 @@ class Cooldown {
     switch (traits_of(kind).cooldown) {
       case CooldownRule::none: return;
       case CooldownRule::hint: break;
-      case CooldownRule::quota:
-        span = std::max(span, std::min<Duration>(longest_quota, first_quota * (1 << std::min(quota_failures_, 4))));
-        ++quota_failures_;
+      case CooldownRule::quota: {
+        const int doublings = std::min(quota_failures_.fetch_add(1), 4);
+        span = std::max(span, std::min<Duration>(longest_quota, first_quota * (1 << doublings)));
         break;
+      }
       case CooldownRule::credential:
       case CooldownRule::model: span = std::max<Duration>(span, refused); break;
     }
     const TimePoint until = saturating_add(now, span);
-    if (span <= Duration::zero() || until <= until_) return;
-    until_ = until;
+    if (span <= Duration::zero() || until <= until_.load(std::memory_order_relaxed)) return;
     why_ = kind;
+    until_.store(until, std::memory_order_relaxed);
   }
 
   void note_success() noexcept {
-    const std::lock_guard lock{mutex_};
-    quota_failures_ = 0;
+    if (quota_failures_.load(std::memory_order_relaxed) != 0) quota_failures_ = 0;
   }
 
   void clear() noexcept {
@@ -64,10 +67,10 @@ class Cooldown {
   static constexpr std::chrono::minutes longest_quota{60};
   static constexpr std::chrono::minutes refused{5};
 
-  mutable std::mutex mutex_;
-  TimePoint until_{};
+  mutable std::mutex mutex_;  // for changes, and for `why_`
+  std::atomic<TimePoint> until_{TimePoint{}};
   ErrorKind why_ = ErrorKind::rate_limited;
-  int quota_failures_ = 0;
+  std::atomic<int> quota_failures_{0};
 };
 
 }  // namespace backstop::inline v0

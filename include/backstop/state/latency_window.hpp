@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 #include "backstop/export.hpp"
@@ -14,7 +13,7 @@ namespace backstop::inline v0 {
 
 /// The latest 256 latencies of something, and how long all but the slowest of them took.
 ///
-/// Thread safety: all functions may be called from any thread. Cost: the percentile is worked out with every 32nd
+/// Thread safety: all functions may be called from any thread. Cost: the percentile is worked out with every 128th
 /// sample, so that asking for it reads one atomic; no allocation.
 class BACKSTOP_EXPORT LatencyWindow {
  public:
@@ -32,14 +31,13 @@ class BACKSTOP_EXPORT LatencyWindow {
   }
 
  private:
-  void work_out() noexcept;
+  void work_out(std::size_t recorded) noexcept;
 
   double percentile_;
   std::size_t min_samples_;
   std::atomic<std::int64_t> value_{-1};
-  std::mutex mutex_;  // guards what follows
-  std::array<std::int64_t, most_samples> samples_{};
-  std::size_t recorded_ = 0;
+  std::array<std::atomic<std::int64_t>, most_samples> samples_{};
+  std::atomic<std::size_t> recorded_{0};
 };
 
 }  // namespace backstop::inline v0
