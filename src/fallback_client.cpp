@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <functional>
 #include <stdexcept>
 
 #include "pending_state.hpp"
@@ -124,11 +125,12 @@ Layer FallbackClient::layer() const {
 }
 
 Availability FallbackClient::availability(TimePoint now) const noexcept {
-  Availability soonest{false, ErrorKind::local_limit, TimePoint::max()};
+  Availability soonest{.ready = false, .why = ErrorKind::local_limit, .ready_at = TimePoint::max()};
   for (const auto& candidate : state_->candidates) {
     Availability one = candidate->provider.availability(now);
     if (const auto cooling = candidate->cooldown.active(now)) {
-      one = {false, ErrorKind::local_limit, one.ready ? cooling->until : std::max(cooling->until, one.ready_at)};
+      const TimePoint until = one.ready ? cooling->until : std::max(cooling->until, one.ready_at);
+      one = {.ready = false, .why = ErrorKind::local_limit, .ready_at = until};
     }
     if (one.ready) return one;
     if (one.ready_at < soonest.ready_at) soonest = one;
@@ -212,21 +214,13 @@ Result<ChatResponse> FallbackClient::chat(const ChatRequest& request) const {
 }
 
 Result<ChatResponse> FallbackClient::chat(const ChatRequest& request, CallLimits limits) const {
-  struct Blocking {
-    const FallbackClient* client;
-    const ChatRequest* request;
-    Runtime* runtime;
-    detail::RootCall root;
-    Runtime::Gate gate;
-
-    void start() {
-      root.start(*client, *request, nullptr, [this] { runtime->open(gate); });
-    }
-  };
   Runtime& runtime = *state_->options.runtime;
-  Blocking call{this, &request, &runtime, {runtime, checked(limits), state_->observers.get()}, {}};
-  runtime.block_until(call.gate, [&call] { call.start(); });
-  return std::move(call.root.result());
+  detail::RootCall root{runtime, checked(limits), state_->observers.get()};
+  Runtime::Gate gate;
+  const auto end = [&] { runtime.open(gate); };
+  const auto start = [&] { root.start(*this, request, nullptr, std::ref(end)); };
+  runtime.block_until(gate, std::ref(start));
+  return std::move(root.result());
 }
 
 ChatStream FallbackClient::stream(ChatRequest request) const {

@@ -25,61 +25,62 @@ constexpr std::size_t kept_per_class = 64;
 struct FreeBlock {
   FreeBlock* next;
 };
+/// Room for no block at all says that the list is full, or that the thread has not begun to keep any, or has ended.
 struct FreeList {
   FreeBlock* first = nullptr;
-  std::size_t count = 0;
+  std::size_t room = 0;
 };
 
 // Trivially destructible, so that it stays usable while the thread's other objects are destroyed.
 thread_local FreeList free_lists[classes];
-thread_local bool closed = false;
 
-struct Drain {
-  ~Drain() {
-    closed = true;
+/// From its construction to its destruction, by the end of the thread, blocks are kept.
+struct Keeper {
+  Keeper() noexcept {
+    for (FreeList& list : free_lists) list.room = kept_per_class;
+  }
+  ~Keeper() {
     for (FreeList& list : free_lists) {
+      list.room = 0;
       while (list.first != nullptr) {
         FreeBlock* block = list.first;
         list.first = block->next;
         ::operator delete(block);
       }
-      list.count = 0;
     }
   }
 };
 
+[[nodiscard]] constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
+
+void keep(void* block, FreeList& list) noexcept {
+  list.first = new (block) FreeBlock{list.first};
+  --list.room;
+}
+
+[[gnu::noinline]] void deallocate_without_room(void* block, std::size_t index) noexcept {
+  static thread_local Keeper keeper;
+  if (index < classes && free_lists[index].room > 0) return keep(block, free_lists[index]);
+  ::operator delete(block);
+}
+
 }  // namespace
 
 void* allocate_pooled(std::size_t size) {
-  const std::size_t index = (size + step - 1) / step;
-  if (index == 0 || index > classes) return ::operator new(size);
-  FreeList& list = free_lists[index - 1];
-  if (list.first != nullptr) {
-    FreeBlock* block = list.first;
-    list.first = block->next;
-    --list.count;
-    return block;
-  }
-  return ::operator new(index * step);
+  const std::size_t index = class_of(size);
+  if (index >= classes) return ::operator new(size);
+  FreeList& list = free_lists[index];
+  if (list.first == nullptr) return ::operator new((index + 1) * step);
+  FreeBlock* block = list.first;
+  list.first = block->next;
+  ++list.room;
+  return block;
 }
 
 void deallocate_pooled(void* block, std::size_t size) noexcept {
-  const std::size_t index = (size + step - 1) / step;
-  if (index == 0 || index > classes || closed) {
-    ::operator delete(block);
-    return;
-  }
-  FreeList& list = free_lists[index - 1];
-  if (list.count >= kept_per_class) {
-    ::operator delete(block);
-    return;
-  }
-  if (list.first == nullptr) {
-    static thread_local Drain drain;
-    static_cast<void>(drain);
-  }
-  list.first = new (block) FreeBlock{list.first};
-  ++list.count;
+  const std::size_t index = class_of(size);
+  if (index >= classes || free_lists[index].room == 0) return deallocate_without_room(block, index);
+  keep(block, free_lists[index]);
 }
 #else
 void* allocate_pooled(std::size_t size) { return ::operator new(size); }

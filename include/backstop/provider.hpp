@@ -18,12 +18,13 @@
 
 namespace backstop::inline v0 {
 
-/// Whether a provider would take a call at a moment. Asking changes nothing.
+/// Whether a provider would take a call at a moment. Asking changes nothing. Fits two registers: it goes through every
+/// layer, for every target, with every call.
 struct Availability {
   bool ready = true;
+  bool probe = false;                       ///< when ready: the call would find out whether the target is well again
   ErrorKind why = ErrorKind::circuit_open;  ///< when not ready: what a call would get
   TimePoint ready_at{};                     ///< when not ready: the earliest moment that may change
-  bool probe = false;                       ///< when ready: the call would find out whether the target is well again
 };
 
 class ChatProvider;

@@ -30,10 +30,6 @@ std::string_view Target::model() const noexcept {
   return data().provider_size == 0 ? name : name.substr(data().provider_size + 1);
 }
 
-const std::string& Target::name() const noexcept { return data().name; }
-
-const ModelFacts& Target::facts() const noexcept { return data().facts; }
-
 const Target::Data& Target::none() noexcept {
   static const Data empty;
   return empty;

@@ -44,7 +44,8 @@ class Bulkhead final : public Decorator {
 
   // When a permit will be free nobody knows: that may change at any moment.
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
-    return limit_.full() ? Availability{false, ErrorKind::local_limit, now} : next().availability(now);
+    if (limit_.full()) return Availability{.ready = false, .why = ErrorKind::local_limit, .ready_at = now};
+    return next().availability(now);
   }
 
  private:

@@ -47,8 +47,8 @@ class Breaking final : public Decorator {
     BreakerOutcome outcome;
     outcome.at = context.now();
     outcome.ttft = first_content.ttft();
-    outcome.jitter = context.runtime().random_unit();
     if (!result) {
+      outcome.jitter = context.runtime().random_unit();
       outcome.verdict = verdict_of(result.error());
       outcome.retry_after = result.error().retry_after;
     }
@@ -57,11 +57,11 @@ class Breaking final : public Decorator {
   }
 
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
+    if (breaker_->lets_all_through()) return next().availability(now);
     const std::optional<TimePoint> until = breaker_->refuses_until(now);
-    if (until) return Availability{false, ErrorKind::circuit_open, *until};
-    const BreakerState state = breaker_->state();
+    if (until) return Availability{.ready = false, .why = ErrorKind::circuit_open, .ready_at = *until};
     Availability availability = next().availability(now);
-    availability.probe = availability.probe || state == BreakerState::open || state == BreakerState::half_open;
+    availability.probe = true;
     return availability;
   }
 

@@ -109,7 +109,8 @@ class RateLimiting final : public Decorator {
 
   [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
     const std::optional<TimePoint> until = limit_.refuses_until(now);
-    return until ? Availability{false, ErrorKind::local_limit, *until} : next().availability(now);
+    if (until) return Availability{.ready = false, .why = ErrorKind::local_limit, .ready_at = *until};
+    return next().availability(now);
   }
 
  private:

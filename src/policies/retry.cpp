@@ -232,7 +232,7 @@ class Retry::Repeats {
 
 Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& context) const {
   Repeats repeats{*this, context};
-  std::optional<Error> last_failure;
+  detail::Boxed<Error> last_failure;  // an empty optional of that size would be cleared whole, with every call
   for (;;) {
     repeats.begin_attempt();
     auto result = co_await next().call(request, context);
@@ -241,13 +241,13 @@ Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& 
       co_return result;
     }
     // A retry that was refused here says nothing on the target; what the target itself said last does.
-    if (last_failure && is_local_refusal(result.error().kind)) {
+    if (last_failure.has_value() && is_local_refusal(result.error().kind)) {
       repeats.abandoned();
       co_return std::move(*last_failure);
     }
     const std::optional<Duration> wait = repeats.before_next(result.error());
     if (!wait) co_return result;
-    last_failure = std::move(result).error();
+    last_failure = detail::Boxed<Error>{std::move(result).error()};
     const TimePoint slept_from = context.now();
     Sleep sleep = context.sleep(*wait);
     auto slept = co_await sleep;

@@ -92,7 +92,7 @@ std::string KeyedProvider::describe() const { return fmt::format("{} ({} keys)",
 Availability KeyedProvider::availability(TimePoint now) const noexcept {
   const auto soonest = ring_->none_ready(now);
   if (!soonest) return {};
-  return {false, ErrorKind::local_limit, soonest->resting.until};
+  return {.ready = false, .why = ErrorKind::local_limit, .ready_at = soonest->resting.until};
 }
 
 Layer KeyedProvider::layer() const {

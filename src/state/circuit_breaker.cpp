@@ -77,15 +77,8 @@ void BreakerPermit::give_back() noexcept {
 
 BreakerPermit CircuitBreaker::try_acquire(TimePoint now, bool forced, BreakerAudience audience) noexcept {
   const Word current = word();
-  switch (current.state()) {
-    case BreakerState::closed:
-    case BreakerState::disabled:
-    case BreakerState::metrics_only:
-      return BreakerPermit{*this, current.generation(), BreakerPermit::Role::counted, audience};
-    case BreakerState::open:
-    case BreakerState::half_open:
-    case BreakerState::isolated:
-      break;
+  if (current.lets_all_through()) {
+    return BreakerPermit{*this, current.generation(), BreakerPermit::Role::counted, audience};
   }
   if (!admits_probe(current, now, forced)) return {};
   return acquire_probe(now, forced, audience);
@@ -94,8 +87,8 @@ BreakerPermit CircuitBreaker::try_acquire(TimePoint now, bool forced, BreakerAud
 std::optional<TimePoint> CircuitBreaker::refuses_until(TimePoint now) const noexcept {
   const Word current = word();
   const BreakerState state = current.state();
+  if (current.lets_all_through()) return std::nullopt;
   if (state == BreakerState::isolated) return TimePoint::max();
-  if (state != BreakerState::open && state != BreakerState::half_open) return std::nullopt;
   if (admits_probe(current, now, false)) return std::nullopt;
   const TimePoint open_until = open_until_.load(std::memory_order_relaxed);
   if (state == BreakerState::open && now < open_until) return open_until;

@@ -625,7 +625,7 @@ TEST_CASE("one attempt means exactly one") {
 TEST_CASE("no sleep is begun towards a target that will refuse") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"a/m", {server_error()}};
-  const Availability open{false, ErrorKind::circuit_open, TimePoint::max()};
+  const Availability open{.ready = false, .why = ErrorKind::circuit_open, .ready_at = TimePoint::max()};
   const Provider guarded = Provider{Gatekeeper{provider, open}} | retry();
   const auto reply = runtime.call(guarded, "hello");
   CHECK(reply.error().kind == ErrorKind::server_error);

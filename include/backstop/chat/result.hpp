@@ -34,9 +34,7 @@ class Boxed {
     return *this;
   }
   ~Boxed() {
-    if (value_ == nullptr) return;
-    value_->~T();
-    deallocate_pooled(value_, sizeof(T));
+    if (value_ != nullptr) drop(value_);
   }
 
   [[nodiscard]] bool has_value() const noexcept { return value_ != nullptr; }
@@ -53,6 +51,11 @@ class Boxed {
       deallocate_pooled(memory, sizeof(T));
       throw;
     }
+  }
+  // On its own: on its way through the layers a result leaves empty boxes behind, and those are to be inline.
+  [[gnu::noinline]] static void drop(T* value) noexcept {
+    value->~T();
+    deallocate_pooled(value, sizeof(T));
   }
 
   T* value_ = nullptr;
@@ -86,8 +89,10 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : value_{std::move(value)} {}
-  Result(Error error) : error_{std::move(error)} {}
+  Result(T&& value) : value_{std::move(value)} {}
+  Result(const T& value) : value_{T(value)} {}
+  Result(Error&& error) : error_{std::move(error)} {}
+  Result(const Error& error) : error_{Error(error)} {}
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
@@ -125,7 +130,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() noexcept = default;
-  Result(Error error) : error_{std::move(error)} {}
+  Result(Error&& error) : error_{std::move(error)} {}
+  Result(const Error& error) : error_{Error(error)} {}
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }

@@ -76,8 +76,8 @@ class BACKSTOP_EXPORT Target {
 
   [[nodiscard]] std::string_view provider() const noexcept;
   [[nodiscard]] std::string_view model() const noexcept;
-  [[nodiscard]] const std::string& name() const noexcept;  ///< `provider/model`
-  [[nodiscard]] const ModelFacts& facts() const noexcept;
+  [[nodiscard]] const std::string& name() const noexcept { return data().name; }  ///< `provider/model`
+  [[nodiscard]] const ModelFacts& facts() const noexcept { return data().facts; }
   [[nodiscard]] bool empty() const noexcept { return data_ == nullptr; }
 
   friend bool operator==(const Target& a, const Target& b) noexcept {

@@ -170,6 +170,8 @@ class BACKSTOP_EXPORT CircuitBreaker {
 
   [[nodiscard]] BreakerState state() const noexcept { return word().state(); }
   [[nodiscard]] bool probe_out() const noexcept { return word().probe_out(); }
+  /// Closed or switched off: no call is refused.
+  [[nodiscard]] bool lets_all_through() const noexcept { return word().lets_all_through(); }
   [[nodiscard]] BreakerSnapshot snapshot(TimePoint now) const noexcept;
   [[nodiscard]] const CircuitBreakerOptions& options() const noexcept { return options_; }
 
@@ -185,6 +187,10 @@ class BACKSTOP_EXPORT CircuitBreaker {
     }
     [[nodiscard]] BreakerState state() const noexcept { return static_cast<BreakerState>(bits & 7U); }
     [[nodiscard]] bool probe_out() const noexcept { return (bits & 8U) != 0; }
+    [[nodiscard]] bool lets_all_through() const noexcept {
+      const BreakerState now = state();
+      return now == BreakerState::closed || now == BreakerState::disabled || now == BreakerState::metrics_only;
+    }
     [[nodiscard]] std::uint64_t generation() const noexcept { return bits >> 4U; }
   };
   struct Counts {
