@@ -8,20 +8,24 @@ AttemptWatchdog::AttemptWatchdog(const AttemptLimits& limits, const CallContext&
                                  const AttemptProgress& progress)
     : limits_{limits}, context_{&context}, stop_{&stop}, progress_{&progress} {
   held_now_ = held_at_last_look_ = held();
-  mark(entered_, context.now());
-  watch();
+  entered_ = {context.now(), held_now_};
+  if (stop_->stop_requested()) return;
+  // Nothing has begun yet: no limit can pass before the shortest has.
+  const Duration shortest =
+      std::min({limits.connect, limits.first_byte, limits.first_token, limits.idle, limits.attempt});
+  arm_at(saturating_add(entered_.at, shortest));
 }
 
-void AttemptWatchdog::watch() {
+void AttemptWatchdog::on_timer() noexcept {
   if (stop_->stop_requested()) return;
   look();
-  if (due_.at == TimePoint::max()) return;
-  if (due_.at > context_->now()) {
-    context_->runtime().timers().arm(*this, due_.at);
-    return;
-  }
+  if (due_.at > context_->now()) return arm_at(due_.at);
   fired_ = due_.reason;
   stop_->request_stop(fired_);
+}
+
+void AttemptWatchdog::arm_at(TimePoint at) {
+  if (at != TimePoint::max()) context_->runtime().timers().arm(*this, at);
 }
 
 void AttemptWatchdog::look() noexcept {

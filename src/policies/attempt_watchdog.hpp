@@ -42,8 +42,8 @@ class AttemptWatchdog final : private Timer {
   };
 
   /// That it is armed again takes no memory: its place among the timers has just become free.
-  void on_timer() noexcept override { watch(); }
-  void watch();
+  void on_timer() noexcept override;
+  void arm_at(TimePoint at);
   void look() noexcept;
   void mark(Mark& mark, TimePoint at) const noexcept;
   void consider(StopReason reason, Duration limit, const Mark& from) noexcept;

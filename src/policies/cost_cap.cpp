@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <utility>
 
+#include "backstop/chat/token_estimate.hpp"
 #include "backstop/handover/worst_usage.hpp"
 #include "policies/options_text.hpp"
 
@@ -36,10 +38,10 @@ class CostCap final : public Decorator {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     const auto prices = prices_for(context);
     if (!prices) co_return refuse(context, prices.error());
-    const Needs needs = needs_of(request);
-    const BudgetCharge worst = worst_case(request, needs, context, *prices);
+    const std::int64_t input = estimate_input_tokens(request);
+    const BudgetCharge worst = worst_case(request, input, context, *prices);
     if (options_.per_request) {
-      const Money spent = spent_by(context, needs) + beside(request, needs, context);
+      const Money spent = spent_by(context, input) + beside(request, input, context);
       if (spent + worst.cost > *options_.per_request) co_return refuse(context, beyond_request(worst.cost, spent));
     }
     BudgetReservation reservation{options_.budgets, worst, context.now()};
@@ -47,7 +49,7 @@ class CostCap final : public Decorator {
 
     const std::size_t first_row = context.state().ledger.size();
     auto result = co_await next().call(request, context);
-    reservation.settle(charge_since(first_row, context, *prices, needs, worst), context.now());
+    reservation.settle(charge_since(first_row, context, *prices, input, worst), context.now());
     co_return result;
   }
 
@@ -68,45 +70,45 @@ class CostCap final : public Decorator {
     return Prices{own, first};
   }
 
-  [[nodiscard]] BudgetCharge worst_case(const ChatRequest& request, const Needs& needs, const CallContext& context,
+  [[nodiscard]] BudgetCharge worst_case(const ChatRequest& request, std::int64_t input, const CallContext& context,
                                         const Prices& prices) const {
-    BudgetCharge worst{cost_of(worst_usage(target(), request, needs), *prices.own), Money{}};
+    BudgetCharge worst{cost_of(worst_usage(target(), request, input), *prices.own), Money{}};
     if (prices.first_choice != nullptr) {
-      const Usage instead = worst_usage(*context.state().first_choice, request, needs);
+      const Usage instead = worst_usage(*context.state().first_choice, request, input);
       worst.premium = std::max(worst.cost - cost_of(instead, *prices.first_choice), Money{});
     }
     return worst;
   }
 
   /// What an attempt cost; where the ledger cannot say, because the target has no price, at the assumed one.
-  [[nodiscard]] Money cost_of_row(const Attempt& row, const Needs& needs) const {
+  [[nodiscard]] Money cost_of_row(const Attempt& row, std::int64_t input) const {
     if (row.target.facts().price || !options_.assume_price || row.replay == ReplaySafety::not_sent) return row.cost;
     Usage usage = row.usage;
-    if (!usage.input_tokens) usage.input_tokens = needs.input_tokens;
+    if (!usage.input_tokens) usage.input_tokens = input;
     return cost_of(usage, *options_.assume_price);
   }
 
-  [[nodiscard]] Money spent_by(const CallContext& context, const Needs& needs) const {
+  [[nodiscard]] Money spent_by(const CallContext& context, std::int64_t input) const {
     Money spent;
-    for (const Attempt& row : context.state().ledger) spent += cost_of_row(row, needs);
+    for (const Attempt& row : context.state().ledger) spent += cost_of_row(row, input);
     return spent;
   }
 
   /// What the target that is asked at the same time may cost.
-  [[nodiscard]] Money beside(const ChatRequest& request, const Needs& needs, const CallContext& context) const {
+  [[nodiscard]] Money beside(const ChatRequest& request, std::int64_t input, const CallContext& context) const {
     const Target* other = context.state().beside;
     if (other == nullptr) return Money{};
     const Price* price = price_of(*other);
-    return price != nullptr ? cost_of(worst_usage(*other, request, needs), *price) : Money{};
+    return price != nullptr ? cost_of(worst_usage(*other, request, input), *price) : Money{};
   }
 
   [[nodiscard]] BudgetCharge charge_since(std::size_t first_row, const CallContext& context, const Prices& prices,
-                                          const Needs& needs, const BudgetCharge& worst) const {
+                                          std::int64_t input, const BudgetCharge& worst) const {
     const Ledger& ledger = context.state().ledger;
     BudgetCharge charge;
     for (std::size_t i = first_row; i < ledger.size(); ++i) {
       const Attempt& row = ledger[i];
-      const Money cost = cost_of_row(row, needs);
+      const Money cost = cost_of_row(row, input);
       charge.cost += cost;
       if (prices.first_choice == nullptr) continue;
       const bool measured = row.usage.input_tokens || row.usage.output_tokens;

@@ -52,7 +52,7 @@ bool Requirement::add(const Error& error, bool fall_back_on_content_filter) noex
 std::optional<Money> worst_cost(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
   const std::optional<Price>& price = target.facts().price;
   if (!price) return std::nullopt;
-  return cost_of(worst_usage(target, request, needs), *price);
+  return cost_of(worst_usage(target, request, needs.input_tokens), *price);
 }
 
 std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& request, const Needs& needs,
@@ -74,7 +74,7 @@ std::optional<Error> obstacle(const Candidate& candidate, const ChatRequest& req
     return refuse(ErrorKind::budget_exceeded, target, "its price is not known, and a budget has run short");
   }
   if (requirement.cheaper_than) {
-    const Usage worst = worst_usage(target, request, needs);
+    const Usage worst = worst_usage(target, request, needs.input_tokens);
     if (cost_of(worst, *facts.price) >= cost_of(worst, *requirement.cheaper_than)) {
       return refuse(ErrorKind::budget_exceeded, target, "it is not cheaper than the target that a budget refused");
     }

@@ -59,6 +59,7 @@ constexpr std::array<NamedLimit, limit_dimension_count> named_limits{
 [[nodiscard]] Amounts amounts_of(std::int64_t requests, std::int64_t input, std::int64_t output) noexcept {
   return {bounded(requests), bounded(input) + bounded(output), bounded(input), bounded(output)};
 }
+constexpr Amounts one_request{1, 0, 0, 0};
 
 [[nodiscard]] bool counts_tokens(const RateLimitOptions& options) noexcept {
   return options.tokens_per_minute || options.input_tokens_per_minute || options.output_tokens_per_minute;
@@ -72,6 +73,7 @@ struct Turn {
 [[nodiscard]] Turn ready_at(const Buckets& buckets, const Amounts& needed, TimePoint now) noexcept {
   Turn turn{now};
   for (std::size_t i = 0; i < buckets.size(); ++i) {
+    if (!buckets[i].limited()) continue;
     const TimePoint ready = buckets[i].ready_at(needed[i]);
     if (ready > turn.at) turn = {ready, static_cast<LimitDimension>(i)};
   }
@@ -116,7 +118,7 @@ struct RateLimit::State {
     Change(const Change&) = delete;
     Change& operator=(const Change&) = delete;
     ~Change() {
-      const bool room = state_->queue.empty() && ready_at(state_->buckets, amounts_of(1, 0, 0), state_->now).at <= state_->now;
+      const bool room = state_->queue.empty() && ready_at(state_->buckets, one_request, state_->now).at <= state_->now;
       state_->has_room.store(room, std::memory_order_relaxed);
     }
 
@@ -261,8 +263,7 @@ bool RateLimit::counts_tokens() const noexcept { return state_->counts_tokens.lo
 std::optional<TimePoint> RateLimit::refuses_until(TimePoint now) const noexcept {
   if (state_->has_room.load(std::memory_order_relaxed)) return std::nullopt;
   const std::lock_guard lock{state_->mutex};
-  const Amounts least = amounts_of(1, 0, 0);
-  const TimePoint turn = state_->turn_after(state_->queue.size(), least).at;
+  const TimePoint turn = state_->turn_after(state_->queue.size(), one_request).at;
   const TimePoint from = saturating_add(turn, -state_->options.max_wait);
   if (from <= now) return std::nullopt;
   return from;
