@@ -18,6 +18,7 @@ namespace {
 
 constexpr int rounds = 21;
 
+/// Answers at once, and as real providers do with the number of its tokens.
 class Instant final : public ModelProvider {
  public:
   explicit Instant(std::string_view name) : ModelProvider{Target{name, "m", priced()}} {}
@@ -27,6 +28,8 @@ class Instant final : public ModelProvider {
     ChatResponse response;
     response.parts.emplace_back(Text{"ok"});
     response.finish_reason = FinishReason::stop;
+    response.usage.input_tokens = 2;
+    response.usage.output_tokens = 1;
     co_return response;
   }
 
