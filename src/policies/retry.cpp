@@ -92,6 +92,7 @@ class Retry::Repeats {
     const ErrorKind kind = kind_for_retry(error);
     if (kind == ErrorKind::cancelled || kind == ErrorKind::deadline_exceeded || is_local_refusal(kind)) return {};
     if (error.committed || context_->committed()) return refuse("content had been delivered");
+    if (context_->forced_probe()) return refuse("every target is out, and this was the one probe");
     const RetryRule rule = traits_of(kind).retry;
     const std::optional<std::string_view> objection = objection_to(error, rule);
     if (objection) return objection->empty() ? std::nullopt : refuse(*objection);

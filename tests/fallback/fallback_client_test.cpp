@@ -165,6 +165,23 @@ TEST_CASE("when all are out one probe goes to the first to recover and the rest 
   CHECK(second.send_count() == 1);
 }
 
+TEST_CASE("the probe is one send, whatever retry allows, and the next call may make the next one", "[scenario-153]") {
+  VirtualRuntime world;
+  ScriptedProvider only{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s})}};
+  const FallbackClient client = client_of(world, {}, Provider{only} | retry());
+  CHECK_FALSE(world.call(client, "sets the cooldown", {.deadline = 1s}));
+  REQUIRE(only.send_count() == 1);
+
+  for (int probes = 1; probes <= 3; ++probes) {
+    const TimePoint start = world.clock().now();
+    const auto reply = world.call(client, "hello");
+    REQUIRE_FALSE(reply);
+    CHECK(only.send_count() == 1 + static_cast<std::size_t>(probes));
+    CHECK(world.clock().now() == start);
+    CHECK(reply.error().attempts.back().reason.ends_with("not retried: every target is out, and this was the one probe"));
+  }
+}
+
 TEST_CASE("a stream that fails after content is not sent elsewhere", "[scenario-154][scenario-205]") {
   VirtualRuntime world;
   ScriptedProvider first{"one/a", {deltas({"Hel", "lo"}).cut()}};
