@@ -38,6 +38,7 @@ class AttemptRecord {
     }
     attempt.elapsed = end - progress.started;
     if (AttemptProgress::reached(progress.first_content)) attempt.ttft = progress.first_content - progress.started;
+    context_->note_send_ended(attempt);
     if (!result && result.error().replay == ReplaySafety::not_sent && !progress.network) {
       // Refused before anything went out, as for a missing key: no send of the call was used.
       attempt.sent = false;
@@ -120,6 +121,7 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
     context.note_skipped(target_, error);
     co_return error;
   }
+  if (std::optional<Error> refusal = context.refusal_of_send(target_, request)) co_return std::move(*refusal);
   CallContext inner = context;
   AttemptRecord record{inner, target_};
   auto result = co_await send(request, inner);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <list>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -21,10 +23,28 @@ struct Prices {
   const Price* first_choice;  ///< set when the send falls over from another target and premiums are capped
 };
 
+/// What a send may cost at most, and what that was worked out from.
+struct Quote {
+  Prices prices;
+  std::int64_t input;  ///< tokens, as estimated
+  BudgetCharge worst;
+};
+
+/// Whether one reservation is enough for a call to the provider: as far as its layers say, it sends once, to one target
+/// (what goes out again with another of that target's keys was turned away before, and cost nothing).
+[[nodiscard]] bool sends_once(const ChatProvider& provider) {
+  const Layer layer = provider.layer();
+  if (layer.name == "single_flight") return true;  // its send may outlive the call: nobody asks the call's guards
+  if (layer.around.empty()) return true;
+  return layer.around.size() == 1 && layer.sends <= 1 && sends_once(*layer.around.front());
+}
+
 class CostCap final : public Decorator {
  public:
   CostCap(Provider next, CostCapOptions options, std::string description)
-      : Decorator{std::move(next), std::move(description)}, options_{std::move(options)} {
+      : Decorator{std::move(next), std::move(description)},
+        options_{std::move(options)},
+        around_one_send_{sends_once(Decorator::next().get())} {
     if (options_.per_period || options_.fallback_premium_per_period) {
       options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
@@ -35,49 +55,43 @@ class CostCap final : public Decorator {
     });
   }
 
-  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    const auto prices = prices_for(context);
-    if (!prices) co_return refuse(context, prices.error());
-    const std::int64_t input = estimate_input_tokens(request);
-    const BudgetCharge worst = worst_case(request, input, context, *prices);
-    if (options_.per_request) {
-      const Money spent = spent_by(context, input) + beside(request, input, context);
-      if (spent + worst.cost > *options_.per_request) co_return refuse(context, beyond_request(worst.cost, spent));
-    }
-    BudgetReservation reservation{options_.budgets, worst, context.now()};
-    if (reservation.refusal()) co_return refuse(context, beyond_budget(worst, *reservation.refusal()));
-
-    const std::size_t first_row = context.state().ledger.size();
-    auto result = co_await next().call(request, context);
-    reservation.settle(charge_since(first_row, context, *prices, input, worst), context.now());
-    co_return result;
-  }
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
 
  private:
+  class EachSend;
+
   /// Null when it is not known.
   [[nodiscard]] const Price* price_of(const Target& target) const noexcept {
     const std::optional<Price>& price = target.facts().price ? target.facts().price : options_.assume_price;
     return price ? &*price : nullptr;
   }
 
-  [[nodiscard]] Result<Prices> prices_for(const CallContext& context) const {
-    const Price* own = price_of(target());
-    if (own == nullptr) return no_price(target());
+  [[nodiscard]] Result<Prices> prices_for(const Target& target, const CallContext& context) const {
+    const Price* own = price_of(target);
+    if (own == nullptr) return no_price(target);
     const Target* first_choice = context.state().first_choice;
-    if (!caps_premium_ || first_choice == nullptr || *first_choice == target()) return Prices{own, nullptr};
+    if (!caps_premium_ || first_choice == nullptr || *first_choice == target) return Prices{own, nullptr};
     const Price* first = price_of(*first_choice);
     if (first == nullptr) return no_price(*first_choice);
     return Prices{own, first};
   }
 
-  [[nodiscard]] BudgetCharge worst_case(const ChatRequest& request, std::int64_t input, const CallContext& context,
-                                        const Prices& prices) const {
-    BudgetCharge worst{cost_of(worst_usage(target(), request, input), *prices.own), Money{}};
-    if (prices.first_choice != nullptr) {
+  /// What a send to the target is to be reserved for; an error when the call may not cost that much.
+  [[nodiscard]] Result<Quote> quote_for(const Target& target, const ChatRequest& request,
+                                        const CallContext& context) const {
+    const auto prices = prices_for(target, context);
+    if (!prices) return prices.error();
+    const std::int64_t input = estimate_input_tokens(request);
+    Quote quote{*prices, input, {cost_of(worst_usage(target, request, input), *prices->own), Money{}}};
+    if (prices->first_choice != nullptr) {
       const Usage instead = worst_usage(*context.state().first_choice, request, input);
-      worst.premium = std::max(worst.cost - cost_of(instead, *prices.first_choice), Money{});
+      quote.worst.premium = std::max(quote.worst.cost - cost_of(instead, *prices->first_choice), Money{});
     }
-    return worst;
+    if (options_.per_request) {
+      const Money spent = spent_by(context, input) + beside(request, input, context);
+      if (spent + quote.worst.cost > *options_.per_request) return beyond_request(quote.worst.cost, spent);
+    }
+    return quote;
   }
 
   /// What an attempt cost; where the ledger cannot say, because the target has no price, at the assumed one.
@@ -102,23 +116,16 @@ class CostCap final : public Decorator {
     return price != nullptr ? cost_of(worst_usage(*other, request, input), *price) : Money{};
   }
 
-  [[nodiscard]] BudgetCharge charge_since(std::size_t first_row, const CallContext& context, const Prices& prices,
-                                          std::int64_t input, const BudgetCharge& worst) const {
-    const Ledger& ledger = context.state().ledger;
-    BudgetCharge charge;
-    for (std::size_t i = first_row; i < ledger.size(); ++i) {
-      const Attempt& row = ledger[i];
-      const Money cost = cost_of_row(row, input);
-      charge.cost += cost;
-      if (prices.first_choice == nullptr) continue;
-      const bool measured = row.usage.input_tokens || row.usage.output_tokens;
-      charge.premium +=
-          measured ? std::max(cost - cost_of(row.usage, *prices.first_choice), Money{}) : std::min(cost, worst.premium);
-    }
+  [[nodiscard]] BudgetCharge charge_of(const Attempt& row, const Quote& quote) const {
+    BudgetCharge charge{cost_of_row(row, quote.input), Money{}};
+    if (quote.prices.first_choice == nullptr) return charge;
+    const bool measured = row.usage.input_tokens || row.usage.output_tokens;
+    charge.premium = measured ? std::max(charge.cost - cost_of(row.usage, *quote.prices.first_choice), Money{})
+                              : std::min(charge.cost, quote.worst.premium);
     return charge;
   }
 
-  [[nodiscard]] Error refuse(const CallContext& context, Error error) const {
+  [[nodiscard]] Error skipped(const CallContext& context, Error error) const {
     error.target = target();
     context.note_skipped(target(), error);
     return error;
@@ -145,8 +152,70 @@ class CostCap final : public Decorator {
   }
 
   CostCapOptions options_;
+  bool around_one_send_;
   bool caps_premium_ = false;
 };
+
+/// The sends of one call under a cap that stands around several: each is reserved for on its own.
+class CostCap::EachSend final : public SendGuard {
+ public:
+  EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
+
+  [[nodiscard]] std::optional<Error> before_send(const Target& target, const ChatRequest& request,
+                                                 const CallContext& context) override {
+    auto quote = cap_->quote_for(target, request, context);
+    if (!quote) return std::move(quote).error();
+    const UnderWay& send = under_way_.emplace_back(target, *quote, cap_->options_.budgets, context.now());
+    if (!send.reservation.refusal()) return std::nullopt;
+    Error refusal = beyond_budget(quote->worst, *send.reservation.refusal());
+    under_way_.pop_back();
+    return refusal;
+  }
+  void after_send(const Target& target, const Attempt* row) noexcept override {
+    // A call never has two sends to one target under way.
+    const auto send = std::find_if(under_way_.begin(), under_way_.end(),
+                                   [&](const UnderWay& one) { return one.target == target; });
+    if (send == under_way_.end()) return;
+    if (row != nullptr) send->reservation.settle(cap_->charge_of(*row, send->quote), context_->now());
+    under_way_.erase(send);
+  }
+
+ private:
+  struct UnderWay {
+    UnderWay(const Target& to, const Quote& at_most, const std::vector<Budget>& budgets, TimePoint now) noexcept
+        : target{to}, quote{at_most}, reservation{budgets, quote.worst, now} {}
+
+    Target target;
+    Quote quote;
+    BudgetReservation reservation;
+  };
+
+  const CostCap* cap_;
+  const CallContext* context_;
+  std::list<UnderWay> under_way_;
+};
+
+Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
+  if (!around_one_send_) {
+    EachSend sends{*this, context};
+    CallContext inner = context;
+    inner.add_guard(sends);
+    auto result = co_await next().call(request, inner);
+    co_return result;
+  }
+  const auto quote = quote_for(target(), request, context);
+  if (!quote) co_return skipped(context, quote.error());
+  BudgetReservation reservation{options_.budgets, quote->worst, context.now()};
+  if (reservation.refusal()) co_return skipped(context, beyond_budget(quote->worst, *reservation.refusal()));
+
+  const std::size_t first_row = context.state().ledger.size();
+  auto result = co_await next().call(request, context);
+  BudgetCharge charge;
+  const Ledger& ledger = context.state().ledger;
+  for (std::size_t i = first_row; i < ledger.size(); ++i) charge += charge_of(ledger[i], *quote);
+  reservation.settle(charge, context.now());
+  co_return result;
+}
 
 [[nodiscard]] std::string describe(const CostCapOptions& options) {
   detail::OptionsText text{"cost_cap"};

@@ -43,6 +43,12 @@ class Hedge final : public Decorator, private detail::HedgeRules {
     co_return race.conclude();
   }
 
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.sends = 2;
+    return layer;
+  }
+
  private:
   [[nodiscard]] Duration delay(bool streamed) const noexcept {
     const std::optional<Duration> usual = (streamed ? streamed_ : plain_).percentile();

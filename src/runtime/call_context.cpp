@@ -71,6 +71,18 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
   }
 }
 
+std::optional<Error> CallContext::ask_guards(const Target& target, const ChatRequest& request) const {
+  for (SendGuard* guard = guard_; guard != nullptr; guard = guard->outer_) {
+    std::optional<Error> refusal = guard->before_send(target, request, *this);
+    if (!refusal) continue;
+    for (SendGuard* asked = guard_; asked != guard; asked = asked->outer_) asked->after_send(target, nullptr);
+    refusal->target = target;
+    note_skipped(target, *refusal);
+    return refusal;
+  }
+  return std::nullopt;
+}
+
 void CallContext::note_skipped(const Target& target, const Error& error) const {
   Attempt& row = state_->add_row(target);
   row.outcome = error.kind;

@@ -79,7 +79,6 @@ TEST_CASE("policies in an order in which they do not work together are named") {
   const Case cases[] = {
       {retry() | timeout(20s), {"timeout stands outside retry"}},
       {retry() | after | circuit_breaker(), {"circuit_breaker stands outside retry"}},
-      {retry() | cost_cap({.per_request = Money::usd(1)}), {"cost_cap stands outside retry"}},
       {retry() | named("rate_limit(60)"), {"rate_limit stands outside retry"}},
       {retry() | named("bulkhead(4)"), {"bulkhead stands outside retry"}},
       {retry() | named("adaptive_concurrency"), {"adaptive_concurrency stands outside retry"}},
@@ -130,7 +129,7 @@ TEST_CASE("what belongs around each target is named when it stands around the cl
   CHECK(found_around(client | retry()) == Whats{"retry stands outside fallback"});
   CHECK(found_around(client | circuit_breaker()) == Whats{"circuit_breaker stands outside fallback"});
   CHECK(found_around(client | timeout(20s)) == Whats{"timeout stands outside fallback"});
-  CHECK(found_around(client | cost_cap({.per_request = Money::usd(1)})) == Whats{"cost_cap stands outside fallback"});
+  CHECK(found_around(client | cost_cap({.per_request = Money::usd(1)})).empty());
   CHECK(found_around(client | named("hedge")) == Whats{"hedge stands outside fallback"});
   CHECK(found_around(client | named("bulkhead") | named("cache")).empty());
   CHECK(found_around(FallbackClient{client | retry(), model("c/m")}) == Whats{"retry stands outside fallback"});

@@ -8,8 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/hedge.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
@@ -28,6 +31,13 @@ Target dollar_target(std::string_view provider = "openai", double usd_per_token 
   return Target{provider, "model", facts};
 }
 
+/// One whose input costs as much as its output.
+Target even_target(std::string_view provider, double usd_per_token) {
+  ModelFacts facts;
+  facts.price = Price{.input = Money::usd(usd_per_token), .output = Money::usd(usd_per_token)};
+  return Target{provider, "model", facts};
+}
+
 /// A request that reserves so many dollars there.
 ChatRequest request_for(std::int64_t output_tokens) {
   ChatRequest request{"hello"};
@@ -40,6 +50,10 @@ Step costing(std::int64_t output_tokens) { return answer("hi").usage(0, output_t
 struct Lab {
   Result<ChatResponse> call(const Provider& provider, const ChatRequest& request) {
     return runtime.call(provider, request);
+  }
+  template <class... Providers>
+  FallbackClient client(const Providers&... providers) {
+    return FallbackClient{{Provider{providers}...}, {.runtime = runtime.share()}};
   }
   BudgetSnapshot snapshot(const Budget& budget) { return budget.snapshot(runtime.clock().now()); }
 
@@ -76,11 +90,9 @@ TEST_CASE("what a call did not cost is there for the next", "[scenario-181]") {
 }
 
 TEST_CASE("attempts that may have been answered are charged, each", "[scenario-182]") {
-  ModelFacts facts;
-  facts.price = Price{.input = Money::usd(1), .output = Money::usd(1)};
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100'000)}};
-  const ScriptedProvider model{Target{"openai", "model", facts}, {error(ErrorKind::timeout), costing(20)}};
+  const ScriptedProvider model{even_target("openai", 1), {error(ErrorKind::timeout), costing(20)}};
   const Provider capped = model | cost_cap(budget);
   const std::int64_t input = needs_of(request_for(60)).input_tokens;
   REQUIRE(input > 0);
@@ -181,6 +193,111 @@ TEST_CASE("the cap of a call holds over its attempts, on whatever target") {
   CHECK(beyond.error().target == second.target());
   CHECK_THAT(beyond.error().message, ContainsSubstring("$98.00") && ContainsSubstring("$3.00 are spent"));
   CHECK(second.send_count() == 1);
+}
+
+// Around several sends: each is checked where it is made.
+
+TEST_CASE("a cap around a client holds for every send, at the price of whoever gets it") {
+  Lab lab;
+  const ScriptedProvider first{even_target("openai", 1), {error(ErrorKind::timeout)}};
+  const ScriptedProvider second{even_target("anthropic", 2), {costing(20)}};
+  const FallbackClient client = lab.client(first, second);
+  const auto capped_at = [&](std::int64_t usd) { return client | cost_cap({.per_request = Money::usd(1) * usd}); };
+  const std::int64_t input = needs_of(request_for(100)).input_tokens;  // what the send that fails costs
+  const std::int64_t dearest = input + 2 * (input + 100);
+
+  const auto fits = lab.call(capped_at(dearest), request_for(100));
+  REQUIRE(fits);
+  CHECK(fits->served_by == second.target());
+  CHECK(fits->cost == Money::usd(1) * (input + 2 * 20));
+
+  const auto beyond = lab.call(capped_at(dearest - 1), request_for(100));
+  REQUIRE_FALSE(beyond);
+  CHECK(second.send_count() == 1);
+  const Attempt& refused = beyond.error().attempts.back();
+  CHECK(refused.target == second.target());
+  CHECK(refused.outcome == ErrorKind::budget_exceeded);
+  CHECK_THAT(refused.reason, ContainsSubstring("are spent"));
+  CHECK(first.send_count() == 2);
+  CHECK_FALSE(lab.call(capped_at(input + 99), request_for(100)));
+  CHECK(first.send_count() == 2);
+}
+
+TEST_CASE("a cap around a client sends on to a target that is cheap enough") {
+  Lab lab;
+  const ScriptedProvider dear{dollar_target("openai", 3)};
+  const ScriptedProvider cheap{dollar_target("anthropic"), {costing(20)}};
+  const auto reply = lab.call(lab.client(dear, cheap) | cost_cap({.per_request = Money::usd(100)}), request_for(50));
+  REQUIRE(reply);
+  CHECK(reply->served_by == cheap.target());
+  CHECK(dear.send_count() == 0);
+}
+
+TEST_CASE("a cap outside retry checks every repeat, and settles each send when it has ended") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const Provider again = ScriptedProvider{dollar_target(), {error(ErrorKind::connect_failed), costing(30)}} | retry();
+  CHECK(lab.call(again | cost_cap(budget), request_for(60)));  // the first gave its 60 back
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(30));
+
+  const ScriptedProvider failing{even_target("openai", 1), {error(ErrorKind::timeout)}};
+  const std::int64_t input = needs_of(request_for(60)).input_tokens;
+  const Budget small{{.per_period = Money::usd(1) * (input + input + 59)}};
+  CHECK_FALSE(lab.call(failing | retry() | cost_cap(small), request_for(60)));
+  CHECK(failing.send_count() == 1);
+  CHECK(lab.snapshot(small) == BudgetSnapshot{{Money::usd(1) * input, Money{}}, {}});
+}
+
+TEST_CASE("concurrent calls of a capped client share its budget") {
+  Lab lab;
+  const ScriptedProvider first{dollar_target("openai"), {error(ErrorKind::connect_failed)}};
+  const ScriptedProvider second{dollar_target("anthropic"), {costing(60).after(1s)}};
+  const Provider capped = lab.client(first, second) | cost_cap({.per_period = Money::usd(100)});
+  const auto one = lab.runtime.start(capped, request_for(60));
+  const auto other = lab.runtime.start(capped, request_for(60));
+  lab.runtime.run_all();
+  CHECK(one->result());
+  CHECK_FALSE(other->result());
+  CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("the premium of falling over is capped around a client too") {
+  Lab lab;
+  const Budget budget{{.fallback_premium_per_period = Money::usd(100)}};
+  const ScriptedProvider first{dollar_target("openai"), {error(ErrorKind::connect_failed)}};
+  const ScriptedProvider dear{dollar_target("anthropic", 3), {costing(20)}};
+  const Provider capped = lab.client(first, dear) | cost_cap(budget);
+  CHECK_FALSE(lab.call(capped, request_for(51)));
+  CHECK(lab.call(capped, request_for(50)));
+  CHECK(lab.snapshot(budget) == BudgetSnapshot{{Money::usd(60), Money::usd(40)}, {}});
+}
+
+TEST_CASE("a hedge that the call cannot pay beside the first send is not sent") {
+  Lab lab;
+  const auto hedged_at = [&](int usd) {
+    const ScriptedProvider slow{dollar_target("openai"), {costing(10).after(30s)}};
+    const ScriptedProvider quick{dollar_target("anthropic"), {costing(10).after(1s)}};
+    const Provider capped = lab.client(slow | hedge(), quick) | cost_cap({.per_request = Money::usd(usd)});
+    const auto reply = lab.call(capped, request_for(60));
+    REQUIRE(reply);
+    return reply->served_by.provider() == "anthropic";
+  };
+  CHECK(hedged_at(120));
+  CHECK_FALSE(hedged_at(119));
+}
+
+TEST_CASE("what one cap let through and another refused is given back") {
+  Lab lab;
+  const Budget large{{.per_period = Money::usd(100)}};
+  const Budget small{{.per_period = Money::usd(10)}};
+  const ScriptedProvider model{dollar_target(), {costing(1)}};
+  for (const Provider& capped : {model | retry() | cost_cap(large) | cost_cap(small),
+                                 model | retry() | cost_cap(small) | cost_cap(large)}) {
+    CHECK_FALSE(lab.call(capped, request_for(60)));
+  }
+  CHECK(model.send_count() == 0);
+  CHECK(lab.snapshot(large) == BudgetSnapshot{});
+  CHECK(lab.snapshot(small) == BudgetSnapshot{});
 }
 
 TEST_CASE("a single send that may cost too much is not sent") {

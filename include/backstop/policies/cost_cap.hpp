@@ -16,9 +16,9 @@ namespace backstop::inline v0 {
 
 /// What may be spent. At least one limit, or a budget with one, is needed.
 struct CostCapOptions {
-  /// On one call, over all its retries and fallbacks. Never exceeded but by what a send costs above its worst case.
+  /// On one call, over all its retries, fallbacks and hedges. Never exceeded but by what a send costs above its worst case.
   std::optional<Money> per_request{};
-  std::optional<Money> per_period{};                   ///< by the calls of each target that this policy is put around
+  std::optional<Money> per_period{};                   ///< by the calls of each provider that this policy is put around
   std::optional<Money> fallback_premium_per_period{};  ///< likewise, on what falling over costs above the first choice
   Duration period = std::chrono::hours{24};            ///< a rolling one
   /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
@@ -33,7 +33,9 @@ struct CostCapOptions {
 /// output limit, at the target's price) is reserved; after it what it cost is booked, known or estimated, and the rest
 /// given back. Answers under way are never cut off for money.
 ///
-/// Put it inside `retry`, so that every send is checked: `anthropic(...) | timeout(20s) | cost_cap({...}) | retry()`.
+/// It holds wherever it stands: around a target, around retries, or around a whole client, whose every send, to
+/// whichever target, is then checked at that target's price: `client | cost_cap({.per_request = Money::usd(0.10)})`.
+/// Inside `retry` and outside `rate_limit`, as in `standard()`, a send that must not be made takes no place in a queue.
 ///
 /// Errors: `budget_exceeded`, not sent, where a limit leaves no room or the price is not known; std::invalid_argument
 /// from the factory with `problem_with(options)`.

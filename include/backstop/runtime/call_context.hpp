@@ -13,6 +13,7 @@
 #include "backstop/runtime/attempt_progress.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "backstop/runtime/runtime.hpp"
+#include "backstop/runtime/send_guard.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/stream_sink.hpp"
 
@@ -99,6 +100,19 @@ class BACKSTOP_EXPORT CallContext {
     listener_ = &listener;
   }
 
+  /// Adds a guard for the sends below this context.
+  void add_guard(SendGuard& guard) noexcept {
+    guard.outer_ = guard_;
+    guard_ = &guard;
+  }
+  /// For providers: asks the guards whether a send may begin. When it may, `note_send_ended` has to follow.
+  [[nodiscard]] std::optional<Error> refusal_of_send(const Target& target, const ChatRequest& request) const {
+    return guard_ != nullptr ? ask_guards(target, request) : std::nullopt;
+  }
+  void note_send_ended(const Attempt& row) const noexcept {
+    for (SendGuard* guard = guard_; guard != nullptr; guard = guard->outer_) guard->after_send(row.target, &row);
+  }
+
   // What the routing above decided.
 
   [[nodiscard]] Alternatives alternatives() const noexcept { return alternatives_; }
@@ -113,12 +127,15 @@ class BACKSTOP_EXPORT CallContext {
   void note_skipped(const Target& target, const Error& error) const;
 
  private:
+  [[nodiscard]] std::optional<Error> ask_guards(const Target& target, const ChatRequest& request) const;
+
   CallState* state_;
   StopSource* stop_;
   TimePoint deadline_;
   StreamSink* sink_ = nullptr;
   AttemptProgress* progress_ = nullptr;
   ContentListener* listener_ = nullptr;
+  SendGuard* guard_ = nullptr;
   Alternatives alternatives_;
   bool forced_probe_ = false;
 };

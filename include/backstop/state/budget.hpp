@@ -41,6 +41,8 @@ struct BudgetCharge {
 struct BudgetSnapshot {
   BudgetCharge spent;     ///< within the period
   BudgetCharge reserved;  ///< for sends under way, at their worst case
+
+  friend bool operator==(const BudgetSnapshot&, const BudgetSnapshot&) = default;
 };
 
 /// Which limit left no room for a reservation.
