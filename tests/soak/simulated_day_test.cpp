@@ -74,7 +74,16 @@ struct Slot {
 
 class Soak {
  public:
-  Soak(std::uint64_t seed, int calls) : runtime_{seed}, random_{seed}, calls_{calls}, gap_{Duration{24h} / calls} {
+  Soak(std::uint64_t seed, int calls)
+      : runtime_{seed},
+        random_{seed},
+        calls_{calls},
+        gap_{Duration{24h} / calls},
+        per_minute_{std::max(10, calls / (24 * 60))},
+        sends_{BulkheadOptions{.max_in_flight = most_in_flight(), .max_queued = 10, .max_wait = 5s}},
+        // Every twelfth send says that the target is overloaded: without a floor the limit would never leave it.
+        found_out_{AdaptiveConcurrencyOptions{
+            .initial = most_in_flight(), .min = 1 + most_in_flight() / 2, .max = 2 * most_in_flight(), .max_queued = 10}} {
     renew_client();
   }
 
@@ -120,7 +129,8 @@ class Soak {
                                        .garbled = 0.005, .retry_after = 3s, .latency_spread = 500ms};
       return SimulatedProvider{name, wait} | testing::inject_faults(faults) |
              timeout({.first_byte = 5s, .first_token = 10s, .idle = 5s, .attempt = 30s}) | circuit_breaker(breaker) |
-             bulkhead(sends_) | adaptive_concurrency(found_out_) | rate_limit(account_) | cost_cap(budget_) | retry() | hedge({.min_samples = 20, .min_delay = 500ms});
+             bulkhead(sends_) | adaptive_concurrency(found_out_) | rate_limit(account_) | cost_cap(budget_) | retry() |
+             hedge({.min_samples = 20, .min_delay = 500ms});
     };
     FallbackOptions options;
     options.runtime = runtime_.share();
@@ -178,6 +188,12 @@ class Soak {
     trace_.add(line_);
   }
 
+  [[nodiscard]] int below(int bound) { return static_cast<int>(random_() % static_cast<std::uint64_t>(bound)); }
+  [[nodiscard]] int most_in_flight() const { return per_minute_ / 3; }
+  [[nodiscard]] RateLimitOptions limits(int requests_per_minute) const {
+    return {.requests_per_minute = requests_per_minute, .tokens_per_minute = 700 * per_minute_, .max_wait = 10s};
+  }
+
   void reconfigure() {
     CircuitBreaker& breaker = *breakers_[random_() % breakers_.size()];
     switch (random_() % 8) {
@@ -187,11 +203,9 @@ class Soak {
       case 3: breaker.disable(); break;
       case 4: renew_client(); break;
       case 5:
-        account_.change({.requests_per_minute = 100 + static_cast<std::int64_t>(random_() % 2000),
-                         .tokens_per_minute = 100'000, .max_wait = 10s},
-                        runtime_.clock().now());
+        account_.change(limits(per_minute_ / 2 + below(10 * per_minute_)), runtime_.clock().now());
         break;
-      case 6: sends_.resize(1 + static_cast<int>(random_() % 60)); break;
+      case 6: sends_.resize(1 + below(2 * most_in_flight())); break;
       default:
         for (const auto& one : breakers_) one->reset();
         break;
@@ -202,10 +216,11 @@ class Soak {
   std::mt19937_64 random_;
   int calls_;
   std::chrono::nanoseconds gap_;
-  ConcurrencyLimit sends_{BulkheadOptions{.max_in_flight = 40, .max_queued = 10, .max_wait = 5s}};
-  ConcurrencyLimit found_out_{AdaptiveConcurrencyOptions{.max_queued = 10}};
-  RateLimit account_{{.requests_per_minute = 1500, .tokens_per_minute = 100'000, .max_wait = 10s}};
-  Budget budget_{{.per_period = Money::usd(50), .period = 1h}};
+  int per_minute_;  // calls; the limits are such that they now and then refuse, whatever their number
+  ConcurrencyLimit sends_;
+  ConcurrencyLimit found_out_;
+  RateLimit account_{limits(10 * per_minute_)};
+  Budget budget_{{.per_period = Money::usd(0.36) * per_minute_, .period = 1h}};
   std::vector<std::shared_ptr<CircuitBreaker>> breakers_{CircuitBreaker::create(), CircuitBreaker::create(),
                                                          CircuitBreaker::create()};
   std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
