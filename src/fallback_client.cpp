@@ -146,18 +146,19 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
   CallState& call_state = context.state();
   if (call_state.first_choice == nullptr) call_state.first_choice = &candidates.front()->provider.target();
 
-  for (std::size_t index = 0; index < candidates.size(); ++index) {
-    if (context.stopping()) break;
-    if (walk.has_failed(index)) continue;
+  while (const std::optional<Walk::Step> step = walk.next()) {
+    if (context.stopping() || (step->again && call_state.attempts_left <= 0)) break;
+    const std::size_t index = step->index;
     const Provider& provider = candidates[index]->provider;
     if (auto out = walk.obstacle_of(index, context.now())) {
+      if (step->again) continue;
       context.note_skipped(provider.target(), *out);
       walk.pass_over(index, *out, context.now());
       continue;
     }
-    const std::size_t to_come = walk.ready_from(index + 1, context.now());
+    const std::size_t to_come = step->again ? 0 : walk.ready_from(index + 1, context.now());
     CallContext inner = context;
-    inner.set_alternatives(Alternatives{to_come > 0, static_cast<int>(to_come), &walk});
+    inner.set_alternatives(Alternatives{to_come > 0, static_cast<int>(to_come), step->again ? nullptr : &walk});
     rescue.enter(provider.target(), inner);
     const DeadlineShare share{inner, to_come};
     walk.ask(index);
@@ -171,6 +172,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
     rescue.stamp(error);
     if (passes_with_time(error.kind)) {
       walk.refusals.add(*candidates[index], error);
+      if (to_come > 0) walk.come_back_to(index);
       continue;
     }
     if (context.stopping()) co_return result;

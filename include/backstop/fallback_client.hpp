@@ -49,8 +49,10 @@ struct Plan {
 /// Calls the first of several providers that works.
 ///
 /// Each call goes to the providers in their order. One that cools down, whose breaker is open, or that cannot do what
-/// the request needs is passed over; one that fails in a way that another may not is followed by the next. When all are
-/// out, one probe at a time goes to the one that recovers first, and the other calls fail at once.
+/// the request needs is passed over; one that fails in a way that another may not is followed by the next. One that
+/// left the call to others, because its limits would have made it wait or its breaker lets it recover step by step,
+/// takes it after all when those fail. When all are out, one probe at a time goes to the one that recovers first, and
+/// the other calls fail at once.
 ///
 /// Thread safety: every function may be called from many threads at once.
 /// Cost: copying copies a pointer; copies share cooldowns.

@@ -58,6 +58,15 @@ void Refusals::add(const Candidate& candidate, const Error& error) {
 Walk::Walk(const Candidates& candidates, const ChatRequest& request, CallContext& context)
     : candidates_{&candidates}, request_{&request}, context_{&context}, needs_{needs_of(request)} {}
 
+std::optional<Walk::Step> Walk::next() noexcept {
+  while (position_ < candidates_->size()) {
+    const std::size_t index = position_++;
+    if (!has_failed(index)) return Step{index};
+  }
+  if (returned_ < left_to_others_.size()) return Step{left_to_others_[returned_++], true};
+  return std::nullopt;
+}
+
 std::optional<Error> Walk::obstacle_of(std::size_t index, TimePoint now) const {
   if (auto out = lasting_obstacle(index, now)) return out;
   if (!candidate(index).is_spared(now) || !other_goes_first(index, now)) return std::nullopt;

@@ -42,6 +42,16 @@ class Walk final : public Substitute {
  public:
   Walk(const Candidates& candidates, const ChatRequest& request, CallContext& context);
 
+  /// A candidate to be asked.
+  struct Step {
+    std::size_t index;
+    bool again = false;  ///< it has left the call to others, which did not answer either
+  };
+  /// Each candidate in order, but those that have failed as substitutes; then those of `come_back_to`.
+  [[nodiscard]] std::optional<Step> next() noexcept;
+  /// It refused while others were ready to take the call: when they fail it may take it after all.
+  void come_back_to(std::size_t index) { left_to_others_.push_back(index); }
+
   /// Why the candidate is not to be asked now; empty when it is.
   [[nodiscard]] std::optional<Error> obstacle_of(std::size_t index, TimePoint now) const;
   [[nodiscard]] std::size_t ready_from(std::size_t index, TimePoint now) const;
@@ -89,11 +99,14 @@ class Walk final : public Substitute {
   CallContext* context_;
   Needs needs_;
   Requirement requirement_;
+  std::size_t position_ = 0;
+  std::size_t returned_ = 0;
   std::size_t asked_ = 0;
   std::size_t asked_row_ = 0;  // of the ledger
   std::size_t substitute_ = 0;
   bool taken_over_ = false;
   bool continues_text_ = false;
+  std::vector<std::size_t> left_to_others_;
   std::vector<std::size_t> failed_substitutes_;
   std::vector<FailedPool> failed_pools_;
 };

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <memory>
 
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/state/cooldown.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -180,6 +182,64 @@ TEST_CASE("the probe is one send, whatever retry allows, and the next call may m
     CHECK(world.clock().now() == start);
     CHECK(reply.error().attempts.back().reason.ends_with("not retried: every target is out, and this was the one probe"));
   }
+}
+
+TEST_CASE("a target that has left the call to another takes it after all when that one fails") {
+  VirtualRuntime world;
+  ScriptedProvider first{"one/a", {answer("from one")}};
+  SECTION("its breaker lets it recover step by step") {
+    CircuitBreakerOptions options{.consecutive_failures = 1, .open_for = 1s, .successes_to_close = 1};
+    options.ramp = 1h;
+    ScriptedProvider recovered{"one/a", {error(ErrorKind::server_error), answer("from one")}};
+    ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+    const Provider guarded = Provider{recovered} | circuit_breaker(options);
+    CHECK_FALSE(world.call(guarded, "opens"));
+    world.run_for(2s);
+    REQUIRE(world.call(guarded, "closes"));
+    const FallbackClient client = client_of(world, {}, guarded, second);
+    for (int i = 0; i < 20; ++i) {  // nine of ten are left to the second
+      const auto reply = world.call(client, "hello");
+      REQUIRE(reply);
+      CHECK(reply->served_by.name() == "one/a");
+      CHECK_FALSE(reply->fallback);
+    }
+    CHECK(second.send_count() > 10);
+  }
+  SECTION("its rate limit makes calls wait") {
+    ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+    const Provider limited = Provider{first} | rate_limit({.requests_per_minute = 12, .burst = 1});
+    const FallbackClient client = client_of(world, {}, limited, second);
+    REQUIRE(world.call(client, "takes the burst"));
+    const TimePoint start = world.clock().now();
+    const auto reply = world.call(client, "hello");
+    REQUIRE(reply);
+    CHECK(reply->served_by.name() == "one/a");
+    CHECK(world.clock().now() == start + 5s);
+    CHECK(names(reply->attempts) == std::vector<std::string>{"one/a", "two/b", "one/a"});
+  }
+  SECTION("it has no place at the moment") {
+    ScriptedProvider slow{"one/a", {answer("from one").after(3s)}};
+    ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+    const Provider narrow = Provider{slow} | bulkhead({.max_in_flight = 1, .max_queued = 1});
+    const FallbackClient client = client_of(world, {}, narrow, second);
+    const auto one = world.start(client, "takes the place");
+    const auto other = world.start(client, "hello");
+    world.run_all();
+    CHECK(one->result());
+    REQUIRE(other->result());
+    CHECK(other->ended_at() == other->started_at() + 6s);
+  }
+  SECTION("not when the call has no sends left") {
+    ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+    const Provider limited = Provider{first} | rate_limit({.requests_per_minute = 12, .burst = 1});
+    const FallbackClient client = client_of(world, {}, limited, second);
+    REQUIRE(world.call(client, "takes the burst"));
+    const auto reply = world.call(client, "hello", {.max_attempts = 1});
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::server_error);
+    CHECK(first.send_count() == 1);
+  }
+  CHECK(world.idle());
 }
 
 TEST_CASE("a stream that fails after content is not sent elsewhere", "[scenario-154][scenario-205]") {
