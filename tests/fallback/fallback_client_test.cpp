@@ -180,7 +180,8 @@ TEST_CASE("the probe is one send, whatever retry allows, and the next call may m
     REQUIRE_FALSE(reply);
     CHECK(only.send_count() == 1 + static_cast<std::size_t>(probes));
     CHECK(world.clock().now() == start);
-    CHECK(reply.error().attempts.back().reason.ends_with("not retried: every target is out, and this was the one probe"));
+    const std::string& reason = reply.error().attempts.back().reason;
+    CHECK(reason.ends_with("not retried: every target is out, and this was the one probe"));
   }
 }
 

@@ -82,8 +82,10 @@ class Soak {
         per_minute_{std::max(10, calls / (24 * 60))},
         sends_{BulkheadOptions{.max_in_flight = most_in_flight(), .max_queued = 10, .max_wait = 5s}},
         // Every twelfth send says that the target is overloaded: without a floor the limit would never leave it.
-        found_out_{AdaptiveConcurrencyOptions{
-            .initial = most_in_flight(), .min = 1 + most_in_flight() / 2, .max = 2 * most_in_flight(), .max_queued = 10}} {
+        found_out_{AdaptiveConcurrencyOptions{.initial = most_in_flight(),
+                                              .min = 1 + most_in_flight() / 2,
+                                              .max = 2 * most_in_flight(),
+                                              .max_queued = 10}} {
     renew_client();
   }
 

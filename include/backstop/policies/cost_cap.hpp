@@ -16,14 +16,16 @@ namespace backstop::inline v0 {
 
 /// What may be spent. At least one limit, or a budget with one, is needed.
 struct CostCapOptions {
-  /// On one call, over all its retries, fallbacks and hedges. Never exceeded but by what a send costs above its worst case.
+  /// On one call, over all its retries, fallbacks and hedges. Never exceeded but by what a send costs above its worst
+  /// case.
   std::optional<Money> per_request{};
   std::optional<Money> per_period{};                   ///< by the calls of each provider that this policy is put around
   std::optional<Money> fallback_premium_per_period{};  ///< likewise, on what falling over costs above the first choice
   Duration period = std::chrono::hours{24};            ///< a rolling one
   /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
   std::optional<Price> assume_price{};
-  std::vector<Budget> budgets{};  ///< shared ones; a send needs room in all of them
+  /// Shared ones; a send needs room in all of them. It counts once for each cap around it that has the same budget.
+  std::vector<Budget> budgets{};
 };
 
 /// What is wrong with the options, and what would be accepted; empty when nothing is.

@@ -82,10 +82,10 @@ struct RetryOptions {
 ///
 /// Whether a kind of failure is retried stands in `error_table`. The server's hint is the least wait, its
 /// `x-should-retry` is obeyed. What cannot be reached, or is too busy without saying for how long, is not waited for
-/// while another target is ready. Nothing is sent again once content has reached the consumer. Rather than sleeping
-/// long, it gives up when another target is ready, when the deadline leaves no time, or when the target's budget is
-/// empty; why is added to the ledger's last row. Attempts made by a retry further in count too, so that nesting does
-/// not multiply.
+/// while another target is ready. Nothing is sent again once content has reached the consumer, nor when every target is
+/// out and this call has made the one probe. Rather than sleeping long, it gives up when another target is ready, when
+/// the deadline leaves no time, or when the target's budget is empty; why is added to the ledger's last row. Attempts
+/// made by a retry further in count too, so that nesting does not multiply.
 ///
 /// Errors: the last attempt's own. Throws std::invalid_argument for attempts below 1, negative times or retries and
 /// impossible statuses.

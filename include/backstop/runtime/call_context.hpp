@@ -40,7 +40,9 @@ struct CallState {
   /// A row of the ledger. Most calls have few; room for them is made at once.
   [[nodiscard]] Attempt& add_row(const Target& target) {
     if (ledger.capacity() == 0) ledger.reserve(3);
-    return ledger.emplace_back(target);
+    Attempt& row = ledger.emplace_back();
+    row.target = target;
+    return row;
   }
 };
 
