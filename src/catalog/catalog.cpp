@@ -109,6 +109,9 @@ ModelFacts facts_of(const CatalogRow& row) noexcept {
   const auto has = [&](std::uint8_t bit) { return (row.lacks & bit) == 0; };
   facts.capabilities = {has(detail::no_tools),       has(detail::no_vision),    has(detail::no_documents),
                         has(detail::no_json_schema), has(detail::no_reasoning), !has(detail::has_prefill)};
+  // Their chat wire shows no reasoning.
+  const bool hides_thinking = row.provider == "openai" || row.provider == "azure" || row.provider == "xai";
+  facts.thinks_unseen = hides_thinking && facts.capabilities.reasoning;
   if (row.rates.input == detail::unknown_rate || row.rates.output == detail::unknown_rate) return facts;
 
   Price price{Money::from_units(row.rates.input), Money::from_units(row.rates.output), money(row.rates.cache_read),

@@ -115,12 +115,12 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
           {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
-          {"reason", text_or_null(reason_of(attempt))}};
+          {"reason", text_or_null(quoted_reason_of(attempt))}};
 }
 
 nlohmann::ordered_json to_json(const Error& error) {
   return {{"kind", to_string(error.kind)},
-          {"message", error.message},
+          {"message", error.provider_message.empty() ? error.message : error.provider_message},
           {"target", name_or_null(error.target)},
           {"http_status", status_or_null(error.http_status)},
           {"code", text_or_null(error.code)},

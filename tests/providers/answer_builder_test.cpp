@@ -1,5 +1,10 @@
-#include "providers/answer_builder.hpp"
+#include "providers/wire/answer_builder.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -17,7 +22,75 @@ struct Answer : AnswerBuilder {
   Answer() : AnswerBuilder{target, nullptr} {}
 };
 
+/// Seconds of this process's time, the least of several runs.
+double time_of(const std::function<void()>& work) {
+  double least = 1e9;
+  for (int run = 0; run < 5; ++run) {
+    const std::clock_t start = std::clock();
+    work();
+    least = std::min(least, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+  }
+  return least;
+}
+
+/// Eight times as much takes sixty-four times as long where the time is quadratic.
+void check_linear(const std::function<void(std::size_t)>& work, std::size_t count) {
+  const double once = time_of([&] { work(count); });
+  const double eightfold = time_of([&] { work(8 * count); });
+  CHECK(eightfold < 24 * once + 0.01);
+}
+
 }  // namespace
+
+TEST_CASE("the time of an answer grows with its size, not with its square") {
+  SECTION("pieces of arguments, with something else in between") {
+    check_linear(
+        [](std::size_t count) {
+          Answer answer;
+          answer.tool_call(0, "a", "f", "{\"x\":\"");
+          for (std::size_t i = 0; i < count; ++i) {
+            answer.tool_call(0, "", "", "}0123456789}");
+            answer.text("x");
+            answer.reasoning("y");
+          }
+          answer.tool_call(0, "", "", "\"}");
+          CHECK(answer.take().has_value());
+        },
+        4000);
+  }
+  SECTION("calls, all open or each ended by the next") {
+    for (const std::string_view arguments : {"{\"a\":", "{}"}) {
+      check_linear(
+          [&](std::size_t count) {
+            Answer answer;
+            answer.set_limits({.tool_calls = 1'000'000});
+            for (std::size_t i = 0; i < count; ++i) {
+              answer.tool_call(static_cast<std::int64_t>(i), i % 2 == 0 ? "" : "c" + std::to_string(i), "f", arguments);
+            }
+            CHECK(answer.take().has_value());
+          },
+          1000);
+    }
+  }
+}
+
+TEST_CASE("an answer has a limited number of calls") {
+  Answer answer;
+  for (int i = 0; i < 1001; ++i) answer.tool_call(i, "", "f", "{}");
+  REQUIRE(answer.failure());
+  CHECK(answer.failure()->kind == ErrorKind::malformed_response);
+}
+
+TEST_CASE("the end of an object is seen wherever its text is cut") {
+  const auto closed = [](std::string_view text) {
+    backstop::detail::ObjectScan scan;
+    for (const char letter : text) scan.feed({&letter, 1});
+    return scan.closed();
+  };
+  CHECK(closed("{}"));
+  CHECK(closed(" {\"a\": [1, {}], \"b\": \"}\\\"}\"} "));
+  for (const std::string_view text : {"", "{", "[]", "{}x", "{\"a\": \"}", "{\"\\\"}", "{} {}", "null"}) CHECK_FALSE(closed(text));
+}
 
 TEST_CASE("pieces of one sort are one part, joined without a separator") {
   Answer answer;

@@ -6,7 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "providers/anthropic_format.hpp"
+#include "providers/anthropic/format.hpp"
 
 using namespace backstop;
 using detail::AnswerBuilder;

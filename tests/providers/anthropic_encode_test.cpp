@@ -5,8 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
-#include "providers/anthropic_format.hpp"
-#include "providers/anthropic_schema.hpp"
+#include "providers/anthropic/format.hpp"
+#include "providers/anthropic/schema.hpp"
 
 using namespace backstop;
 using Json = nlohmann::json;

@@ -1,10 +1,13 @@
-#include "providers/error_classifier.hpp"
+#include "providers/failure/error_classifier.hpp"
 
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+
+#include "providers/failure/read_failure.hpp"
+#include "providers/http/resolve_endpoint.hpp"
 
 using namespace backstop;
 using namespace backstop::detail;
@@ -23,7 +26,8 @@ Endpoint endpoint_of(std::string provider) {
 Error classified(std::string provider, int status, std::string_view body, std::vector<Header> headers = {}) {
   const Endpoint endpoint = endpoint_of(std::move(provider));
   const HttpResponseHead head{status, std::move(headers)};
-  return classify_body(body, FailureSource{endpoint, head, WallTime{}});
+  const Secrets secrets = secrets_of(endpoint);
+  return classify_body(body, FailureSource{endpoint, head, WallTime{}, secrets});
 }
 
 struct Row {
@@ -158,29 +162,58 @@ TEST_CASE("how safe a replay is depends on who failed") {
 
 TEST_CASE("a key that the provider echoes is masked") {
   const Error error = classified("openai", 401, R"({"error":{"message":"bad key sk-secret-0123456789!","code":"sk-secret-0123456789"}})");
-  CHECK(error.message == "bad key ***!");
+  CHECK(error.provider_message == "bad key ***!");
+  CHECK(error.message == "the provider does not accept the key");
   CHECK(error.code == "***");
-  CHECK(classified("openai", 500, "echo: sk-secret-0123456789").message.find("secret") == std::string::npos);
+  CHECK(classified("openai", 500, "echo: sk-secret-0123456789").provider_message == "echo: ***");
+  CHECK(classified("openai", 500, "", {{"x-request-id", "for sk-secret-0123456789"}}).request_id == "for ***");
+  CHECK(classified("openai", 500, R"({"message":"x","request_id":"sk-secret-0123456789"})").request_id == "***");
+}
+
+TEST_CASE("a key that stands where the words are cut is masked whole") {
+  for (std::size_t before = 470; before <= 500; ++before) {
+    CAPTURE(before);
+    const std::string body = std::string(before, 'x') + "sk-secret-0123456789 and more";
+    for (const Error& error : {classified("openai", 500, body), classified("openai", 500, R"({"message":")" + body + "\"}")}) {
+      CHECK(error.provider_message.find("sk-") == std::string::npos);
+      CHECK(error.provider_message.size() <= 503);
+    }
+  }
+}
+
+TEST_CASE("what is ours says nothing that the provider said") {
+  for (const Row& row : rows) {
+    CAPTURE(row.provider, row.status, row.body);
+    const Error error = classified(row.provider, row.status, row.body);
+    const bool ours = error.message == sentence_of(error.kind) || error.message.starts_with("the server answered with a");
+    CHECK(ours);
+  }
+  const Error error = classified("openai", 400, R"({"error":{"message":"Invalid content: 'my secret prompt'","code":null}})");
+  CHECK(error.message.find("prompt") == std::string::npos);
+  CHECK(error.provider_message == "Invalid content: 'my secret prompt'");
 }
 
 TEST_CASE("a key in a header of the target's own is masked too") {
   Endpoint endpoint = endpoint_of("openai");
-  endpoint.headers = {{"Authorization", "Bearer other-secret"}};
+  endpoint.headers = {{"Authorization", "Bearer other-secret"}, {"x-my-token", "tok-4711"}};
   const HttpResponseHead head{401, {}};
-  const Error error = classify_body(R"({"error":"other-secret is wrong"})", FailureSource{endpoint, head, WallTime{}});
-  CHECK(error.message == "*** is wrong");
+  const Secrets secrets = secrets_of(endpoint);
+  const Error error = classify_body(R"({"error":"other-secret is wrong, and so is tok-4711"})",
+                                    FailureSource{endpoint, head, WallTime{}, secrets});
+  CHECK(error.provider_message == "*** is wrong, and so is ***");
 }
 
 TEST_CASE("a provider's words are bounded, valid and free of control characters") {
   const std::string endless(100'000, 'x');
-  CHECK(classified("openai", 500, R"({"error":{"message":")" + endless + "\"}}").message.size() < 2100);
-  CHECK(classified("openai", 500, endless).message.size() < 600);
-  CHECK(classified("openai", 500, "a\xFF\x1B[31mb").message == "HTTP 500: a\xEF\xBF\xBD [31mb");
+  CHECK(classified("openai", 500, R"({"error":{"message":")" + endless + "\"}}").provider_message.size() < 600);
+  CHECK(classified("openai", 500, endless).provider_message.size() < 600);
+  CHECK(classified("openai", 500, "a\xFF\x1B[31mb").provider_message == "a\xEF\xBF\xBD [31mb");
 }
 
 TEST_CASE("a redirect says where to") {
   const Error error = classified("openai", 301, "", {{"location", "https://elsewhere.test/"}});
-  CHECK(error.message.find("https://elsewhere.test/") != std::string::npos);
+  CHECK(error.provider_message == "a redirect to https://elsewhere.test/");
+  CHECK(error.message == "the server answered with a redirect, and redirects are not followed");
 }
 
 TEST_CASE("errors inside an answer are told from answers") {

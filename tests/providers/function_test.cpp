@@ -12,9 +12,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "backstop/call.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "call/root_call.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;

@@ -78,7 +78,7 @@ TEST_CASE("a status of a refusal is read as JSON whatever its content type is") 
   const ReplayedCall call = streamed(answer);
   REQUIRE_FALSE(call.result);
   CHECK(call.result.error().kind == ErrorKind::rate_limited);
-  CHECK(call.result.error().message == "slow down");
+  CHECK(call.result.error().provider_message == "slow down");
   CHECK(call.result.error().retry_after == 3s);
   CHECK(call.result.error().request_id == "req_7");
   CHECK(call.events.size() == count(call, StreamEvent::Type::failed));
@@ -110,7 +110,7 @@ TEST_CASE("an error as JSON under a status of 200 is one") {
   const ReplayedCall call = streamed(json(R"({"code":"The service is currently unavailable","error":"try later"})"));
   REQUIRE_FALSE(call.result);
   CHECK(call.result.error().http_status == 200);
-  CHECK(call.result.error().message == "try later");
+  CHECK(call.result.error().provider_message == "try later");
 }
 
 TEST_CASE("an error as the first event is what it says, and nothing was delivered", "[scenario-203]") {
@@ -128,7 +128,8 @@ TEST_CASE("an error after text breaks the stream, with the words and the code of
   REQUIRE_FALSE(call.result);
   const Error& error = call.result.error();
   CHECK(error.kind == ErrorKind::stream_interrupted);
-  CHECK(error.message == "busy");
+  CHECK(error.provider_message == "busy");
+  CHECK(error.message == "the provider failed");
   CHECK(error.code == "server_error");
   CHECK(error.partial_text == "Hello");
   CHECK(error.committed);
@@ -313,6 +314,172 @@ TEST_CASE("a key appears in no error, whatever the provider sends") {
   const ReplayedCall call = plain(json(R"({"error":{"message":"sk-secret-0123456789 is wrong"}})", 401));
   CHECK(to_string(call.result.error()).find("secret") == std::string::npos);
   CHECK(provider().describe().find("secret") == std::string::npos);
+}
+
+TEST_CASE("a key is masked in whatever form and place it comes back", "[scenario-216]") {
+  const Credentials ring = credentials({"ring-key-one-111", "ring-key-two-222"});
+  const auto with = [&](ModelOptions options) {
+    options.model = "m";
+    return openai(std::move(options));
+  };
+  struct Case {
+    Provider provider;
+    std::string echo;
+  };
+  const std::vector<Case> cases{
+      {with({.api_key = "hunter2-hunter2", .base_url = "http://h.test/v1"}), "hunter2-hunter2"},
+      {with({.api_key = "a/hunter2+b", .base_url = "http://h.test/v1"}), "?key=a%2Fhunter2%2Bb"},
+      {with({.credentials = credentials({"first-key-1", "hunter2-222"}), .base_url = "http://h.test/v1"}), "hunter2-222"},
+      {with({.api_key = "sk-1234", .base_url = "http://h.test/v1", .headers = {{"x-my-token", "hunter2"}}}), "hunter2"},
+      {with({.api_key = "sk-1234", .base_url = "http://h.test/v1?key=hunter2"}), "http://h.test/v1?key=hunter2"},
+      {with({.api_key = "sk-1234", .base_url = "http://h.test/v1", .forward_headers = {"x-mine"}}), "hunter2 again"},
+  };
+  ChatRequest request{"Hi"};
+  request.headers = {{"X-Mine", "hunter2 again"}};
+  for (const Case& one : cases) {
+    const std::string& echo = one.echo;
+    std::vector<ReplayedAnswer> answers{
+        json(R"({"error":{"message":"no: )" + echo + R"(","code":")" + echo + "\"}}", 400),
+        json("<html>" + echo + "</html>", 500),
+        json("<html>" + echo + "</html>"),
+        json("", 307),
+        json("", 500),
+        events(hello + R"(data: {"error":{"message":")" + echo + "\"}}\n\n"),
+        events(hello),
+    };
+    answers[3].headers.emplace_back("location", echo);
+    answers[4].headers = {{"x-request-id", echo}};
+    answers[6].cut = true;
+    answers[6].cut_message = "recv failed for " + echo;
+    for (const ReplayedAnswer& answer : answers) {
+      const ReplayedCall call = call_with(one.provider, request, answer, true);
+      REQUIRE_FALSE(call.result);
+      CAPTURE(echo, answer.status, answer.body);
+      const Error& error = call.result.error();
+      for (const std::string& text : {to_string(error), error.message, error.provider_message, error.code, error.request_id}) {
+        CHECK(text.find("hunter2") == std::string::npos);
+      }
+      for (const Attempt& row : error.attempts) {
+        CHECK(row.request_id.find("hunter2") == std::string::npos);
+        CHECK(row.provider_message.find("hunter2") == std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("the prompt that a provider repeats stands in its own words only", "[scenario-216]") {
+  const ReplayedCall call = call_with(
+      provider(), "my diary", json(R"({"error":{"message":"cannot parse 'my diary'","code":"bad"}})", 400), false);
+  REQUIRE_FALSE(call.result);
+  const Error& error = call.result.error();
+  CHECK(error.message == "the provider refused the request as invalid");
+  CHECK(error.provider_message == "cannot parse 'my diary'");
+  REQUIRE(error.attempts.size() == 1);
+  CHECK(error.attempts[0].reason == error.message);
+  CHECK(error.attempts[0].provider_message == error.provider_message);
+  CHECK(to_string(error).find("(it said: cannot parse 'my diary')") != std::string::npos);
+}
+
+TEST_CASE("a wait that the prompt asks for is no hint") {
+  const auto hint_beside = [](std::string prompt, int status, std::string body) {
+    return call_with(provider(), ChatRequest{std::move(prompt)}, json(std::move(body), status), false)
+        .result.error().retry_after;
+  };
+  const auto says = [](std::string_view words) { return R"({"error":{"message":")" + std::string{words} + "\"}}"; };
+  const std::string attack = "Please retry in 9999s";
+  CHECK(hint_beside("Hi", 429, says(attack)) == 9999s);
+  CHECK_FALSE(hint_beside(attack, 429, says("cannot do 'Please retry in 9999s' now")));
+  CHECK_FALSE(hint_beside("Please retry\nin  9999s", 429, says("cannot do 'please retry in 9999s'")));
+  CHECK_FALSE(hint_beside(attack, 429, says("cannot do 'Please retry in 99...'")));
+  CHECK(hint_beside(attack, 429, says("cannot do 'Please retry in 9999s'. Please try again in 3s.")) == 3s);
+  CHECK(hint_beside(attack, 429, says("cannot do 'Please retry in 9999s'. Retry in 4s.")) == 4s);
+  CHECK_FALSE(hint_beside("Hi", 429, "<p>" + attack));
+  CHECK_FALSE(hint_beside("Hi", 400, says(attack)));
+  CHECK_FALSE(hint_beside("Hi", 500, says(attack)));
+}
+
+TEST_CASE("an answer beyond a limit is malformed, and the message names the limit and the option") {
+  const auto limited = [](AnswerLimits limits) {
+    return openai({.model = "gpt-4o", .api_key = "sk-1234", .base_url = "http://h.test/v1", .answer_limits = limits});
+  };
+  const auto says = [](const ReplayedCall& call, ErrorKind kind, std::string_view what) {
+    REQUIRE_FALSE(call.result);
+    const Error& error = call.result.error();
+    CHECK(error.kind == kind);
+    CHECK(error.cause.value_or(ErrorKind::malformed_response) == ErrorKind::malformed_response);
+    CHECK(error.message == what);
+    CHECK(call.left_nothing);
+  };
+  const std::string whole_hello = R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})";
+  const std::string two_calls = R"("tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},)"
+                                R"({"index":1,"id":"b","function":{"name":"f","arguments":"{}"}}])";
+
+  SECTION("content of a stream") {
+    const Provider model = limited({.bytes = 12});
+    CHECK(call_with(model, "Hi", events(hello + hello + stop), true).result);
+    const ReplayedCall call = call_with(model, "Hi", events(hello + hello + hello + stop), true);
+    says(call, ErrorKind::stream_interrupted, "the answer is larger than 12 bytes (`AnswerLimits::bytes`)");
+    CHECK(call.result.error().partial_text == "HelloHello");
+    const ReplayedCall at_once = call_with(limited({.bytes = 4}), "Hi", events(hello + stop), true);
+    says(at_once, ErrorKind::malformed_response, "the answer is larger than 4 bytes (`AnswerLimits::bytes`)");
+    const std::string arguments = chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"a\":"}}])");
+    says(call_with(limited({.bytes = 6}), "Hi", events(arguments + stop), true), ErrorKind::malformed_response,
+         "the answer is larger than 6 bytes (`AnswerLimits::bytes`)");
+    const std::string thought = chunk(R"("reasoning":"Hmmm")");
+    says(call_with(limited({.bytes = 3}), "Hi", events(thought + stop), true), ErrorKind::malformed_response,
+         "the answer is larger than 3 bytes (`AnswerLimits::bytes`)");
+  }
+  SECTION("all bytes of a stream") {
+    const std::string pings(1 << 20, ':');
+    ReplayedAnswer endless = events(hello + pings + "\n\n");
+    endless.splits = {hello.size()};
+    endless.stays_open = true;
+    says(call_with(limited({.stream_bytes = 1 << 20}), "Hi", endless, true), ErrorKind::stream_interrupted,
+         "the stream is larger than 1 MiB (`AnswerLimits::stream_bytes`)");
+  }
+  SECTION("a whole body") {
+    CHECK(call_with(limited({.bytes = whole_hello.size()}), "Hi", json(whole_hello), false).result);
+    says(call_with(limited({.bytes = whole_hello.size() - 1}), "Hi", json(whole_hello), false),
+         ErrorKind::malformed_response,
+         "the answer is larger than " + std::to_string(whole_hello.size() - 1) + " bytes (`AnswerLimits::bytes`)");
+  }
+  SECTION("tool calls") {
+    const std::string what = "the answer has more than 1 tool calls (`AnswerLimits::tool_calls`)";
+    const std::string whole = R"({"choices":[{"message":{)" + two_calls + R"(},"finish_reason":"tool_calls"}]})";
+    CHECK(call_with(limited({.tool_calls = 2}), "Hi", events(chunk(two_calls) + stop), true).result);
+    CHECK(call_with(limited({.tool_calls = 2}), "Hi", json(whole), false).result);
+    says(call_with(limited({.tool_calls = 1}), "Hi", events(chunk(two_calls) + stop), true),
+         ErrorKind::stream_interrupted, what);
+    says(call_with(limited({.tool_calls = 1}), "Hi", json(whole), false), ErrorKind::malformed_response, what);
+  }
+  SECTION("a limit of zero takes nothing, so it is an error") {
+    CHECK_THROWS_AS(limited({.bytes = 0}), std::invalid_argument);
+    CHECK_THROWS_AS(limited({.tool_calls = 0}), std::invalid_argument);
+  }
+}
+
+TEST_CASE("a piece of a call's arguments comes without those before it") {
+  std::string body = chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"get","arguments":"{\"q\":\""}}])");
+  for (int i = 0; i < 100; ++i) body += chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"0123456789"}}])");
+  body += chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"\"}"}}])");
+  const ReplayedCall call = streamed(events(body + stop));
+  REQUIRE(call.result);
+  std::string together;
+  for (const testing::RecordedEvent& event : call.events) {
+    if (event.type != StreamEvent::Type::tool_call_delta) continue;
+    together += event.delta;
+    REQUIRE(event.tool_call);
+    CHECK(event.tool_call->id == "a");
+    CHECK(event.tool_call->name == "get");
+    CHECK(event.tool_call->arguments.empty());
+  }
+  REQUIRE(call.result->tool_calls().size() == 1);
+  CHECK(call.result->tool_calls()[0].arguments == together);
+}
+
+TEST_CASE("an answer that is no JSON is quoted where it is a page, not where it begins like an answer") {
+  CHECK(plain(json("<html>Bad Gateway</html>")).result.error().provider_message == "<html>Bad Gateway</html>");
+  CHECK(plain(json(R"({"choices":[{"message":{"content":"my answer)")).result.error().provider_message.empty());
 }
 
 TEST_CASE("options that cannot be right are refused with their names") {

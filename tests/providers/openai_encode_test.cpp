@@ -5,8 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
-#include "providers/openai_chat.hpp"
-#include "providers/request_headers.hpp"
+#include "providers/http/request_headers.hpp"
+#include "providers/openai_chat/format.hpp"
 
 using namespace backstop;
 using namespace backstop::detail;

@@ -1,4 +1,4 @@
-#include "providers/rate_limit_headers.hpp"
+#include "providers/failure/rate_limit_headers.hpp"
 
 #include <chrono>
 #include <optional>

@@ -164,8 +164,9 @@ void compare_failure(Report& report, const Recording& recording, const Error& is
   report.same("code", is.code, expected_code(*error));
   for (const char* key : {"message", "message_raw_prefix"}) {
     const std::string words = string_in(*error, key);
-    report.holds(fmt::format("the message <{}> lacks <{}>", is.message, words),
-                 is.message.find(words.substr(0, words.find('\n'))) != std::string::npos);
+    const std::string& said = is.provider_message.empty() ? is.message : is.provider_message;
+    report.holds(fmt::format("the message <{}> lacks <{}>", said, words),
+                 said.find(words.substr(0, words.find('\n'))) != std::string::npos);
   }
 }
 

@@ -1,4 +1,4 @@
-#include "providers/retry_hints.hpp"
+#include "providers/failure/retry_hints.hpp"
 
 #include <chrono>
 #include <string>
@@ -6,7 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "providers/duration_text.hpp"
+#include "text/duration.hpp"
 
 using namespace backstop;
 using namespace backstop::detail;

@@ -1,4 +1,4 @@
-#include "providers/server_sent_events.hpp"
+#include "providers/wire/server_sent_events.hpp"
 
 #include <cstddef>
 #include <string>

@@ -20,7 +20,7 @@ class KeyRing;
 ///
 /// Calls use one key until the provider refuses it; then the next ready one is tried at once, and used from there on.
 /// Each send is an attempt with its row in the ledger ("key 2 of 3") and counts against the call's sends. What a
-/// refusal means to the key: a rate limit lets it rest for as long as the server says; a wrong key or a missing
+/// refusal means to the key: after a rate limit it rests for as long as the server says; a wrong key or a missing
 /// permission (401, 403) put it aside for 5 minutes, an unpaid bill or an exhausted quota for 5 minutes that double up
 /// to an hour. When no key is ready, neither is the target (`local_limit`, until the first is), and a call fails over.
 ///

@@ -30,11 +30,11 @@ class StopFlag {
 };
 
 /// An asynchronous provider: a coroutine, or a function that returns one's task. What it emits to the context streams;
-/// when it emits nothing its answer is streamed whole. See `ChatProvider::call` for what it may do.
+/// when it emits nothing its answer is streamed whole. The rules of `ChatProvider::call` hold for it.
 using ProviderFunction = std::function<Task<Result<ChatResponse>>(const ChatRequest&, CallContext&)>;
 /// A quick function, called on the thread that drives the call: it must not block.
 using AnswerFunction = std::function<Result<ChatResponse>(const ChatRequest&)>;
-/// A function that takes its time, called on a thread of its own. It should look at the flag now and then.
+/// A slow function, called on a thread of its own. It should look at the flag repeatedly.
 using BlockingFunction = std::function<Result<ChatResponse>(const ChatRequest&, const StopFlag&)>;
 
 namespace detail {
@@ -78,7 +78,7 @@ concept StoppableFunction = std::invocable<F&, const ChatRequest&, const StopFla
 /// that drives the call). An answer is a `Result<ChatResponse>`, a `ChatResponse`, an `Error`, or just text. For work
 /// that blocks there is `local_model`. A coroutine lambda should capture nothing: g++ 12 mistreats captures.
 ///
-/// Thread safety: the function is called from many calls at once, on whichever threads drive them.
+/// Thread safety: the function may be called for several calls at the same time, on the threads that drive them.
 /// Errors: what the function throws becomes a `server_error` with the exception's words, a `BadResult` the error in it;
 /// an answer without text, reasoning and tool calls is `malformed_response`.
 ///

@@ -6,6 +6,7 @@
 
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/target.hpp"
+#include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
 
 namespace backstop::inline v0 {
@@ -22,6 +23,7 @@ struct ModelOptions {
   std::string name{};         ///< the provider's name in `Target`; empty: the adapter's own
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
+  AnswerLimits answer_limits{};
   // What the catalogue does not know, or knows differently.
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};

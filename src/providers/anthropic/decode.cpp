@@ -1,0 +1,272 @@
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "format.hpp"
+#include "providers/failure/read_failure.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+struct StopReason {
+  std::string_view name;
+  FinishReason reason;
+};
+constexpr std::array<StopReason, 7> stop_reasons{{
+    {"end_turn", FinishReason::stop},
+    {"stop_sequence", FinishReason::stop},
+    {"max_tokens", FinishReason::length},
+    {"tool_use", FinishReason::tool_calls},
+    {"refusal", FinishReason::content_filter},
+    {"model_context_window_exceeded", FinishReason::context_full},
+    {"pause_turn", FinishReason::paused},
+}};
+
+/// Reads `stop_reason`, which stands in a message or in the delta of `message_delta`. False where there is none.
+bool read_stop(const JsonElement& element, AnswerBuilder& answer) {
+  const std::string_view name = text_of(element, "stop_reason");
+  if (name.empty()) return false;
+  const auto known = std::find_if(stop_reasons.begin(), stop_reasons.end(),
+                                  [name](const StopReason& candidate) { return candidate.name == name; });
+  const FinishReason reason = known == stop_reasons.end() ? FinishReason::other : known->reason;
+  if (reason == FinishReason::content_filter && !answer.has_tool_calls() && !answer.has_text()) {
+    const std::optional<JsonElement> details = member(element, "stop_details");
+    const std::string_view why = details ? text_of(*details, "explanation") : std::string_view{};
+    if (!why.empty()) answer.block(why, text_of(*details, "category"));
+  }
+  answer.finish_reason(reason);
+  return true;
+}
+
+/// The wire's counts, which come in pieces: `input_tokens` excludes what the cache served, and what comes last counts.
+class UsageReader {
+ public:
+  void read(const JsonElement& usage, Usage& out) {
+    take(input_, usage, "input_tokens");
+    take(out.cached_input_tokens, usage, "cache_read_input_tokens");
+    take(out.cache_write_tokens, usage, "cache_creation_input_tokens");
+    take(out.output_tokens, usage, "output_tokens");
+    if (const auto details = member(usage, "output_tokens_details")) {
+      take(out.reasoning_tokens, *details, "thinking_tokens");
+    }
+    if (input_) out.input_tokens = *input_ + out.cached_input_tokens.value_or(0) + out.cache_write_tokens.value_or(0);
+  }
+
+ private:
+  static void take(std::optional<std::int64_t>& field, const JsonElement& usage, std::string_view key) {
+    if (const auto count = count_of(usage, key)) field = *count;
+  }
+
+  std::optional<std::int64_t> input_;
+};
+
+/// What a tool call's input is as text; empty where there is none yet, which streams write as `{}`.
+[[nodiscard]] std::string input_of(const JsonElement& block) {
+  const std::optional<JsonElement> input = member(block, "input");
+  if (!input) return {};
+  if (input->is_string()) return std::string{as_text(*input)};
+  if (JsonObject object; input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
+  return simdjson::minify(*input);
+}
+
+/// What is done with a content block. The calls that the provider runs itself, their results and whatever else there
+/// may be in time are passed over.
+enum class BlockKind : std::uint8_t { ignored, text, thinking, tool_call };
+
+[[nodiscard]] BlockKind kind_of(std::string_view type) noexcept {
+  if (type == "text") return BlockKind::text;
+  if (type == "thinking" || type == "redacted_thinking") return BlockKind::thinking;
+  if (type == "tool_use") return BlockKind::tool_call;
+  return BlockKind::ignored;
+}
+
+/// Reads a content block as it stands whole in a message, or as it begins in a stream.
+BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder& answer) {
+  const BlockKind kind = kind_of(text_of(block, "type"));
+  if (kind != BlockKind::ignored) answer.end_part();
+  switch (kind) {
+    case BlockKind::text:
+      answer.text(text_of(block, "text"));
+      break;
+    case BlockKind::thinking:
+      answer.reasoning(text_of(block, "thinking"));
+      answer.reasoning_signature(text_of(block, "signature"));
+      answer.redacted_reasoning(text_of(block, "data"));
+      break;
+    case BlockKind::tool_call:
+      answer.tool_call(index, text_of(block, "id"), text_of(block, "name"), {});
+      break;
+    case BlockKind::ignored:
+      break;
+  }
+  return kind;
+}
+
+class AnthropicStreamDecoder final : public StreamDecoder {
+ public:
+  Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
+    if (holds_failure(data)) {
+      answer.fail(read_failure(data));
+      return Next::end;
+    }
+    std::string_view type = text_of(data, "type");
+    if (type.empty()) type = name;
+    if (type == "content_block_delta") {
+      on_delta(data, answer);
+    } else if (type == "content_block_start") {
+      on_block_start(data, answer);
+    } else if (type == "content_block_stop") {
+      on_block_stop(data, answer);
+    } else if (type == "message_start") {
+      on_message_start(data, answer);
+    } else if (type == "message_delta") {
+      on_message_delta(data, answer);
+    } else if (type == "message_stop") {
+      end_blocks(answer);
+      answer.complete();
+      return Next::end;
+    }
+    return Next::more;  // pings, and events yet to be invented
+  }
+
+  Next on_done(AnswerBuilder& answer) override {
+    // A gateway's habit. After a stop reason nothing is missing.
+    if (stopped_) {
+      end_blocks(answer);
+      answer.complete();
+    }
+    return Next::more;
+  }
+
+ private:
+  struct Block {
+    std::int64_t index = 0;
+    BlockKind kind = BlockKind::ignored;
+    bool ended = false;
+    bool has_pieces = false;  ///< of the tool call's input; then what stood at its beginning does not count
+    std::string input;        ///< of the tool call, as it stood at its beginning
+  };
+
+  void on_message_start(const JsonElement& data, AnswerBuilder& answer) {
+    const std::optional<JsonElement> message = member(data, "message");
+    if (!message) return;
+    answer.id(text_of(*message, "id"));
+    answer.model(text_of(*message, "model"));
+    if (const auto usage = member(*message, "usage")) usage_.read(*usage, answer.usage());
+  }
+
+  void on_block_start(const JsonElement& data, AnswerBuilder& answer) {
+    const std::optional<JsonElement> content = member(data, "content_block");
+    if (!content) return;
+    Block block;
+    block.index = count_of(data, "index").value_or(static_cast<std::int64_t>(blocks_.size()));
+    block.kind = read_block(block.index, *content, answer);
+    if (block.kind == BlockKind::tool_call) block.input = input_of(*content);
+    newest_[block.index] = blocks_.size();
+    blocks_.push_back(std::move(block));
+  }
+
+  void on_delta(const JsonElement& data, AnswerBuilder& answer) {
+    const std::optional<JsonElement> delta = member(data, "delta");
+    if (!delta) return;
+    Block* block = find(data);
+    const std::string_view type = text_of(*delta, "type");
+    if (type == "input_json_delta") {
+      if (block == nullptr || block->kind != BlockKind::tool_call) return;
+      const std::string_view piece = text_of(*delta, "partial_json");
+      block->has_pieces = block->has_pieces || !piece.empty();
+      answer.tool_call(block->index, {}, {}, piece);
+      return;
+    }
+    if (block != nullptr && block->kind == BlockKind::ignored) return;
+    if (type == "text_delta") {
+      answer.text(text_of(*delta, "text"));
+    } else if (type == "thinking_delta") {
+      answer.reasoning(text_of(*delta, "thinking"));
+    } else if (type == "signature_delta") {
+      answer.reasoning_signature(text_of(*delta, "signature"));
+    }
+  }
+
+  void on_block_stop(const JsonElement& data, AnswerBuilder& answer) {
+    if (Block* block = find(data)) end(*block, answer);
+  }
+
+  void on_message_delta(const JsonElement& data, AnswerBuilder& answer) {
+    if (const auto usage = member(data, "usage")) usage_.read(*usage, answer.usage());
+    if (const auto delta = member(data, "delta")) stopped_ = read_stop(*delta, answer) || stopped_;
+  }
+
+  /// The newest block of that number; the newest of all where the event has none.
+  [[nodiscard]] Block* find(const JsonElement& data) noexcept {
+    if (blocks_.empty()) return nullptr;
+    const std::optional<std::int64_t> index = count_of(data, "index");
+    if (!index || blocks_.back().index == *index) return &blocks_.back();
+    const auto newest = newest_.find(*index);
+    return newest == newest_.end() ? nullptr : &blocks_[newest->second];
+  }
+
+  void end(Block& block, AnswerBuilder& answer) {
+    if (block.ended) return;
+    block.ended = true;
+    if (block.kind == BlockKind::tool_call) {
+      if (!block.has_pieces) answer.tool_call(block.index, {}, {}, block.input);
+      answer.end_tool_call(block.index);
+    }
+    if (block.kind != BlockKind::ignored) answer.end_part();
+  }
+
+  void end_blocks(AnswerBuilder& answer) {
+    for (; ended_ < blocks_.size(); ++ended_) end(blocks_[ended_], answer);
+  }
+
+  std::vector<Block> blocks_;
+  std::map<std::int64_t, std::size_t> newest_;  // of each number: where in `blocks_`
+  std::size_t ended_ = 0;                       // blocks before this one have ended
+  UsageReader usage_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+void AnthropicFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
+  if (holds_failure(body)) {
+    answer.fail(read_failure(body));
+    return;
+  }
+  answer.id(text_of(body, "id"));
+  answer.model(text_of(body, "model"));
+  if (const auto content = member(body, "content")) {
+    if (JsonArray blocks; content->get(blocks) == simdjson::SUCCESS) {
+      std::int64_t index = 0;
+      for (const JsonElement block : blocks) {
+        if (read_block(index, block, answer) == BlockKind::tool_call) {
+          answer.tool_call(index, {}, {}, input_of(block));
+          answer.end_tool_call(index);
+        }
+        ++index;
+      }
+    }
+    answer.text(as_text(*content));  // some gateways write plain text here
+  }
+  if (const auto usage = member(body, "usage")) UsageReader{}.read(*usage, answer.usage());
+  read_stop(body, answer);
+  answer.complete();
+}
+
+std::unique_ptr<StreamDecoder> AnthropicFormat::stream_decoder() const {
+  return std::make_unique<AnthropicStreamDecoder>();
+}
+
+const HandoverRules& AnthropicFormat::handover_rules(const Target& target) const noexcept {
+  static_cast<void>(target);
+  return v0::handover_rules("anthropic");
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,228 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+#include "format.hpp"
+#include "messages.hpp"
+#include "models.hpp"
+#include "providers/http/request_headers.hpp"
+#include "schema.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t default_max_tokens = 4096;
+constexpr std::int64_t least_thinking_budget = 1024;
+
+struct Effort {
+  std::string_view name;
+  std::int64_t budget;        ///< of thinking tokens, where the model takes a budget
+  std::string_view adaptive;  ///< the effort that a model with adaptive thinking takes
+};
+constexpr std::array<Effort, 6> efforts{{
+    {"minimal", 1024, "low"},
+    {"low", 2048, "low"},
+    {"medium", 8192, "medium"},
+    {"high", 16384, "high"},
+    {"xhigh", 24576, "xhigh"},
+    {"max", 32768, "max"},
+}};
+
+/// Writes the body of one request, key by key.
+class BodyWriter {
+ public:
+  BodyWriter(const ChatRequest& request, const Target& target)
+      : request_{request}, target_{target}, family_{claude_family(target.model())} {}
+
+  [[nodiscard]] Result<std::string> write(bool stream) {
+    Result<AnthropicConversation> conversation = encode_anthropic_conversation(request_.messages);
+    if (!conversation) return std::move(conversation).error();
+
+    body_["model"] = target_.model();
+    body_["max_tokens"] = max_tokens();
+    if (auto error = write_tools()) return *std::move(error);
+    if (auto error = write_response_format(conversation->system)) return *std::move(error);
+    if (auto error = write_thinking(conversation->in_unthought_tool_loop)) return *std::move(error);
+    if (!conversation->system.empty()) body_["system"] = std::move(conversation->system);
+    body_["messages"] = std::move(conversation->messages);
+    write_sampling();
+    if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
+    if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
+    if (stream) body_["stream"] = true;
+    return json_text(body_);
+  }
+
+ private:
+  using Failure = std::optional<Error>;
+
+  [[nodiscard]] std::int64_t max_tokens() const noexcept {
+    const std::optional<std::int64_t> most = target_.facts().max_output_tokens;
+    const std::int64_t wanted = request_.max_output_tokens.value_or(most.value_or(default_max_tokens));
+    return most ? std::min(wanted, *most) : wanted;
+  }
+
+  [[nodiscard]] Failure write_tools() {
+    if (request_.tools.empty()) return std::nullopt;
+    Json tools = Json::array();
+    for (std::size_t i = 0; i < request_.tools.size(); ++i) {
+      const Tool& tool = request_.tools[i];
+      Result<Json> schema = parse_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
+      if (!schema) return std::move(schema).error();
+      if (!schema->contains("type")) (*schema)["type"] = "object";
+      const bool strict = tool.strict.value_or(false) && family_.enforces_schema;
+
+      Json entry{{"name", tool.name}};
+      if (!tool.description.empty()) entry["description"] = tool.description;
+      entry["input_schema"] = strict ? anthropic_schema(*schema) : std::move(*schema);
+      if (strict) entry["strict"] = true;
+      tools.push_back(std::move(entry));
+    }
+    body_["tools"] = std::move(tools);
+    return write_tool_choice();
+  }
+
+  [[nodiscard]] Failure write_tool_choice() {
+    const bool one_at_a_time = request_.parallel_tool_calls == false;
+    if (!request_.tool_choice && !one_at_a_time) return std::nullopt;
+    const ToolChoice choice = request_.tool_choice.value_or(ToolChoice{});
+    Json out;
+    switch (choice.mode) {
+      case ToolChoice::Mode::automatic:
+        out["type"] = "auto";
+        break;
+      case ToolChoice::Mode::none:
+        out["type"] = "none";
+        break;
+      case ToolChoice::Mode::required:
+        out["type"] = "any";
+        break;
+      case ToolChoice::Mode::named:
+        out["type"] = "tool";
+        out["name"] = choice.name;
+        break;
+    }
+    forces_call_ = choice.mode == ToolChoice::Mode::required || choice.mode == ToolChoice::Mode::named;
+    if (forces_call_ && !family_.can_be_forced_to_call) {
+      return Error{ErrorKind::unsupported_capability, "tool_choice: this model cannot be made to call a tool"};
+    }
+    if (one_at_a_time && choice.mode != ToolChoice::Mode::none) out["disable_parallel_tool_use"] = true;
+    body_["tool_choice"] = std::move(out);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Failure write_response_format(std::string& system) {
+    if (!request_.response_format || request_.response_format->type == ResponseFormat::Type::text) return std::nullopt;
+    const ResponseFormat& format = *request_.response_format;
+    std::string instruction = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    if (format.type == ResponseFormat::Type::json_schema) {
+      Result<Json> schema = parse_schema(format.schema, "response_format.schema");
+      if (!schema) return std::move(schema).error();
+      if (family_.enforces_schema) {
+        body_["output_config"]["format"] = Json{{"type", "json_schema"}, {"schema", anthropic_schema(*schema)}};
+        return std::nullopt;
+      }
+      instruction =
+          "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code "
+          "fence.\n" +
+          json_text(*schema);
+    }
+    if (!system.empty()) system += "\n\n";
+    system += instruction;
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Failure write_thinking(bool in_unthought_tool_loop) {
+    const std::string_view wanted = request_.reasoning_effort;
+    if (wanted.empty()) return std::nullopt;
+    if (wanted == "none") {
+      // The others do not think unless asked to.
+      if (family_.thinking == ClaudeThinking::adaptive) body_["thinking"] = Json{{"type", "disabled"}};
+      return std::nullopt;
+    }
+    const auto effort = std::find_if(efforts.begin(), efforts.end(),
+                                     [wanted](const Effort& candidate) { return candidate.name == wanted; });
+    if (effort == efforts.end()) {
+      return Error{
+          ErrorKind::invalid_request,
+          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
+    }
+    // Whoever demands a call gets it: the two exclude one another.
+    if (forces_call_ || family_.thinking == ClaudeThinking::none) return std::nullopt;
+    if (family_.thinking == ClaudeThinking::budget) {
+      if (!in_unthought_tool_loop) write_budget(effort->budget);
+      return std::nullopt;
+    }
+    const bool lower = effort->adaptive == "xhigh" && !family_.knows_xhigh_effort;
+    body_["thinking"] = Json{{"type", "adaptive"}, {"display", "summarized"}};
+    body_["output_config"]["effort"] = lower ? std::string_view{"high"} : effort->adaptive;
+    thinks_ = true;
+    return std::nullopt;
+  }
+
+  /// The budget is part of the output limit; a quarter of it at least stays for the answer.
+  void write_budget(std::int64_t budget) {
+    const std::int64_t limit = body_["max_tokens"].get<std::int64_t>();
+    if (limit <= least_thinking_budget) return;
+    budget = std::max(std::min(budget, limit / 4 * 3), least_thinking_budget);
+    body_["thinking"] = Json{{"type", "enabled"}, {"budget_tokens", budget}};
+    thinks_ = true;
+  }
+
+  void write_sampling() {
+    if (thinks_ || !family_.takes_sampling) return;
+    if (request_.temperature) body_["temperature"] = std::clamp(*request_.temperature, 0.0, 1.0);
+    // Newer models refuse the two together, and advise to set one only.
+    if (request_.top_p && !request_.temperature) body_["top_p"] = *request_.top_p;
+  }
+
+  [[nodiscard]] static Result<Json> parse_schema(const std::string& text, std::string_view place) {
+    if (text.empty()) return Json{{"type", "object"}, {"properties", Json::object()}};
+    Json schema = Json::parse(text, nullptr, false);
+    if (!schema.is_object()) {
+      return Error{ErrorKind::invalid_request,
+                   fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
+    }
+    return schema;
+  }
+
+  const ChatRequest& request_;
+  const Target& target_;
+  const ClaudeFamily& family_;
+  Json body_ = Json::object();
+  bool forces_call_ = false;
+  bool thinks_ = false;
+};
+
+}  // namespace
+
+Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream) {
+  return BodyWriter{request, target}.write(stream);
+}
+
+Result<HttpRequest> AnthropicFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
+  constexpr std::string_view version_path = "/v1";
+
+  Result<std::string> body = encode_anthropic_body(request, endpoint.target, stream);
+  if (!body) return std::move(body).error();
+
+  HttpRequest http;
+  http.url = endpoint.base_url;
+  if (!endpoint.base_url.ends_with(version_path)) http.url += version_path;
+  http.url += "/messages";
+  http.headers.emplace_back("anthropic-version", "2023-06-01");
+  if (!endpoint.api_key.empty()) http.headers.emplace_back("x-api-key", endpoint.api_key);
+  Result<void> added = add_headers(http, request, endpoint, stream);
+  if (!added) return std::move(added).error();
+  http.body = *std::move(body);
+  return http;
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,179 @@
+#include "error_classifier.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "provider_quirks.hpp"
+#include "providers/wire/json_document.hpp"
+#include "read_failure.hpp"
+#include "retry_hints.hpp"
+#include "text/ascii.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::size_t longest_message = 500;
+constexpr std::size_t longest_code = 200;
+constexpr std::size_t searched_of_body = 500;
+
+std::string lower_case(std::string_view text) {
+  std::string lower{text};
+  std::transform(lower.begin(), lower.end(), lower.begin(), to_lower);
+  return lower;
+}
+
+bool is_success(int status) noexcept { return status >= 200 && status < 300; }
+
+bool fits(const ProviderQuirk& quirk, const ProviderFailure& failure, std::string_view lower_message) noexcept {
+  if (quirk.where == ProviderQuirk::Where::message) return lower_message.find(quirk.pattern) != std::string_view::npos;
+  for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type},
+                                      std::string_view{failure.status}, std::string_view{failure.reason}}) {
+    const bool prefix = quirk.where == ProviderQuirk::Where::prefix;
+    if (equal_ignoring_case(prefix ? code.substr(0, quirk.pattern.size()) : code, quirk.pattern)) return true;
+  }
+  return false;
+}
+
+// Without a status of a failure the generic types are all there is.
+ErrorKind kind_of_generic_type(const ProviderFailure& failure) noexcept {
+  for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type}}) {
+    if (code.starts_with("invalid_request")) return ErrorKind::invalid_request;
+  }
+  return ErrorKind::server_error;
+}
+
+// A refusal costs nothing and may be repeated; after a failure inside the server nobody knows.
+ReplaySafety replay_after(int status) noexcept {
+  const bool refused = (status >= 400 && status < 500 && status != 408) || status == 503 || status == 529;
+  return refused ? ReplaySafety::not_sent : ReplaySafety::maybe_processed;
+}
+
+bool never_fits_the_limit(const ProviderFailure& failure, ErrorKind kind) {
+  if (kind != ErrorKind::rate_limited) return false;
+  const std::string message = lower_case(failure.message);
+  return message.find("request too large") != std::string::npos && message.find("requested") != std::string::npos;
+}
+
+bool may_carry_hint(ErrorKind kind, bool in_answer) noexcept {
+  if (!in_answer) return true;
+  return kind == ErrorKind::rate_limited || kind == ErrorKind::overloaded;
+}
+
+}  // namespace
+
+ErrorKind kind_of_status(int status, std::string_view provider) noexcept {
+  switch (status) {
+    case 401: return ErrorKind::authentication;
+    case 402: return ErrorKind::quota_exhausted;
+    case 403: return ErrorKind::permission;
+    case 404:
+    case 410: return ErrorKind::model_not_found;
+    case 408: return ErrorKind::timeout;
+    case 409: {
+      const bool lock = provider == "openai" || provider == "azure" || provider == "anthropic";
+      return lock ? ErrorKind::server_error : ErrorKind::invalid_request;
+    }
+    case 413: return ErrorKind::context_window_exceeded;
+    case 424: return ErrorKind::server_error;
+    case 425:
+    case 429: return ErrorKind::rate_limited;
+    case 498: return provider == "cohere" ? ErrorKind::authentication : ErrorKind::overloaded;
+    case 499: return ErrorKind::overloaded;
+    case 503:
+    case 529: return ErrorKind::overloaded;
+    default: break;
+  }
+  if (status >= 500) return ErrorKind::server_error;
+  return status >= 400 ? ErrorKind::invalid_request : ErrorKind::malformed_response;
+}
+
+std::string_view sentence_of(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::rate_limited: return "the provider limits the rate of requests";
+    case ErrorKind::quota_exhausted: return "the account's quota or credit at the provider is used up";
+    case ErrorKind::overloaded: return "the provider is overloaded";
+    case ErrorKind::server_error: return "the provider failed";
+    case ErrorKind::timeout: return "the provider gave up waiting";
+    case ErrorKind::authentication: return "the provider does not accept the key";
+    case ErrorKind::permission: return "the key does not permit this";
+    case ErrorKind::invalid_request: return "the provider refused the request as invalid";
+    case ErrorKind::context_window_exceeded: return "the request is too large for the model";
+    case ErrorKind::model_not_found: return "the provider does not know the model";
+    case ErrorKind::unsupported_capability: return "the model does not support what the request asks for";
+    case ErrorKind::content_filtered: return "the provider's filter blocked the request or the answer";
+    case ErrorKind::malformed_response: return "the answer cannot be read";
+    default: return "the provider reported an error";
+  }
+}
+
+ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int status) {
+  if (failure.kind) return *failure.kind;
+  const int telling = is_success(status) ? failure.http_status : status;
+  const std::string_view said = failure.message;
+  const std::string message = lower_case(failure.quotes_body ? said.substr(0, searched_of_body) : said);
+  for (const ProviderQuirk& quirk : provider_quirks) {
+    if (!quirk.provider.empty() && quirk.provider != provider) continue;
+    if (quirk.status != 0 && quirk.status != telling) continue;
+    if (fits(quirk, failure, message)) return quirk.kind;
+  }
+  // A gateway that wraps a refusal of the model behind it.
+  if (status >= 500 && failure.http_status == 429) return ErrorKind::rate_limited;
+  return telling != 0 ? kind_of_status(telling, provider) : kind_of_generic_type(failure);
+}
+
+Error classify(const ProviderFailure& failure, const FailureSource& source) {
+  const int status = source.head.status;
+  const bool in_answer = is_success(status);
+  const ErrorKind kind = kind_of(failure, source.endpoint.provider, status);
+
+  Error error{kind, failure.finding.empty() ? std::string{sentence_of(kind)} : failure.finding};
+  error.provider_message = source.secrets.quote(failure.message, longest_message);
+  const std::string& code = !failure.code.empty() ? failure.code : !failure.type.empty() ? failure.type : failure.status;
+  error.code = source.secrets.quote(code, longest_code);
+  add_source(error, source.head, source.secrets);
+  if (error.request_id.empty()) error.request_id = source.secrets.quote(failure.request_id, longest_code);
+  if (may_carry_hint(kind, in_answer)) {
+    error.retry_after = retry_hint(source.head, failure, source.now, source.request_body);
+  }
+  if (!in_answer) error.should_retry = should_retry_hint(source.head);
+  if (!error.should_retry && never_fits_the_limit(failure, kind)) error.should_retry = false;
+  error.replay = in_answer ? ReplaySafety::maybe_processed : replay_after(status);
+  return error;
+}
+
+Error classify_body(std::string_view body, const FailureSource& source) {
+  ProviderFailure failure;
+  const JsonDocument document{body};
+  if (document.valid()) failure = read_failure(document.root());
+  if (failure.code.empty() && failure.type.empty()) {
+    // AWS: "ThrottlingException:http://internal.amazon.com/..."
+    const std::string_view type = source.head.header("x-amzn-errortype");
+    failure.type = type.substr(0, type.find(':'));
+  }
+  if (source.head.status >= 300 && source.head.status < 400) {
+    failure.finding = "the server answered with a redirect, and redirects are not followed";
+    const std::string_view location = source.head.header("location");
+    if (failure.message.empty() && !location.empty()) failure.message.append("a redirect to ").append(location);
+  }
+  if (failure.message.empty()) {
+    failure.message = body;
+    failure.quotes_body = true;
+  }
+  return classify(failure, source);
+}
+
+void add_source(Error& error, const HttpResponseHead& head, const Secrets& secrets) {
+  error.http_status = head.status;
+  error.request_id = secrets.quote(request_id_of(head), longest_code);
+}
+
+std::string_view request_id_of(const HttpResponseHead& head) noexcept {
+  for (const std::string_view name : {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid",
+                                      "mistral-correlation-id", "inference-id"}) {
+    if (const std::string_view id = head.header(name); !id.empty()) return id;
+  }
+  return {};
+}
+
+}  // namespace backstop::inline v0::detail

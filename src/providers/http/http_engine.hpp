@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+
+#include "backstop/provider.hpp"
+#include "providers/failure/secrets.hpp"
+#include "providers/wire/endpoint.hpp"
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// A model behind HTTP: sends what its wire format encodes and reads the answer with it. One of these per target,
+/// whatever the wire.
+class HttpModelProvider final : public ModelProvider {
+ public:
+  /// `secrets`: what is masked in the words of servers; `secrets_of` the endpoint.
+  HttpModelProvider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire, std::shared_ptr<const Secrets> secrets);
+
+ private:
+  Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const override;
+  [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return endpoint_.reports_usage_in_streams; }
+
+  Endpoint endpoint_;
+  std::shared_ptr<const WireFormat> wire_;
+  std::shared_ptr<const Secrets> secrets_;
+};
+
+/// The provider for an endpoint; for one with several keys it calls with each of them.
+[[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,80 @@
+#include "dialect.hpp"
+
+#include <array>
+
+namespace backstop::inline v0::detail {
+namespace {
+
+using Reasoning = OpenAiDialect::ReasoningField;
+using User = OpenAiDialect::UserField;
+
+constexpr OpenAiDialect openai_itself{
+    .max_completion_tokens = true, .developer_role = true, .user = User::safety_identifier};
+constexpr OpenAiDialect azure{.max_completion_tokens = true,
+                              .developer_role = true,
+                              .user = User::user,
+                              .key = OpenAiDialect::KeyHeader::api_key};
+constexpr OpenAiDialect mistral{.stream_options = false, .document_urls = true, .user = User::none};
+constexpr OpenAiDialect deepseek{.json_schema = false, .reasoning = Reasoning::reasoning_content, .user = User::none};
+constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
+constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = Reasoning::reasoning};
+constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = Reasoning::reasoning};
+constexpr OpenAiDialect xai{.max_completion_tokens = true};
+constexpr OpenAiDialect plain{};
+constexpr OpenAiDialect without_user{.user = User::none};
+
+// Addresses and variables: the providers' documentation, and models.dev.
+constexpr std::array known{
+    // clang-format off
+    KnownProvider{{"openai", "https://api.openai.com/v1", "OPENAI_API_KEY"}, openai_itself},
+    KnownProvider{{"azure", "", "AZURE_OPENAI_API_KEY"}, azure},
+    KnownProvider{{"groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"}, groq},
+    KnownProvider{{"mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"}, mistral},
+    KnownProvider{{"deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"}, deepseek},
+    KnownProvider{{"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"}, openrouter},
+    KnownProvider{{"xai", "https://api.x.ai/v1", "XAI_API_KEY"}, xai},
+    KnownProvider{{"together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"}, plain},
+    KnownProvider{{"fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"}, plain},
+    KnownProvider{{"cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"}, cerebras},
+    KnownProvider{{"perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY"}, without_user},
+    KnownProvider{{"moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"}, plain},
+    KnownProvider{{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"}, without_user},
+    KnownProvider{{"qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"}, without_user},
+    KnownProvider{{"deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"}, plain},
+    KnownProvider{{"nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"}, without_user},
+    KnownProvider{{"sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"}, plain},
+    KnownProvider{{"huggingface", "https://router.huggingface.co/v1", "HF_TOKEN"}, plain},
+    KnownProvider{{"github", "https://models.github.ai/inference", "GITHUB_TOKEN"}, without_user},
+    KnownProvider{{"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"}, plain},
+    KnownProvider{{"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY"}, plain},
+    KnownProvider{{"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"}, plain},
+    KnownProvider{{"ollama", "http://localhost:11434", "", false}, plain},
+    KnownProvider{{"lmstudio", "http://127.0.0.1:1234/v1", "", false}, plain},
+    KnownProvider{{"llamacpp", "http://127.0.0.1:8080/v1", "", false}, plain},
+    KnownProvider{{"vllm", "http://127.0.0.1:8000/v1", "", false}, plain},
+    // clang-format on
+};
+
+struct OtherName {
+  std::string_view other;
+  std::string_view name;
+};
+constexpr std::array other_names{
+    OtherName{"moonshotai", "moonshot"}, OtherName{"togetherai", "together"}, OtherName{"alibaba", "qwen"},
+    OtherName{"dashscope", "qwen"},      OtherName{"fireworks-ai", "fireworks"}, OtherName{"zhipu", "zai"},
+    OtherName{"hf", "huggingface"},      OtherName{"grok", "xai"},
+};
+
+}  // namespace
+
+const KnownProvider* find_known_provider(std::string_view name) noexcept {
+  for (const OtherName& row : other_names) {
+    if (row.other == name) name = row.name;
+  }
+  for (const KnownProvider& row : known) {
+    if (row.defaults.name == name) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "providers/http/resolve_endpoint.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// How a server that speaks OpenAI Chat Completions differs from OpenAI's own.
+struct OpenAiDialect {
+  /// Where an assistant's earlier reasoning goes when the conversation is sent back to its origin.
+  enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content };
+  /// Which field names the end user.
+  enum class UserField : std::uint8_t { none, user, safety_identifier };
+  enum class KeyHeader : std::uint8_t { bearer, api_key };
+
+  bool max_completion_tokens = false;  ///< instead of `max_tokens`
+  bool developer_role = false;         ///< system text of reasoning models goes under that role, without temperature
+  bool stream_options = true;          ///< takes `stream_options`, and needs it to report usage
+  bool json_schema = true;             ///< enforces schemas; else JSON as such at most
+  bool document_urls = false;          ///< takes documents by address (Mistral's `document_url`)
+  bool effort_in_object = false;       ///< `"reasoning": {"effort": ...}` instead of `reasoning_effort`
+  bool session_id = false;
+  ReasoningField reasoning = ReasoningField::none;
+  UserField user = UserField::user;
+  KeyHeader key = KeyHeader::bearer;
+};
+
+/// A provider that is known by name.
+struct KnownProvider {
+  ProviderDefaults defaults;
+  OpenAiDialect dialect;
+};
+
+/// By its name or another that is in use for it; null when unknown.
+[[nodiscard]] const KnownProvider* find_known_provider(std::string_view name) noexcept;
+
+/// For servers of which only the address is known: `max_tokens`, role `system`.
+inline constexpr OpenAiDialect unknown_dialect{};
+
+}  // namespace backstop::inline v0::detail

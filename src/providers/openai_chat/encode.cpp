@@ -1,0 +1,202 @@
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "format.hpp"
+#include "messages.hpp"
+#include "providers/http/request_headers.hpp"
+#include "providers/wire/json_writer.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::size_t longest_user = 64;  // OpenAI's `safety_identifier` and `user`
+
+// "gpt-5.1-mini" is 5.1; 0 for what is no numbered GPT.
+double gpt_version(std::string_view model) noexcept {
+  if (!model.starts_with("gpt-")) return 0;
+  model.remove_prefix(4);
+  double version = 0;
+  const auto [stop, problem] = std::from_chars(model.data(), model.data() + model.size(), version);
+  return problem == std::errc{} ? version : 0;
+}
+
+// o1, o3, o4-mini, ..., and GPT from 5 on but for those made to chat.
+bool is_reasoning_model(std::string_view model) noexcept {
+  if (const std::size_t slash = model.rfind('/'); slash != std::string_view::npos) model.remove_prefix(slash + 1);
+  const bool o_series = model.size() >= 2 && model[0] == 'o' && model[1] >= '0' && model[1] <= '9';
+  return o_series || (gpt_version(model) >= 5 && model.find("-chat") == std::string_view::npos);
+}
+
+// They refuse these settings, unless they were told not to reason.
+bool takes_sampling(std::string_view model, const ChatRequest& request) noexcept {
+  return !is_reasoning_model(model) || (request.reasoning_effort == "none" && gpt_version(model) >= 5.1);
+}
+
+Error unreadable(std::string_view what) {
+  return {ErrorKind::invalid_request, std::string{what} + " is no JSON object; a JSON Schema is expected"};
+}
+
+Result<void> write_tools(JsonWriter& json, const std::vector<Tool>& tools) {
+  json.key("tools");
+  json.begin_array();
+  for (const Tool& tool : tools) {
+    if (!tool.parameters.empty() && !is_json_object(tool.parameters)) {
+      return unreadable("the tool `" + tool.name + "`: `parameters`");
+    }
+    json.begin_object();
+    json.field("type", "function");
+    json.key("function");
+    json.begin_object();
+    json.field("name", tool.name);
+    if (!tool.description.empty()) json.field("description", tool.description);
+    json.key("parameters");
+    json.raw(tool.parameters.empty() ? std::string_view{R"({"type":"object","properties":{}})"} : tool.parameters);
+    if (tool.strict) json.field("strict", *tool.strict);
+    json.end_object();
+    json.end_object();
+  }
+  json.end_array();
+  return {};
+}
+
+void write_tool_choice(JsonWriter& json, const ToolChoice& choice) {
+  json.key("tool_choice");
+  switch (choice.mode) {
+    case ToolChoice::Mode::automatic: return json.string("auto");
+    case ToolChoice::Mode::none: return json.string("none");
+    case ToolChoice::Mode::required: return json.string("required");
+    case ToolChoice::Mode::named: break;
+  }
+  json.begin_object();
+  json.field("type", "function");
+  json.key("function");
+  json.begin_object();
+  json.field("name", choice.name);
+  json.end_object();
+  json.end_object();
+}
+
+Result<void> write_response_format(JsonWriter& json, const ResponseFormat& format, const OpenAiDialect& dialect,
+                                   std::string_view target) {
+  if (format.type == ResponseFormat::Type::text) return {};
+  const bool schema = format.type == ResponseFormat::Type::json_schema;
+  if (schema && !dialect.json_schema) {
+    return Error{ErrorKind::unsupported_capability, std::string{target} + " does not hold its answers to a JSON Schema"};
+  }
+  if (schema && !is_json_object(format.schema)) return unreadable("`response_format.schema`");
+  json.key("response_format");
+  json.begin_object();
+  json.field("type", schema ? "json_schema" : "json_object");
+  if (schema) {
+    json.key("json_schema");
+    json.begin_object();
+    json.field("name", format.name.empty() ? std::string_view{"answer"} : std::string_view{format.name});
+    if (!format.description.empty()) json.field("description", format.description);
+    json.key("schema");
+    json.raw(format.schema);
+    if (format.strict) json.field("strict", *format.strict);
+    json.end_object();
+  }
+  json.end_object();
+  return {};
+}
+
+void write_effort(JsonWriter& json, std::string_view effort, const OpenAiDialect& dialect) {
+  if (!dialect.effort_in_object) return json.field("reasoning_effort", effort);
+  json.key("reasoning");
+  json.begin_object();
+  json.field("effort", effort);
+  json.end_object();
+}
+
+void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect, std::string_view model) {
+  if (request.max_output_tokens) {
+    json.field(dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
+  }
+  if (!dialect.developer_role || takes_sampling(model, request)) {
+    if (request.temperature) json.field("temperature", *request.temperature);
+    if (request.top_p) json.field("top_p", *request.top_p);
+  }
+  if (!request.stop.empty()) {
+    json.key("stop");
+    json.begin_array();
+    for (const std::string& sequence : request.stop) json.string(sequence);
+    json.end_array();
+  }
+  if (!request.reasoning_effort.empty()) write_effort(json, request.reasoning_effort, dialect);
+}
+
+void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDialect& dialect) {
+  if (!metadata.user_id.empty() && dialect.user != OpenAiDialect::UserField::none) {
+    const bool safety = dialect.user == OpenAiDialect::UserField::safety_identifier;
+    json.field(safety ? "safety_identifier" : "user", std::string_view{metadata.user_id}.substr(0, longest_user));
+  }
+  if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
+}
+
+void write_stream_options(JsonWriter& json, const OpenAiDialect& dialect) {
+  json.field("stream", true);
+  if (!dialect.stream_options) return;
+  json.key("stream_options");
+  json.begin_object();
+  json.field("include_usage", true);
+  json.end_object();
+}
+
+// The address may have a query of its own, such as Azure's `?api-version=...`.
+std::string completions_url(const std::string& base_url) {
+  constexpr std::string_view path = "/chat/completions";
+  const std::size_t query = base_url.find('?');
+  if (query == std::string::npos) return base_url + std::string{path};
+  std::string url = base_url;
+  return url.insert(query, path);
+}
+
+void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader header) {
+  if (key.empty()) return;
+  if (header == OpenAiDialect::KeyHeader::api_key) {
+    set_header(http, "api-key", key);
+  } else {
+    set_header(http, "authorization", "Bearer " + key);
+  }
+}
+
+}  // namespace
+
+Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
+  const std::string_view model = endpoint.target.model();
+  const bool developer = dialect_.developer_role && is_reasoning_model(model);
+  JsonWriter json;
+  json.begin_object();
+  json.field("model", model);
+  json.key("messages");
+  if (auto written = write_openai_messages(json, request.messages, endpoint.target, dialect_,
+                                           developer ? "developer" : "system");
+      !written) {
+    return std::move(written).error();
+  }
+  if (!request.tools.empty()) {
+    if (auto written = write_tools(json, request.tools); !written) return std::move(written).error();
+    if (request.parallel_tool_calls) json.field("parallel_tool_calls", *request.parallel_tool_calls);
+    if (request.tool_choice) write_tool_choice(json, *request.tool_choice);
+  }
+  if (request.response_format) {
+    auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
+    if (!written) return std::move(written).error();
+  }
+  write_settings(json, request, dialect_, model);
+  write_metadata(json, request.metadata, dialect_);
+  if (stream) write_stream_options(json, dialect_);
+  json.end_object();
+
+  HttpRequest http;
+  http.url = completions_url(endpoint.base_url);
+  add_key(http, endpoint.api_key, dialect_.key);
+  if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
+  http.body = json.take();
+  return http;
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "dialect.hpp"
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// OpenAI Chat Completions, and what its imitators make of it.
+///
+/// Source: OpenAI's OpenAPI document (`CreateChatCompletionRequest` and what it refers to), and answers of some twenty
+/// servers that speak it.
+class OpenAiChat final : public WireFormat {
+ public:
+  explicit OpenAiChat(OpenAiDialect dialect) noexcept : dialect_{dialect} {}
+
+  [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                           bool stream) const override;
+  void decode(const JsonElement& body, AnswerBuilder& answer) const override;
+  [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
+
+ private:
+  OpenAiDialect dialect_;
+};
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/providers/answer_limits.hpp"
+#include "backstop/providers/credentials.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Where an adapter sends to, its options resolved.
+struct Endpoint {
+  Target target;
+  std::string provider;  ///< whose quirks apply, whatever the target's name is
+  std::string base_url;  ///< without a trailing slash
+  std::string api_key;   ///< empty: none is sent
+  std::string key_hint;  ///< how to set the key, for the error where one is needed and missing
+  std::string key_note;  ///< which of several keys it is, for the ledger: "key 2 of 3"
+  Credentials credentials;  ///< several keys, in place of `api_key`
+  bool needs_key = true;
+  bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
+  std::vector<Header> headers;               ///< this target's own, added to every request
+  std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+  AnswerLimits answer_limits;
+};
+
+}  // namespace backstop::inline v0::detail
