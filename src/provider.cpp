@@ -1,69 +1,102 @@
 #include "backstop/provider.hpp"
 
-#include <fmt/format.h>
-
+#include <algorithm>
+#include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "backstop/chat/token_estimate.hpp"
+#include "backstop/handover/cost_estimate.hpp"
+#include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
+#include "backstop/runtime/wakeup_list.hpp"
+#include "runtime/attempt_watchdog.hpp"
+#include "runtime/exception_error.hpp"
+#include "state/target_state.hpp"
 
 namespace backstop::inline v0 {
 namespace {
 
+/// An answer of at most so many tokens is short: nothing is gained by asking for a stream.
+constexpr std::int64_t short_answer = 256;
+
 /// One send: counts it, opens its row in the ledger, and closes the row with what came of it.
 class AttemptRecord {
  public:
-  AttemptRecord(CallContext& context, const Target& target) : context_{&context}, row_{context.state().ledger.size()} {
+  AttemptRecord(Send& send, CallContext& context, TargetState& target, bool streamed)
+      : send_{&send}, context_{&context}, target_{&target}, row_{context.state().ledger.size()} {
     CallState& state = context.state();
     --state.attempts_left;
-    Attempt& attempt = state.add_row(target);
+    Attempt& attempt = state.add_row(*send.target);
     attempt.sent = true;
-    attempt.waited = std::exchange(state.waited, Duration::zero());
-    if (context.progress() == nullptr) context.set_progress(&own_progress_);
-    *context.progress() = AttemptProgress{};
-    context.progress()->started = context.now();
-    if (context.streaming()) context.sink()->on_attempt();
+    attempt.waited = std::exchange(context.branch().waited, Duration::zero());
+    if (send.output_limit) {
+      attempt.reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
+    }
+    context.set_progress(&progress_);
+    progress_.started = context.now();
+    progress_.streamed = streamed;
+    target.cooldown.note_begin(progress_.started);
+    if (context.streaming()) context.sink()->on_attempt(*send.target);
   }
 
-  void close(const ChatRequest& request, Result<ChatResponse>& result) {
-    AttemptProgress& progress = *context_->progress();
-    progress.ended = true;
+  [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
+
+  void close(Result<ChatResponse>& result) {
     const TimePoint end = context_->runtime().refresh_now();
+    if (result && !AttemptProgress::reached(progress_.first_content)) context_->note_first_content(end);
     Attempt& attempt = context_->state().ledger[row_];
+    attempt.elapsed = end - progress_.started;
+    if (AttemptProgress::reached(progress_.first_content)) attempt.ttft = progress_.first_content - progress_.started;
     if (result) {
-      if (!AttemptProgress::reached(progress.first_content)) context_->note_first_content(end);
-      close_answer(request, *result, attempt);
+      close_answer(*result, attempt);
     } else {
-      close_error(request, result.error(), attempt);
+      close_error(result.error(), attempt);
     }
-    attempt.elapsed = end - progress.started;
-    if (AttemptProgress::reached(progress.first_content)) attempt.ttft = progress.first_content - progress.started;
-    context_->note_send_ended(attempt);
-    if (!result && result.error().replay == ReplaySafety::not_sent && !progress.network) {
-      // Refused before anything went out, as for a missing key: no send of the call was used.
-      attempt.sent = false;
+    // Refused before anything went out, as for a missing key: no send of the call was used.
+    if (!result && result.error().replay == ReplaySafety::not_sent && !progress_.network) attempt.sent = false;
+    if (attempt.sent) {
+      note(result, attempt, end);
+    } else {
       ++context_->state().attempts_left;
-      return;
+      target_->cooldown.note_nothing();
     }
-    publish(attempt);
+    context_->end_send(*send_, &attempt);
+    send_->unstake();
+    if (attempt.sent) publish(attempt);
+    // Not for observers, so after them.
+    if (!result) attempt.provider_message = result.error().provider_message;
   }
 
  private:
-  static void close_answer(const ChatRequest& request, ChatResponse& response, Attempt& attempt) {
+  void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) const {
+    if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
+    if (result) {
+      target_->cooldown.note_success();
+    } else {
+      target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
+      const bool stopped = result.error().kind == ErrorKind::cancelled || result.error().kind == ErrorKind::deadline_exceeded;
+      if (!stopped && !passes_with_time(result.error())) context_->state().requirement.failed.push_back(attempt.target);
+    }
+  }
+
+  void close_answer(ChatResponse& response, Attempt& attempt) const {
     if (response.served_by.empty()) response.served_by = attempt.target;
     if (response.model.empty()) response.model = attempt.target.model();
     attempt.usage = response.usage;
     attempt.replay = ReplaySafety::processed;
-    const std::optional<Price>& price = attempt.target.facts().price;
+    const std::optional<Price> price = price_of(attempt.target);
+    attempt.cost_known = price.has_value();
     if (!price) return;
     Usage usage = response.usage;
     attempt.cost_estimated = !usage.input_tokens || !usage.output_tokens;
-    if (!usage.input_tokens) usage.input_tokens = estimate_input_tokens(request);
+    if (!usage.input_tokens) usage.input_tokens = estimate_input_tokens(*send_->request);
     if (!usage.output_tokens) usage.output_tokens = written_tokens(response);
     attempt.cost = cost_of(usage, *price);
   }
 
-  void close_error(const ChatRequest& request, Error& error, Attempt& attempt) const {
+  void close_error(Error& error, Attempt& attempt) const {
     error.target = attempt.target;
     const bool stopped_by_caller = error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
     if (context_->committed()) {
@@ -77,14 +110,16 @@ class AttemptRecord {
     attempt.http_status = error.http_status;
     attempt.replay = error.replay;
     attempt.request_id = error.request_id;
-    // What the adapter noted at the send, such as which key it used, stays behind what came of it.
+    // What was noted at the send, such as which key it used, stays behind what came of it.
     const std::string noted = std::exchange(attempt.reason, error.message);
     if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
-    const std::optional<Price>& price = attempt.target.facts().price;
-    if (!price || error.replay == ReplaySafety::not_sent) return;
+    if (error.replay == ReplaySafety::not_sent) return;
+    const std::optional<Price> price = price_of(attempt.target);
+    attempt.cost_known = price.has_value();
+    if (!price) return;
     attempt.cost_estimated = true;
     Usage usage;
-    usage.input_tokens = estimate_input_tokens(request);
+    usage.input_tokens = estimate_input_tokens(*send_->request);
     usage.output_tokens = estimate_tokens(error.partial_text.size());
     attempt.cost = cost_of(usage, *price);
   }
@@ -106,27 +141,157 @@ class AttemptRecord {
     for (const auto& observer : *observers) observer->on_attempt(event);
   }
 
+  Send* send_;
   CallContext* context_;
+  TargetState* target_;
   std::size_t row_;
-  AttemptProgress own_progress_;
+  AttemptProgress progress_;
 };
+
+[[nodiscard]] Error out_of_sends(const CallContext& context, const Target& target) {
+  Error error{ErrorKind::local_limit, context.sends_left() <= 0
+                                          ? "the call has used up its number of attempts"
+                                          : "the call's last attempts are kept for other targets"};
+  error.target = target;
+  context.note_skipped(target, error);
+  return error;
+}
+
+/// What the observers have let begin; ends for them in any case.
+class SendScope {
+ public:
+  SendScope(Send& send, const CallContext& context) noexcept : send_{&send}, context_{&context} {}
+  ~SendScope() {
+    if (open_) context_->end_send(*send_, nullptr);
+  }
+  SendScope(const SendScope&) = delete;
+  SendScope& operator=(const SendScope&) = delete;
+
+  void begun() noexcept { open_ = true; }
+  /// Its row has told them.
+  void ended() noexcept { open_ = false; }
+
+ private:
+  Send* send_;
+  const CallContext* context_;
+  bool open_ = false;
+};
+
+/// Where a refused send may be made after all once others have settled: waits for that, and is asked again.
+Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional<Error>& refusal) {
+  const TimePoint since = context.now();
+  Wakeup wakeup{context};
+  WakeupList::Place place = WakeupList::Place::back;
+  WakeupList* waited_in = nullptr;
+  Result<void> stopped;
+  while (stopped && refusal && send.wait_in != nullptr && context.now() < send.wait_until) {
+    WakeupList& list = *std::exchange(send.wait_in, nullptr);
+    waited_in = &list;
+    list.add(wakeup.waker(), place);
+    auto wait = wakeup.until(send.wait_until);
+    stopped = co_await wait;
+    if (stopped) refusal = context.begin_send(send);
+    place = WakeupList::Place::front;
+  }
+  if (waited_in != nullptr) waited_in->wake_first();  // there may be room for the next
+  context.branch().waited += context.now() - since;
+  co_return stopped;
+}
 
 }  // namespace
 
+ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
+
+Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
+  Standing standing;
+  standing.target = &target_;
+  if (needs.costs) {
+    if (const std::optional<Price> price = price_of(target_)) {
+      standing.worst_cost = cost_of(worst_usage(target_, request, needs.input_tokens), *price);
+      standing.least_cost = cost_of(least_usage(target_, request, needs.input_tokens, least_limited_output), *price);
+    }
+  }
+  if (const std::optional<Misfit> misfit = misfit_of(target_, request, needs)) {
+    standing.verdict = Standing::Verdict::unfit;
+    standing.why = misfit->kind;
+    standing.what = misfit->what;
+    return standing;
+  }
+  standing.soft_limited_until = state_->soft_limited_until.load(std::memory_order_relaxed);
+  if (const std::optional<Cooldown::Active> cooling = state_->cooldown.active(now)) {
+    standing.verdict = Standing::Verdict::later;
+    standing.why = ErrorKind::local_limit;
+    standing.what = "cooling down";
+    standing.cooling_after = cooling->why;
+    standing.ready_at = cooling->until;
+    const bool of_the_model = traits_of(cooling->why).cooldown == CooldownRule::model;
+    standing.probe = of_the_model ? Standing::Probe::after_breakers : Standing::Probe::never;
+    return standing;
+  }
+  standing.finds_out = state_->cooldown.finds_out();
+  return standing;
+}
+
+bool ModelProvider::streams(const ChatRequest& request, const CallContext& context) const noexcept {
+  if (context.streaming()) return true;
+  const PlainCallsStream rule =
+      context.limits() != nullptr ? context.limits()->plain_calls_stream : PlainCallsStream::automatic;
+  if (rule != PlainCallsStream::automatic) return rule == PlainCallsStream::always;
+  const bool is_short = request.max_output_tokens && *request.max_output_tokens <= short_answer;
+  return context.hint().other_ready && !is_short && can_stream_plain_calls();
+}
+
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
   if (context.stopping()) co_return context.stop_error();
-  if (context.state().attempts_left <= 0) {
-    Error error{ErrorKind::local_limit, "the call has used up its number of attempts"};
-    error.target = target_;
-    context.note_skipped(target_, error);
-    co_return error;
+  if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
+  Send sending{target_, request, context};
+  SendScope scope{sending, context};
+  std::optional<Error> refusal = context.begin_send(sending);
+  if (refusal && sending.wait_in != nullptr) {
+    Task<Result<void>> waiting = wait_to_begin(sending, context, refusal);
+    Result<void> waited = co_await waiting;
+    if (!refusal) scope.begun();
+    if (!waited) {
+      waited.error().target = target_;
+      co_return std::move(waited).error();
+    }
+    if (!refusal && context.spare_sends() <= 0) co_return out_of_sends(context, target_);
+  } else if (!refusal) {
+    scope.begun();
   }
-  if (std::optional<Error> refusal = context.refusal_of_send(target_, request)) co_return std::move(*refusal);
+  if (refusal) {
+    context.note_skipped(target_, *refusal);
+    co_return std::move(*refusal);
+  }
+  std::optional<ChatRequest> limited;
+  if (sending.output_limit) limited.emplace(request).max_output_tokens = sending.output_limit;
+  const ChatRequest& sent = limited ? *limited : request;
+
+  const bool streamed = streams(sent, context);
+  StopSource stop{context.stop()};
   CallContext inner = context;
-  AttemptRecord record{inner, target_};
-  auto result = co_await send(request, inner);
-  record.close(request, result);
-  co_return result;
+  inner.set_stop(stop);
+  AttemptRecord record{sending, inner, *state_, streamed};
+  static constexpr AttemptLimits usual;
+  const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
+                                                   streamed, context.hint().other_ready);
+  detail::AttemptWatchdog watchdog{limits, inner, stop, record.progress()};
+  std::optional<Result<ChatResponse>> outcome;
+  try {
+    Task<Result<ChatResponse>> task = send(sent, inner);
+    auto sent_result = co_await task;
+    outcome.emplace(std::move(sent_result));
+  } catch (...) {
+    outcome.emplace(detail::error_from_exception("the provider"));
+  }
+  Result<ChatResponse>& result = *outcome;
+  watchdog.stop_watching();
+  if (!result && watchdog.fired() != StopReason::none && result.error().timeout_limit != TimeoutLimit::none) {
+    result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress());
+  }
+  record.close(result);
+  scope.ended();
+  co_return std::move(result);
 }
 
 }  // namespace backstop::inline v0

@@ -15,17 +15,11 @@
 #include "backstop/export.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/task.hpp"
+#include "backstop/standing.hpp"
 
 namespace backstop::inline v0 {
 
-/// Whether a provider would take a call at a moment. Asking changes nothing. Fits two registers: it goes through every
-/// layer, for every target, with every call.
-struct Availability {
-  bool ready = true;
-  bool probe = false;                       ///< when ready: the call would find out whether the target is well again
-  ErrorKind why = ErrorKind::circuit_open;  ///< when not ready: what a call would get
-  TimePoint ready_at{};                     ///< when not ready: the earliest moment that may change
-};
+struct TargetState;
 
 class ChatProvider;
 
@@ -44,21 +38,26 @@ struct Layer {
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.
 ///
-/// `const` means: may be called from many calls and threads at once.
+/// `const` means: may be used by many calls at the same time, from any thread.
 class ChatProvider {
  public:
   virtual ~ChatProvider() = default;
   /// Who answers, and the facts known on it.
   [[nodiscard]] virtual const Target& target() const noexcept = 0;
-  /// Answers the request. With `context.sink()` set the answer is also streamed to it. Errors are values.
-  /// Both arguments outlive the task; run on the thread that drives the runtime, never block it.
+  /// Answers the request. With `context.sink()` set the answer is also streamed to it. Errors are values. Both
+  /// arguments outlive the task, which runs on the thread that drives the runtime and must not block it.
   virtual Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const = 0;
   /// How it is put together, inner to outer: `openai/gpt-5 | timeout(20s) | retry(2)`. Never a key.
   [[nodiscard]] virtual std::string describe() const = 0;
-  /// Policies that can refuse before sending say so here, so that a fallback client can pass them over.
-  [[nodiscard]] virtual Availability availability(TimePoint now) const noexcept {
+  /// Whether it would take the request now, and what a send may cost. Policies that can refuse before sending say so
+  /// here, so that a client can skip them; all others hand the question on to the provider inside.
+  [[nodiscard]] virtual Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
+    static_cast<void>(request);
+    static_cast<void>(needs);
     static_cast<void>(now);
-    return {};
+    Standing standing;
+    standing.target = &target();
+    return standing;
   }
   /// This layer of the stack alone; those further in are reached through `Layer::around`.
   [[nodiscard]] virtual Layer layer() const {
@@ -83,19 +82,26 @@ class Provider {
   }
   [[nodiscard]] std::string describe() const { return implementation_->describe(); }
   [[nodiscard]] const ChatProvider& get() const noexcept { return *implementation_; }
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept { return implementation_->availability(now); }
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
+    return implementation_->standing(request, needs, now);
+  }
 
  private:
   std::shared_ptr<const ChatProvider> implementation_;
 };
 
-/// Base of providers that send: each `send` is one attempt. It counts the attempt against the call's limit, measures
-/// it, prices it and writes its row of the ledger, so that an adapter only sends and decodes.
+/// Base of providers that send: each `send` is one attempt. It asks the attempt observers, counts the attempt against
+/// the call's limit, holds it to the limits of `timeout` (their defaults where there is none), measures and prices it,
+/// writes its row of the ledger, and notes what its end means for later calls (a cooldown, used-up limits), so that an
+/// adapter only sends and decodes.
+///
+/// Copies share what is noted. An exception out of `send` fails the attempt with `server_error`.
 class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
  public:
   [[nodiscard]] const Target& target() const noexcept final { return target_; }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const final;
   [[nodiscard]] std::string describe() const override { return target_.name(); }
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override;
   [[nodiscard]] Layer layer() const override {
     Layer layer;
     layer.name = "model";
@@ -103,13 +109,19 @@ class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
   }
 
  protected:
-  explicit ModelProvider(Target target) : target_{std::move(target)} {}
+  explicit ModelProvider(Target target);
   /// One attempt. Fill in `replay`, `http_status` and the like of an error; `target`, `committed` and the cost are
-  /// seen to. After `context.stopping()` return `context.stop_error()`.
+  /// filled in by this class. After `context.stopping()` return `context.stop_error()`. With
+  /// `context.progress()->streamed` the target is asked for a stream, whether or not the consumer takes one.
   virtual Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const = 0;
+  /// Whether a plain call may ask for a stream as well as for a whole answer, and gets the usage all the same.
+  [[nodiscard]] virtual bool can_stream_plain_calls() const noexcept { return false; }
 
  private:
+  [[nodiscard]] bool streams(const ChatRequest& request, const CallContext& context) const noexcept;
+
   Target target_;
+  std::shared_ptr<TargetState> state_;
 };
 
 }  // namespace backstop::inline v0

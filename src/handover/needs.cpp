@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/token_estimate.hpp"
+#include "backstop/chat/usage.hpp"
+#include "backstop/handover/cost_estimate.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -59,19 +61,56 @@ struct Capability {
   std::string_view message;
 };
 
-constexpr std::array<Capability, 5> capability_table{{
+constexpr std::array<Capability, 6> capability_table{{
     {&Needs::tools, &Capabilities::tools, "the request uses tools, which this model does not support"},
     {&Needs::vision, &Capabilities::vision, "the conversation has images, which this model cannot read"},
     {&Needs::documents, &Capabilities::documents, "the conversation has documents, which this model cannot read"},
     {&Needs::json_schema, &Capabilities::json_schema,
      "the answer must follow a JSON schema, which this model does not support"},
     {&Needs::reasoning, &Capabilities::reasoning, "the request asks for reasoning, which this model does not support"},
+    {&Needs::prefill, &Capabilities::prefill,
+     "a part of the answer has been delivered, and it does not continue what others have begun"},
 }};
 
 [[nodiscard]] Error refusal(ErrorKind kind, const Target& target, std::string message) {
   Error error{kind, std::move(message)};
   error.target = target;
   return error;
+}
+
+[[nodiscard]] const Requirement::FailedDomain* failed_domain_of(const Target& target,
+                                                                const Requirement* requirement) noexcept {
+  const std::string& domain = target.facts().failure_domain;
+  if (requirement == nullptr || domain.empty()) return nullptr;
+  for (const Requirement::FailedDomain& failed : requirement->failed_domains) {
+    if (failed.target.facts().failure_domain == domain) return &failed;
+  }
+  return nullptr;
+}
+
+/// What the failures before leave no room for.
+[[nodiscard]] std::optional<Misfit> ruled_out(const Target& target, const ChatRequest& request,
+                                              const Needs& needs) noexcept {
+  const Requirement& requirement = *needs.requirement;
+  const ModelFacts& facts = target.facts();
+  for (const Target& failed : requirement.failed) {
+    if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
+  }
+  if (failed_domain_of(target, &requirement) != nullptr) {
+    return Misfit{ErrorKind::local_limit, "it shares a failure domain with a target that failed"};
+  }
+  if (requirement.window_above && facts.context_window && *facts.context_window <= *requirement.window_above) {
+    return Misfit{ErrorKind::context_window_exceeded, "its context window is no larger than one that was too small"};
+  }
+  if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;
+  const std::optional<Price> price = price_of(target);
+  if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
+  if (requirement.cheaper_than &&
+      cost_of(least_usage(target, request, needs.input_tokens, least_limited_output), *price) >=
+          *requirement.cheaper_than) {
+    return Misfit{ErrorKind::budget_exceeded, "it is not cheaper than the target that a budget refused"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -93,22 +132,40 @@ Needs needs_of(const ChatRequest& request) noexcept {
   return needs;
 }
 
-std::optional<Error> unfit(const Target& target, const ChatRequest& request, const Needs& needs) {
+std::optional<Misfit> misfit_of(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
   const ModelFacts& facts = target.facts();
   for (const Capability& row : capability_table) {
     if (needs.*row.needed && !(facts.capabilities.*row.offered)) {
-      return refusal(ErrorKind::unsupported_capability, target, std::string{row.message});
+      return Misfit{ErrorKind::unsupported_capability, row.message};
     }
   }
-  if (facts.context_window && needs.input_tokens > *facts.context_window) {
-    const std::int64_t least = least_tokens(request);
-    if (least > *facts.context_window) {
-      return refusal(ErrorKind::context_window_exceeded, target,
-                     fmt::format("the conversation has about {} tokens, and at least {}; this model's window has {}",
-                                 needs.input_tokens, least, *facts.context_window));
-    }
+  if (facts.context_window && needs.input_tokens > *facts.context_window &&
+      least_tokens(request) > *facts.context_window) {
+    return Misfit{ErrorKind::context_window_exceeded, "the conversation is longer than this model's window"};
   }
-  return std::nullopt;
+  return needs.requirement != nullptr ? ruled_out(target, request, needs) : std::nullopt;
+}
+
+std::optional<Error> unfit(const Target& target, const ChatRequest& request, const Needs& needs) {
+  const std::optional<Misfit> misfit = misfit_of(target, request, needs);
+  if (!misfit) return std::nullopt;
+  Error error = refusal(misfit->kind, target, std::string{misfit->what});
+  const ModelFacts& facts = target.facts();
+  const Requirement* requirement = needs.requirement;
+  if (misfit->kind == ErrorKind::context_window_exceeded) {
+    if (requirement != nullptr && requirement->window_above && *facts.context_window <= *requirement->window_above) {
+      error.message = fmt::format("its context window of {} tokens is no larger than the {} that were too few",
+                                  *facts.context_window, *requirement->window_above);
+    } else {
+      error.message = fmt::format("the conversation has about {} tokens, and at least {}; this model's window has {}",
+                                  needs.input_tokens, least_tokens(request), *facts.context_window);
+    }
+  } else if (const Requirement::FailedDomain* domain = failed_domain_of(target, requirement);
+             domain != nullptr && misfit->kind == ErrorKind::local_limit) {
+    error.message = fmt::format("it shares the failure domain \"{}\" with {}, which failed with {}",
+                                facts.failure_domain, domain->target.name(), to_string(domain->why));
+  }
+  return error;
 }
 
 }  // namespace backstop::inline v0

@@ -27,6 +27,9 @@ constexpr Limit limit_of(StopReason reason) noexcept {
       return {TimeoutLimit::deadline_share, ErrorKind::timeout,
               "the target's share of the call's deadline ended; the rest is kept for other targets"};
     case StopReason::deadline: return {TimeoutLimit::none, ErrorKind::deadline_exceeded, "the call's deadline passed"};
+    case StopReason::client_deadline:
+      return {TimeoutLimit::client_deadline, ErrorKind::timeout,
+              "the deadline of a client within another passed"};
     case StopReason::superseded: return {TimeoutLimit::none, ErrorKind::cancelled, "another attempt won"};
     case StopReason::none:
     case StopReason::cancelled: break;
@@ -50,15 +53,14 @@ Error CallContext::stop_error() const {
 void CallContext::emit(const StreamEvent& event) const noexcept {
   if (event.is_content()) {
     if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();
-    if (!sink_->holding()) note_delivered(event);
+    if (sink_ != nullptr && !sink_->holding()) note_delivered(event);
   }
-  sink_->on_event(event);
+  if (sink_ != nullptr) sink_->on_event(event);
 }
 
 void CallContext::note_delivered(const StreamEvent& event) const noexcept {
   if (!event.is_content()) return;
-  state_->committed = true;
-  if (event.type == StreamEvent::Type::tool_call) state_->tool_call_delivered = true;
+  branch_->commit(event.type == StreamEvent::Type::tool_call);
 }
 
 void CallContext::note_first_content(TimePoint at) const noexcept {
@@ -66,18 +68,19 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
     if (AttemptProgress::reached(progress_->first_content)) return;
     progress_->first_content = at;
   }
-  for (ContentListener* listener = listener_; listener != nullptr; listener = listener->outer_) {
-    listener->on_first_content(at);
+  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+    observer->on_first_content(at);
   }
 }
 
-std::optional<Error> CallContext::ask_guards(const Target& target, const ChatRequest& request) const {
-  for (SendGuard* guard = guard_; guard != nullptr; guard = guard->outer_) {
-    std::optional<Error> refusal = guard->before_send(target, request, *this);
+std::optional<Error> CallContext::ask_observers(Send& send) const {
+  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+    std::optional<Error> refusal = observer->on_begin(send);
     if (!refusal) continue;
-    for (SendGuard* asked = guard_; asked != guard; asked = asked->outer_) asked->after_send(target, nullptr);
-    refusal->target = target;
-    note_skipped(target, *refusal);
+    for (AttemptObserver* asked = observers_; asked != observer; asked = asked->outer_) asked->on_end(send, nullptr);
+    send.unstake();
+    send.reserved = Money{};
+    refusal->target = *send.target;
     return refusal;
   }
   return std::nullopt;
@@ -88,6 +91,20 @@ void CallContext::note_skipped(const Target& target, const Error& error) const {
   row.outcome = error.kind;
   row.reason = error.message;
   row.out_for = error.retry_after;
+}
+
+bool Send::stake(CallState& call, Money worst) noexcept {
+  if (staked_in_ != nullptr) return false;
+  staked_in_ = &call;
+  staked_ = worst;
+  call.at_stake += worst;
+  return true;
+}
+
+void Send::unstake() noexcept {
+  if (staked_in_ == nullptr) return;
+  staked_in_->at_stake -= staked_;
+  staked_in_ = nullptr;
 }
 
 }  // namespace backstop::inline v0

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "backstop/runtime/http_transport.hpp"
-#include "runtime/ascii.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 namespace {

@@ -23,7 +23,8 @@ void keep(std::string buffer) noexcept {
 
 }  // namespace
 
-HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& context) : context_{&context} {
+HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& context)
+    : context_{&context}, parked_{context.runtime(), &context.state()} {
   if (context.stopping()) {
     error_ = context.stop_error();
     ended_ = true;
@@ -55,7 +56,7 @@ void HttpExchange::on_head(HttpResponseHead head) noexcept {
     progress->first_byte = now;
     progress->last_byte = now;
   }
-  wake();
+  parked_.wake();
 }
 
 bool HttpExchange::on_body(std::string_view bytes) noexcept {
@@ -68,7 +69,7 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
     progress->last_byte = arrived_.empty() ? context_->runtime().refresh_now() : context_->runtime().now();
   }
   arrived_.append(bytes);
-  wake();
+  parked_.wake();
   return true;
 }
 
@@ -76,7 +77,7 @@ void HttpExchange::on_end(std::optional<Error> error) noexcept {
   error_ = std::move(error);
   ended_ = true;
   unsubscribe();
-  wake();
+  parked_.wake();
 }
 
 void HttpExchange::on_stop() noexcept {
@@ -84,13 +85,7 @@ void HttpExchange::on_stop() noexcept {
   error_ = context_->stop_error();
   ended_ = true;
   arrived_.clear();
-  wake();
-}
-
-// Callbacks come from inside the transport: the coroutine goes on when that has returned.
-void HttpExchange::wake() noexcept {
-  if (!waiting_) return;
-  context_->runtime().schedule(std::exchange(waiting_, {}));
+  parked_.wake();
 }
 
 Result<void> HttpExchange::head_result() const {

@@ -1,6 +1,6 @@
 #include "backstop/runtime/http_transport.hpp"
 
-#include "runtime/ascii.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -67,7 +68,6 @@ Runtime::Runtime(RuntimeOptions options)
     std::random_device device;
     random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
-  ready_.reserve(64);
   opened_.reserve(64);
 }
 
@@ -227,6 +227,7 @@ void Runtime::drive_unattended() {
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
   }
   const Driving driving{*this};
+  refresh_now();  // it may have slept for long
   while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr, Driver::background);
 }
 
@@ -241,7 +242,7 @@ void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
   if (gate != nullptr && gate->open_) return;
   // Its last call has just ended: it must not wait for more, nor keep the runtime alive.
   if (driver == Driver::background && !threads_->background_goes_on()) return;
-  const bool more = next_ready_ < ready_.size() || threads_->has_posted.load(std::memory_order_acquire);
+  const bool more = !ready_.empty() || threads_->has_posted.load(std::memory_order_acquire);
   transport_->wait(more ? TimePoint::min() : std::min(until, timers_.next()));
   refresh_now();
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
@@ -250,26 +251,44 @@ void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
   release_opened(gate);
 }
 
+// What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
 void Runtime::run_posted() {
-  if (!threads_->has_posted.load(std::memory_order_acquire)) return;
-  std::vector<std::function<void()>> posted;
-  {
+  if (threads_->has_posted.load(std::memory_order_acquire)) {
     const std::lock_guard lock{threads_->mutex};
-    posted.swap(threads_->inbox);
+    if (posted_.empty()) {
+      posted_.swap(threads_->inbox);
+    } else {
+      std::move(threads_->inbox.begin(), threads_->inbox.end(), std::back_inserter(posted_));
+      threads_->inbox.clear();
+    }
     threads_->has_posted.store(false, std::memory_order_relaxed);
   }
-  for (std::function<void()>& work : posted) work();
-  release_opened();  // before the work goes away, with what keeps the gates alive
+  while (next_posted_ < posted_.size()) {
+    const std::function<void()> work = std::move(posted_[next_posted_++]);
+    work();
+    release_opened();  // before the work goes away, with what keeps the gates alive
+  }
+  posted_.clear();
+  next_posted_ = 0;
 }
 
+// Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.
 void Runtime::run_ready() {
-  // Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.
-  const std::size_t batch_end = ready_.size();
-  while (next_ready_ < batch_end && next_ready_ < ready_.size()) ready_[next_ready_++].resume();
-  if (next_ready_ == ready_.size()) {
-    ready_.clear();
-    next_ready_ = 0;
+  for (std::size_t batch = ready_.size(); batch > 0 && !ready_.empty(); --batch) {
+    if (is_inside(ready_.front_call())) {
+      ready_.move_front_to(deferred_);
+      continue;
+    }
+    const ReadyQueue::Step ready = ready_.pop();
+    const Step step{*this, ready.call};
+    ready.handle.resume();
   }
 }
+
+void Runtime::take_deferred() noexcept {
+  for (std::size_t count = deferred_.size(); count > 0; --count) deferred_.move_front_to(ready_);
+}
+
+bool Runtime::driven_by_this_thread() const noexcept { return threads_->is_driver(); }
 
 }  // namespace backstop::inline v0

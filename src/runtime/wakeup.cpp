@@ -1,5 +1,6 @@
 #include "backstop/runtime/wakeup.hpp"
 
+#include <mutex>
 #include <utility>
 
 namespace backstop::inline v0 {
@@ -14,17 +15,20 @@ struct Wakeup::Link {
   bool posted = false;
 };
 
-Wakeup::Wakeup(const CallContext& context) : context_{&context}, link_{std::make_shared<Link>(*this)} {}
+Wakeup::Wakeup(const CallContext& context) : context_{&context},
+      link_{std::make_shared<Link>(*this)},
+      parked_{context.runtime(), &context.state()} {}
 
 Wakeup::~Wakeup() {
   const std::lock_guard lock{link_->mutex};
   link_->wakeup = nullptr;
 }
 
-void Wakeup::Waker::wake() const {
-  if (!link_) return;
+bool Wakeup::Waker::wake() const {
+  if (!link_) return false;
   const std::lock_guard lock{link_->mutex};
-  if (link_->wakeup == nullptr || std::exchange(link_->posted, true)) return;
+  if (link_->wakeup == nullptr) return false;
+  if (std::exchange(link_->posted, true)) return true;
   link_->runtime->post([link = link_] {
     Wakeup* wakeup = nullptr;
     {
@@ -34,6 +38,7 @@ void Wakeup::Waker::wake() const {
     }
     if (wakeup != nullptr) wakeup->on_wake();  // cannot go meanwhile: it is destroyed on this thread
   });
+  return true;
 }
 
 bool Wakeup::over(TimePoint until) const noexcept {
@@ -41,9 +46,9 @@ bool Wakeup::over(TimePoint until) const noexcept {
 }
 
 void Wakeup::suspend(std::coroutine_handle<> waiting, TimePoint until) {
-  waiting_ = waiting;
-  if (until != TimePoint::max()) context_->runtime().timers().arm(*this, until);
-  context_->stop().subscribe(*this);
+  parked_.park(waiting);
+  parked_.wake_at(until);
+  parked_.wake_on(context_->stop());
 }
 
 Result<void> Wakeup::outcome() {
@@ -52,18 +57,9 @@ Result<void> Wakeup::outcome() {
   return {};
 }
 
-void Wakeup::resume() noexcept {
-  disarm();
-  unsubscribe();
-  context_->runtime().schedule(std::exchange(waiting_, {}));
-}
-
 void Wakeup::on_wake() noexcept {
   woken_ = true;
-  if (waiting_) resume();
+  parked_.wake();
 }
-
-void Wakeup::on_timer() noexcept { resume(); }
-void Wakeup::on_stop() noexcept { resume(); }
 
 }  // namespace backstop::inline v0

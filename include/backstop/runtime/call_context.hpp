@@ -1,19 +1,25 @@
 #pragma once
 
+#include <algorithm>
 #include <coroutine>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
+#include "backstop/chat/money.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
-#include "backstop/runtime/alternatives.hpp"
+#include "backstop/handover/requirement.hpp"
+#include "backstop/handover/requirement.hpp"
+#include "backstop/runtime/attempt_limits.hpp"
+#include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/attempt_progress.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "backstop/runtime/parked.hpp"
+#include "backstop/runtime/routing_hint.hpp"
 #include "backstop/runtime/runtime.hpp"
-#include "backstop/runtime/send_guard.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/stream_sink.hpp"
 
@@ -26,24 +32,58 @@ struct CallState {
   explicit CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
 
   Runtime* runtime;
+  const void* root = nullptr;  ///< the provider that the application called: its own limits are the call's already
   TimePoint started{};
   int attempts_left = 5;             ///< sends, over all targets and retries
-  bool committed = false;            ///< content has been handed to the consumer
-  bool tool_call_delivered = false;  ///< a complete tool call has: nothing is replayed any more
-  Duration waited{0};                ///< backoff and queueing since the last attempt; goes to the next row of the ledger
+  Money at_stake{};                  ///< what sends under way may cost, and those that are not in the ledger yet
+  std::optional<Duration> recovery_wait{};  ///< how long it may wait for a target to recover; unset: the client's
+  Duration recovery_waited{0};
   const Target* first_choice = nullptr;  ///< where the call would have gone without failures
-  const Target* beside = nullptr;  ///< who is asked at the same time, by a hedge: what that may cost is spoken for
-  int hedges_sent = 0;             ///< sends that hedges took from `attempts_left`
   Ledger ledger;
+  Requirement requirement;      ///< of the failures so far
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
+  bool quote_providers = true;  ///< what providers said may stand in errors
 
-  /// A row of the ledger. Most calls have few; room for them is made at once.
+  /// A row of the ledger. Most calls have few; the first reserves room for three.
   [[nodiscard]] Attempt& add_row(const Target& target) {
     if (ledger.capacity() == 0) ledger.reserve(3);
     Attempt& row = ledger.emplace_back();
     row.target = target;
     return row;
   }
+};
+
+/// What is one for a line of attempts that follow each other; a hedge has a second one beside the call's.
+class Branch {
+ public:
+  /// Content has been handed to the consumer.
+  [[nodiscard]] bool committed() const noexcept { return committed_ || (joined_ != nullptr && joined_->committed()); }
+  /// A complete tool call has: nothing is replayed any more.
+  [[nodiscard]] bool tool_call_delivered() const noexcept {
+    return tool_call_delivered_ || (joined_ != nullptr && joined_->tool_call_delivered());
+  }
+  void commit(bool tool_call) noexcept {
+    committed_ = true;
+    tool_call_delivered_ = tool_call_delivered_ || tool_call;
+    if (joined_ != nullptr) joined_->commit(tool_call);
+  }
+  /// What was handed over is void, or will be continued: nothing of what comes next has been.
+  void take_back() noexcept {
+    committed_ = false;
+    if (joined_ != nullptr) joined_->take_back();
+  }
+  /// From now on it is the same line as the other: what is handed over there, by whoever kept it back, is this one's.
+  void join(Branch& other) noexcept {
+    if (committed_) other.commit(tool_call_delivered_);
+    joined_ = &other;
+  }
+
+  Duration waited{0};  ///< backoff and queueing since the last attempt; goes to the next row of the ledger
+
+ private:
+  bool committed_ = false;
+  bool tool_call_delivered_ = false;
+  Branch* joined_ = nullptr;
 };
 
 class Sleep;
@@ -55,13 +95,14 @@ class Sleep;
 /// Thread safety: none; it belongs to the thread that drives the runtime.
 class BACKSTOP_EXPORT CallContext {
  public:
-  CallContext(CallState& state, StopSource& stop, TimePoint deadline) noexcept
-      : state_{&state}, stop_{&stop}, deadline_{deadline} {}
+  CallContext(CallState& state, Branch& branch, StopSource& stop, TimePoint deadline) noexcept
+      : state_{&state}, branch_{&branch}, stop_{&stop}, deadline_{deadline} {}
 
   [[nodiscard]] Runtime& runtime() const noexcept { return *state_->runtime; }
   [[nodiscard]] CallState& state() const noexcept { return *state_; }
-  /// For a task that runs beside another of the same call: it keeps its own rows and its own commit state.
-  void set_state(CallState& state) noexcept { state_ = &state; }
+  [[nodiscard]] Branch& branch() const noexcept { return *branch_; }
+  /// For a task that runs beside another of the same call.
+  void set_branch(Branch& branch) noexcept { branch_ = &branch; }
   [[nodiscard]] TimePoint now() const noexcept { return runtime().now(); }
 
   // Time and stopping.
@@ -77,51 +118,56 @@ class BACKSTOP_EXPORT CallContext {
   /// Waits on the runtime's timer; ends early, with that error, when the call is stopped.
   [[nodiscard]] Sleep sleep(Duration span) const noexcept;
   [[nodiscard]] Sleep sleep_until(TimePoint point) const noexcept;
+  /// The limits of every attempt below; null for the defaults.
+  [[nodiscard]] const AttemptLimits* limits() const noexcept { return limits_; }
+  void set_limits(const AttemptLimits& limits) noexcept { limits_ = &limits; }
 
   // Streaming.
 
+  /// Whether the consumer takes the answer as it comes.
   [[nodiscard]] bool streaming() const noexcept { return sink_ != nullptr; }
   [[nodiscard]] StreamSink* sink() const noexcept { return sink_; }
   void set_sink(StreamSink* sink) noexcept { sink_ = sink; }
-  [[nodiscard]] bool committed() const noexcept { return state_->committed; }
-  /// Hands an event to the consumer; the first content commits the call.
+  [[nodiscard]] bool committed() const noexcept { return branch_->committed(); }
+  /// Hands an event to the consumer; the first content commits the call. In a plain call the event is dropped, and its
+  /// content counts as the attempt's first all the same.
   void emit(const StreamEvent& event) const noexcept;
-  /// For sinks that keep events back: this one has now been let go.
+  /// For sinks that keep events back: this one has now been handed over.
   void note_delivered(const StreamEvent& event) const noexcept;
   /// For providers: the attempt has its first content; `emit` says so by itself, a plain answer says it here.
   void note_first_content() const noexcept { note_first_content(runtime().refresh_now()); }
   void note_first_content(TimePoint at) const noexcept;
 
-  // The attempt in flight.
+  // The attempts below.
 
+  /// Of the attempt in flight; null above the provider that sends.
   [[nodiscard]] AttemptProgress* progress() const noexcept { return progress_; }
   void set_progress(AttemptProgress* progress) noexcept { progress_ = progress; }
-  /// Adds a listener for the attempts below this context.
-  void add_listener(ContentListener& listener) noexcept {
-    listener.outer_ = listener_;
-    listener_ = &listener;
+  void add_observer(AttemptObserver& observer) noexcept {
+    observer.outer_ = observers_;
+    observers_ = &observer;
   }
-
-  /// Adds a guard for the sends below this context.
-  void add_guard(SendGuard& guard) noexcept {
-    guard.outer_ = guard_;
-    guard_ = &guard;
+  /// For providers: asks the observers whether a send may begin, the innermost first. When it may, `end_send` has to
+  /// follow.
+  [[nodiscard]] std::optional<Error> begin_send(Send& send) const {
+    return observers_ != nullptr ? ask_observers(send) : std::nullopt;
   }
-  /// For providers: asks the guards whether a send may begin. When it may, `note_send_ended` has to follow.
-  [[nodiscard]] std::optional<Error> refusal_of_send(const Target& target, const ChatRequest& request) const {
-    return guard_ != nullptr ? ask_guards(target, request) : std::nullopt;
-  }
-  void note_send_ended(const Attempt& row) const noexcept {
-    for (SendGuard* guard = guard_; guard != nullptr; guard = guard->outer_) guard->after_send(row.target, &row);
+  void end_send(Send& send, const Attempt* row) const noexcept {
+    for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+      observer->on_end(send, row);
+    }
   }
 
   // What the routing above decided.
 
-  [[nodiscard]] Alternatives alternatives() const noexcept { return alternatives_; }
-  void set_alternatives(Alternatives alternatives) noexcept { alternatives_ = alternatives; }
-  /// Every target is out and this one was chosen for one attempt all the same: breakers let one probe through.
-  [[nodiscard]] bool forced_probe() const noexcept { return forced_probe_; }
-  void set_forced_probe(bool forced) noexcept { forced_probe_ = forced; }
+  [[nodiscard]] const RoutingHint& hint() const noexcept { return hint_; }
+  void set_hint(const RoutingHint& hint) noexcept { hint_ = hint; }
+  /// Of the call's sends, those that may still be made at this point.
+  [[nodiscard]] int sends_left() const noexcept { return state_->attempts_left - hint_.barred_sends; }
+  /// The same without taking any from targets still to come: for what is not the first send to a target.
+  [[nodiscard]] int spare_sends() const noexcept {
+    return state_->attempts_left - std::max(hint_.barred_sends, hint_.kept_sends);
+  }
 
   // The ledger.
 
@@ -129,29 +175,30 @@ class BACKSTOP_EXPORT CallContext {
   void note_skipped(const Target& target, const Error& error) const;
 
  private:
-  [[nodiscard]] std::optional<Error> ask_guards(const Target& target, const ChatRequest& request) const;
+  [[nodiscard]] std::optional<Error> ask_observers(Send& send) const;
 
   CallState* state_;
+  Branch* branch_;
   StopSource* stop_;
   TimePoint deadline_;
   StreamSink* sink_ = nullptr;
+  const AttemptLimits* limits_ = nullptr;
   AttemptProgress* progress_ = nullptr;
-  ContentListener* listener_ = nullptr;
-  SendGuard* guard_ = nullptr;
-  Alternatives alternatives_;
-  bool forced_probe_ = false;
+  AttemptObserver* observers_ = nullptr;
+  RoutingHint hint_;
 };
 
 /// Awaitable of `CallContext::sleep`.
-class [[nodiscard]] Sleep final : private Timer, private StopCallback {
+class [[nodiscard]] Sleep final {
  public:
-  Sleep(const CallContext& context, TimePoint until) noexcept : context_{&context}, until_{until} {}
+  Sleep(const CallContext& context, TimePoint until) noexcept
+      : context_{&context}, until_{until}, parked_{context.runtime(), &context.state()} {}
 
   [[nodiscard]] bool await_ready() const noexcept { return context_->stopping() || until_ <= context_->now(); }
   void await_suspend(std::coroutine_handle<> waiting) {
-    waiting_ = waiting;
-    context_->runtime().timers().arm(*this, until_);
-    context_->stop().subscribe(*this);
+    parked_.park(waiting);
+    parked_.wake_at(until_);
+    parked_.wake_on(context_->stop());
   }
   [[nodiscard]] Result<void> await_resume() const {
     if (context_->stopping()) return context_->stop_error();
@@ -159,46 +206,41 @@ class [[nodiscard]] Sleep final : private Timer, private StopCallback {
   }
 
  private:
-  void on_timer() noexcept override {
-    unsubscribe();
-    context_->runtime().schedule(waiting_);
-  }
-  void on_stop() noexcept override {
-    disarm();
-    context_->runtime().schedule(waiting_);
-  }
-
   const CallContext* context_;
   TimePoint until_;
-  std::coroutine_handle<> waiting_;
+  Parked parked_;
 };
 
 inline Sleep CallContext::sleep_until(TimePoint point) const noexcept { return Sleep{*this, point}; }
 inline Sleep CallContext::sleep(Duration span) const noexcept { return Sleep{*this, saturating_add(now(), span)}; }
 
 /// Awaitable: waits until the consumer of the stream can take more. Ends early when the call is stopped.
-class [[nodiscard]] ConsumerReady final : private StopCallback {
+class [[nodiscard]] ConsumerReady final {
  public:
-  explicit ConsumerReady(const CallContext& context) noexcept : context_{&context} {}
+  explicit ConsumerReady(const CallContext& context) noexcept
+      : context_{&context}, parked_{context.runtime(), &context.state()} {}
+  ~ConsumerReady() { leave(); }
 
   [[nodiscard]] bool await_ready() const noexcept {
     return context_->stopping() || !context_->streaming() || context_->sink()->ready();
   }
   void await_suspend(std::coroutine_handle<> waiting) noexcept {
-    waiting_ = waiting;
-    context_->stop().subscribe(*this);
-    context_->sink()->when_ready(waiting);
+    parked_.park(waiting);
+    parked_.wake_on(context_->stop());
+    waited_ = true;
+    context_->sink()->when_ready(&parked_);
   }
-  void await_resume() noexcept { unsubscribe(); }
+  void await_resume() noexcept { leave(); }
 
  private:
-  void on_stop() noexcept override {
-    context_->sink()->when_ready({});
-    context_->runtime().schedule(waiting_);
+  void leave() noexcept {
+    if (waited_) context_->sink()->when_ready(nullptr);
+    waited_ = false;
   }
 
   const CallContext* context_;
-  std::coroutine_handle<> waiting_;
+  Parked parked_;
+  bool waited_ = false;
 };
 
 }  // namespace backstop::inline v0

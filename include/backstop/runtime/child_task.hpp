@@ -3,15 +3,16 @@
 #include <coroutine>
 #include <utility>
 
-#include "backstop/runtime/runtime.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/parked.hpp"
 #include "backstop/runtime/task.hpp"
 
 namespace backstop::inline v0 {
 
 /// A task that runs beside the coroutine that owns it, on the same thread: started now, awaited later.
 ///
-/// Whoever starts one asks it to stop when its result is no longer wanted, and awaits its end before letting go of it
-/// in any case. A class may derive from it to be told of the end at once.
+/// The coroutine that starts one asks it to stop when its result is no longer wanted, and awaits its end in any case
+/// before destroying it. A class may derive from it and override `on_end`.
 /// Thread safety: none; it belongs to the thread that drives the runtime.
 ///
 /// Example: `child.start(std::move(task)); ...; auto end = child.end(); co_await end;
@@ -19,7 +20,8 @@ namespace backstop::inline v0 {
 template <class T>
 class ChildTask : private detail::TaskCompletion {
  public:
-  explicit ChildTask(Runtime& runtime) noexcept : runtime_{&runtime} {}
+  /// `context` is that of the coroutine that owns it.
+  explicit ChildTask(const CallContext& context) noexcept : parked_{context.runtime(), &context.state()} {}
   ChildTask(const ChildTask&) = delete;
   ChildTask& operator=(const ChildTask&) = delete;
   virtual ~ChildTask() = default;
@@ -38,13 +40,13 @@ class ChildTask : private detail::TaskCompletion {
    public:
     explicit End(ChildTask& child) noexcept : child_{&child} {}
     [[nodiscard]] bool await_ready() const noexcept { return !child_->running_; }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { child_->waiting_ = waiting; }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept { child_->parked_.park(waiting); }
     void await_resume() const noexcept {}
 
    private:
     ChildTask* child_;
   };
-  /// Waits for the end, however long that takes; at once when the task was never started.
+  /// Waits for the end, without a limit; does not wait when the task was not started.
   [[nodiscard]] End end() noexcept { return End{*this}; }
 
  protected:
@@ -55,12 +57,11 @@ class ChildTask : private detail::TaskCompletion {
   void on_task_done() noexcept override {
     running_ = false;
     on_end();
-    if (waiting_) runtime_->schedule(std::exchange(waiting_, {}));
+    parked_.wake();
   }
 
-  Runtime* runtime_;
   Task<T> task_;
-  std::coroutine_handle<> waiting_;
+  Parked parked_;
   bool running_ = false;
 };
 

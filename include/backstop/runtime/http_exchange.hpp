@@ -28,7 +28,7 @@ class BACKSTOP_EXPORT HttpExchange final : private HttpReceiver, private StopCal
    public:
     explicit HeadAwaiter(HttpExchange& exchange) noexcept : exchange_{&exchange} {}
     [[nodiscard]] bool await_ready() const noexcept { return exchange_->head_arrived_ || exchange_->ended_; }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { exchange_->waiting_ = waiting; }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept { exchange_->parked_.park(waiting); }
     [[nodiscard]] Result<void> await_resume() const { return exchange_->head_result(); }
 
    private:
@@ -38,7 +38,7 @@ class BACKSTOP_EXPORT HttpExchange final : private HttpReceiver, private StopCal
    public:
     explicit ReadAwaiter(HttpExchange& exchange) noexcept : exchange_{&exchange} {}
     [[nodiscard]] bool await_ready() const noexcept { return exchange_->readable(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { exchange_->waiting_ = waiting; }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept { exchange_->parked_.park(waiting); }
     [[nodiscard]] Result<std::string_view> await_resume() const { return exchange_->take(); }
 
    private:
@@ -57,7 +57,6 @@ class BACKSTOP_EXPORT HttpExchange final : private HttpReceiver, private StopCal
   void on_end(std::optional<Error> error) noexcept override;
   void on_stop() noexcept override;
 
-  void wake() noexcept;
   [[nodiscard]] bool readable() const noexcept { return !arrived_.empty() || ended_; }
   [[nodiscard]] Result<void> head_result() const;
   [[nodiscard]] Result<std::string_view> take();
@@ -66,7 +65,7 @@ class BACKSTOP_EXPORT HttpExchange final : private HttpReceiver, private StopCal
   HttpResponseHead head_;
   std::string arrived_;   // by the transport, not yet taken
   std::string taken_;     // what the last `read` returned a view of
-  std::coroutine_handle<> waiting_;
+  Parked parked_;
   std::optional<Error> error_;
   bool head_arrived_ = false;
   bool ended_ = false;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,6 +9,7 @@
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "backstop/runtime/http_transport.hpp"
+#include "backstop/runtime/ready_queue.hpp"
 #include "backstop/runtime/timer.hpp"
 
 namespace backstop::inline v0 {
@@ -28,12 +28,12 @@ struct RuntimeOptions {
 
 /// The event loop that calls run on: a queue of coroutines that are ready, timers, and HTTP.
 ///
-/// It has no thread of its own: whoever blocks on a call drives it. When several threads block, one drives and the
-/// others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
+/// It has no thread of its own: the thread that blocks on a call drives it. When several threads block, one drives and
+/// the others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
 /// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
 ///
-/// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread; everything
-/// else belongs to the thread that drives, which is where coroutines and callbacks run.
+/// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread;
+/// everything else belongs to the driving thread, on which coroutines and callbacks run.
 class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
  public:
   explicit Runtime(RuntimeOptions options);
@@ -58,15 +58,43 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   [[nodiscard]] double random_unit() noexcept { return static_cast<double>(random() >> 11) * 0x1p-53; }
   [[nodiscard]] HttpTransport& http() noexcept { return *transport_; }
   [[nodiscard]] TimerQueue& timers() noexcept { return timers_; }
-  /// Resumes a coroutine in this turn, after those already ready.
-  void schedule(std::coroutine_handle<> handle) { ready_.push_back(handle); }
+
+  /// For the time of its life a step of that call runs on this thread: code of the application may be called from it.
+  /// Steps of one call do not nest: what becomes ready of it meanwhile goes on when this one is over.
+  class Step {
+   public:
+    Step(Runtime& runtime, const void* call) noexcept : runtime_{&runtime}, call_{call}, outer_{runtime.step_} {
+      runtime.step_ = this;
+    }
+    ~Step() {
+      runtime_->step_ = outer_;
+      if (!runtime_->deferred_.empty()) runtime_->take_deferred();
+    }
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
+
+   private:
+    friend class Runtime;
+    Runtime* runtime_;
+    const void* call_;
+    const Step* outer_;
+  };
+  /// On the driving thread: whether a step of that call is on the stack, so that its end must not be waited for.
+  [[nodiscard]] bool is_inside(const void* call) const noexcept {
+    for (const Step* step = step_; step != nullptr; step = step->outer_) {
+      if (step->call_ == call) return true;
+    }
+    return false;
+  }
 
   // What threads use.
 
   /// Runs `work` on the driving thread, soon. It must not throw.
   void post(std::function<void()> work);
+  /// Whether this thread drives the loop now: it is inside a callback, or in a coroutine that a call has resumed.
+  [[nodiscard]] bool driven_by_this_thread() const noexcept;
 
-  /// Opened once by the driving thread, to let the thread that waits for it go.
+  /// Opened once by the driving thread, to release the thread that waits for it.
   class Gate {
    public:
     Gate() noexcept = default;
@@ -80,8 +108,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
   };
-  /// On the driving thread: lets whoever waits at the gate go, once the step that runs now has returned. So a call may
-  /// open the gate that its own end waits behind.
+  /// On the driving thread: releases the thread that waits at the gate, once the step that runs now has returned. So a
+  /// call may open the gate that waits for its own end.
   void open(Gate& gate) { opened_.push_back(&gate); }
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
@@ -97,9 +125,10 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   void add_unattended(std::ptrdiff_t calls) noexcept;
 
   /// For tests: nothing ready, no timer armed.
-  [[nodiscard]] bool idle() const noexcept { return next_ready_ == ready_.size() && timers_.empty(); }
+  [[nodiscard]] bool idle() const noexcept { return ready_.empty() && deferred_.empty() && timers_.empty(); }
 
  private:
+  friend class Parked;
   struct Threads;  // locks, sleepers, the background thread
   struct Driving;
 
@@ -107,6 +136,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
+  void take_deferred() noexcept;
   void run_posted();
   void drive(Gate& gate);
   void release_opened(Gate* own = nullptr) noexcept;
@@ -118,11 +148,14 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   std::unique_ptr<HttpTransport> transport_;
   TimePoint now_;
   TimerQueue timers_;
-  std::vector<std::coroutine_handle<>> ready_;
-  std::size_t next_ready_ = 0;
+  ReadyQueue ready_;
+  ReadyQueue deferred_;                          // ready, of calls that have a step on the stack
+  const Step* step_ = nullptr;                   // the innermost that runs
+  std::vector<std::function<void()>> posted_;    // taken from the inbox; a nested turn goes on where an outer one is
+  std::size_t next_posted_ = 0;
   std::vector<Gate*> opened_;
   std::uint64_t random_state_;
-  std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner lets go on the background thread
+  std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
 };
 
 }  // namespace backstop::inline v0

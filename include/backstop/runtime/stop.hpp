@@ -15,6 +15,7 @@ enum class StopReason : std::uint8_t {
   idle,
   attempt,
   deadline_share,  ///< the rest of the time is kept for the targets still to come
+  client_deadline,  ///< of a client that is another's target
   superseded,      ///< another attempt won
 };
 
@@ -46,7 +47,7 @@ class StopCallback {
 };
 
 /// Tells everything below one scope of a call to stop. A source with a parent stops when the parent does, with the
-/// parent's reason; stopping a child leaves the parent alone. The first reason stands.
+/// parent's reason; stopping a child does not stop the parent. The first reason stands.
 ///
 /// Thread safety: none; everything happens on the thread that drives the runtime (other threads use
 /// `Runtime::post`). Cost: registering links two pointers, no allocation.

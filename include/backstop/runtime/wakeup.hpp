@@ -2,7 +2,6 @@
 
 #include <coroutine>
 #include <memory>
-#include <mutex>
 
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
@@ -13,24 +12,26 @@ namespace backstop::inline v0 {
 /// Where a coroutine waits in a queue that other calls, on other threads and runtimes too, may move: until it is woken,
 /// until a moment comes, or until its call is stopped, whichever is first.
 ///
-/// The coroutine owns the object; what wakes it keeps a `Waker`. A wake that comes while nobody waits is kept for the
-/// next wait, several count as one.
-/// Thread safety: the driving thread's own; a `Waker` may be used from any thread, also after the object is gone.
+/// The coroutine owns the object; what wakes it keeps a `Waker`. A wake while the coroutine does not wait is kept for
+/// the next wait; several count as one.
+/// Thread safety: it belongs to the thread that drives the runtime; a `Waker` may be used from any thread, also after
+/// the object was destroyed.
 ///
 /// Example: `Wakeup wakeup{context}; queue.push(wakeup.waker());
 ///           auto wait = wakeup.until(context.deadline()); auto woken = co_await wait;`
-class BACKSTOP_EXPORT Wakeup final : private Timer, private StopCallback {
+class BACKSTOP_EXPORT Wakeup final {
   struct Link;
 
  public:
   explicit Wakeup(const CallContext& context);
   ~Wakeup();
 
-  /// Wakes the coroutine, from any thread; does nothing once the object is gone.
+  /// What wakes the coroutine.
   class BACKSTOP_EXPORT Waker {
    public:
     Waker() noexcept = default;
-    void wake() const;
+    /// False when the object was destroyed, so that nothing was woken.
+    bool wake() const;
 
    private:
     friend class Wakeup;
@@ -59,13 +60,10 @@ class BACKSTOP_EXPORT Wakeup final : private Timer, private StopCallback {
   void suspend(std::coroutine_handle<> waiting, TimePoint until);
   [[nodiscard]] Result<void> outcome();
   void on_wake() noexcept;
-  void resume() noexcept;
-  void on_timer() noexcept override;
-  void on_stop() noexcept override;
 
   const CallContext* context_;
   std::shared_ptr<Link> link_;
-  std::coroutine_handle<> waiting_;
+  Parked parked_;
   bool woken_ = false;
 };
 

@@ -16,10 +16,11 @@ struct StreamState;
 
 /// A streamed answer as a range that blocks: `for (const StreamEvent& event : client.stream(request))`.
 ///
-/// The loop's thread drives the call while it waits for the next event. A consumer that does not come back for events
-/// makes the network wait, not the memory grow. The last event is `finished` or `failed`, exactly one of them.
-/// Destroying the stream before its end cancels the call.
-/// Thread safety: one thread at a time; `cancel` from any.
+/// The loop's thread drives the call while it waits for the next event. While the consumer is behind, reading from the
+/// network pauses, so that memory stays bounded. The last event is `finished` or `failed`, exactly one of them.
+/// Destroying the stream before its end cancels the call and waits for that; from inside the call itself (a policy's
+/// function) it does not wait, and the call ends soon after. There `next` gives null.
+/// Thread safety: one thread at a time; `cancel` from any thread.
 class BACKSTOP_EXPORT ChatStream {
  public:
   ChatStream(ChatStream&&) noexcept = default;
@@ -63,7 +64,6 @@ class BACKSTOP_EXPORT ChatStream {
  private:
   friend class FallbackClient;
   explicit ChatStream(std::shared_ptr<detail::StreamState> state) noexcept;
-  void finish() noexcept;
 
   std::shared_ptr<detail::StreamState> state_;
 };

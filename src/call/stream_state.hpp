@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <coroutine>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -9,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/call.hpp"
-#include "backstop/runtime/stream_sink.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "call/running_call.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -48,50 +47,41 @@ class EventBatch {
 };
 
 /// The buffer between a streaming call, on the driving thread, and the consumer of its range.
-struct StreamState final : StreamSink, std::enable_shared_from_this<StreamState> {
-  StreamState(std::shared_ptr<Runtime> call_runtime, Provider call_provider, ChatRequest call_request,
-              const CallLimits& limits, std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> seen_by);
-
-  static void launch(const std::shared_ptr<StreamState>& state);
-  void end();
-  void resume_call();
+struct StreamState final : RunningCall, StreamSink {
+  static std::shared_ptr<StreamState> launch(CallSetup setup, ChatRequest request);
+  StreamState(CallSetup setup, ChatRequest request) : RunningCall{std::move(setup), std::move(request)} {}
 
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override;
-  void when_ready(std::coroutine_handle<> handle) noexcept override;
+  void when_ready(Parked* parked) noexcept override;
   [[nodiscard]] Duration consumer_time() const noexcept override;
 
   const StreamEvent* next();
 
-  std::shared_ptr<Runtime> runtime;
-  Provider provider;
-  ChatRequest request;
-  std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
-  RootCall root;
-  Runtime::Gate gate;
+ private:
+  void on_end() noexcept override;
+  void resume_call();
+  void resume_if_waiting();
 
   // How long the consumer has been busy with what it was given.
-  std::atomic<std::int64_t> holding_since{0};  // 0: it waits for the call
-  std::atomic<std::int64_t> held_so_far{0};
+  std::atomic<std::int64_t> holding_since_{0};  // 0: it waits for the call
+  std::atomic<std::int64_t> held_so_far_{0};
 
   // Each is written by one side: the events that have come, and those that the consumer has looked at.
-  std::uint64_t produced = 0;
-  std::atomic<std::uint64_t> consumed{0};
+  std::uint64_t produced_ = 0;
+  std::atomic<std::uint64_t> consumed_{0};
 
-  std::mutex mutex;  // guards what follows
-  EventBatch arrived;
-  bool consumer_waits = false;
-  bool resuming = false;  // on the way to the driving thread
-  bool ended = false;
-  std::coroutine_handle<> waiting;  // the call, until there is room
+  // With the lock held.
+  EventBatch arrived_;
+  bool consumer_waits_ = false;
+  bool resuming_ = false;  // on the way to the driving thread
+  bool ended_ = false;
+  Parked* waiting_ = nullptr;  // the call, until there is room
 
   // The consumer's own.
-  EventBatch taken;
-  std::size_t next_taken = 0;
-  StreamEvent current;
-
- private:
-  void resume_if_waiting();
+  EventBatch taken_;
+  std::size_t next_taken_ = 0;
+  StreamEvent current_;
 };
 
 }  // namespace backstop::inline v0::detail

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "backstop/chat/attempt.hpp"
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/money.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
+
+namespace backstop::inline v0 {
+
+class CallContext;
+class WakeupList;
+struct CallState;
+
+/// One send, from before it begins to its end. Its address tells it from others under way at the same time.
+struct Send {
+  Send(const Target& to, const ChatRequest& what, const CallContext& where) noexcept
+      : target{&to}, request{&what}, context{&where} {}
+  Send(const Send&) = delete;
+  Send& operator=(const Send&) = delete;
+  ~Send() { unstake(); }
+
+  const Target* target;
+  const ChatRequest* request;
+  const CallContext* context;  ///< of the provider that sends
+  /// What the answer may have at most, where the request says nothing and an observer has to limit it. Observers only
+  /// lower it.
+  std::optional<std::int64_t> output_limit{};
+  /// Set with a refusal that may end soon: where to wait, and until when at most, before the observers are asked again.
+  WakeupList* wait_in = nullptr;
+  TimePoint wait_until{};
+  Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use
+
+  /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
+  BACKSTOP_EXPORT bool stake(CallState& call, Money worst) noexcept;
+  BACKSTOP_EXPORT void unstake() noexcept;
+
+ private:
+  CallState* staked_in_ = nullptr;
+  Money staked_{};
+};
+
+/// Is called for every attempt below the context that it was added to, whatever stands between. So caps, limits,
+/// retries and hedges hold for each send, wherever the policy stands.
+///
+/// Thread safety: none; it belongs to the thread that drives the runtime, and must outlive the call below.
+class AttemptObserver {
+ public:
+  /// Before the send. Why it must not be made; empty when it may. After a refusal the observers further out are not
+  /// called.
+  [[nodiscard]] virtual std::optional<Error> on_begin(Send& send) {
+    static_cast<void>(send);
+    return std::nullopt;
+  }
+  /// The first content has come, of a stream or not. Also called for answers that no send below made (a cache's).
+  virtual void on_first_content(TimePoint at) noexcept { static_cast<void>(at); }
+  /// The end of what `on_begin` let through. `row` says what came of it; null when it was not made after all.
+  virtual void on_end(Send& send, const Attempt* row) noexcept {
+    static_cast<void>(send);
+    static_cast<void>(row);
+  }
+
+ protected:
+  AttemptObserver() noexcept = default;
+  ~AttemptObserver() = default;
+
+ private:
+  friend class CallContext;
+  AttemptObserver* outer_ = nullptr;
+};
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,106 @@
+#include "backstop/call/pending_call.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "backstop/call/async_call.hpp"
+#include "call/pending_state.hpp"
+
+namespace backstop::inline v0 {
+namespace detail {
+namespace {
+
+void tell(const PendingState::Callback& callback, const Result<ChatResponse>& result) noexcept {
+  try {
+    callback(result);
+  } catch (...) {  // documented: dropped
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<PendingState> PendingState::launch(CallSetup setup, ChatRequest request, StreamSink* sink) {
+  auto state = std::make_shared<PendingState>(std::move(setup), std::move(request), sink);
+  state->leave_to_background();
+  state->RunningCall::launch(state->consumer_ ? &*state->consumer_ : nullptr);
+  return state;
+}
+
+PendingState::PendingState(CallSetup setup, ChatRequest request, StreamSink* sink)
+    : RunningCall{std::move(setup), std::move(request)} {
+  if (sink != nullptr) consumer_.emplace(*this, *sink);
+}
+
+bool PendingState::set_callback(Callback callback) {
+  const std::lock_guard lock{mutex()};
+  if (done_locked()) return false;
+  callback_ = std::move(callback);
+  return true;
+}
+
+void PendingState::forget_callback() noexcept {
+  Callback dropped;  // destroyed without the lock
+  const std::lock_guard lock{mutex()};
+  dropped.swap(callback_);
+}
+
+void PendingState::on_end() noexcept {
+  Callback callback;
+  {
+    const std::lock_guard lock{mutex()};
+    callback.swap(callback_);
+  }
+  if (callback) tell(callback, root().result());
+}
+
+void PendingState::detach() noexcept {
+  if (consumer_) consumer_->detach();
+  forget_callback();
+}
+
+void PendingState::Consumer::on_event(const StreamEvent& event) noexcept {
+  if (sink_ == nullptr) return;
+  const Runtime::Step step{state_->runtime(), state_->root().id()};
+  sink_->on_event(event);
+}
+
+}  // namespace detail
+
+PendingCall::PendingCall(std::shared_ptr<detail::PendingState> state) noexcept : state_{std::move(state)} {}
+
+PendingCall& PendingCall::operator=(PendingCall&& other) noexcept {
+  if (this != &other) {
+    if (state_) state_->abandon();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+PendingCall::~PendingCall() {
+  if (state_) state_->abandon();
+}
+
+bool PendingCall::done() const noexcept { return state_->done(); }
+
+const Result<ChatResponse>& PendingCall::wait() { return state_->wait(); }
+
+void PendingCall::cancel() { state_->cancel(); }
+
+void PendingCall::on_done(std::function<void(const Result<ChatResponse>&)> callback) {
+  if (!state_->set_callback(callback)) detail::tell(callback, state_->root().result());
+}
+
+AsyncCall::~AsyncCall() {
+  if (call_.state_) call_.state_->forget_callback();
+}
+
+bool AsyncCall::await_suspend(std::coroutine_handle<> waiting) {
+  return call_.state_->set_callback([waiting](const Result<ChatResponse>&) { waiting.resume(); });
+}
+
+Result<ChatResponse> AsyncCall::await_resume() {
+  static_cast<void>(call_.wait());
+  return std::move(call_.state_->root().result());
+}
+
+}  // namespace backstop::inline v0

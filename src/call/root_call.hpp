@@ -1,0 +1,72 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/call/call_limits.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+#include "backstop/chat/result.hpp"
+#include "backstop/provider.hpp"
+#include "backstop/runtime/runtime.hpp"
+#include "backstop/runtime/stream_sink.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// A call of the application while it runs: its state, its stop source and its deadline around the provider's task.
+///
+/// Lives on the driving thread between `start` and the end; must outlive the task.
+class RootCall final : private TaskCompletion, private Timer {
+ public:
+  RootCall(Runtime& runtime, const CallLimits& limits, const std::vector<std::shared_ptr<Observer>>* observers,
+           bool quote_providers = true) noexcept;
+  ~RootCall();
+
+  /// Runs until the call first waits. `on_end` is told on the driving thread when the result is there; it must not
+  /// destroy this object.
+  void start(const ChatProvider& provider, const ChatRequest& request, StreamSink* sink, std::function<void()> on_end);
+  void stop(StopReason reason) noexcept { stop_.request_stop(reason); }
+  [[nodiscard]] bool ended() const noexcept { return result_.has_value(); }
+  [[nodiscard]] Result<ChatResponse>& result() noexcept { return *result_; }
+  [[nodiscard]] const Result<ChatResponse>& result() const noexcept { return *result_; }
+  /// On the driving thread: whether a step of it is on the stack.
+  [[nodiscard]] bool is_running() const noexcept { return state_.runtime->is_inside(&state_); }
+  /// Whose steps are this call's, for `Runtime::Step`.
+  [[nodiscard]] const void* id() const noexcept { return &state_; }
+
+ private:
+  /// The consumer of a stream, and what it has been given: what an error says of that is so, whatever happened inside.
+  class Consumer final : public ForwardingSink {
+   public:
+    explicit Consumer(StreamSink& sink) noexcept : ForwardingSink{sink} {}
+
+    void on_event(const StreamEvent& event) noexcept override;
+    void stamp(Error& error);
+
+   private:
+    bool content_ = false;
+    bool complete_ = true;
+    std::string text_;
+  };
+
+  void on_task_done() noexcept override;
+  template <class TakeResult>
+  void end(const TakeResult& take_result) noexcept;
+  void on_timer() noexcept override { stop_.request_stop(StopReason::deadline); }
+  void close(Result<ChatResponse>& result);
+
+  CallState state_;
+  Branch branch_;
+  StopSource stop_;
+  std::optional<Consumer> consumer_;
+  CallContext context_;
+  CallLimits limits_;
+  Task<Result<ChatResponse>> task_;
+  std::optional<Result<ChatResponse>> result_;
+  std::function<void()> on_end_;
+};
+
+}  // namespace backstop::inline v0::detail

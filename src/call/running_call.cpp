@@ -1,0 +1,73 @@
+#include "call/running_call.hpp"
+
+#include <string>
+#include <utility>
+
+namespace backstop::inline v0::detail {
+
+RunningCall::RunningCall(CallSetup setup, ChatRequest request)
+    : setup_{std::move(setup)},
+      request_{std::move(request)},
+      root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers} {}
+
+bool RunningCall::done() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return done_;
+}
+
+void RunningCall::launch(StreamSink* sink) {
+  self_ = shared_from_this();
+  runtime().post([this, sink] {
+    root_.start(setup_.provider.get(), request_, sink, [this] {
+      // Told from inside the call's last step: what comes now may destroy the call, so it waits until that is over.
+      runtime().post([self = shared_from_this()] { self->end(); });
+    });
+  });
+}
+
+void RunningCall::leave_to_background() {
+  if (std::exchange(in_background_, true)) return;
+  runtime().ensure_background_driver();
+  runtime().add_unattended(1);
+}
+
+void RunningCall::end() noexcept {
+  self_.reset();  // whoever calls this keeps it until the gate has been opened
+  {
+    const std::lock_guard lock{mutex_};
+    done_ = true;
+  }
+  on_end();
+  if (in_background_) runtime().add_unattended(-1);
+  runtime().open(gate_);
+}
+
+void RunningCall::cancel() {
+  runtime().post([self = shared_from_this()] {
+    if (!self->root_.ended()) self->root_.stop(StopReason::cancelled);
+  });
+}
+
+const Result<ChatResponse>& RunningCall::wait() {
+  static const Result<ChatResponse> waits_for_itself{
+      Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
+  while (!done()) {
+    if (runtime().driven_by_this_thread() && root_.is_running()) return waits_for_itself;
+    runtime().block_until(gate_);
+  }
+  return root_.result();
+}
+
+void RunningCall::abandon() noexcept {
+  if (done()) return;
+  cancel();
+  if (!runtime().driven_by_this_thread() || !root_.is_running()) {
+    static_cast<void>(wait());
+    return;
+  }
+  // From inside itself the end would never come.
+  detach();
+  leave_to_background();
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "call/root_call.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// How a call of the application is made: what the client knows when it begins one.
+struct CallSetup {
+  std::shared_ptr<Runtime> runtime;
+  Provider provider;
+  CallLimits limits;
+  std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
+  bool quote_providers = true;
+};
+
+/// A call that runs apart from the code that began it, and what it keeps alive until its end, wherever its handle is.
+class RunningCall : public std::enable_shared_from_this<RunningCall> {
+ public:
+  RunningCall(CallSetup setup, ChatRequest request);
+  RunningCall(const RunningCall&) = delete;
+  RunningCall& operator=(const RunningCall&) = delete;
+  virtual ~RunningCall() = default;
+
+  [[nodiscard]] Runtime& runtime() const noexcept { return *setup_.runtime; }
+  [[nodiscard]] RootCall& root() noexcept { return root_; }
+  /// The end has come, and been told.
+  [[nodiscard]] bool done() const noexcept;
+  /// From any thread.
+  void cancel();
+  /// Blocks until the end; the result then. From inside the call itself an error instead.
+  [[nodiscard]] const Result<ChatResponse>& wait();
+  /// The handle goes away: cancels, and waits for the end where that can come.
+  void abandon() noexcept;
+
+ protected:
+  /// Begins the call in the runtime's next turn.
+  void launch(StreamSink* sink);
+  /// Counts as work for the background driver, until the end.
+  void leave_to_background();
+  /// On the driving thread, after the end.
+  virtual void on_end() noexcept = 0;
+  /// Nothing of the application's may be called from now on.
+  virtual void detach() noexcept {}
+  [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
+  [[nodiscard]] bool done_locked() const noexcept { return done_; }
+
+  Runtime::Gate gate_;
+
+ private:
+  void end() noexcept;
+
+  CallSetup setup_;
+  ChatRequest request_;
+  RootCall root_;
+  std::shared_ptr<RunningCall> self_;  // while it runs
+  bool in_background_ = false;
+  mutable std::mutex mutex_;
+  bool done_ = false;  // with the lock held
+};
+
+}  // namespace backstop::inline v0::detail
