@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "backstop/policies/retry.hpp"
-#include "policies/duration_text.hpp"
+#include "text/duration.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -36,22 +36,12 @@ constexpr std::string_view spends_on_hits =
     "an answer that is there already is still counted, paid for or refused by what stands outside";
 constexpr std::string_view outermost = "put it outside the target's other policies, or around the client";
 
-constexpr std::string_view hedged_as_own =
-    "what the other target does is limited, counted and paid for as this one's";
-
 constexpr std::array misplaced{
     Misplaced{"retry", "fallback", "it repeats the whole walk over the targets, those that had their tries included",
               per_target},
     Misplaced{"circuit_breaker", "fallback",
               "it counts only calls that failed at every target, and then refuses those that one would answer",
               per_target},
-    Misplaced{"timeout", "fallback",
-              "its limits are those of one attempt, and the first that is broken ends the call instead of falling over",
-              "put it around each target, and bound the call by CallLimits::deadline"},
-    Misplaced{"hedge", "fallback", "it does nothing there: it needs a fallback client outside", per_target},
-    Misplaced{"timeout", "retry",
-              "its limits are those of one attempt, and the first that is broken ends the retries with it",
-              "put it inside retry, and bound all attempts together by CallLimits::deadline"},
     Misplaced{"circuit_breaker", "retry",
               "it counts several failures as one, and cannot end the retries when the target is down", inside_retry},
     Misplaced{"rate_limit", "retry", "it takes the permit of one send for all that are made", inside_retry},
@@ -65,34 +55,24 @@ constexpr std::array misplaced{
     Misplaced{"circuit_breaker", "adaptive_concurrency", holds_probe, breaker_inside},
     Misplaced{"circuit_breaker", "cost_cap", holds_probe, breaker_inside},
     Misplaced{"retry", "cache", spends_on_hits, outermost},
-    Misplaced{"cost_cap", "cache", spends_on_hits, outermost},
     Misplaced{"rate_limit", "cache", spends_on_hits, outermost},
     Misplaced{"bulkhead", "cache", spends_on_hits, outermost},
     Misplaced{"adaptive_concurrency", "cache", spends_on_hits, outermost},
     Misplaced{"circuit_breaker", "cache", spends_on_hits, outermost},
-    Misplaced{"hedge", "cache", spends_on_hits, outermost},
     Misplaced{"accept_if", "cache", "it keeps answers before they are judged, and gives a rejected one again",
               "put cache outside accept_if"},
     Misplaced{"single_flight", "cache", "an answer that is there already begins a flight all the same",
               "put cache outside single_flight"},
     Misplaced{"retry", "single_flight", spends_on_hits, outermost},
-    Misplaced{"cost_cap", "single_flight", spends_on_hits, outermost},
     Misplaced{"rate_limit", "single_flight", spends_on_hits, outermost},
     Misplaced{"bulkhead", "single_flight", spends_on_hits, outermost},
     Misplaced{"circuit_breaker", "single_flight", spends_on_hits, outermost},
-    Misplaced{"retry", "hedge", hedged_as_own, outermost},
-    Misplaced{"cost_cap", "hedge", hedged_as_own, outermost},
-    Misplaced{"rate_limit", "hedge", hedged_as_own, outermost},
-    Misplaced{"bulkhead", "hedge", hedged_as_own, outermost},
-    Misplaced{"circuit_breaker", "hedge", hedged_as_own, outermost},
-    Misplaced{"timeout", "hedge", hedged_as_own, outermost},
 };
 
 /// Policies of which a stack needs one at most, and what a second one does.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> only_once{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> only_once{{
     {"retry", "the inner one's last failure is tried again by the outer one, after waits of its own"},
     {"circuit_breaker", "the outer one never sees the failures for which the inner one refuses"},
-    {"hedge", "the second hedges the first one's hedges"},
     {"cache", "the same answers are kept twice"},
     {"single_flight", "the same calls are joined twice"},
 }};
@@ -222,9 +202,6 @@ class Linter {
       add(stack, "the only target has no retry", "one failure that a repeat would mend fails the call",
           "put retry or standard() around it, or give the client another target");
     }
-    if (named(stack, "hedge", stack.layers.begin()) == stack.layers.end()) return;
-    add(stack, "hedge has no other target", "there is nobody to ask instead, so that it does nothing",
-        "give the client another target, or leave hedge out");
   }
 
   using Iterator = std::vector<Layer>::const_iterator;

@@ -7,19 +7,27 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/call.hpp"
+#include "backstop/call/async_call.hpp"
+#include "backstop/call/call_limits.hpp"
+#include "backstop/call/chat_stream.hpp"
+#include "backstop/call/pending_call.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/provider.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/routing/mid_stream.hpp"
-#include "backstop/stream.hpp"
+#include "backstop/routing/recovery_options.hpp"
 
 namespace backstop::inline v0 {
 
 struct Config;
+
+namespace detail {
+struct CallSetup;
+}
 
 /// Defaults are right for most applications.
 struct FallbackOptions {
@@ -27,6 +35,11 @@ struct FallbackOptions {
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold{};  ///< unset: content is handed over as it comes
   bool fall_back_on_content_filter = false;  ///< another provider's filter may think otherwise
+  std::optional<HedgeOptions> hedge{};       ///< unset: no second target is asked at the same time
+  RecoveryOptions recovery{};                ///< what a call does when every target is out
+  /// Whether `Error::provider_message` and that of its rows hold what providers said. They may repeat parts of the
+  /// prompt; false leaves them empty. Observers never get them.
+  bool quote_providers = true;
   std::vector<std::shared_ptr<Observer>> observers{};
   std::shared_ptr<Runtime> runtime{};  ///< null: the process's own
 };
@@ -39,30 +52,37 @@ struct Plan {
     std::optional<Error> skipped;       ///< why it would be passed over now
     std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
   };
-  std::vector<Step> steps;              ///< in the order in which they would be tried
+  std::vector<Step> steps;              ///< in the order in which they would be tried; of a client its targets
   std::int64_t estimated_input_tokens = 0;
   Duration worst_time{0};               ///< the call's deadline
   std::optional<Money> worst_cost;      ///< with every attempt spent on the dearest target; empty when unknown
   int max_attempts = 0;
+  /// Set when every target is out: how long the call would wait for the first to be back, or to find out.
+  std::optional<Duration> waits{};
 };
 
 /// Calls the first of several providers that works.
 ///
 /// Each call goes to the providers in their order. One that cools down, whose breaker is open, or that cannot do what
-/// the request needs is passed over; one that fails in a way that another may not is followed by the next. One that
-/// left the call to others, because its limits would have made it wait or its breaker lets it recover step by step,
-/// takes it after all when those fail. When all are out, one probe at a time goes to the one that recovers first, and
-/// the other calls fail at once.
+/// the request needs is skipped; after a failure that another may not have, the next is asked. One that was skipped
+/// only because its limits would have made the call wait, or because its breaker admits a share of the calls so far, is
+/// asked when the others have failed. When all are out, the call waits for the first to recover, within
+/// `FallbackOptions::recovery`, and one probe at a time finds out which has.
 ///
-/// Thread safety: every function may be called from many threads at once.
-/// Cost: copying copies a pointer; copies share cooldowns.
-/// Errors: the last provider's own error, never "all failed"; its `attempts` say what happened before.
+/// A client is a provider: inside another client it is ready when one of its targets is, and its limits hold within
+/// those of the other; its `observers` and `runtime` are then not used.
+///
+/// Thread safety: every function may be called from any thread.
+/// Cost: copying copies a pointer. What is known of a target (cooldowns) belongs to its provider, and all clients that
+/// have a copy of that share it.
+/// Errors: the last provider's own error, never "all failed"; its `attempts` say what happened before. An exception out
+/// of a provider or policy of the application's own is `server_error`, and the next one is asked.
 ///
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
  public:
-  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, and with
-  /// `problem_with(*options.hold)`.
+  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, and with `problem_with`
+  /// of the options.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
   explicit FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
   template <class First, class Second, class... More>
@@ -97,7 +117,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   [[nodiscard]] const Target& target() const noexcept override;
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
   [[nodiscard]] std::string describe() const override;
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override;
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override;
   [[nodiscard]] Layer layer() const override;
 
  private:
@@ -110,7 +130,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
     (providers_list.push_back(std::forward<Providers>(providers)), ...);
     return providers_list;
   }
-  [[nodiscard]] std::shared_ptr<detail::PendingState> launch(ChatRequest request, CallLimits limits, StreamSink* sink) const;
+  [[nodiscard]] detail::CallSetup setup(const CallLimits& limits) const;
 
   std::shared_ptr<const State> state_;
 };

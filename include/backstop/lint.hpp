@@ -18,10 +18,10 @@ struct Finding {
 };
 
 /// Looks at how a client, or a single target with its policies, is put together and names what is odd: policies in an
-/// order in which they do not work together, limits that can never be reached, a retry or a hedge that is missing what
-/// it needs. Sends nothing. Nothing is found in the `standard()` stack.
+/// order in which they do not work together, limits that cannot be reached, a retry or a hedge that is missing what it
+/// needs. Sends nothing. Nothing is found in the `standard()` stack.
 ///
-/// Policies of the application's own are looked through (`ChatProvider::layer`).
+/// Of the application's own policies, what stands inside them is found too (`ChatProvider::layer`).
 /// Example: `for (const Finding& finding : lint(client)) fmt::print("{}: {}\n", finding.what, finding.instead);`
 [[nodiscard]] BACKSTOP_EXPORT std::vector<Finding> lint(const Provider& provider);
 

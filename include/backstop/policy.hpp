@@ -36,12 +36,14 @@ class Policy {
   std::shared_ptr<const Wrap> wrap_;
 };
 
-/// Base of policies: a provider around another. Override `call`, and `availability` where the policy can refuse.
+/// Base of policies: a provider around another. Override `call`, and `standing` where the policy can refuse.
 class Decorator : public ChatProvider {
  public:
   [[nodiscard]] const Target& target() const noexcept override { return *target_; }
   [[nodiscard]] std::string describe() const override { return next_.describe() + " | " + description_; }
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override { return next_.availability(now); }
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    return next_.standing(request, needs, now);
+  }
   /// Named by the description up to its options.
   [[nodiscard]] Layer layer() const override {
     Layer layer;

@@ -44,8 +44,8 @@ void append_attempt(std::string& out, const Attempt& attempt) {
       out += ", first token after ";
       append_duration(out, *attempt.ttft);
     }
-    out += attempt.cost_estimated ? ", about " : ", ";
-    out += to_string(attempt.cost);
+    out += !attempt.cost_known ? ", cost " : attempt.cost_estimated ? ", about " : ", ";
+    out += cost_text(attempt.cost, attempt.cost_known);
   } else {
     out += ", not sent";
   }
@@ -53,18 +53,35 @@ void append_attempt(std::string& out, const Attempt& attempt) {
     out += ", request ";
     append_line(out, attempt.request_id);
   }
-  if (const std::string reason = reason_of(attempt); !reason.empty()) {
+  if (const std::string reason = quoted_reason_of(attempt); !reason.empty()) {
     out += ": ";
     append_line(out, reason);
   }
 }
 
+void append_quote(std::string& out, std::string_view words) {
+  if (words.empty()) return;
+  out.append(out.empty() ? "(it said: " : " (it said: ").append(words) += ')';
+}
+
 }  // namespace
 
 std::string_view to_string(TimeoutLimit limit) noexcept {
-  constexpr std::array<std::string_view, 7> names{"none", "connect", "first_byte",    "first_token",
-                                                  "idle", "attempt", "deadline_share"};
+  constexpr std::array<std::string_view, 8> names{"none", "connect", "first_byte",     "first_token",
+                                                  "idle", "attempt", "deadline_share", "client_deadline"};
   return names[static_cast<std::size_t>(limit)];
+}
+
+bool passes_with_time(const Error& error) noexcept {
+  switch (error.cause.value_or(error.kind)) {
+    case ErrorKind::connect_failed:
+    case ErrorKind::timeout:
+    case ErrorKind::stream_interrupted:
+    case ErrorKind::rate_limited:
+    case ErrorKind::overloaded:
+    case ErrorKind::server_error: return error.should_retry != false;
+    default: return false;
+  }
 }
 
 std::string reason_of(const Attempt& attempt) {
@@ -74,6 +91,12 @@ std::string reason_of(const Attempt& attempt) {
     append_duration(text, *attempt.out_for);
     text += ')';
   }
+  return text;
+}
+
+std::string quoted_reason_of(const Attempt& attempt) {
+  std::string text = reason_of(attempt);
+  append_quote(text, attempt.provider_message);
   return text;
 }
 
@@ -87,9 +110,11 @@ std::string to_string(const Error& error) {
     append_line(out, error.target.name());
   }
   if (error.http_status != 0) fmt::format_to(std::back_inserter(out), ", HTTP {}", error.http_status);
-  if (!error.message.empty()) {
+  std::string words = error.message;
+  append_quote(words, error.provider_message);
+  if (!words.empty()) {
     out += ": ";
-    append_line(out, error.message);
+    append_line(out, words);
   }
   for (std::size_t i = 0; i < error.attempts.size(); ++i) {
     fmt::format_to(std::back_inserter(out), "\n  {}. ", i + 1);

@@ -26,4 +26,9 @@ std::string to_string(Money amount) {
   return text;
 }
 
+std::string cost_text(Money amount, bool known) {
+  if (known) return to_string(amount);
+  return amount == Money{} ? "unknown" : "at least " + to_string(amount);
+}
+
 }  // namespace backstop::inline v0

@@ -7,11 +7,20 @@ namespace {
 
 constexpr std::int64_t image_tokens = 1000;
 constexpr std::int64_t largest_document = 100'000;
+// What stands behind an address is not known before the provider has fetched it, so it counts as much as may stand
+// there. Image: Anthropic scales down to 1568 pixels along the longer edge, which takes at most 1,600 tokens; OpenAI's
+// high detail takes at most 1,105. Document: as the largest that comes by its bytes; 100 pages, the usual limit of the
+// providers, of about 1,000 tokens.
+constexpr std::int64_t image_by_address = 1600;
+constexpr std::int64_t document_by_address = largest_document;
 
 struct PartTokens {
   std::int64_t operator()(const Text& part) const noexcept { return estimate_tokens(part.text.size()); }
-  std::int64_t operator()(const Image&) const noexcept { return image_tokens; }
+  std::int64_t operator()(const Image& part) const noexcept {
+    return part.data.empty() && !part.url.empty() ? image_by_address : image_tokens;
+  }
   std::int64_t operator()(const Document& part) const noexcept {
+    if (part.data.empty() && !part.url.empty()) return document_by_address;
     return std::min(largest_document, estimate_tokens(part.data.size() / 4 * 3));
   }
   std::int64_t operator()(const Reasoning& part) const noexcept {

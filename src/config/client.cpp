@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <stdexcept>
@@ -9,7 +10,7 @@
 #include "backstop/policies/standard.hpp"
 #include "config/route.hpp"
 #include "config/setting.hpp"
-#include "runtime/ascii.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -97,6 +98,10 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
     options.hold = config->hold;
+    // "max_retries": 0 is one request per target.
+    const bool once = std::all_of(config->targets.begin(), config->targets.end(),
+                                  [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
+    if (once) options.recovery.repeat_failed = false;
     return FallbackClient{std::move(providers), std::move(options)};
   } catch (const std::invalid_argument& error) {
     return Error{ErrorKind::invalid_request, error.what()};

@@ -8,7 +8,7 @@
 
 #include "config/setting.hpp"
 #include "json/parse.hpp"
-#include "providers/secret_headers.hpp"
+#include "providers/failure/secret_headers.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {

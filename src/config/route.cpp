@@ -8,7 +8,7 @@
 
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
-#include "providers/openai_dialect.hpp"
+#include "providers/openai_chat/dialect.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {

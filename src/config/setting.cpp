@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "backstop/config/duration.hpp"
+#include "backstop/text/duration.hpp"
 #include "backstop/json.hpp"
 
 namespace backstop::inline v0::detail {

@@ -9,7 +9,7 @@
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
 #include "config/route.hpp"
-#include "providers/request_headers.hpp"
+#include "providers/http/request_headers.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {

@@ -12,7 +12,9 @@ namespace {
 [[nodiscard]] ConcurrencyVerdict verdict_on_load(const Result<ChatResponse>& result) noexcept {
   if (result) return ConcurrencyVerdict::success;
   const Error& error = result.error();
-  if (error.timeout_limit == TimeoutLimit::deadline_share) return ConcurrencyVerdict::ignored;
+  if (error.timeout_limit == TimeoutLimit::deadline_share || error.timeout_limit == TimeoutLimit::client_deadline) {
+    return ConcurrencyVerdict::ignored;
+  }
   const ErrorKind kind = error.cause.value_or(error.kind);
   if (kind == ErrorKind::rate_limited || kind == ErrorKind::overloaded || kind == ErrorKind::timeout) {
     return ConcurrencyVerdict::dropped;
@@ -27,7 +29,7 @@ class Bulkhead final : public Decorator {
       : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.alternatives().ready};
+    ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.hint().other_ready};
     if (permit.stage() == ConcurrencyPermit::Stage::waiting) {
       Task<Result<void>> turn = detail::wait_for_turn(permit, context);
       auto waited = co_await turn;
@@ -43,9 +45,17 @@ class Bulkhead final : public Decorator {
   }
 
   // When a permit will be free nobody knows: that may change at any moment.
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
-    if (limit_.full()) return Availability{.ready = false, .why = ErrorKind::local_limit, .ready_at = now};
-    return next().availability(now);
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    if (!standing.fit() || !limit_.full()) return standing;
+    if (standing.ready()) {
+      standing.ready_at = now;
+      standing.why = ErrorKind::local_limit;
+      standing.what = "too many sends are under way at once";
+    }
+    standing.verdict = Standing::Verdict::later;
+    standing.probe = Standing::Probe::never;
+    return standing;
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "policies/options_text.hpp"
+#include "policies/provider_id.hpp"
 #include "policies/request_key.hpp"
 #include "runtime/emit_answer.hpp"
 
@@ -26,8 +27,8 @@ class Cache final : public Decorator {
       : Decorator{std::move(next), std::move(description)},
         options_{options},
         answers_{options.shared ? *options.shared : AnswerCache{options.max_bytes}},
-        targets_{detail::key_of_targets(Decorator::next())},
-        several_{Decorator::next().get().layer().around.size() > 1} {}
+        id_{Decorator::next()},
+        answerer_{answerer(options_, id_)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (context.stopping()) co_return context.stop_error();
@@ -35,7 +36,7 @@ class Cache final : public Decorator {
       auto passed = co_await next().call(request, context);
       co_return passed;
     }
-    std::string key = targets_;
+    std::string key = answerer_;
     detail::append_key(key, request, !options_.across_users);
     if (const std::shared_ptr<const ChatResponse> kept = answers_.find(key, context.now())) {
       co_return answer_again(*kept, context);
@@ -45,9 +46,13 @@ class Cache final : public Decorator {
     co_return result;
   }
 
-  /// Around a client it may have an answer when no target is ready.
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
-    return several_ ? Availability{} : next().availability(now);
+  /// It may have an answer when no target is ready.
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    if (standing.ready() || !standing.fit() || !has_answer(request, now)) return standing;
+    standing.verdict = Standing::Verdict::ready;
+    standing.finds_out = false;
+    return standing;
   }
 
  private:
@@ -69,6 +74,17 @@ class Cache final : public Decorator {
     return answer;
   }
 
+  [[nodiscard]] bool has_answer(const ChatRequest& request, TimePoint now) const noexcept {
+    if (!options_.any_temperature && request.temperature != 0) return false;
+    try {
+      std::string key = answerer_;
+      detail::append_key(key, request, !options_.across_users);
+      return answers_.contains(key, now);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
   void keep(std::string key, const ChatResponse& answer, const CallContext& context) const {
     const double factor = 1 + ttl_jitter * (2 * context.runtime().random_unit() - 1);
     const double ns = static_cast<double>(options_.ttl.count()) * factor;
@@ -80,10 +96,17 @@ class Cache final : public Decorator {
     }
   }
 
+  /// Who answers, as the beginning of a key. A cache of its own answers for one provider only.
+  [[nodiscard]] static std::string answerer(const CacheOptions& options, const detail::ProviderId& id) {
+    if (!options.shared) return {};
+    if (options.shared_as.empty()) return "#" + std::to_string(id.value()) + ":";
+    return "=" + std::to_string(options.shared_as.size()) + ":" + options.shared_as;
+  }
+
   CacheOptions options_;
   AnswerCache answers_;
-  std::string targets_;
-  bool several_;
+  detail::ProviderId id_;
+  std::string answerer_;
 };
 
 [[nodiscard]] std::string describe(const CacheOptions& options) {
@@ -92,6 +115,7 @@ class Cache final : public Decorator {
   if (options.any_temperature) text.append("any_temperature", "true");
   if (options.across_users) text.append("across_users", "true");
   if (options.shared) text.append("shared", "true");
+  if (!options.shared_as.empty()) text.append("shared_as", options.shared_as);
   return text.text();
 }
 
@@ -106,6 +130,7 @@ Policy cache(CacheOptions options) {
 std::string problem_with(const CacheOptions& options) {
   if (options.ttl <= Duration::zero()) return "cache: ttl must be longer than 0";
   if (options.max_bytes == 0) return "cache: max_bytes must be above 0";
+  if (!options.shared_as.empty() && !options.shared) return "cache: shared_as needs a cache in `shared`";
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "backstop/policies/circuit_breaker.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,7 +13,7 @@ namespace backstop::inline v0 {
 namespace {
 
 /// Tells the permit of the first content, and remembers how long it took.
-class FirstContent final : public ContentListener {
+class FirstContent final : public AttemptObserver {
  public:
   FirstContent(BreakerPermit& permit, TimePoint started) noexcept : permit_{&permit}, started_{started} {}
 
@@ -36,12 +37,12 @@ class Breaking final : public Decorator {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (left_to_others(context)) co_return refuse_for_ramp(context);
     const BreakerAudience audience{&target(), context.state().observers};
-    BreakerPermit permit = breaker_->try_acquire(context.now(), context.forced_probe(), audience);
+    BreakerPermit permit = breaker_->try_acquire(context.now(), context.hint().forced_probe, audience);
     if (!permit) co_return refuse(context);
 
     FirstContent first_content{permit, context.now()};
     CallContext inner = context;
-    inner.add_listener(first_content);
+    inner.add_observer(first_content);
     auto result = co_await next().call(request, inner);
 
     BreakerOutcome outcome;
@@ -56,19 +57,36 @@ class Breaking final : public Decorator {
     co_return result;
   }
 
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
-    if (breaker_->lets_all_through()) return next().availability(now);
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    if (breaker_->lets_all_through() || !standing.fit()) return standing;
     const std::optional<TimePoint> until = breaker_->refuses_until(now);
-    if (until) return Availability{.ready = false, .why = ErrorKind::circuit_open, .ready_at = *until};
-    Availability availability = next().availability(now);
-    availability.probe = true;
-    return availability;
+    if (!until) {
+      standing.finds_out = true;
+      return standing;
+    }
+    // Who is out in two ways is out for the longer of them, and is not to be probed if one of them forbids it.
+    const bool only_breaker = standing.ready() || standing.probe == Standing::Probe::breaker;
+    if (standing.ready() || standing.ready_at < *until) {
+      standing.ready_at = *until;
+      standing.why = ErrorKind::circuit_open;
+      standing.what = *until == TimePoint::max() ? "isolated by hand" : "circuit_open";
+      standing.cooling_after.reset();
+    }
+    standing.verdict = Standing::Verdict::later;
+    if (*until == TimePoint::max() || !only_breaker) {
+      standing.probe = Standing::Probe::never;
+    } else {
+      standing.probe = Standing::Probe::breaker;
+      standing.success_share = std::min(standing.success_share, breaker_->success_share(now));
+    }
+    return standing;
   }
 
  private:
   /// A target that has just recovered takes its full share step by step, as long as another can take the rest.
   [[nodiscard]] bool left_to_others(const CallContext& context) const noexcept {
-    if (!context.alternatives().ready || context.forced_probe()) return false;
+    if (!context.hint().other_ready || context.hint().forced_probe) return false;
     const double share = breaker_->ramp_share(context.now());
     return share < 1 && context.runtime().random_unit() >= share;
   }
@@ -132,7 +150,9 @@ Policy circuit_breaker(std::shared_ptr<CircuitBreaker> breaker) {
 }
 
 BreakerVerdict verdict_of(const Error& error) noexcept {
-  if (error.timeout_limit == TimeoutLimit::deadline_share) return BreakerVerdict::ignored;
+  if (error.timeout_limit == TimeoutLimit::deadline_share || error.timeout_limit == TimeoutLimit::client_deadline) {
+    return BreakerVerdict::ignored;
+  }
   return traits_of(error.cause.value_or(error.kind)).breaker;
 }
 

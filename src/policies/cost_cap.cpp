@@ -5,38 +5,49 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <list>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/worst_usage.hpp"
+#include "backstop/handover/cost_estimate.hpp"
+#include "backstop/handover/needs.hpp"
 #include "policies/options_text.hpp"
 
 namespace backstop::inline v0 {
 namespace {
 
-/// The prices that a send is reckoned with.
-struct Prices {
-  const Price* own;
-  const Price* first_choice;  ///< set when the send falls over from another target and premiums are capped
-};
-
-/// What a send may cost at most, and what that was worked out from.
-struct Quote {
-  Prices prices;
-  std::int64_t input;  ///< tokens, as estimated
-  BudgetCharge worst;
-};
-
-/// Whether one reservation is enough for a call to the provider: as far as its layers say, it sends once, to one target
-/// (what goes out again with another of that target's keys was turned away before, and cost nothing).
-[[nodiscard]] bool sends_once(const ChatProvider& provider) {
+/// Whether every send of a call to the provider goes to one target.
+[[nodiscard]] bool has_one_target(const ChatProvider& provider) {
   const Layer layer = provider.layer();
-  if (layer.name == "single_flight") return true;  // its send may outlive the call: nobody asks the call's guards
   if (layer.around.empty()) return true;
-  return layer.around.size() == 1 && layer.sends <= 1 && sends_once(*layer.around.front());
+  return layer.around.size() == 1 && has_one_target(*layer.around.front());
+}
+
+/// What a send costs, by what it has for output; the input is fixed.
+struct Tariff {
+  Money input{};
+  Money per_output_token{};
+
+  Tariff() = default;
+  Tariff(const Price& price, std::int64_t input_tokens) noexcept {
+    Usage usage;
+    usage.input_tokens = input_tokens;
+    usage.output_tokens = 0;
+    input = cost_of(usage, price);
+    usage.output_tokens = 1;
+    per_output_token = cost_of(usage, price) - input;
+  }
+  [[nodiscard]] Money of(std::int64_t output_tokens) const noexcept { return input + per_output_token * output_tokens; }
+};
+
+/// The most output for which `fixed` and so much `per_token` stay within `room`; negative when the fixed part does not.
+[[nodiscard]] std::int64_t affordable(Money room, Money fixed, Money per_token) noexcept {
+  if (room < fixed) return -1;
+  if (per_token <= Money{}) return INT64_MAX;
+  return (room - fixed).units() / per_token.units();
 }
 
 class CostCap final : public Decorator {
@@ -44,7 +55,7 @@ class CostCap final : public Decorator {
   CostCap(Provider next, CostCapOptions options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{std::move(options)},
-        around_one_send_{sends_once(Decorator::next().get())} {
+        one_target_{has_one_target(Decorator::next().get())} {
     if (options_.per_period || options_.fallback_premium_per_period) {
       options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
@@ -57,163 +68,312 @@ class CostCap final : public Decorator {
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
 
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    if (!standing.fit() || !standing.least_cost || !options_.per_request) return standing;
+    if (*standing.least_cost <= *options_.per_request) return standing;
+    standing.verdict = Standing::Verdict::unfit;
+    standing.why = ErrorKind::budget_exceeded;
+    standing.what = "a send costs more than a call may";
+    return standing;
+  }
+
  private:
   class EachSend;
 
-  /// Null when it is not known.
-  [[nodiscard]] const Price* price_of(const Target& target) const noexcept {
-    const std::optional<Price>& price = target.facts().price ? target.facts().price : options_.assume_price;
-    return price ? &*price : nullptr;
-  }
-
-  [[nodiscard]] Result<Prices> prices_for(const Target& target, const CallContext& context) const {
-    const Price* own = price_of(target);
-    if (own == nullptr) return no_price(target);
-    const Target* first_choice = context.state().first_choice;
-    if (!caps_premium_ || first_choice == nullptr || *first_choice == target) return Prices{own, nullptr};
-    const Price* first = price_of(*first_choice);
-    if (first == nullptr) return no_price(*first_choice);
-    return Prices{own, first};
-  }
-
-  /// What a send to the target is to be reserved for; an error when the call may not cost that much.
-  [[nodiscard]] Result<Quote> quote_for(const Target& target, const ChatRequest& request,
-                                        const CallContext& context) const {
-    const auto prices = prices_for(target, context);
-    if (!prices) return prices.error();
-    const std::int64_t input = estimate_input_tokens(request);
-    Quote quote{*prices, input, {cost_of(worst_usage(target, request, input), *prices->own), Money{}}};
-    if (prices->first_choice != nullptr) {
-      const Usage instead = worst_usage(*context.state().first_choice, request, input);
-      quote.worst.premium = std::max(quote.worst.cost - cost_of(instead, *prices->first_choice), Money{});
-    }
-    if (options_.per_request) {
-      const Money spent = spent_by(context, input) + beside(request, input, context);
-      if (spent + quote.worst.cost > *options_.per_request) return beyond_request(quote.worst.cost, spent);
-    }
-    return quote;
+  [[nodiscard]] std::optional<Price> price_for(const Target& target) const noexcept {
+    const std::optional<Price> price = price_of(target);
+    return price ? price : options_.assume_price;
   }
 
   /// What an attempt cost; where the ledger cannot say, because the target has no price, at the assumed one.
   [[nodiscard]] Money cost_of_row(const Attempt& row, std::int64_t input) const {
-    if (row.target.facts().price || !options_.assume_price || row.replay == ReplaySafety::not_sent) return row.cost;
+    if (row.cost_known || !options_.assume_price) return row.cost;
     Usage usage = row.usage;
     if (!usage.input_tokens) usage.input_tokens = input;
     return cost_of(usage, *options_.assume_price);
   }
 
-  [[nodiscard]] Money spent_by(const CallContext& context, std::int64_t input) const {
-    Money spent;
-    for (const Attempt& row : context.state().ledger) spent += cost_of_row(row, input);
-    return spent;
-  }
-
-  /// What the target that is asked at the same time may cost.
-  [[nodiscard]] Money beside(const ChatRequest& request, std::int64_t input, const CallContext& context) const {
-    const Target* other = context.state().beside;
-    if (other == nullptr) return Money{};
-    const Price* price = price_of(*other);
-    return price != nullptr ? cost_of(worst_usage(*other, request, input), *price) : Money{};
-  }
-
-  [[nodiscard]] BudgetCharge charge_of(const Attempt& row, const Quote& quote) const {
-    BudgetCharge charge{cost_of_row(row, quote.input), Money{}};
-    if (quote.prices.first_choice == nullptr) return charge;
-    const bool measured = row.usage.input_tokens || row.usage.output_tokens;
-    charge.premium = measured ? std::max(charge.cost - cost_of(row.usage, *quote.prices.first_choice), Money{})
-                              : std::min(charge.cost, quote.worst.premium);
-    return charge;
-  }
-
-  [[nodiscard]] Error skipped(const CallContext& context, Error error) const {
-    error.target = target();
-    context.note_skipped(target(), error);
-    return error;
-  }
   [[nodiscard]] static Error no_price(const Target& target) {
     return Error{ErrorKind::budget_exceeded,
                  fmt::format("costs are capped and the price of {} is not known; give the target its price (0 for a "
                              "model that costs nothing), or the cap an assume_price",
                              target.name())};
   }
-  [[nodiscard]] Error beyond_request(Money worst, Money spent) const {
+  [[nodiscard]] Error beyond_request(Money cost, Money spent) const {
     return Error{ErrorKind::budget_exceeded,
                  fmt::format("this send may cost {}, and of the {} that the call may cost {} are spent",
-                             to_string(worst), to_string(*options_.per_request), to_string(spent))};
+                             to_string(cost), to_string(*options_.per_request), to_string(spent))};
   }
-  [[nodiscard]] static Error beyond_budget(const BudgetCharge& worst, const BudgetRefusal& refusal) {
+  [[nodiscard]] static Error beyond_budget(const BudgetCharge& charge, const BudgetRefusal& refusal) {
     const bool premium = refusal.limit_name == "fallback_premium_per_period";
     return Error{
         ErrorKind::budget_exceeded,
         fmt::format("this send may cost {}{}, and of the {} ({}) for {} {} are spent and {} reserved",
-                    to_string(premium ? worst.premium : worst.cost), premium ? " more than at the first choice" : "",
-                    to_string(refusal.limit), refusal.limit_name, detail::duration_text(refusal.period),
+                    to_string(premium ? charge.premium : charge.cost), premium ? " more than at the first choice" : "",
+                    to_string(refusal.limit), refusal.limit_name, period_text(refusal.period),
                     to_string(refusal.spent), to_string(refusal.reserved))};
+  }
+  [[nodiscard]] static std::string period_text(Duration period) {
+    return period == Duration::max() ? "all time" : detail::duration_text(period);
   }
 
   CostCapOptions options_;
-  bool around_one_send_;
+  bool one_target_;
   bool caps_premium_ = false;
 };
 
-/// The sends of one call under a cap that stands around several: each is reserved for on its own.
-class CostCap::EachSend final : public SendGuard {
+/// The sends of one call below a cap: each is reserved for on its own, whichever target it goes to.
+class CostCap::EachSend final : public AttemptObserver {
  public:
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
-  [[nodiscard]] std::optional<Error> before_send(const Target& target, const ChatRequest& request,
-                                                 const CallContext& context) override {
-    auto quote = cap_->quote_for(target, request, context);
-    if (!quote) return std::move(quote).error();
-    const UnderWay& send = under_way_.emplace_back(target, *quote, cap_->options_.budgets, context.now());
-    if (!send.reservation.refusal()) return std::nullopt;
-    Error refusal = beyond_budget(quote->worst, *send.reservation.refusal());
-    under_way_.pop_back();
-    return refusal;
+  [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
+    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request)};
+    if (!quote.priced()) return no_price(quote.unpriced());
+    for (int round = 0;; ++round) {
+      std::int64_t output = quote.usual_output(*send.request);
+      if (send.output_limit) output = std::min(output, *send.output_limit);
+      const bool may_limit = !send.request->max_output_tokens;
+      if (const std::int64_t most = most_output(quote); most < output) {
+        if (!may_limit || most < std::min(output, least_limited_output)) {
+          const std::int64_t needed = may_limit ? std::min(output, least_limited_output) : output;
+          return refusal(send, quote, needed);
+        }
+        output = most;
+      }
+      UnderWay& added = add(send, quote, output);
+      if (!added.reservation.refusal()) {
+        if (output < quote.usual_output(*send.request)) send.output_limit = output;
+        added.counted = send.stake(context_->state(), added.worst.cost);
+        send.reserved += added.worst.cost;
+        return std::nullopt;
+      }
+      // Others have reserved meanwhile.
+      Error beyond = beyond_budget(added.worst, *added.reservation.refusal());
+      remove(send);
+      if (round == 3) return beyond;
+    }
   }
-  void after_send(const Target& target, const Attempt* row) noexcept override {
-    // A call never has two sends to one target under way.
-    const auto send = std::find_if(under_way_.begin(), under_way_.end(),
-                                   [&](const UnderWay& one) { return one.target == target; });
-    if (send == under_way_.end()) return;
-    if (row != nullptr) send->reservation.settle(cap_->charge_of(*row, send->quote), context_->now());
-    under_way_.erase(send);
+
+  void on_end(Send& send, const Attempt* row) noexcept override {
+    UnderWay* ended = find(send);
+    if (ended == nullptr) return;
+    if (row == nullptr) ended->reservation.withdraw();
+    if (row != nullptr && row->sent) ended->reservation.settle(charge_of(*row, *ended), context_->now());
+    remove(send);
+  }
+
+  /// Before anything further in takes part: why no send to the only target could be made, whatever is settled.
+  [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
+    const Quote quote{*cap_, *context_, target, input_of(request)};
+    if (!quote.priced()) return no_price(quote.unpriced());
+    std::int64_t output = quote.usual_output(request);
+    if (!request.max_output_tokens) output = std::min(output, least_limited_output);
+    const BudgetCharge charge = quote.charge(output);
+    if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
+      return cap_->beyond_request(charge.cost, spent);
+    }
+    for (const Budget& budget : cap_->options_.budgets) {
+      BudgetSnapshot snapshot = budget.snapshot(context_->now());
+      const BudgetCharge reserved = std::exchange(snapshot.reserved, BudgetCharge{});
+      if (auto refusal = refusal_by(budget, snapshot, charge)) {
+        refusal->reserved = refusal->limit_name == "per_period" ? reserved.cost : reserved.premium;
+        return beyond_budget(charge, *refusal);
+      }
+    }
+    return std::nullopt;
   }
 
  private:
-  struct UnderWay {
-    UnderWay(const Target& to, const Quote& at_most, const std::vector<Budget>& budgets, TimePoint now) noexcept
-        : target{to}, quote{at_most}, reservation{budgets, quote.worst, now} {}
+  /// What a send to a target costs, and how much more than at the first choice.
+  class Quote {
+   public:
+    Quote(const CostCap& cap, const CallContext& context, const Target& target, std::int64_t input)
+        : target_{&target}, input_{input} {
+      const std::optional<Price> price = cap.price_for(target);
+      if (!price) {
+        unpriced_ = &target;
+        return;
+      }
+      price_ = *price;
+      own_ = Tariff{*price, input};
+      const Target* first = context.state().first_choice;
+      if (!cap.caps_premium_ || first == nullptr || *first == target) return;
+      const std::optional<Price> instead = cap.price_for(*first);
+      if (!instead) {
+        unpriced_ = first;
+        return;
+      }
+      first_price_ = *instead;
+      first_ = Tariff{*instead, input};
+    }
 
-    Target target;
-    Quote quote;
-    BudgetReservation reservation;
+    [[nodiscard]] bool priced() const noexcept { return unpriced_ == nullptr; }
+    [[nodiscard]] const Target& unpriced() const noexcept { return *unpriced_; }
+    [[nodiscard]] std::int64_t input() const noexcept { return input_; }
+    /// What the request asks for, else what the model writes at most.
+    [[nodiscard]] std::int64_t usual_output(const ChatRequest& request) const noexcept {
+      return *worst_usage(*target_, request, input_).output_tokens;
+    }
+    [[nodiscard]] BudgetCharge charge(std::int64_t output) const noexcept {
+      BudgetCharge charge{own_.of(output), Money{}};
+      if (first_price_) charge.premium = std::max(charge.cost - first_.of(output), Money{});
+      return charge;
+    }
+    /// The most output that a room for costs, and one for premiums, leave.
+    [[nodiscard]] std::int64_t most_output(Money cost, std::optional<Money> premium) const noexcept {
+      const std::int64_t most = affordable(cost, own_.input, own_.per_output_token);
+      if (!premium || !first_price_) return most;
+      // Without a premium it is never refused for the premiums of others.
+      return std::min(most, affordable(std::max(*premium, Money{}), own_.input - first_.input,
+                                       own_.per_output_token - first_.per_output_token));
+    }
+    /// What the first choice would have cost for that usage.
+    [[nodiscard]] std::optional<Money> instead(const Usage& usage) const noexcept {
+      return first_price_ ? std::optional{cost_of(usage, *first_price_)} : std::nullopt;
+    }
+
+   private:
+    const Target* target_;
+    std::int64_t input_;
+    const Target* unpriced_ = nullptr;
+    Price price_{};
+    std::optional<Price> first_price_;  // set when the send falls over from another target and premiums are capped
+    Tariff own_;
+    Tariff first_;
   };
+
+  struct UnderWay {
+    UnderWay(const Send& which, const Quote& its_quote, const BudgetCharge& at_most, const std::vector<Budget>& budgets,
+             TimePoint now) noexcept
+        : send{&which}, quote{its_quote}, worst{at_most}, reservation{budgets, at_most, now} {}
+
+    const Send* send;
+    Quote quote;
+    BudgetCharge worst;
+    BudgetReservation reservation;
+    bool counted = false;  // among what is at stake in the call
+  };
+
+  [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
+    if (&request != estimated_) {
+      estimated_ = &request;
+      input_ = estimate_input_tokens(request);
+    }
+    return input_;
+  }
+
+  /// What the call has cost so far, and what its sends under way may.
+  [[nodiscard]] Money spent_by_call() const {
+    Money spent = context_->state().at_stake;
+    for (const Attempt& row : context_->state().ledger) spent += cap_->cost_of_row(row, input_);
+    if (under_way_ && !under_way_->counted) spent += under_way_->worst.cost;
+    for (const auto& one : others_) spent += one->counted ? Money{} : one->worst.cost;
+    return spent;
+  }
+
+  [[nodiscard]] std::int64_t most_output(const Quote& quote) const {
+    std::int64_t most = INT64_MAX;
+    if (cap_->options_.per_request) {
+      most = quote.most_output(*cap_->options_.per_request - spent_by_call(), std::nullopt);
+    }
+    for (const Budget& budget : cap_->options_.budgets) {
+      const BudgetOptions& limits = budget.options();
+      const BudgetSnapshot used = budget.snapshot(context_->now());
+      const Money room = limits.per_period ? *limits.per_period - used.spent.cost - used.reserved.cost : Money::max();
+      std::optional<Money> premium;
+      if (limits.fallback_premium_per_period) {
+        premium = *limits.fallback_premium_per_period - used.spent.premium - used.reserved.premium;
+      }
+      most = std::min(most, quote.most_output(room, premium));
+    }
+    return most;
+  }
+
+  [[nodiscard]] static std::optional<BudgetRefusal> refusal_by(const Budget& budget, const BudgetSnapshot& used,
+                                                               const BudgetCharge& charge) {
+    const BudgetOptions& limits = budget.options();
+    if (limits.per_period && used.spent.cost + used.reserved.cost + charge.cost > *limits.per_period) {
+      return BudgetRefusal{"per_period", *limits.per_period, used.spent.cost, used.reserved.cost, limits.period};
+    }
+    if (limits.fallback_premium_per_period && charge.premium > Money{} &&
+        used.spent.premium + used.reserved.premium + charge.premium > *limits.fallback_premium_per_period) {
+      return BudgetRefusal{"fallback_premium_per_period", *limits.fallback_premium_per_period, used.spent.premium,
+                           used.reserved.premium, limits.period};
+    }
+    return std::nullopt;
+  }
+
+  /// Which limit leaves no room for so much output, and whether it may do so soon.
+  [[nodiscard]] Error refusal(Send& send, const Quote& quote, std::int64_t output) {
+    const BudgetCharge charge = quote.charge(output);
+    if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
+      return cap_->beyond_request(charge.cost, spent);
+    }
+    for (const Budget& budget : cap_->options_.budgets) {
+      BudgetSnapshot used = budget.snapshot(context_->now());
+      const std::optional<BudgetRefusal> refused = refusal_by(budget, used, charge);
+      if (!refused) continue;
+      used.reserved = {send.reserved, send.reserved};
+      const bool would_fit = !refusal_by(budget, used, charge);
+      if (would_fit && !context_->hint().other_ready && cap_->options_.wait_for_reserved > Duration::zero()) {
+        send.wait_in = &budget.waiting();
+        if (send.wait_until == TimePoint{}) {
+          send.wait_until = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
+        }
+      }
+      return beyond_budget(charge, *refused);
+    }
+    return Error{ErrorKind::budget_exceeded, "what may be spent has been reserved by other sends"};
+  }
+
+  [[nodiscard]] BudgetCharge charge_of(const Attempt& row, const UnderWay& send) const {
+    BudgetCharge charge{cap_->cost_of_row(row, send.quote.input()), Money{}};
+    if (const auto instead = send.quote.instead(row.usage)) {
+      const bool measured = row.usage.input_tokens || row.usage.output_tokens;
+      charge.premium = measured ? std::max(charge.cost - *instead, Money{}) : std::min(charge.cost, send.worst.premium);
+    }
+    return charge;
+  }
+
+  UnderWay& add(Send& send, const Quote& quote, std::int64_t output) {
+    const BudgetCharge worst = quote.charge(output);
+    if (!under_way_) return under_way_.emplace(send, quote, worst, cap_->options_.budgets, context_->now());
+    return *others_.emplace_back(
+        std::make_unique<UnderWay>(send, quote, worst, cap_->options_.budgets, context_->now()));
+  }
+  [[nodiscard]] UnderWay* find(const Send& send) noexcept {
+    if (under_way_ && under_way_->send == &send) return &*under_way_;
+    const auto place =
+        std::find_if(others_.begin(), others_.end(), [&](const auto& one) { return one->send == &send; });
+    return place == others_.end() ? nullptr : place->get();
+  }
+  void remove(const Send& send) noexcept {
+    if (under_way_ && under_way_->send == &send) return under_way_.reset();
+    std::erase_if(others_, [&](const auto& one) { return one->send == &send; });
+  }
 
   const CostCap* cap_;
   const CallContext* context_;
-  std::list<UnderWay> under_way_;
+  const ChatRequest* estimated_ = nullptr;
+  std::int64_t input_ = 0;
+  std::optional<UnderWay> under_way_;  // most calls have one send at a time
+  std::vector<std::unique_ptr<UnderWay>> others_;
 };
 
 Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
-  if (!around_one_send_) {
-    EachSend sends{*this, context};
-    CallContext inner = context;
-    inner.add_guard(sends);
-    auto result = co_await next().call(request, inner);
-    co_return result;
+  EachSend sends{*this, context};
+  if (one_target_) {
+    if (std::optional<Error> refusal = sends.hopeless(target(), request)) {
+      refusal->target = target();
+      context.note_skipped(target(), *refusal);
+      co_return std::move(*refusal);
+    }
   }
-  const auto quote = quote_for(target(), request, context);
-  if (!quote) co_return skipped(context, quote.error());
-  BudgetReservation reservation{options_.budgets, quote->worst, context.now()};
-  if (reservation.refusal()) co_return skipped(context, beyond_budget(quote->worst, *reservation.refusal()));
-
-  const std::size_t first_row = context.state().ledger.size();
-  auto result = co_await next().call(request, context);
-  BudgetCharge charge;
-  const Ledger& ledger = context.state().ledger;
-  for (std::size_t i = first_row; i < ledger.size(); ++i) charge += charge_of(ledger[i], *quote);
-  reservation.settle(charge, context.now());
+  CallContext inner = context;
+  inner.add_observer(sends);
+  auto result = co_await next().call(request, inner);
   co_return result;
 }
 
@@ -222,7 +382,8 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
   text.add("per_request", options.per_request)
       .add("per_period", options.per_period)
       .add("fallback_premium_per_period", options.fallback_premium_per_period)
-      .add("period", options.period, CostCapOptions{}.period);
+      .add("period", options.period, CostCapOptions{}.period)
+      .add("wait_for_reserved", options.wait_for_reserved, CostCapOptions{}.wait_for_reserved);
   for (const Budget& budget : options.budgets) {
     const BudgetOptions& limits = budget.options();
     detail::OptionsText shared{"shared"};
@@ -255,6 +416,7 @@ std::string problem_with(const CostCapOptions& options) {
     return "cost_cap: fallback_premium_per_period must not be below $0";
   }
   if (options.period <= Duration::zero()) return "cost_cap: period must be longer than 0";
+  if (options.wait_for_reserved < Duration::zero()) return "cost_cap: wait_for_reserved must not be negative";
   if (!options.per_request && !options.per_period && !options.fallback_premium_per_period && options.budgets.empty()) {
     return "cost_cap: no limit is set; give it per_request, per_period, fallback_premium_per_period or a budget";
   }

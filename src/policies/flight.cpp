@@ -1,18 +1,18 @@
 #include "policies/flight.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <new>
 #include <utility>
 
 #include "backstop/observe/observer.hpp"
+#include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
 
 std::shared_ptr<Flight> Flights::find(const std::string& key) {
   const std::lock_guard lock{mutex};
-  const auto place = boarding.find(key);
-  return place != boarding.end() ? place->second : nullptr;
+  const auto place = open.find(key);
+  return place != open.end() ? place->second : nullptr;
 }
 
 // The flight.
@@ -24,8 +24,8 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
       next_{std::move(next)},
       request_{request},
       state_{first.runtime()},
-      context_{state_, stop_, first.deadline()},
-      sends_allowed_{first.state().attempts_left},
+      context_{state_, branch_, stop_, first.deadline()},
+      sends_allowed_{first.spare_sends()},
       max_replay_bytes_{max_replay_bytes} {
   const CallState& from = first.state();
   state_.started = from.started;
@@ -39,9 +39,18 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
     first_choice_ = *from.first_choice;
     state_.first_choice = &first_choice_;
   }
-  Alternatives alternatives = first.alternatives();
-  alternatives.substitute = nullptr;  // goes away with the first call, which this may outlive
-  context_.set_alternatives(alternatives);
+  state_.quote_providers = from.quote_providers;
+  state_.recovery_wait = from.recovery_wait;
+  state_.recovery_waited = from.recovery_waited;
+  if (first.limits() != nullptr) {
+    limits_ = *first.limits();
+    context_.set_limits(limits_);
+  }
+  RoutingHint hint = first.hint();
+  hint.kept_sends = hint.barred_sends = 0;  // what is kept is not among those that it was given
+  state_.requirement = from.requirement;
+  context_.set_hint(hint);
+  context_.add_observer(*this);
   if (first.streaming()) context_.set_sink(this);
 }
 
@@ -49,34 +58,48 @@ void Flight::start() {
   {
     // Between the search for the key and this moment nobody else on this runtime had a turn.
     const std::lock_guard lock{flights_->mutex};
-    flights_->boarding.emplace(key_, shared_from_this());
+    flights_->open.emplace(key_, shared_from_this());
   }
   started_ = true;
+  const Runtime::Step step{context_.runtime(), &state_};
   try {
     task_ = next_.call(request_, context_);
   } catch (...) {
-    return land(thrown());
+    return complete(error_from_exception("the provider"));
   }
   task_.start(*this);
 }
 
-void Flight::board(Passenger& passenger) {
-  passengers_.push_back(&passenger);
-  context_.set_deadline(std::max(context_.deadline(), passenger.context().deadline()));
+void Flight::join(Follower& follower) {
+  followers_.push_back(&follower);
+  context_.set_deadline(std::max(context_.deadline(), follower.context().deadline()));
 }
 
-void Flight::leave(Passenger& passenger) noexcept {
-  std::erase(passengers_, &passenger);
+void Flight::leave(Follower& follower) noexcept {
+  std::erase(followers_, &follower);
+  for (UnderWay& one : sends_) {
+    if (one.payer != &follower) continue;
+    // Somebody else accounts for it, or it is stopped.
+    follower.context().end_send(*one.send, nullptr);
+    one.send->unstake();
+    one.payer = nullptr;
+    if (ended() || followers_.empty()) continue;
+    try {
+      if (find_payer(*one.send)) stop();
+    } catch (...) {
+      stop();
+    }
+  }
   if (started_ && !ended()) go_on();  // it may have been waiting for a slower one that is gone
 }
 
 void Flight::close() noexcept {
   std::shared_ptr<Flight> entry;  // released without the lock
   const std::lock_guard lock{flights_->mutex};
-  const auto place = flights_->boarding.find(key_);
-  if (place == flights_->boarding.end() || place->second.get() != this) return;
+  const auto place = flights_->open.find(key_);
+  if (place == flights_->open.end() || place->second.get() != this) return;
   entry = std::move(place->second);
-  flights_->boarding.erase(place);
+  flights_->open.erase(place);
 }
 
 void Flight::abandon() noexcept {
@@ -87,36 +110,72 @@ void Flight::abandon() noexcept {
 
 void Flight::on_task_done() noexcept {
   try {
-    land(task_.take_result());
+    complete(task_.take_result());
   } catch (...) {
-    land(thrown());
+    complete(error_from_exception("the provider"));
   }
 }
 
-Error Flight::thrown() {
-  Error error{ErrorKind::invalid_request, "an exception ended the call"};
-  try {
-    throw;
-  } catch (const std::exception& exception) {
-    error.message.append(": ").append(exception.what());
-  } catch (...) {
-  }
-  error.target = target();
-  return error;
+std::optional<Error> Flight::on_begin(Send& send) {
+  sends_.push_back({&send, nullptr});
+  std::optional<Error> refusal = find_payer(send);
+  if (refusal) sends_.pop_back();
+  return refusal;
 }
 
-void Flight::land(Result<ChatResponse> result) noexcept {
+std::optional<Error> Flight::find_payer(Send& send) {
+  std::optional<Error> refusal;
+  const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
+                                        [](const Follower* one) { return one->context().stopping(); });
+  for (Follower* follower : followers_) {
+    if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
+    send.wait_in = nullptr;
+    std::optional<Error> own = follower->context().begin_send(send);
+    if (!own) {
+      const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
+      if (place != sends_.end()) place->payer = follower;
+      return std::nullopt;
+    }
+    if (send.wait_in != nullptr) return own;  // is asked again
+    follower->refuse(*own);
+    refusal = std::move(own);
+  }
+  if (!refusal) refusal.emplace(ErrorKind::cancelled, "nobody waits for the send any more");
+  return refusal;
+}
+
+void Flight::on_end(Send& send, const Attempt* row) noexcept {
+  const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
+  if (place == sends_.end()) return;
+  Follower* payer = place->payer;
+  sends_.erase(place);
+  if (payer == nullptr) return;
+  payer->context().end_send(send, row);
+  if (row != nullptr) payer->add_cost(row->cost);
+}
+
+void Flight::complete(Result<ChatResponse> result) noexcept {
   result_.emplace(std::move(result));
   close();
-  if (!passengers_.empty()) payer_ = passengers_.front();
-  for (Passenger* passenger : passengers_) passenger->wake();
+  const auto payer = std::find_if(followers_.begin(), followers_.end(), [](const Follower* one) { return !one->refused(); });
+  if (payer != followers_.end()) {
+    payer_ = *payer;
+  } else if (!followers_.empty()) {
+    payer_ = followers_.front();
+  }
+  for (Follower* follower : followers_) follower->wake();
   if (kept_) context_.runtime().post([kept = std::move(kept_)] { static_cast<void>(kept); });
 }
 
 // The stream.
 
 Flight::Event::Event(const StreamEvent& event) : type{event.type}, delta{event.delta}, target{event.target} {
-  if (event.tool_call != nullptr) tool_call = std::make_unique<ToolCall>(*event.tool_call);
+  if (event.tool_call != nullptr) {
+    tool_call = std::make_unique<ToolCall>();
+    tool_call->id = event.tool_call->id;
+    tool_call->name = event.tool_call->name;
+    if (type == StreamEvent::Type::tool_call) tool_call->arguments = event.tool_call->arguments;
+  }
   if (event.degradation != nullptr) degradation = std::make_unique<Degradation>(*event.degradation);
 }
 
@@ -137,25 +196,35 @@ std::size_t Flight::Event::bytes() const noexcept {
 void Flight::on_event(const StreamEvent& event) noexcept {
   try {
     events_.emplace_back(event);
+    events_.back().attempt = attempts_.size();
     bytes_ += events_.back().bytes();
   } catch (const std::bad_alloc&) {
     broken_ = true;
     stop();
   }
-  // By number: a consumer may make calls leave or board.
-  for (std::size_t i = 0; i < passengers_.size(); ++i) {
-    Passenger& passenger = *passengers_[i];
-    passenger.catch_up();
-    if (broken_ || !passenger.has_everything() || !passenger.can_take_more()) passenger.wake();
+  // By number: a consumer may make calls leave or join.
+  for (std::size_t i = 0; i < followers_.size(); ++i) {
+    Follower& follower = *followers_[i];
+    follower.catch_up();
+    if (broken_ || !follower.has_everything() || !follower.can_take_more()) follower.wake();
   }
   drop_what_is_too_much();
+}
+
+void Flight::on_attempt(const Target& target) noexcept {
+  try {
+    attempts_.push_back(target);
+  } catch (const std::bad_alloc&) {
+    broken_ = true;
+    stop();
+  }
 }
 
 void Flight::drop_what_is_too_much() noexcept {
   if (bytes_ <= max_replay_bytes_) return;
   close();  // who came now would miss the beginning
   std::size_t fastest = 0;
-  for (const Passenger* passenger : passengers_) fastest = std::max(fastest, passenger->position());
+  for (const Follower* follower : followers_) fastest = std::max(fastest, follower->position());
   while (bytes_ > max_replay_bytes_ && dropped_ < fastest) {
     bytes_ -= events_.front().bytes();
     events_.pop_front();
@@ -164,61 +233,65 @@ void Flight::drop_what_is_too_much() noexcept {
 }
 
 bool Flight::ready() const noexcept {
-  return std::any_of(passengers_.begin(), passengers_.end(), [](const Passenger* passenger) {
-    return passenger->has_everything() && passenger->can_take_more();
+  return std::any_of(followers_.begin(), followers_.end(), [](const Follower* follower) {
+    return follower->has_everything() && follower->can_take_more();
   });
 }
 
 void Flight::go_on() {
-  if (held_up_ && ready()) context_.runtime().schedule(std::exchange(held_up_, {}));
+  if (held_up_ != nullptr && ready()) std::exchange(held_up_, nullptr)->wake();
 }
 
 Duration Flight::consumer_time() const noexcept {
   Duration least = Duration::max();
-  for (const Passenger* passenger : passengers_) least = std::min(least, passenger->consumer_time());
+  for (const Follower* follower : followers_) least = std::min(least, follower->consumer_time());
   if (least != Duration::max()) held_for_ = std::max(held_for_, least);
   return held_for_;
 }
 
-// Those aboard.
+// Those who share it.
 
-Passenger::Passenger(Flight& flight, const CallContext& context)
-    : flight_{flight.shared_from_this()}, context_{context}, boarded_{context.now()}, time_before_{0} {
+Follower::Follower(Flight& flight, const CallContext& context)
+    : flight_{flight.shared_from_this()},
+      context_{context},
+      joined_at_{context.now()},
+      time_before_{0},
+      parked_{context.runtime(), &context.state()} {
   if (context_.progress() == nullptr) context_.set_progress(&own_progress_);
-  if (!AttemptProgress::reached(context_.progress()->started)) context_.progress()->started = boarded_;
+  if (!AttemptProgress::reached(context_.progress()->started)) context_.progress()->started = joined_at_;
   if (context_.streaming()) time_before_ = flight_->held_up_for() - context_.sink()->consumer_time();
-  flight_->board(*this);
+  flight_->join(*this);
 }
 
-Passenger::~Passenger() {
-  const bool last = flight_->started() && !flight_->ended() && flight_->boarded_only_by(*this);
+Follower::~Follower() {
+  const bool last = flight_->started() && !flight_->ended() && flight_->followed_only_by(*this);
   flight_->leave(*this);
   if (last) flight_->abandon();
 }
 
-Duration Passenger::consumer_time() const noexcept {
+Duration Follower::consumer_time() const noexcept {
   return context_.streaming() ? time_before_ + context_.sink()->consumer_time() : Duration::zero();
 }
 
-void Passenger::catch_up() noexcept {
+void Follower::catch_up() noexcept {
   if (!context_.streaming() || handing_on_) return;
   handing_on_ = true;
   while (!context_.stopping() && !left_behind() && !has_everything() && can_take_more()) {
+    if (const std::size_t attempt = flight_->attempt_of(position_); attempt != attempt_) {
+      attempt_ = attempt;
+      context_.sink()->on_attempt(flight_->target_of(attempt));
+    }
     const StreamEvent event = flight_->event(position_);
     context_.emit(event);
-    if (event.type == StreamEvent::Type::restarted) context_.state().committed = false;
+    if (event.type == StreamEvent::Type::restarted) context_.branch().take_back();
     ++position_;
   }
   handing_on_ = false;
 }
 
-void Passenger::wake() noexcept {
-  unsubscribe();
-  if (waiting_) context_.runtime().schedule(std::exchange(waiting_, {}));
-}
-
-void Passenger::settle() {
+void Follower::settle() {
   CallState& state = context_.state();
+  state.at_stake -= std::exchange(unsettled_, Money{});
   if (flight_->payer() == this) {
     state.attempts_left -= flight_->sends();
     Ledger& rows = flight_->ledger();
@@ -226,7 +299,13 @@ void Passenger::settle() {
     return;
   }
   Attempt& row = state.ledger.emplace_back();
-  row.elapsed = context_.now() - boarded_;
+  row.elapsed = context_.now() - joined_at_;
+  if (refused()) {
+    row.target = refusal_->target;
+    row.outcome = refusal_->kind;
+    row.reason = refusal_->message;
+    return;
+  }
   if (!flight_->ended() || context_.stopping()) {
     row.target = flight_->target();
     row.outcome = context_.stopping() ? context_.stop_error().kind : ErrorKind::local_limit;
@@ -239,8 +318,12 @@ void Passenger::settle() {
   row.reason = "shared the send of an identical call";
 }
 
-Result<ChatResponse> Passenger::outcome() {
+Result<ChatResponse> Follower::outcome() {
   if (context_.stopping()) return context_.stop_error();
+  if (refused()) {
+    refusal_->committed = context_.committed();
+    return *refusal_;
+  }
   if (left_behind() || flight_->broken()) {
     Error error{context_.committed() ? ErrorKind::stream_interrupted : ErrorKind::local_limit,
                 "the stream is shared, and its consumer is too far behind the others"};

@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "backstop/provider.hpp"
+#include "backstop/runtime/call_context.hpp"
 
 namespace backstop::inline v0::detail {
 
 class Flight;
-class Passenger;
+class Follower;
 
-/// The flights of one policy that may still be boarded, by key.
+/// The flights of one policy that may still be joined, by key.
 ///
 /// Thread safety: the map, under its lock, from any thread; a flight only on the driving thread of its runtime, which is
 /// part of the key.
@@ -26,26 +27,32 @@ struct Flights {
   [[nodiscard]] std::shared_ptr<Flight> find(const std::string& key);
 
   std::mutex mutex;
-  std::unordered_map<std::string, std::shared_ptr<Flight>> boarding;
+  std::unordered_map<std::string, std::shared_ptr<Flight>> open;
 };
 
-/// One send that several calls wait for, with a state, a stop source and a context of its own. Whoever boards keeps it
+/// One send that several calls wait for, with a state, a stop source and a context of its own. Whoever joins keeps it
 /// alive; the last to leave stops it and awaits its end.
-class Flight final : public std::enable_shared_from_this<Flight>, private TaskCompletion, private StreamSink {
+///
+/// Each send of a flight is accounted to one of its followers, the one who has waited longest and whose caps let it: the
+/// attempt observers of that call are asked and told.
+class Flight final : public std::enable_shared_from_this<Flight>,
+                     private TaskCompletion,
+                     private StreamSink,
+                     private AttemptObserver {
  public:
   /// `first` is the call that begins it.
   Flight(std::shared_ptr<Flights> flights, std::string key, Provider next, const ChatRequest& request,
          const CallContext& first, std::size_t max_replay_bytes);
 
-  /// Lets others board, and runs until the send first waits. Board before.
+  /// Lets others join, and runs until the send first waits. Join before.
   void start();
-  void board(Passenger& passenger);
-  void leave(Passenger& passenger) noexcept;
-  /// No one else can board.
+  void join(Follower& follower);
+  void leave(Follower& follower) noexcept;
+  /// No one else can join.
   void close() noexcept;
   void stop() noexcept { stop_.request_stop(StopReason::cancelled); }
-  [[nodiscard]] bool boarded_only_by(const Passenger& passenger) const noexcept {
-    return passengers_.size() == 1 && passengers_.front() == &passenger;
+  [[nodiscard]] bool followed_only_by(const Follower& follower) const noexcept {
+    return followers_.size() == 1 && followers_.front() == &follower;
   }
   /// Stops it where nobody can wait for the end.
   void abandon() noexcept;
@@ -53,8 +60,10 @@ class Flight final : public std::enable_shared_from_this<Flight>, private TaskCo
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool ended() const noexcept { return result_.has_value(); }
   [[nodiscard]] const Result<ChatResponse>& result() const noexcept { return *result_; }
-  /// To whom the send is accounted, when it has ended.
-  [[nodiscard]] const Passenger* payer() const noexcept { return payer_; }
+  /// In whose ledger the rows stand, when it has ended.
+  [[nodiscard]] const Follower* payer() const noexcept { return payer_; }
+  /// A step of it is on the stack, so that waiting for its end would never end.
+  [[nodiscard]] bool is_running() const noexcept { return state_.runtime->is_inside(&state_); }
   [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }
   [[nodiscard]] const Target& target() const noexcept { return next_.target(); }
   [[nodiscard]] int sends() const noexcept { return sends_allowed_ - state_.attempts_left; }
@@ -65,9 +74,12 @@ class Flight final : public std::enable_shared_from_this<Flight>, private TaskCo
   [[nodiscard]] std::size_t end_of_events() const noexcept { return dropped_ + events_.size(); }
   [[nodiscard]] StreamEvent event(std::size_t number) const noexcept { return events_[number - dropped_].view(); }
   [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// The attempt that wrote the event, counted from 1, and its target.
+  [[nodiscard]] std::size_t attempt_of(std::size_t number) const noexcept { return events_[number - dropped_].attempt; }
+  [[nodiscard]] const Target& target_of(std::size_t attempt) const noexcept { return attempts_[attempt - 1]; }
   /// How long the consumers have held the send up.
   [[nodiscard]] Duration held_up_for() const noexcept { return held_for_; }
-  /// A passenger can take more: the send goes on if it was held up.
+  /// A follower can take more: the send goes on if it was held up.
   void go_on();
 
  private:
@@ -81,16 +93,20 @@ class Flight final : public std::enable_shared_from_this<Flight>, private TaskCo
     std::unique_ptr<ToolCall> tool_call;
     std::unique_ptr<Degradation> degradation;
     Target target;
+    std::size_t attempt = 0;  // which of the attempts wrote it
   };
 
   void on_task_done() noexcept override;
-  /// The exception in flight as an error.
-  [[nodiscard]] Error thrown();
-  void land(Result<ChatResponse> result) noexcept;
+  void complete(Result<ChatResponse> result) noexcept;
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override;
-  void when_ready(std::coroutine_handle<> waiting) noexcept override { held_up_ = waiting; }
+  void when_ready(Parked* waiting) noexcept override { held_up_ = waiting; }
   [[nodiscard]] Duration consumer_time() const noexcept override;
+  [[nodiscard]] std::optional<Error> on_begin(Send& send) override;
+  void on_end(Send& send, const Attempt* row) noexcept override;
+  /// Finds who accounts for the send; the error of the last who may not when nobody does.
+  [[nodiscard]] std::optional<Error> find_payer(Send& send);
+  void on_attempt(const Target& target) noexcept override;
   void drop_what_is_too_much() noexcept;
 
   std::shared_ptr<Flights> flights_;
@@ -99,31 +115,40 @@ class Flight final : public std::enable_shared_from_this<Flight>, private TaskCo
   ChatRequest request_;
   std::vector<std::shared_ptr<Observer>> observers_;
   Target first_choice_;
+  AttemptLimits limits_;
   CallState state_;
+  Branch branch_;
   StopSource stop_;
   CallContext context_;
   int sends_allowed_;
-  std::vector<Passenger*> passengers_;  // those who have waited longest first
+  std::vector<Follower*> followers_;  // those who have waited longest first
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
   std::optional<Result<ChatResponse>> result_;
-  const Passenger* payer_ = nullptr;
+  const Follower* payer_ = nullptr;
+  /// A send under way, and who accounts for it; null once that one has left.
+  struct UnderWay {
+    Send* send;
+    Follower* payer;
+  };
+  std::vector<UnderWay> sends_;
   std::shared_ptr<Flight> kept_;  // when abandoned
 
   std::size_t max_replay_bytes_;
   std::deque<Event> events_;
+  std::vector<Target> attempts_;
   std::size_t dropped_ = 0;
   std::size_t bytes_ = 0;
   bool broken_ = false;  // an event was lost for want of memory
-  std::coroutine_handle<> held_up_;
+  Parked* held_up_ = nullptr;
   mutable Duration held_for_{0};
 };
 
-/// A call aboard a flight; lives in its coroutine.
-class Passenger final : private StopCallback {
+/// A call that shares a flight; lives in its coroutine.
+class Follower final {
  public:
-  Passenger(Flight& flight, const CallContext& context);
-  ~Passenger();
+  Follower(Flight& flight, const CallContext& context);
+  ~Follower();
 
   [[nodiscard]] const CallContext& context() const noexcept { return context_; }
   [[nodiscard]] std::size_t position() const noexcept { return position_; }
@@ -136,52 +161,65 @@ class Passenger final : private StopCallback {
   /// Hands on what has come, as far as the consumer takes it.
   void catch_up() noexcept;
   /// Resumes the coroutine if it waits for news.
-  void wake() noexcept;
+  void wake() noexcept { parked_.wake(); }
+  /// Why its own caps do not let it account for a send of the flight: it gets that error.
+  void refuse(Error refusal) noexcept {
+    refusal_ = std::move(refusal);
+    wake();
+  }
+  [[nodiscard]] bool refused() const noexcept { return refusal_.has_value(); }
+  /// A send that it accounts for has ended, and is not in its ledger yet.
+  void add_cost(Money cost) noexcept {
+    unsettled_ += cost;
+    context_.state().at_stake += cost;
+  }
   /// Enters the send, or its part in it, in the call's ledger.
   void settle();
   [[nodiscard]] Result<ChatResponse> outcome();
 
-  /// Awaitable: until the flight has news for this passenger, or the call is stopped.
+  /// Awaitable: until the flight has news for this follower, or the call is stopped.
   class [[nodiscard]] News {
    public:
-    explicit News(Passenger& passenger) noexcept : passenger_{&passenger} {}
-    [[nodiscard]] bool await_ready() const noexcept { return passenger_->has_news(); }
+    explicit News(Follower& follower) noexcept : follower_{&follower} {}
+    [[nodiscard]] bool await_ready() const noexcept { return follower_->has_news(); }
     void await_suspend(std::coroutine_handle<> waiting) noexcept {
-      passenger_->waiting_ = waiting;
-      passenger_->context_.stop().subscribe(*passenger_);
+      follower_->parked_.park(waiting);
+      follower_->parked_.wake_on(follower_->context_.stop());
     }
     void await_resume() const noexcept {}
 
    private:
-    Passenger* passenger_;
+    Follower* follower_;
   };
   /// Awaitable: until the flight has ended, whatever else happens.
-  class [[nodiscard]] Landing {
+  class [[nodiscard]] Completion {
    public:
-    explicit Landing(Passenger& passenger) noexcept : passenger_{&passenger} {}
-    [[nodiscard]] bool await_ready() const noexcept { return passenger_->flight_->ended(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { passenger_->waiting_ = waiting; }
+    explicit Completion(Follower& follower) noexcept : follower_{&follower} {}
+    [[nodiscard]] bool await_ready() const noexcept { return follower_->flight_->ended(); }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept { follower_->parked_.park(waiting); }
     void await_resume() const noexcept {}
 
    private:
-    Passenger* passenger_;
+    Follower* follower_;
   };
 
  private:
   [[nodiscard]] bool has_news() const noexcept {
     return flight_->ended() || context_.stopping() || left_behind() || flight_->broken() || !has_everything() ||
-           !can_take_more();
+           !can_take_more() || refused();
   }
-  void on_stop() noexcept override { wake(); }
 
   std::shared_ptr<Flight> flight_;
   CallContext context_;
   AttemptProgress own_progress_;
-  TimePoint boarded_;
+  TimePoint joined_at_;
   Duration time_before_;
   std::size_t position_ = 0;
+  std::size_t attempt_ = 0;  // that the consumer has been told of
   bool handing_on_ = false;
-  std::coroutine_handle<> waiting_;
+  std::optional<Error> refusal_;
+  Money unsettled_{};
+  Parked parked_;
 };
 
 }  // namespace backstop::inline v0::detail

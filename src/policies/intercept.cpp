@@ -1,8 +1,10 @@
 #include "backstop/policies/intercept.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -12,13 +14,29 @@
 namespace backstop::inline v0 {
 namespace {
 
-/// Whether an answer was streamed as it came; it may be kept back further out, so that nothing has been delivered yet.
-class Streamed final : public ContentListener {
+/// Whether an answer was streamed as it came; what further out keeps back of it may be forgotten again.
+class Streamed final : public ForwardingSink, public AttemptObserver {
  public:
-  void on_first_content(TimePoint) noexcept override { seen_ = true; }
+  explicit Streamed(const CallContext& context) noexcept : ForwardingSink{*context.sink()}, call_{&context.state()} {}
+
+  void on_event(const StreamEvent& event) noexcept override {
+    seen_ = seen_ || event.is_content();
+    next().on_event(event);
+  }
+  void on_attempt(const Target& target) noexcept override {
+    if (next().holding()) seen_ = false;
+    writer_ = target;
+    next().on_attempt(target);
+  }
+  void on_end(Send& send, const Attempt* row) noexcept override {
+    const bool own = &send.context->state() == call_;
+    if (own && row != nullptr && row->outcome && *send.target == writer_ && next().holding()) seen_ = false;
+  }
   [[nodiscard]] bool seen() const noexcept { return seen_; }
 
  private:
+  const CallState* call_;
+  Target writer_;
   bool seen_ = false;
 };
 
@@ -34,15 +52,22 @@ class Intercept final : public Decorator {
       if (!passed) co_return refuse(std::move(passed).error(), context);
     }
     const ChatRequest& sent = *edit;
-    Streamed streamed;
     CallContext inner = context;
-    inner.add_listener(streamed);
+    std::optional<Streamed> streamed;
+    if (context.streaming()) {
+      inner.set_sink(&streamed.emplace(context));
+      inner.add_observer(*streamed);
+    }
+    const std::size_t first_row = context.state().ledger.size();
     Task<Result<ChatResponse>> task = options_->around ? go_around(sent, inner) : next().call(sent, inner);
     auto result = co_await task;
     if (options_->after) tell_after(sent, result, context);
-    if (!result) co_return result;
+    if (!result) {
+      note_rejected(result.error(), first_row, context);
+      co_return result;
+    }
     if (result->served_by.empty()) result->served_by = target();
-    if (context.streaming() && !context.committed() && !streamed.seen()) detail::emit_answer(*result, context);
+    if (streamed && !context.committed() && !streamed->seen()) detail::emit_answer(*result, context);
     co_return result;
   }
 
@@ -59,6 +84,21 @@ class Intercept final : public Decorator {
     if (error.target.empty()) error.target = target();
     context.note_skipped(target(), error);
     return error;
+  }
+
+  /// An answer has been replaced by an error: the row of the send says "ok", so that one more has to say why not.
+  static void note_rejected(const Error& error, std::size_t first_row, const CallContext& context) {
+    if (context.stopping()) return;
+    const Ledger& ledger = context.state().ledger;
+    const Attempt* answered = nullptr;
+    for (std::size_t row = first_row; row < ledger.size(); ++row) {
+      if (!ledger[row].outcome) answered = &ledger[row];
+      const bool is_its_own = ledger[row].outcome == error.kind && ledger[row].reason.starts_with(error.message);
+      if (is_its_own) return;
+    }
+    if (answered == nullptr) return;
+    const Target target = answered->target;  // the row may move
+    context.note_skipped(target, error);
   }
 
   Task<Result<ChatResponse>> go_around(const ChatRequest& request, CallContext& context) const {

@@ -9,7 +9,7 @@
 
 #include "backstop/chat/money.hpp"
 #include "backstop/runtime/clock.hpp"
-#include "policies/duration_text.hpp"
+#include "text/duration.hpp"
 
 namespace backstop::inline v0::detail {
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "backstop/chat/token_estimate.hpp"
+#include "backstop/handover/needs.hpp"
 #include "policies/options_text.hpp"
 #include "policies/wait_for_turn.hpp"
 
@@ -30,30 +31,46 @@ constexpr std::array<std::string_view, limit_dimension_count> too_long{
   return row.outcome && (*row.outcome == ErrorKind::rate_limited || row.http_status / 100 == 4);
 }
 
-/// What the sends below have used, from the rows that they left. Usually that is one send.
-class Tally {
+/// What the sends below have used. Usually that is one send.
+class Tally final : public AttemptObserver {
  public:
-  Tally(const Ledger& ledger, std::size_t first_row, const RateReservation& reservation) : reservation_{&reservation} {
-    for (std::size_t i = first_row; i < ledger.size(); ++i) {
-      if (ledger[i].sent && ledger[i].replay != ReplaySafety::not_sent) add(ledger[i]);
+  explicit Tally(const RateReservation& reservation) noexcept : reservation_{&reservation} {}
+
+  void on_end(Send&, const Attempt* row) noexcept override {
+    if (row == nullptr || !row->sent || row->replay == ReplaySafety::not_sent) return;
+    outcome_.requests = sent() ? outcome_.requests + 1 : 1;
+    sent_ = true;
+    if (row->rate_limit) reported_ = row->rate_limit;
+    away_ = turned_away(*row);
+    last_output_known_ = row->usage.output_tokens.has_value();
+    last_input_known_ = row->usage.input_tokens.has_value();
+    throttled_ = row->outcome == ErrorKind::rate_limited;
+    const Usage& usage = row->usage;
+    if (row->outcome) {
+      const std::int64_t read = std::max(reservation_->expected_input(), usage.input_tokens.value_or(0));
+      add_to(outcome_.input_tokens, away_ ? 0 : read);
+    } else if (usage.input_tokens) {
+      add_to(outcome_.input_tokens, *usage.input_tokens);
     }
+    if (away_ || usage.output_tokens) add_to(outcome_.output_tokens, away_ ? 0 : *usage.output_tokens);
   }
 
-  [[nodiscard]] bool sent() const noexcept { return last_ != nullptr; }
+  [[nodiscard]] bool sent() const noexcept { return sent_; }
   /// Of an answer that broke off, what came of it is all there is.
   [[nodiscard]] RateOutcome outcome(const Result<ChatResponse>& result) const {
     RateOutcome outcome = outcome_;
+    outcome.reported = reported_.get();
     if (result) {
       // What the only send does not report keeps its reservation.
       const bool only = outcome.requests == 1;
-      if (!only && !last_->usage.input_tokens) add_to(outcome.input_tokens, reservation_->expected_input());
-      if (!only && !last_->usage.output_tokens) add_to(outcome.output_tokens, reservation_->expected_output());
+      if (!only && !last_input_known_) add_to(outcome.input_tokens, reservation_->expected_input());
+      if (!only && !last_output_known_) add_to(outcome.output_tokens, reservation_->expected_output());
       return outcome;
     }
-    if (!turned_away(*last_) && !last_->usage.output_tokens) {
+    if (!away_ && !last_output_known_) {
       add_to(outcome.output_tokens, estimate_tokens(result.error().partial_text.size()));
     }
-    outcome.throttled = last_->outcome == ErrorKind::rate_limited;
+    outcome.throttled = throttled_;
     if (outcome.throttled) outcome.retry_after = result.error().retry_after;
     return outcome;
   }
@@ -61,24 +78,14 @@ class Tally {
  private:
   static void add_to(std::optional<std::int64_t>& sum, std::int64_t amount) noexcept { sum = sum.value_or(0) + amount; }
 
-  void add(const Attempt& row) noexcept {
-    outcome_.requests = sent() ? outcome_.requests + 1 : 1;
-    last_ = &row;
-    if (row.rate_limit) outcome_.reported = &*row.rate_limit;
-    const bool away = turned_away(row);
-    const Usage& usage = row.usage;
-    if (row.outcome) {
-      const std::int64_t read = std::max(reservation_->expected_input(), usage.input_tokens.value_or(0));
-      add_to(outcome_.input_tokens, away ? 0 : read);
-    } else if (usage.input_tokens) {
-      add_to(outcome_.input_tokens, *usage.input_tokens);
-    }
-    if (away || usage.output_tokens) add_to(outcome_.output_tokens, away ? 0 : *usage.output_tokens);
-  }
-
   const RateReservation* reservation_;
   RateOutcome outcome_;
-  const Attempt* last_ = nullptr;
+  std::shared_ptr<const RateLimitStatus> reported_;
+  bool sent_ = false;
+  bool away_ = false;              // of the last send
+  bool throttled_ = false;         // likewise
+  bool last_input_known_ = false;
+  bool last_output_known_ = false;
 };
 
 class RateLimiting final : public Decorator {
@@ -90,7 +97,7 @@ class RateLimiting final : public Decorator {
     const RateDemand demand = demand_of(request, context);
     RateReservation reservation{limit_, demand, context.now()};
     if (reservation.stage() == RateReservation::Stage::waiting) {
-      if (auto out = out_by_then(reservation.turn(), context)) co_return std::move(*out);
+      if (auto out = out_by_then(reservation.turn(), request, context)) co_return std::move(*out);
       Task<Result<void>> turn = detail::wait_for_turn(reservation, context);
       auto waited = co_await turn;
       if (!waited) {
@@ -100,17 +107,27 @@ class RateLimiting final : public Decorator {
     }
     if (reservation.stage() == RateReservation::Stage::refused) co_return refuse(reservation.refusal(), context);
 
-    const std::size_t first_row = context.state().ledger.size();
-    auto result = co_await next().call(request, context);
-    const Tally tally{context.state().ledger, first_row, reservation};
+    Tally tally{reservation};
+    CallContext inner = context;
+    inner.add_observer(tally);
+    auto result = co_await next().call(request, inner);
     if (tally.sent()) reservation.settle(tally.outcome(result), context.now());
     co_return result;
   }
 
-  [[nodiscard]] Availability availability(TimePoint now) const noexcept override {
-    const std::optional<TimePoint> until = limit_.refuses_until(now);
-    if (until) return Availability{.ready = false, .why = ErrorKind::local_limit, .ready_at = *until};
-    return next().availability(now);
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    const std::optional<TimePoint> until = standing.fit() ? limit_.refuses_until(now) : std::nullopt;
+    if (!until) return standing;
+    if (standing.ready() || standing.ready_at < *until) {
+      standing.ready_at = *until;
+      standing.why = ErrorKind::local_limit;
+      standing.what = "rate limit";
+      standing.cooling_after.reset();
+    }
+    standing.verdict = Standing::Verdict::later;
+    standing.probe = Standing::Probe::never;  // a probe would be refused here as well
+    return standing;
   }
 
  private:
@@ -121,15 +138,16 @@ class RateLimiting final : public Decorator {
       demand.max_output_tokens = request.max_output_tokens;
     }
     demand.deadline = context.deadline();
-    demand.other_target_ready = context.alternatives().ready;
+    demand.other_target_ready = context.hint().other_ready;
     return demand;
   }
 
   /// What would refuse the call further in when its turn has come: waiting for that would be in vain.
-  [[nodiscard]] std::optional<Error> out_by_then(TimePoint turn, const CallContext& context) const {
-    if (context.forced_probe()) return std::nullopt;
-    const Availability then = next().availability(turn);
-    if (then.ready || then.ready_at <= turn) return std::nullopt;
+  [[nodiscard]] std::optional<Error> out_by_then(TimePoint turn, const ChatRequest& request,
+                                                 const CallContext& context) const {
+    if (context.hint().forced_probe) return std::nullopt;
+    const Standing then = next().standing(request, needs_of(request), turn);
+    if (then.ready() || then.ready_at <= turn) return std::nullopt;
     Error error{then.why, "not available when the rate limit would let it through"};
     if (then.ready_at != TimePoint::max()) error.retry_after = saturating_difference(then.ready_at, context.now());
     return skipped(std::move(error), context);

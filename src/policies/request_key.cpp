@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/ascii.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -116,19 +116,7 @@ class KeyWriter {
   std::string* out_;
 };
 
-void add_targets(std::string& key, const ChatProvider& provider) {
-  const Layer layer = provider.layer();
-  if (layer.around.empty()) KeyWriter{key}.add(std::string_view{provider.target().name()});
-  for (const ChatProvider* next : layer.around) add_targets(key, *next);
-}
-
 }  // namespace
-
-std::string key_of_targets(const Provider& provider) {
-  std::string key;
-  add_targets(key, provider.get());
-  return key;
-}
 
 void append_key(std::string& key, const ChatRequest& request, bool with_user) {
   const auto& [messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,

@@ -10,8 +10,10 @@
 #include <string_view>
 #include <utility>
 
+#include "backstop/handover/needs.hpp"
 #include "backstop/policies/backoff.hpp"
-#include "duration_text.hpp"
+#include "runtime/exception_error.hpp"
+#include "text/duration.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -64,20 +66,43 @@ class Retry final : public Decorator {
   mutable std::optional<RetryBudget> budget_;
 };
 
-/// The retries of one call: how many there were, what the last one took from the budget, and whether there is another.
+/// The attempts below one call: how many there were, and the row of the last.
+class Attempts final : public AttemptObserver {
+ public:
+  explicit Attempts(const CallContext& context) noexcept : ledger_{&context.state().ledger} {}
+
+  void on_end(Send& send, const Attempt* row) noexcept override {
+    if (row == nullptr || !row->sent) return;
+    ++sent_;
+    const bool own = &send.context->state().ledger == ledger_;
+    last_row_ = own ? std::optional{static_cast<std::size_t>(row - ledger_->data())} : std::nullopt;
+  }
+  [[nodiscard]] int sent() const noexcept { return sent_; }
+  /// Adds to the reason in the last row, if it is in the call's ledger.
+  void remark(std::string_view why) const {
+    if (last_row_) (*ledger_)[*last_row_].reason.append("; not retried: ").append(why);
+  }
+
+ private:
+  Ledger* ledger_;
+  int sent_ = 0;
+  std::optional<std::size_t> last_row_;
+};
+
+/// The retries of one call: whether a failure may be repeated, and when.
 class Retry::Repeats {
  public:
-  Repeats(const Retry& retry, CallContext& context) noexcept
+  Repeats(const Retry& retry, const ChatRequest& request, CallContext& context) noexcept
       : retry_{&retry},
         options_{retry.options_.get()},
+        request_{&request},
         context_{&context},
-        attempts_left_at_entry_{attempts_left()},
-        backoff_{{options_->initial, options_->max}, {options_->throttle_initial, options_->throttle_max}} {}
-
-  void begin_attempt() noexcept {
-    ++rounds_;
-    ledger_rows_ = context_->state().ledger.size();
+        attempts_{context},
+        backoff_{{options_->initial, options_->max}, {options_->throttle_initial, options_->throttle_max}} {
+    context.add_observer(attempts_);
   }
+
+  void begin_attempt() noexcept { ++rounds_; }
 
   void succeeded() const noexcept {
     if (!retry_->budget_) return;
@@ -91,55 +116,42 @@ class Retry::Repeats {
   [[nodiscard]] std::optional<Duration> before_next(Error& error) {
     const ErrorKind kind = kind_for_retry(error);
     if (kind == ErrorKind::cancelled || kind == ErrorKind::deadline_exceeded || is_local_refusal(kind)) return {};
-    if (error.committed || context_->committed()) return refuse("content had been delivered");
-    if (context_->forced_probe()) return refuse("every target is out, and this was the one probe");
-    const RetryRule rule = traits_of(kind).retry;
-    const std::optional<std::string_view> objection = objection_to(error, rule);
-    if (objection) return objection->empty() ? std::nullopt : refuse(*objection);
-    if (attempts() >= limit()) return refuse(fmt::format("attempt {} of {}", attempts(), limit()));
-    if (const auto most = most_of_kind(kind); most && retried_[static_cast<std::size_t>(kind)] >= *most) {
-      return refuse(fmt::format("retried {} time(s) after {}", *most, to_string(kind)));
-    }
-    if (context_->state().attempts_left <= 0) return refuse("the call has used up its attempts");
-    if (context_->state().attempts_left <= context_->alternatives().kept_sends) {
-      return refuse("the call's last attempts are kept for other targets");
-    }
-    if (rule == RetryRule::once) repeated_once_ = true;
-
-    const bool throttled = rule == RetryRule::throttled;
-    std::optional<Duration> hint = error.retry_after;
-    if (hint && *hint <= Duration::zero()) hint.reset();
-    if (hint && *hint > options_->max_server_wait) {
-      return refuse(fmt::format("the server asks for {}, more than {}", duration_text(*hint),
-                                duration_text(options_->max_server_wait)));
-    }
-    if (!hint && context_->alternatives().ready && traits_of(kind).fallback == FallbackRule::preferred) {
-      return refuse("another target is ready");
-    }
-    const Duration wait = own_wait_ ? std::max(*own_wait_, hint.value_or(Duration::zero()))
-                                    : backoff_.next(throttled, hint, context_->runtime().random_unit());
-    if (context_->alternatives().ready && hint.value_or(wait) > options_->failover_wait) {
-      return refuse(fmt::format("another target is ready, and the wait would be {}", duration_text(wait)));
-    }
-    if (wait > context_->remaining() - options_->min_attempt_time) {
-      return refuse(fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait)));
-    }
-    const TimePoint next_at = saturating_add(context_->now(), wait);
-    const Availability then = retry_->next().availability(next_at);
-    if (!then.ready && then.ready_at > next_at) return refuse(fmt::format("{} by then", to_string(then.why)));
+    if (const std::optional<Objection> objection = objection_to(error, kind)) return refuse(*objection);
+    const bool throttled = traits_of(kind).retry == RetryRule::throttled;
+    Duration wait{0};
+    if (const std::optional<Objection> objection = time_for(error, throttled, wait)) return refuse(*objection);
     if (retry_->budget_) {
       const RetryBudgetOptions& costs = retry_->budget_->options();
       last_cost_ = throttled ? costs.throttle_cost : costs.transient_cost;
       if (!retry_->budget_->acquire(last_cost_, context_->now())) return refuse("the target's retry budget is empty");
     }
+    if (traits_of(kind).retry == RetryRule::once) repeated_once_ = true;
     ++retried_[static_cast<std::size_t>(kind)];
     return wait;
   }
 
  private:
+  /// Why there is no retry; empty where that needs no explanation.
+  using Objection = std::string;
+
+  // May it be repeated?
+
+  [[nodiscard]] std::optional<Objection> objection_to(Error& error, ErrorKind kind) {
+    if (error.committed || context_->committed()) return "content had been delivered";
+    if (context_->hint().forced_probe) return "every target is out, and this was the one probe";
+    if (const auto objection = objection_of_kind(error, traits_of(kind).retry)) return Objection{*objection};
+    if (attempts() >= limit()) return fmt::format("attempt {} of {}", attempts(), limit());
+    if (const auto most = most_of_kind(kind); most && retried_[static_cast<std::size_t>(kind)] >= *most) {
+      return fmt::format("retried {} time(s) after {}", *most, to_string(kind));
+    }
+    if (context_->sends_left() <= 0) return "the call has used up its attempts";
+    if (context_->spare_sends() <= 0) return "the call's last attempts are kept for other targets";
+    return std::nullopt;
+  }
+
   /// Why a failure like this is not sent again whatever the limits say: nothing when it is, an empty text when that
   /// needs no explanation. The application's own judgement, when it throws, becomes the error.
-  [[nodiscard]] std::optional<std::string_view> objection_to(Error& error, RetryRule rule) {
+  [[nodiscard]] std::optional<std::string_view> objection_of_kind(Error& error, RetryRule rule) {
     own_wait_.reset();
     if (options_->should_retry) {
       if (attempts() >= limit()) return std::nullopt;
@@ -158,7 +170,7 @@ class Retry::Repeats {
     if (error.should_retry == true && server_may_ask) return std::nullopt;
     if (rule == RetryRule::never) return "";
     if (rule == RetryRule::once && repeated_once_) return "it has been repeated once";
-    if (rule == RetryRule::if_no_other_target && context_->alternatives().ready) return "another target is ready";
+    if (rule == RetryRule::if_no_other_target && context_->hint().other_ready) return "another target is ready";
     const bool asked_for = rule == RetryRule::throttled && (error.kind == ErrorKind::rate_limited || error.retry_after);
     if (!options_->repeatable && !asked_for && error.replay != ReplaySafety::not_sent) {
       return "it may have been processed, and is not repeatable";
@@ -168,29 +180,25 @@ class Retry::Repeats {
 
   /// Empty when the judgement throws: the error is then that.
   [[nodiscard]] std::optional<RetryVerdict> own_verdict(Error& error) const {
-    std::string thrown;
     try {
       return options_->should_retry(question(error));
-    } catch (const std::exception& exception) {
-      thrown = exception.what();
     } catch (...) {
-      thrown = "an exception of an unknown type";
+      Error own = detail::error_from_exception("should_retry of the retry policy");
+      own.kind = ErrorKind::invalid_request;
+      own.target = error.target;
+      error = std::move(own);
+      return std::nullopt;
     }
-    Error own{ErrorKind::invalid_request, "should_retry of the retry policy threw: " + thrown};
-    own.target = error.target;
-    error = std::move(own);
-    return std::nullopt;
   }
 
   [[nodiscard]] RetryQuestion question(const Error& error) const noexcept {
-    const TimePoint now = context_->now();
     const auto& budget = retry_->budget_;
     return {error,
             attempts(),
             context_->remaining(),
-            std::min(limit() - attempts(), context_->state().attempts_left),
-            budget ? std::optional{budget->available(now)} : std::nullopt,
-            context_->alternatives().ready};
+            std::min(limit() - attempts(), context_->spare_sends()),
+            budget ? std::optional{budget->available(context_->now())} : std::nullopt,
+            context_->hint().other_ready};
   }
 
   [[nodiscard]] std::optional<int> most_of_kind(ErrorKind kind) const noexcept {
@@ -200,30 +208,53 @@ class Retry::Repeats {
     return std::nullopt;
   }
 
-  [[nodiscard]] std::optional<Duration> refuse(std::string_view why) const {
-    Ledger& ledger = context_->state().ledger;
-    if (ledger.size() > ledger_rows_) ledger.back().reason.append("; not retried: ").append(why);
+  // When?
+
+  /// How long to wait, in `wait`, or why that is too long.
+  [[nodiscard]] std::optional<Objection> time_for(const Error& error, bool throttled, Duration& wait) {
+    std::optional<Duration> hint = error.retry_after;
+    if (hint && *hint <= Duration::zero()) hint.reset();
+    if (hint && *hint > options_->max_server_wait) {
+      return fmt::format("the server asks for {}, more than {}", duration_text(*hint),
+                         duration_text(options_->max_server_wait));
+    }
+    const bool other_ready = context_->hint().other_ready;
+    if (!hint && other_ready && traits_of(kind_for_retry(error)).fallback == FallbackRule::preferred) {
+      return "another target is ready";
+    }
+    wait = own_wait_ ? std::max(*own_wait_, hint.value_or(Duration::zero()))
+                     : backoff_.next(throttled, hint, context_->runtime().random_unit());
+    if (other_ready && (own_wait_ ? wait : hint.value_or(wait)) > options_->failover_wait) {
+      return fmt::format("another target is ready, and the wait would be {}", duration_text(wait));
+    }
+    if (wait > context_->remaining() - options_->min_attempt_time) {
+      return fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait));
+    }
+    const TimePoint next_at = saturating_add(context_->now(), wait);
+    const Standing then = retry_->next().standing(*request_, needs_of(*request_), next_at);
+    if (then.verdict == Standing::Verdict::later && then.ready_at > next_at) {
+      return fmt::format("{} by then", to_string(then.why));
+    }
     return std::nullopt;
   }
 
-  [[nodiscard]] int attempts() const noexcept {
-    return std::max(rounds_, attempts_left_at_entry_ - attempts_left());
+  [[nodiscard]] std::optional<Duration> refuse(std::string_view why) const {
+    if (!why.empty()) attempts_.remark(why);
+    return std::nullopt;
   }
-  /// A hedge's send, to another target, is none of these.
-  [[nodiscard]] int attempts_left() const noexcept {
-    return context_->state().attempts_left + context_->state().hedges_sent;
-  }
+
+  [[nodiscard]] int attempts() const noexcept { return std::max(rounds_, attempts_.sent()); }
   [[nodiscard]] int limit() const noexcept {
-    return context_->alternatives().ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)
-                                          : options_->max_attempts;
+    return context_->hint().other_ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)
+                                        : options_->max_attempts;
   }
 
   const Retry* retry_;
   const RetryOptions* options_;
+  const ChatRequest* request_;
   CallContext* context_;
-  int attempts_left_at_entry_;
+  Attempts attempts_;
   int rounds_ = 0;
-  std::size_t ledger_rows_ = 0;
   bool repeated_once_ = false;
   std::int64_t last_cost_ = 0;
   std::array<int, error_kind_count> retried_{};  // after each kind
@@ -231,8 +262,9 @@ class Retry::Repeats {
   Backoff backoff_;
 };
 
-Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& context) const {
-  Repeats repeats{*this, context};
+Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& outer) const {
+  CallContext context = outer;
+  Repeats repeats{*this, request, context};
   detail::Boxed<Error> last_failure;  // an empty optional of that size would be cleared whole, with every call
   for (;;) {
     repeats.begin_attempt();
@@ -257,7 +289,7 @@ Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& 
       slept.error().target = target();
       co_return std::move(slept).error();
     }
-    context.state().waited += context.now() - slept_from;
+    context.branch().waited += context.now() - slept_from;
   }
 }
 

@@ -15,20 +15,19 @@ namespace {
 
 using detail::Flight;
 using detail::Flights;
-using detail::Passenger;
+using detail::Follower;
 
 class SingleFlight final : public Decorator {
  public:
   SingleFlight(Provider next, const SingleFlightOptions& options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{options},
-        flights_{std::make_shared<Flights>()},
-        targets_{detail::key_of_targets(Decorator::next())} {}
+        flights_{std::make_shared<Flights>()} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (context.stopping()) co_return context.stop_error();
     // A forced probe is let through by what stands inside because it is one.
-    if (context.forced_probe() || (options_.deterministic_only && request.temperature != 0)) {
+    if (context.hint().forced_probe || (options_.deterministic_only && request.temperature != 0)) {
       auto alone = co_await next().call(request, context);
       co_return alone;
     }
@@ -39,38 +38,37 @@ class SingleFlight final : public Decorator {
     if (begins) {
       flight = std::make_shared<Flight>(flights_, std::move(key), next(), request, context, options_.max_replay_bytes);
     }
-    Passenger passenger{*flight, context};
+    Follower follower{*flight, context};
     if (begins) flight->start();
     for (;;) {
-      passenger.catch_up();
-      if (context.stopping() || passenger.left_behind() || flight->broken()) break;
-      if (flight->ended() && passenger.has_everything()) break;
-      if (passenger.can_take_more()) {
-        Passenger::News news{passenger};
+      follower.catch_up();
+      if (!flight->ended()) flight->go_on();  // it may have waited for this reader
+      if (context.stopping() || follower.left_behind() || flight->broken() || follower.refused()) break;
+      if (flight->ended() && follower.has_everything()) break;
+      if (follower.can_take_more()) {
+        Follower::News news{follower};
         co_await news;
       } else {
-        ConsumerReady consumer{passenger.context()};
+        ConsumerReady consumer{follower.context()};
         co_await consumer;
-        passenger.catch_up();
-        flight->go_on();
       }
     }
-    if (!flight->ended() && flight->boarded_only_by(passenger)) {
+    if (!flight->ended() && flight->followed_only_by(follower) && !flight->is_running()) {
       flight->close();
       flight->stop();
       while (!flight->ended()) {
-        Passenger::Landing landing{passenger};
-        co_await landing;
+        Follower::Completion completion{follower};
+        co_await completion;
       }
     }
-    passenger.settle();
-    co_return passenger.outcome();
+    follower.settle();
+    co_return follower.outcome();
   }
 
  private:
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
-    std::string key = targets_;
-    key += std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
+    // What answers need not stand in it: nobody else looks into these flights.
+    std::string key = std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
     key += context.streaming() ? 's' : 'p';
     detail::append_key(key, request, true);
     return key;
@@ -78,7 +76,6 @@ class SingleFlight final : public Decorator {
 
   SingleFlightOptions options_;
   std::shared_ptr<Flights> flights_;
-  std::string targets_;
 };
 
 [[nodiscard]] std::string describe(const SingleFlightOptions& options) {

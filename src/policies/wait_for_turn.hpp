@@ -18,7 +18,7 @@ Task<Result<void>> wait_for_turn(Ticket& ticket, CallContext& context) {
     auto wait = wakeup.until(ticket.turn());
     stopped = co_await wait;
   }
-  context.state().waited += context.now() - since;
+  context.branch().waited += context.now() - since;
   co_return stopped;
 }
 

@@ -17,7 +17,12 @@ std::string problem_with(const StreamHold& hold) {
 namespace detail {
 
 HeldStream::Kept::Kept(const StreamEvent& kept_event) : event{kept_event}, delta{kept_event.delta} {
-  if (event.tool_call != nullptr) tool_call = *event.tool_call;
+  if (event.tool_call != nullptr) {
+    tool_call.emplace();
+    tool_call->id = event.tool_call->id;
+    tool_call->name = event.tool_call->name;
+    if (event.type == StreamEvent::Type::tool_call) tool_call->arguments = event.tool_call->arguments;
+  }
   if (event.degradation != nullptr) degradation = *event.degradation;
 }
 
@@ -31,22 +36,29 @@ StreamEvent HeldStream::Kept::view() const noexcept {
 
 void HeldStream::on_event(const StreamEvent& event) noexcept {
   if (!keeping_) return consumer_->on_event(event);
+  if (event.type == StreamEvent::Type::restarted) return forget();  // of what nobody has seen
   try {
     if (event.is_content() && !armed() && hold_.time != Duration::max()) {
       context_->runtime().timers().arm(*this, saturating_add(context_->now(), hold_.time));
     }
     kept_.emplace_back(event);
   } catch (...) {  // no memory to keep it in: everything goes on at once
-    let_go();
+    hand_over_all();
     return hand_over(event);
   }
   if (!event.is_content()) return;
   bytes_ += event.delta.size();
   if (event.type == StreamEvent::Type::tool_call) bytes_ += event.tool_call->arguments.size();
-  if (estimate_tokens(bytes_) >= hold_.tokens) let_go();
+  if (estimate_tokens(bytes_) >= hold_.tokens) hand_over_all();
 }
 
-void HeldStream::let_go() noexcept {
+void HeldStream::on_timer() noexcept {
+  // The consumer may drive the loop: the call must not go on, and end, meanwhile.
+  const Runtime::Step step{context_->runtime(), &context_->state()};
+  hand_over_all();
+}
+
+void HeldStream::hand_over_all() noexcept {
   if (!keeping_) return;
   keeping_ = false;
   disarm();
@@ -66,9 +78,10 @@ void HeldStream::forget() noexcept {
   kept_.clear();
 }
 
-void HeldStream::on_attempt() noexcept {
+void HeldStream::on_attempt(const Target& target) noexcept {
   forget();
-  consumer_->on_attempt();
+  writer_ = target;
+  consumer_->on_attempt(target);
 }
 
 }  // namespace detail

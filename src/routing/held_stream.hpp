@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,23 +13,31 @@
 namespace backstop::inline v0::detail {
 
 /// Stands between a call and the consumer of its stream and keeps the beginning back, see `StreamHold`.
-class HeldStream final : public StreamSink, private Timer {
+class HeldStream final : public StreamSink, public AttemptObserver, private Timer {
  public:
   /// `context` is the call's; what is given outlives this object.
   HeldStream(const StreamHold& hold, const CallContext& context, StreamSink& consumer) noexcept
       : hold_{hold}, context_{&context}, consumer_{&consumer} {}
 
   /// Hands over what is kept, and from now on everything at once.
-  void let_go() noexcept;
+  void hand_over_all() noexcept;
   /// Forgets what is kept; the time begins anew with the next content.
   void forget() noexcept;
+  /// Hands over to another consumer from now on.
+  void set_consumer(StreamSink& consumer) noexcept { consumer_ = &consumer; }
 
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override { return keeping_ || consumer_->ready(); }
-  void when_ready(std::coroutine_handle<> waiting) noexcept override { consumer_->when_ready(waiting); }
+  void when_ready(Parked* waiting) noexcept override { consumer_->when_ready(waiting); }
   [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
   [[nodiscard]] bool holding() const noexcept override { return keeping_ || consumer_->holding(); }
-  void on_attempt() noexcept override;
+  void on_attempt(const Target& target) noexcept override;
+  /// An attempt that failed leaves nothing: what it has written is not handed over while a repeat is waited for. What
+  /// becomes of a shared send's text is known where it is shared.
+  void on_end(Send& send, const Attempt* row) noexcept override {
+    const bool own = &send.context->state() == &context_->state();
+    if (own && row != nullptr && row->outcome && *send.target == writer_) forget();
+  }
 
  private:
   /// An event with what it refers to.
@@ -44,12 +51,13 @@ class HeldStream final : public StreamSink, private Timer {
     std::optional<Degradation> degradation;
   };
 
-  void on_timer() noexcept override { let_go(); }
+  void on_timer() noexcept override;
   void hand_over(const StreamEvent& event) noexcept;
 
   StreamHold hold_;
   const CallContext* context_;
   StreamSink* consumer_;
+  Target writer_;  // whose content is kept
   bool keeping_ = true;
   std::size_t bytes_ = 0;
   std::vector<Kept> kept_;

@@ -71,16 +71,38 @@ void ResumableStream::finish(ChatResponse& response) {
   }
 }
 
-void ResumableStream::on_attempt() noexcept {
-  if (!given_.empty() && text_.size() == given_.size()) {
+void ResumableStream::on_attempt(const Target& target) noexcept {
+  if (!given_.empty()) {
+    // It goes on where others have broken off: to the consumer that is no new beginning.
+    if (text_.size() != given_.size()) return;
     comparing_ = true;
     rest_.clear();
     dropped_ = 0;
+    return;
   }
-  consumer_->on_attempt();
+  if (consumer_->holding()) {  // what earlier attempts have written is forgotten there
+    text_.clear();
+    tool_call_begun_ = false;
+  }
+  consumer_->on_attempt(target);
+}
+
+void ResumableStream::begin_anew(const StreamEvent& restarted) noexcept {
+  tool_call_begun_ = false;
+  text_.clear();
+  consumer_->on_event(restarted);
+  rest_.clear();
+  dropped_ = 0;
+  comparing_ = !given_.empty();
+  if (given_.empty()) return;
+  // The consumer has been told to forget that too.
+  StreamEvent event;
+  event.delta = given_;
+  deliver(event, true);
 }
 
 void ResumableStream::on_event(const StreamEvent& event) noexcept {
+  if (event.type == StreamEvent::Type::restarted) return begin_anew(event);
   if (!comparing_) return deliver(event, false);
   bool kept = event.type == StreamEvent::Type::text;
   try {

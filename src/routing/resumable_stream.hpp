@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <string>
 #include <string_view>
 
@@ -32,15 +31,17 @@ class ResumableStream final : public StreamSink {
 
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override { return consumer_->ready(); }
-  void when_ready(std::coroutine_handle<> waiting) noexcept override { consumer_->when_ready(waiting); }
+  void when_ready(Parked* waiting) noexcept override { consumer_->when_ready(waiting); }
   [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
   [[nodiscard]] bool holding() const noexcept override { return comparing_ || consumer_->holding(); }
-  void on_attempt() noexcept override;
+  void on_attempt(const Target& target) noexcept override;
 
  private:
   /// Hands on what is new of the rest, if that can be told by now.
   void compare(bool complete) noexcept;
   void deliver(const StreamEvent& event, bool kept_back) noexcept;
+  /// A client further in has begun its answer anew: what it had written so far is void.
+  void begin_anew(const StreamEvent& restarted) noexcept;
 
   const CallContext* context_;
   StreamSink* consumer_;

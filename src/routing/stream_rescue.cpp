@@ -1,6 +1,21 @@
 #include "routing/stream_rescue.hpp"
 
+#include <utility>
+
 namespace backstop::inline v0::detail {
+
+void RestartSink::on_event(const StreamEvent& event) noexcept {
+  begin_anew();
+  next().on_event(event);
+}
+
+void RestartSink::begin_anew() noexcept {
+  if (!std::exchange(pending_, false)) return;
+  StreamEvent begin;
+  begin.type = StreamEvent::Type::restarted;
+  begin.target = target_;
+  next().on_event(begin);
+}
 
 StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& hold, const ChatRequest& request,
                            CallContext& context)
@@ -14,48 +29,58 @@ StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& ho
   if (hold && !context.committed()) held_ = std::make_unique<HeldStream>(*hold, context, *consumer);
 }
 
-void StreamRescue::enter(const Target& next, CallContext& inner) {
-  if (restarting_) {
-    StreamEvent event;
-    event.type = StreamEvent::Type::restarted;
-    event.target = next;
-    context_->emit(event);
-    context_->state().committed = false;
-    restarting_ = false;
-  }
+void StreamRescue::enter(CallContext& inner) {
   if (held_) {
     inner.set_sink(held_.get());
+    inner.add_observer(*held_);
   } else if (resumable_) {
     inner.set_sink(resumable_.get());
+  } else if (restart_) {
+    inner.set_sink(restart_.get());
   }
 }
 
 void StreamRescue::stamp(Error& error) {
   if (held_) held_->forget();
-  delivered_ = delivered_ || error.committed || context_->committed();
+  const bool now = error.committed || context_->committed();
+  delivered_ = delivered_ || now;
+  if (resumable_) {
+    partial_ = resumable_->text();
+  } else if (now && !(restart_ && restart_->pending())) {
+    partial_ = error.partial_text;
+  }
   error.committed = delivered_;
-  if (!delivered_) {
+  if (delivered_) {
+    error.partial_text = partial_;
+  } else {
     error.partial_text.clear();
-  } else if (resumable_) {
-    error.partial_text = resumable_->text();
   }
 }
 
 bool StreamRescue::can_go_on() {
-  if (context_->state().tool_call_delivered) return false;
+  Branch& branch = context_->branch();
+  if (branch.tool_call_delivered()) return false;
   switch (policy_) {
     case MidStream::fail: return false;
-    case MidStream::restart: restarting_ = true; return true;
+    case MidStream::restart:
+      if (!restart_) {
+        restart_ = std::make_unique<RestartSink>(*context_->sink());
+        if (held_) held_->set_consumer(*restart_);
+      }
+      restart_->announce();
+      branch.take_back();
+      return true;
     case MidStream::resume: break;
   }
   if (!resumable_ || !resumable_->can_resume()) return false;
   rest_ = std::make_unique<const ChatRequest>(resumable_->begin_rest(*request_));
-  context_->state().committed = false;  // nothing of the rest has been delivered
+  branch.take_back();  // nothing of the rest has been delivered
   return true;
 }
 
 void StreamRescue::finish(ChatResponse& response) {
-  if (held_) held_->let_go();
+  if (held_) held_->hand_over_all();
+  if (restart_) restart_->begin_anew();  // an answer without any content
   if (resumable_) resumable_->finish(response);
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "backstop/chat/error.hpp"
@@ -14,17 +15,38 @@
 
 namespace backstop::inline v0::detail {
 
+/// Tells the consumer that the answer begins anew, when that answer's first event comes: not before it is known who
+/// gives it.
+class RestartSink final : public ForwardingSink {
+ public:
+  explicit RestartSink(StreamSink& consumer) noexcept : ForwardingSink{consumer} {}
+
+  void announce() noexcept { pending_ = true; }
+  [[nodiscard]] bool pending() const noexcept { return pending_; }
+  /// Tells it now, if it is still to be told.
+  void begin_anew() noexcept;
+  void on_event(const StreamEvent& event) noexcept override;
+  void on_attempt(const Target& target) noexcept override {
+    target_ = target;
+    next().on_attempt(target);
+  }
+
+ private:
+  Target target_;
+  bool pending_ = false;
+};
+
 /// What one call of a fallback client does about a stream that breaks after content has reached the consumer.
 ///
-/// Cost: with `fail` and `restart`, and without a hold, nothing but a few flags.
+/// Cost: with `fail` and `restart`, and without a hold, nothing but a few flags until a stream breaks.
 class StreamRescue {
  public:
   /// What it is given outlives it.
   StreamRescue(MidStream policy, const std::optional<StreamHold>& hold, const ChatRequest& request,
                CallContext& context);
 
-  /// Stands between the next target and the consumer; tells the consumer where the answer begins anew.
-  void enter(const Target& next, CallContext& inner);
+  /// Stands between the next target and the consumer.
+  void enter(CallContext& inner);
   /// What the next target is asked.
   [[nodiscard]] const ChatRequest& request() const noexcept { return rest_ ? *rest_ : *request_; }
   /// The next target has to go on from the text so far.
@@ -44,7 +66,8 @@ class StreamRescue {
   const ChatRequest* request_;
   CallContext* context_;
   bool delivered_ = false;
-  bool restarting_ = false;
+  std::string partial_;  // what the consumer has
+  std::unique_ptr<RestartSink> restart_;
   std::unique_ptr<ResumableStream> resumable_;
   std::unique_ptr<HeldStream> held_;
   std::unique_ptr<const ChatRequest> rest_;

@@ -1,25 +1,20 @@
 #include "routing/walk.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "policies/duration_text.hpp"
+#include "backstop/chat/usage.hpp"
+#include "backstop/handover/cost_estimate.hpp"
+#include "text/duration.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
-[[nodiscard]] Error refuse(ErrorKind kind, const Target& target, std::string message) {
-  Error error{kind, std::move(message)};
-  error.target = target;
-  return error;
-}
-
 /// A failure that the targets of one failure domain have in common: of their account, their gateway, their region.
-[[nodiscard]] bool is_of_the_pool(ErrorKind kind) noexcept {
+[[nodiscard]] bool is_of_the_domain(ErrorKind kind) noexcept {
   switch (kind) {
     case ErrorKind::connect_failed:
     case ErrorKind::rate_limited:
@@ -31,163 +26,197 @@ namespace {
   }
 }
 
-/// Says something on the target, and not only that it was not asked or not let finish.
-[[nodiscard]] bool is_failure_of_target(const Error& error) noexcept {
-  switch (error.kind) {
-    case ErrorKind::circuit_open:
-    case ErrorKind::local_limit:
-    case ErrorKind::budget_exceeded:
-    case ErrorKind::cancelled:
-    case ErrorKind::deadline_exceeded: return false;
-    default: return true;
-  }
-}
-
 }  // namespace
 
-void Refusals::add(const Candidate& candidate, const Error& error) {
-  const bool waits = passes_with_time(error.kind) && error.retry_after.has_value();
-  if (waits && (soonest_ == nullptr || *error.retry_after < *error_->retry_after)) {
-    soonest_ = &candidate;
-    error_ = error;
-  } else if (!error_) {
-    error_ = error;
-  }
+Walk::Walk(const Candidates& candidates, const ChatRequest& request, const CallContext& context)
+    : candidates_{&candidates},
+      request_{&request},
+      context_{&context},
+      requirement_{&context.state().requirement},
+      needs_{needs_of(request)} {
+  needs_.prefill = context.hint().continues_text;
+  needs_.requirement = requirement_;
 }
 
-Walk::Walk(const Candidates& candidates, const ChatRequest& request, CallContext& context)
-    : candidates_{&candidates}, request_{&request}, context_{&context}, needs_{needs_of(request)} {}
-
-std::optional<Walk::Step> Walk::next() noexcept {
+std::optional<std::size_t> Walk::next() {
+  const TimePoint now = context_->now();
   while (position_ < candidates_->size()) {
     const std::size_t index = position_++;
-    if (!has_failed(index)) return Step{index};
+    if (has_failed(index) || is_barred(index)) continue;
+    const std::optional<Error> out = obstacle(index, now);
+    if (!out) return index;
+    context_->note_skipped(out->target, *out);
   }
-  if (returned_ < left_to_others_.size()) return Step{left_to_others_[returned_++], true};
+  // While a client around has others, it is theirs.
+  while (!context_->hint().other_ready && revisited_ < left_to_others_.size()) {
+    const std::size_t index = left_to_others_[revisited_++];
+    if (!has_failed(index) && standing_of(index, now).ready()) return index;
+  }
   return std::nullopt;
 }
 
-std::optional<Error> Walk::obstacle_of(std::size_t index, TimePoint now) const {
-  if (auto out = lasting_obstacle(index, now)) return out;
-  if (!candidate(index).is_spared(now) || !other_goes_first(index, now)) return std::nullopt;
-  const Duration rest = candidate(index).spared_until.load(std::memory_order_relaxed) - now;
-  Error error = refuse(ErrorKind::local_limit, candidate(index).provider.target(),
-                       fmt::format("its limits are used up for another {}, as its last answer said",
-                                   duration_text(rest)));
-  error.retry_after = rest;
+std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
+  const Standing standing = standing_of(index, now);
+  if (!standing.ready()) {
+    Error error = refusal_of(standing, *request_, needs_, now);
+    add_refusal(error);
+    if (standing.cooling_after && standing.target != nullptr && is_of_the_domain(*standing.cooling_after) &&
+        !standing.target->facts().failure_domain.empty()) {
+      requirement_->failed_domains.push_back({*standing.target, *standing.cooling_after});
+    }
+    return error;
+  }
+  if (standing.soft_limited_until <= now || !other_goes_first(index, now)) return std::nullopt;
+  left_to_others_.push_back(index);
+  Error error{ErrorKind::local_limit, fmt::format("its limits are used up for another {}, as its last answer said",
+                                                  duration_text(standing.soft_limited_until - now))};
+  if (standing.target != nullptr) error.target = *standing.target;
   return error;
 }
 
-std::optional<Error> Walk::lasting_obstacle(std::size_t index, TimePoint now) const {
-  const Target& target = candidate(index).provider.target();
-  for (const FailedPool& pool : failed_pools_) {
-    const std::string& domain = target.facts().failure_domain;
-    if (pool.target->facts().failure_domain != domain) continue;
-    return refuse(ErrorKind::local_limit, target,
-                  fmt::format("it shares the failure domain \"{}\" with {}, which failed with {}", domain,
-                              pool.target->name(), to_string(pool.why)));
+std::optional<std::size_t> Walk::beside(std::size_t asked) const {
+  const Target& target = candidate(asked).provider.target();
+  const std::string& domain = target.facts().failure_domain;
+  for (std::size_t index = asked + 1; index < candidates_->size(); ++index) {
+    if (has_failed(index) || is_barred(index)) continue;
+    const Standing standing = standing_of(index, context_->now());
+    const bool same_domain =
+        !domain.empty() && standing.target != nullptr && standing.target->facts().failure_domain == domain;
+    if (standing.ready() && !standing.finds_out && !same_domain && standing.soft_limited_until <= context_->now()) {
+      return index;
+    }
   }
-  if (continues_text_ && !target.facts().capabilities.prefill) {
-    return refuse(ErrorKind::unsupported_capability, target,
-                  "a part of the answer has been delivered, and it does not continue what others have begun");
-  }
-  return obstacle(candidate(index), *request_, needs_, requirement_, now);
+  return std::nullopt;
 }
 
-bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
-  for (std::size_t other = index + 1; other < candidates_->size(); ++other) {
-    if (!has_failed(other) && !candidate(other).is_spared(now) && !lasting_obstacle(other, now)) return true;
+int Walk::ready_behind() const {
+  int ready = 0;
+  for (std::size_t index = position_; index < candidates_->size(); ++index) {
+    if (has_failed(index) || is_barred(index)) continue;
+    const Standing standing = standing_of(index, context_->now());
+    if (standing.ready()) ready += standing.ready_targets;
+  }
+  return ready;
+}
+
+bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter) {
+  bool passes = passes_with_time(error);
+  if (!passes && candidate(index).is_pool) {
+    // One target of several, which is not asked again: how it stands with the others, the client says.
+    const std::vector<Target>& failed = requirement_->failed;
+    passes = std::find(failed.begin(), failed.end(), error.target) != failed.end();
+  }
+  notes_.push_back({index, context_->now(), true, passes, error.retry_after});
+  if (!passes) barred_.push_back(index);
+  const ErrorKind kind = error.cause.value_or(error.kind);
+  const ModelFacts& facts = error.target.facts();
+  if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {
+    requirement_->failed_domains.push_back({error.target, kind});
+  }
+  switch (traits_of(kind).fallback) {
+    case FallbackRule::never: return false;
+    case FallbackRule::yes:
+    case FallbackRule::preferred:
+    case FallbackRule::with_capability: return true;
+    case FallbackRule::opt_in: return fall_back_on_content_filter;
+    case FallbackRule::larger_window:
+      if (facts.context_window) requirement_->window_above = std::max(requirement_->window_above, facts.context_window);
+      return true;
+    case FallbackRule::cheaper:
+      requirement_->priced = true;
+      if (const std::optional<Price> price = price_of(error.target)) {
+        const Usage least = least_usage(error.target, *request_, needs_.input_tokens, least_limited_output);
+        const Money cost = cost_of(least, *price);
+        requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
+      }
+      return true;
   }
   return false;
 }
 
-std::size_t Walk::ready_from(std::size_t index, TimePoint now) const {
-  std::size_t ready = 0;
-  for (; index < candidates_->size(); ++index) ready += has_failed(index) || obstacle_of(index, now) ? 0 : 1;
-  return ready;
+void Walk::note_refusal(std::size_t index, const Error& error, bool others_ready) {
+  // What does not say when it ends may be over at any moment, or never: it is waited for only where the provider
+  // stands so.
+  notes_.push_back({index, context_->now(), false, error.retry_after.has_value(), error.retry_after});
+  add_refusal(error);
+  if (others_ready) leave_to_others(index);
 }
 
-void Walk::pass_over(std::size_t index, const Error& obstacle, TimePoint now) {
-  refusals.add(candidate(index), obstacle);
-  if (const auto cooling = candidate(index).cooldown.active(now)) note_pool(index, cooling->why);
+void Walk::leave_to_others(std::size_t index) {
+  const bool known = std::find(left_to_others_.begin(), left_to_others_.end(), index) != left_to_others_.end();
+  if (!known) left_to_others_.push_back(index);
+}
+
+Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) const {
+  Recovery recovery;
+  const Standing* best = nullptr;
+  Standing kept;
+  for (std::size_t index = 0; index < candidates_->size(); ++index) {
+    if (is_barred(index) || (!repeat_failed && has_failed(index))) continue;
+    const Standing standing = standing_of(index, now);
+    if (!standing.fit()) continue;
+    const Note* note = note_of(index);
+    if (standing.ready()) {
+      if (note != nullptr && !note->passes) continue;
+      recovery.at = std::min(recovery.at, note == nullptr ? now : saturating_add(note->at, std::max(note->again_after.value_or(pace), pace)));
+    } else {
+      // What may change at any moment is looked at now and then.
+      recovery.at = std::min(recovery.at, standing.ready_at > now ? standing.ready_at : saturating_add(now, pace));
+    }
+    if (standing.probe == Standing::Probe::never) continue;
+    const bool better = best == nullptr || standing.probe > best->probe ||
+                        (standing.probe == best->probe && standing.success_share > best->success_share);
+    if (!better) continue;
+    kept = standing;
+    best = &kept;
+    recovery.probe = index;
+    // What has just failed is not probed at once.
+    recovery.probe_from = note != nullptr && note->failed ? saturating_add(note->at, pace) : now;
+  }
+  return recovery;
+}
+
+void Walk::begin_again(bool repeat_failed) {
+  if (!repeat_failed) {
+    for (const Note& note : notes_) {
+      if (note.failed) barred_.push_back(note.index);
+    }
+  }
+  position_ = 0;
+  revisited_ = 0;
+  left_to_others_.clear();
+  notes_.clear();
+  requirement_->failed_domains.clear();
+}
+
+const Walk::Note* Walk::note_of(std::size_t index) const noexcept {
+  const auto note =
+      std::find_if(notes_.rbegin(), notes_.rend(), [index](const Note& one) { return one.index == index; });
+  return note == notes_.rend() ? nullptr : &*note;
 }
 
 bool Walk::has_failed(std::size_t index) const noexcept {
-  return std::find(failed_substitutes_.begin(), failed_substitutes_.end(), index) != failed_substitutes_.end();
+  return std::any_of(notes_.begin(), notes_.end(),
+                     [index](const Note& note) { return note.index == index && note.failed; });
 }
 
-void Walk::ask(std::size_t index) noexcept {
-  asked_ = index;
-  asked_row_ = context_->state().ledger.size();
-  taken_over_ = false;
+bool Walk::is_barred(std::size_t index) const noexcept {
+  return std::find(barred_.begin(), barred_.end(), index) != barred_.end();
 }
 
-void Walk::note(Result<ChatResponse>& result) {
-  if (result) result->fallback = result->fallback || asked_ > 0 || taken_over_;
-  note_limits(asked_, *context_, asked_row_);
-  if (taken_over_) return;  // noted where the substitute was called
-  if (result) {
-    candidate(asked_).cooldown.note_success();
-  } else {
-    note_failure(asked_, result.error(), context_->now());
+bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
+  for (std::size_t other = index + 1; other < candidates_->size(); ++other) {
+    if (has_failed(other) || is_barred(other)) continue;
+    const Standing standing = standing_of(other, now);
+    if (standing.ready() && standing.soft_limited_until <= now) return true;
   }
+  return false;
 }
 
-void Walk::note_failure(std::size_t index, const Error& error, TimePoint now) {
-  candidate(index).cooldown.note(error, now);
-  note_pool(index, error.cause.value_or(error.kind));
-}
-
-void Walk::note_pool(std::size_t index, ErrorKind why) {
-  const Target& target = candidate(index).provider.target();
-  if (!target.facts().failure_domain.empty() && is_of_the_pool(why)) failed_pools_.push_back({&target, why});
-}
-
-void Walk::note_limits(std::size_t index, const CallContext& context, std::size_t first_row) const {
-  const Ledger& ledger = context.state().ledger;
-  const Target& target = candidate(index).provider.target();
-  for (std::size_t row = ledger.size(); row-- > first_row;) {
-    if (ledger[row].target != target) continue;
-    if (ledger[row].rate_limit) candidate(index).note_limits(*ledger[row].rate_limit, context.now());
-    return;
-  }
-}
-
-const Target* Walk::choose() {
-  const TimePoint now = context_->now();
-  const std::string& domain = candidate(asked_).provider.target().facts().failure_domain;
-  for (std::size_t index = asked_ + 1; index < candidates_->size(); ++index) {
-    const Provider& provider = candidate(index).provider;
-    const bool same_pool = !domain.empty() && provider.target().facts().failure_domain == domain;
-    if (same_pool || has_failed(index) || candidate(index).is_spared(now) || lasting_obstacle(index, now)) continue;
-    if (provider.availability(now).probe) continue;
-    substitute_ = index;
-    return &provider.target();
-  }
-  return nullptr;
-}
-
-Task<Result<ChatResponse>> Walk::call(const ChatRequest& request, CallContext& context) {
-  const std::size_t index = substitute_;
-  const std::size_t first_row = context.state().ledger.size();
-  auto result = co_await candidate(index).provider.call(request, context);
-  note_limits(index, context, first_row);
-  if (result) {
-    candidate(index).cooldown.note_success();
-    co_return result;
-  }
-  const Error& error = result.error();
-  note_failure(index, error, context.now());
-  if (is_failure_of_target(error)) {
-    failed_substitutes_.push_back(index);
-    static_cast<void>(requirement_.add(error, false));
-  }
-  co_return result;
-}
-
-void Walk::took_over(const Error* other) noexcept {
-  taken_over_ = true;
-  if (other != nullptr) candidate(asked_).cooldown.note(*other, context_->now());
+void Walk::add_refusal(const Error& error) {
+  const bool ends = (error.kind == ErrorKind::circuit_open || error.kind == ErrorKind::local_limit) && error.retry_after;
+  const bool sooner = ends && (!refusal_ || !refusal_->retry_after || *error.retry_after < *refusal_->retry_after);
+  if (sooner || !refusal_) refusal_ = error;
 }
 
 }  // namespace backstop::inline v0::detail

@@ -102,6 +102,12 @@ std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, Ti
   return entry.answer;
 }
 
+bool AnswerCache::contains(const std::string& key, TimePoint now) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  const auto found = state_->entries.find(key);
+  return found != state_->entries.end() && now < found->second.until;
+}
+
 void AnswerCache::put(std::string key, ChatResponse answer, TimePoint until) const {
   const std::size_t bytes = size_of(key, answer);
   if (bytes > state_->max_bytes) return;

@@ -17,7 +17,10 @@ struct Budget::State {
   std::mutex mutex;
   RollingWindow<BudgetCharge, 60> spent;
   BudgetCharge reserved;
+  WakeupList waiting;
 };
+
+WakeupList& Budget::waiting() const noexcept { return state_->waiting; }
 
 Budget::Budget(BudgetOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
@@ -48,17 +51,23 @@ std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoin
   return std::nullopt;
 }
 
-void Budget::release(const BudgetCharge& reserved) const noexcept {
-  const std::lock_guard lock{state_->mutex};
-  state_->reserved.cost -= reserved.cost;
-  state_->reserved.premium -= reserved.premium;
+void Budget::release(const BudgetCharge& reserved, bool wakes) const noexcept {
+  {
+    const std::lock_guard lock{state_->mutex};
+    state_->reserved.cost -= reserved.cost;
+    state_->reserved.premium -= reserved.premium;
+  }
+  if (wakes) state_->waiting.wake_first();
 }
 
 void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept {
-  const std::lock_guard lock{state_->mutex};
-  state_->reserved.cost -= reserved.cost;
-  state_->reserved.premium -= reserved.premium;
-  state_->spent.add(now, actual);
+  {
+    const std::lock_guard lock{state_->mutex};
+    state_->reserved.cost -= reserved.cost;
+    state_->reserved.premium -= reserved.premium;
+    state_->spent.add(now, actual);
+  }
+  state_->waiting.wake_first();
 }
 
 BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept
@@ -66,7 +75,7 @@ BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const Budg
   for (std::size_t count = 0; count < budgets.size(); ++count) {
     refusal_ = budgets[count].reserve(worst_, now);
     if (refusal_) {
-      for (const Budget& budget : budgets.first(count)) budget.release(worst_);
+      for (const Budget& budget : budgets.first(count)) budget.release(worst_, false);
       return;
     }
   }
@@ -75,6 +84,10 @@ BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const Budg
 
 BudgetReservation::~BudgetReservation() {
   for (const Budget& budget : held_) budget.release(worst_);
+}
+
+void BudgetReservation::withdraw() noexcept {
+  for (const Budget& budget : std::exchange(held_, {})) budget.release(worst_, false);
 }
 
 void BudgetReservation::settle(const BudgetCharge& actual, TimePoint now) noexcept {

@@ -170,6 +170,7 @@ void CircuitBreaker::judge_probe(const BreakerOutcome& outcome, BreakerAudience 
   if (successes_ >= options_.successes_to_close) {
     change(BreakerState::closed, "the probes succeeded", audience);
     clear_counts();
+    share_before_ = 1;
     closed_since_ = outcome.at;
     if (options_.ramp > Duration::zero()) {
       ramp_until_.store(saturating_add(outcome.at, options_.ramp), std::memory_order_relaxed);
@@ -201,6 +202,7 @@ std::string_view CircuitBreaker::reason_to_open(TimePoint now) const noexcept {
 void CircuitBreaker::open(const BreakerOutcome& outcome, std::string_view reason, BreakerAudience audience) noexcept {
   open_until_.store(saturating_add(outcome.at, next_open_time(outcome)), std::memory_order_relaxed);
   ++times_opened_;
+  if (const Counts counts = window_.total(outcome.at); counts.calls > 0) share_before_ = counts.success_share();
   change(BreakerState::open, reason, audience);
   clear_counts();
 }
@@ -287,6 +289,7 @@ void CircuitBreaker::reset() noexcept { set_by_hand(BreakerState::closed, true);
 void CircuitBreaker::set_by_hand(BreakerState state, bool as_new) noexcept {
   std::unique_lock lock{mutex_};
   clear_counts();
+  share_before_ = 1;
   closed_since_.reset();
   ramp_until_.store(TimePoint::min(), std::memory_order_relaxed);
   if (as_new) {
@@ -295,6 +298,12 @@ void CircuitBreaker::set_by_hand(BreakerState state, bool as_new) noexcept {
   }
   change(state, by_hand, {});
   tell(lock);
+}
+
+double CircuitBreaker::success_share(TimePoint now) const noexcept {
+  const std::lock_guard lock{mutex_};
+  const Counts counts = window_.total(now);
+  return counts.calls > 0 ? counts.success_share() : share_before_;
 }
 
 BreakerSnapshot CircuitBreaker::snapshot(TimePoint now) const noexcept {

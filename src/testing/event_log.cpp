@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "backstop/runtime/parked.hpp"
+
 namespace backstop::inline v0::testing {
 
 std::size_t EventLog::count(StreamEvent::Type type) const noexcept {
@@ -28,7 +30,7 @@ void EventLog::resume() {
   if (!paused_) return;
   paused_before_ = consumer_time();
   paused_ = false;
-  if (waiting_) runtime_->schedule(std::exchange(waiting_, {}));
+  if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->wake();
 }
 
 void EventLog::on_event(const StreamEvent& event) noexcept {

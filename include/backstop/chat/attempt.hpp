@@ -34,17 +34,23 @@ struct Attempt {
   std::optional<std::chrono::nanoseconds> ttft{};  ///< time to first token: content, reasoning or tool call
   Usage usage{};
   Money cost{};
+  bool cost_known = true;       ///< false where the price is not: `cost` is then $0 and says nothing
   bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
   ReplaySafety replay = ReplaySafety::not_sent;
   std::string request_id{};  ///< the provider's
   /// What the answer's headers said of the provider's limits; null when nothing.
   std::shared_ptr<const RateLimitStatus> rate_limit{};
-  std::string reason{};      ///< why it failed or was skipped, and what was decided, for people
+  std::string reason{};      ///< why it failed or was skipped, and what was decided, for people; no foreign words
+  std::string provider_message{};  ///< see `Error::provider_message`; observers get rows without it
   std::optional<std::chrono::nanoseconds> out_for{};  ///< of a candidate that was skipped: until it can be asked again
 };
 
 /// The reason for people, with how long a candidate stays out: "circuit_open (for another 12.3 s)".
 [[nodiscard]] BACKSTOP_EXPORT std::string reason_of(const Attempt& attempt);
+
+/// The same with the provider's words: "the provider is overloaded (it said: Overloaded)". For whoever may see
+/// prompts: a provider may repeat parts of one.
+[[nodiscard]] BACKSTOP_EXPORT std::string quoted_reason_of(const Attempt& attempt);
 
 /// What happened in a call, in order.
 using Ledger = std::vector<Attempt>;

@@ -22,11 +22,14 @@ enum class TimeoutLimit : std::uint8_t {
   idle,            ///< the answer stopped coming
   attempt,         ///< one attempt took too long
   deadline_share,  ///< this target's share of the caller's deadline; the rest is kept for the targets still to come
+  client_deadline,  ///< of a fallback client that is another's target
 };
 
 [[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(TimeoutLimit limit) noexcept;
 
-/// Why a call failed. `message` is for people and never holds a key, a prompt or an answer; programs use `kind`.
+/// Why a call failed. `message` is for people; programs use `kind`. Apart from what the application's own code throws
+/// or returns, `message` never holds a key, a prompt or an answer. What the provider said stands apart, in
+/// `provider_message`: a provider may repeat parts of the prompt.
 ///
 /// The ledger in `attempts` is filled in once, when the call ends; policies on the way see it empty.
 struct Error {
@@ -35,6 +38,8 @@ struct Error {
 
   ErrorKind kind = ErrorKind::invalid_request;
   std::string message;
+  /// The provider's own words, at most about 500 bytes, the keys in use masked; empty when it said none.
+  std::string provider_message{};
   Target target;            ///< whose failure it is; empty where no target was reached
   int http_status = 0;      ///< of the status line; 0 when none arrived
   std::string code;         ///< the provider's own code
@@ -48,11 +53,16 @@ struct Error {
   std::string partial_text;   ///< the text that had been, when `committed`
   /// With `stream_interrupted`: what broke it, for retry decisions.
   std::optional<ErrorKind> cause;
+  Money cost{};            ///< of the whole call, filled in with the ledger
+  bool cost_known = true;  ///< false where the price of an attempt is not known: `cost` is then the least that it can be
   std::chrono::nanoseconds elapsed{0};  ///< of the whole call, filled in with the ledger
   Ledger attempts;
 };
 
-/// One line: kind, target, status, message; then a line per attempt.
+/// Whether the same target, asked a little later, may do better.
+[[nodiscard]] BACKSTOP_EXPORT bool passes_with_time(const Error& error) noexcept;
+
+/// One line: kind, target, status, message and the provider's words; then a line per attempt.
 [[nodiscard]] BACKSTOP_EXPORT std::string to_string(const Error& error);
 
 }  // namespace backstop::inline v0

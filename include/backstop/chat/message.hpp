@@ -55,7 +55,7 @@ struct Reasoning {
 
 /// The model wants a function of the application called.
 struct ToolCall {
-  std::string id{};         ///< unique within the conversation, never empty in a response
+  std::string id{};         ///< unique within the conversation; adapters make one up where the provider sent none
   std::string name{};
   std::string arguments{};  ///< a JSON object as text
 

@@ -63,5 +63,7 @@ class Money {
 
 /// "$0.00064": dollars with as many decimals as the amount needs, at least two, at most twelve.
 [[nodiscard]] BACKSTOP_EXPORT std::string to_string(Money amount);
+/// The same of an amount that may not be known: "unknown", or "at least $0.002" where a part of it is.
+[[nodiscard]] BACKSTOP_EXPORT std::string cost_text(Money amount, bool known);
 
 }  // namespace backstop::inline v0

@@ -47,7 +47,7 @@ struct ResponseFormat {
 
 using Header = std::pair<std::string, std::string>;
 
-/// Who and what a request belongs to; goes with every attempt into the fields that each provider has for it.
+/// Who and what a request belongs to; sent with every attempt in the fields that each provider has for it.
 struct Metadata {
   std::string user_id{};
   std::string session_id{};
@@ -58,7 +58,7 @@ struct Metadata {
   friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
-/// What the application asks for. The model is the target's business, not the request's.
+/// What the application asks for. The model belongs to the target, not to the request.
 ///
 /// Example: `ChatRequest request{"Why did my pager go off?"}; request.max_output_tokens = 300;`
 struct ChatRequest {

@@ -36,7 +36,7 @@ struct Degradation {
   friend bool operator==(const Degradation&, const Degradation&) = default;
 };
 
-/// A complete answer, and how it came about.
+/// A complete answer, and the attempts that led to it.
 struct ChatResponse {
   std::vector<Part> parts;  ///< what the model wrote, in order: text, reasoning, tool calls
   std::optional<FinishReason> finish_reason;  ///< empty when the provider sent none
@@ -47,6 +47,7 @@ struct ChatResponse {
   bool fallback = false;    ///< another than the first choice answered
   std::optional<Degradation> degradation;
   Money cost;               ///< of the whole call: failed, rejected and abandoned attempts too
+  bool cost_known = true;   ///< false where the price of an attempt is not known: `cost` is then the least that it can be
   std::chrono::nanoseconds elapsed{0};  ///< of the whole call
   Ledger attempts;          ///< filled in once, when the call ends
 

@@ -14,7 +14,8 @@ struct StreamEvent {
   enum class Type : std::uint8_t {
     text,             ///< `delta`: more of the answer
     reasoning,        ///< `delta`: more of the model's thinking
-    tool_call_delta,  ///< `delta`: more of the arguments of the call that `tool_call` names so far
+    tool_call_delta,  ///< `delta`: more of the arguments of the call whose id and name `tool_call` has so far; its
+                      ///< own `arguments` are empty, so that a piece costs no more than itself
     tool_call,        ///< `tool_call`: a complete call
     restarted,        ///< forget what came so far: `target` begins anew (policy `mid_stream = restart`)
     degraded,         ///< `degradation`: what was given up; comes first

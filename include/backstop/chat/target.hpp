@@ -46,14 +46,15 @@ struct Capabilities {
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
 
-/// Facts on a model, from the catalogue or the application. Nothing known is a valid state: limits are then not
-/// checked.
+/// Facts on a model, from the catalogue or the application. All may be unknown: limits are then not checked.
 struct ModelFacts {
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};     ///< tokens, input and output together
   std::optional<std::int64_t> max_output_tokens{};  ///< the most that the model writes in one answer
   Capabilities capabilities{};
   bool local = false;  ///< served by this machine, where the first byte may take minutes: the model is loaded first
+  /// It thinks before it writes and does not send its thinking: its first token may take minutes.
+  bool thinks_unseen = false;
   /// What it shares with other targets of the same name here: an account, a gateway, a region. When that fails for one
   /// of them, the others are not its fallback. Empty: nothing.
   std::string failure_domain{};

@@ -8,7 +8,8 @@
 namespace backstop::inline v0 {
 
 /// About how many tokens the request's conversation and tools are: a quarter of their bytes (English text has about
-/// four bytes to a token), a flat 1,000 per image and a quarter of the decoded bytes for documents up to 100,000.
+/// four bytes to a token), a flat 1,000 per image and a quarter of the decoded bytes for documents up to 100,000. What
+/// comes by address counts as much as may stand there: 1,600 per image, 100,000 per document.
 /// For reservations and costs of attempts that reported no usage. O(parts), no allocation.
 [[nodiscard]] BACKSTOP_EXPORT std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept;
 

@@ -19,7 +19,7 @@ namespace backstop::inline v0 {
 
 /// A target of a policy file, the policy's own blocks merged in.
 struct TargetConfig {
-  ModelOptions model{};  ///< `name` is the provider's; never holds a key when it comes from a file
+  ModelOptions model{};  ///< `name` is the provider's; a file sets no key
   /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
   /// state of the keys.
   std::vector<std::string> key_variables{};
@@ -57,9 +57,9 @@ struct Config {
 ///
 /// Errors: `invalid_request` with every complaint, each naming its place
 /// (`fallback_policy.targets[1].timeout.connect`), the value, and what is accepted: unknown keys, keys that this build
-/// cannot enforce, values of the wrong kind, limits that contradict each other, a target listed twice, a key that
-/// stands twice, and keys to providers, which are never in the file (and never quoted). Broken JSON is reported with
-/// its line and column.
+/// cannot enforce, values of the wrong kind, limits that contradict each other, a target listed twice, a JSON key that
+/// stands twice, and the key of a provider. A provider's key is never quoted. Broken JSON is reported with its line and
+/// column.
 [[nodiscard]] BACKSTOP_EXPORT Result<Config> parse_config(std::string_view text);
 
 /// The same from a file; its name stands in front of the complaints.

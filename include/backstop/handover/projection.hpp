@@ -13,7 +13,7 @@
 
 namespace backstop::inline v0 {
 
-/// What a conversation lost or had mended on its way to a target, in counts.
+/// What was dropped from a conversation or repaired in it for a target, in counts.
 struct HandoverLosses {
   int reasoning_dropped = 0;  ///< blocks of reasoning that others wrote, or that lack their proof of origin
   int results_dropped = 0;    ///< tool results that answer no call, or answer one again (the last answer counts)

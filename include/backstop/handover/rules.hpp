@@ -25,7 +25,7 @@ enum class ReasoningRule : std::uint8_t {
   same_provider,          ///< written by any model of this provider
 };
 
-/// What a target wants of a conversation that others have had a part in.
+/// What a target requires of a conversation to which other models have contributed.
 struct HandoverRules {
   ToolIdRule tool_ids;
   ReasoningRule reasoning = ReasoningRule::same_model;

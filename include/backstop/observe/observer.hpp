@@ -24,6 +24,7 @@ struct CallEvent {
   const Ledger& attempts;
   std::chrono::nanoseconds elapsed{0};
   Money cost;            ///< of all attempts
+  bool cost_known = true;  ///< false where the price of one is not known
   Target first_choice;   ///< where the call would have gone without failures
 };
 
@@ -39,8 +40,8 @@ struct BreakerEvent {
 ///
 /// Thread safety: functions are called on the thread that drives the runtime, or on the one that controls a breaker by
 /// hand, and may be called from several threads when an observer is shared between clients.
-/// Cost: they are called in the course of the call, so one that takes its time holds up that call and those on the same
-/// runtime; hand over to a thread what may block. Nothing may be thrown out of them: they are `noexcept`.
+/// Cost: they are called in the course of the call, so a slow one delays that call and those on the same runtime; do on
+/// another thread what may block. Nothing may be thrown out of them: they are `noexcept`.
 class BACKSTOP_EXPORT Observer {
  public:
   virtual ~Observer() = default;

@@ -9,8 +9,8 @@
 
 #include "backstop/runtime/clock.hpp"
 
-/// How long to wait before a retry: a ceiling that doubles, capped first and jittered then, so that at the cap the
-/// callers that failed together still come back one by one. `unit` is a random number in [0, 1).
+/// How long to wait before a retry: a ceiling that doubles, capped first and jittered then, so that callers that failed
+/// together are spread at the cap too. `unit` is a random number in [0, 1).
 namespace backstop::inline v0 {
 
 /// The ceiling of the first wait, and what it grows to.

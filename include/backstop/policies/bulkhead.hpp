@@ -6,11 +6,12 @@
 
 namespace backstop::inline v0 {
 
-/// Lets only so many sends be under way at once. The permit is held until the answer is complete, failed or given up;
-/// of a stream until its end.
+/// Limits how many sends are under way at the same time. The permit is held until the answer is complete, has failed or
+/// was cancelled; of a stream until its end.
 ///
-/// Who finds no permit is refused at once, or waits in a queue where there is one (`max_queued`): in the order of
-/// coming, for `max_wait`, while another target is ready for `failover_wait` at most, and never beyond the deadline.
+/// A call that finds no permit is refused at once, or waits in a queue where there is one (`max_queued`): in the order
+/// of arrival, for `max_wait`, while another target is ready for `failover_wait` at most, and never beyond the
+/// deadline.
 ///
 /// Put it inside `rate_limit`, so that no permit is held in its queue, and around `circuit_breaker`, so that no probe's
 /// permit is held in this one:
@@ -22,9 +23,9 @@ namespace backstop::inline v0 {
 /// With a limit that the application holds, to share and to resize it.
 [[nodiscard]] BACKSTOP_EXPORT Policy bulkhead(ConcurrencyLimit limit);
 
-/// The same where the number of sends is found out: it grows while all goes well and shrinks when the provider answers
-/// that it is too busy (`rate_limited`, `overloaded`) or not at all (`timeout`). Other failures and cancelled calls say
-/// nothing, and neither does the time that answers take, because that follows their length.
+/// The same with a limit that adapts: it grows with successes and shrinks when the provider answers that it is too busy
+/// (`rate_limited`, `overloaded`) or not at all (`timeout`). Other failures and cancelled calls do not change it, and
+/// neither does the time that answers take, because that follows their length.
 ///
 /// Example: `adaptive_concurrency({.initial = 10, .max = 100})`
 [[nodiscard]] BACKSTOP_EXPORT Policy adaptive_concurrency(AdaptiveConcurrencyOptions options = {});

@@ -9,11 +9,11 @@
 
 namespace backstop::inline v0 {
 
-/// Refuses calls to a target that keeps failing, at once and without sending, until probes show that it is well again.
+/// Refuses calls to a target that keeps failing, at once and without sending, until probes show that it has recovered.
 ///
-/// Counted are the outcomes that speak of the provider's health (`traits_of(kind).breaker`); a rate limit, a bad
-/// request, a cancelled call or the caller's own deadline are not. A probe's verdict falls at its first content.
-/// Inside `retry` each attempt is counted and an opened breaker ends the retries.
+/// Counted are the outcomes that tell of the provider's health (`traits_of(kind).breaker`); a rate limit, a bad
+/// request, a cancelled call or the caller's own deadline are not. A probe succeeds with its first content. Inside
+/// `retry` each attempt is counted and an opened breaker ends the retries.
 ///
 /// Errors: `circuit_open` with `retry_after`, not sent; std::invalid_argument from the factory with
 /// `problem_with(options)`. Thread safety: as every policy. Cost of a refusal: no formatting, no exception.

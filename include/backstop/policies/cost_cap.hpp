@@ -16,14 +16,17 @@ namespace backstop::inline v0 {
 
 /// What may be spent. At least one limit, or a budget with one, is needed.
 struct CostCapOptions {
-  /// On one call, over all its retries, fallbacks and hedges. Never exceeded but by what a send costs above its worst
-  /// case.
+  /// On one call, over all its retries, fallbacks and hedges. Never exceeded by more than what a send costs above its
+  /// worst case.
   std::optional<Money> per_request{};
   std::optional<Money> per_period{};                   ///< by the calls of each provider that this policy is put around
   std::optional<Money> fallback_premium_per_period{};  ///< likewise, on what falling over costs above the first choice
   Duration period = std::chrono::hours{24};            ///< a rolling one
   /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
   std::optional<Price> assume_price{};
+  /// How long a send that would fit but for what other calls have reserved waits for these to settle, while no other
+  /// target is ready outside the cap; 0: it does not wait.
+  Duration wait_for_reserved = std::chrono::seconds{30};
   /// Shared ones; a send needs room in all of them. It counts once for each cap around it that has the same budget.
   std::vector<Budget> budgets{};
 };
@@ -31,12 +34,17 @@ struct CostCapOptions {
 /// What is wrong with the options, and what would be accepted; empty when nothing is.
 [[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const CostCapOptions& options);
 
-/// Sends nothing that might cost more than is left. Before each send its worst case (the estimated input and the
-/// output limit, at the target's price) is reserved; after it what it cost is booked, known or estimated, and the rest
-/// given back. Answers under way are never cut off for money.
+/// Sends nothing that might cost more than is left. Before each send its worst case (the estimated input and the output
+/// limit, at the target's price) is reserved; after it what it cost is booked, known or estimated, and the rest given
+/// back. An answer under way is not stopped: what it costs above its worst case is booked.
+///
+/// Where the request has no output limit, and what is left is less than what the model writes at most, the limit that
+/// is sent is what is left for; below 256 tokens the target is skipped. The attempt's row says so. A model on this
+/// machine costs nothing unless it has a price.
 ///
 /// It holds wherever it stands: around a target, around retries, or around a whole client, whose every send, to
 /// whichever target, is then checked at that target's price: `client | cost_cap({.per_request = Money::usd(0.10)})`.
+/// A send that several calls share (`single_flight`) is checked by the caps of the one that accounts for it.
 /// Inside `retry` and outside `rate_limit`, as in `standard()`, a send that must not be made takes no place in a queue.
 ///
 /// Errors: `budget_exceeded`, not sent, where a limit leaves no room or the price is not known; std::invalid_argument

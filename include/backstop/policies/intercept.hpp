@@ -21,7 +21,7 @@ class RequestEdit {
     if (!copy_) copy_.emplace(*original_);
     return *copy_;
   }
-  /// Whom the policy stands in front of.
+  /// The target of the provider inside.
   [[nodiscard]] const Target& target() const noexcept { return *target_; }
 
  private:
@@ -36,7 +36,7 @@ struct InterceptOptions {
   /// Changes the request, or refuses it with an error: then nothing is sent, and `around` and `after` are not asked.
   std::function<Result<void>(RequestEdit&)> before{};
   /// Sees the request that was sent and what came of it, and may replace that: an error by an answer or the other way
-  /// round. What has been streamed has been streamed.
+  /// round. What has been streamed is not taken back, nor what a `hold` further out keeps back of it.
   std::function<void(const ChatRequest&, Result<ChatResponse>&)> after{};
   /// A coroutine that calls `next.call(request, context)`, once, several times or not at all, and returns the result.
   /// The rules for coroutines hold (README, "A policy of your own"); its arguments outlive it.
@@ -44,16 +44,16 @@ struct InterceptOptions {
   std::string name = "intercept";  ///< in descriptions
 };
 
-/// Lets the application look at and change what goes in and comes out: `before` for what the request lacks, `after` for
-/// what the answer has too much of, `around` for everything that needs both.
+/// Lets the application look at and change requests (`before`), results (`after`), or both in one coroutine (`around`).
 ///
 /// Where it stands says what it sees: inside `retry` every attempt, around a fallback client every call. It works
-/// alike for streams; an answer that the application puts in place of what was not streamed is streamed whole.
+/// alike for streams; an answer that the application puts in place of what was not streamed is streamed whole. Where it
+/// puts an error in place of an answer, the ledger has one row more, which was not sent and says why.
 ///
 /// Errors: what `before` refuses with; an exception out of the application's code fails the call with
 /// `invalid_request` and its words, a `BadResult` with the error in it. std::invalid_argument when nothing is given.
-/// Thread safety: as every policy; the functions are called from many calls at once, on the threads that drive them,
-/// and must not block.
+/// Thread safety: as every policy; the functions may be called for several calls at the same time, on the threads that
+/// drive them, and must not block.
 /// Cost: of the functions, and for `around` one frame of a coroutine more.
 ///
 /// Example: `openai({...}) | intercept({.before = [](RequestEdit& request) -> Result<void> {

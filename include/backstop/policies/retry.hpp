@@ -15,7 +15,7 @@
 
 namespace backstop::inline v0 {
 
-/// What an application's own judgement on a retry is asked with.
+/// What `RetryOptions::should_retry` is given.
 struct RetryQuestion {
   const Error& error;
   int attempts;        ///< sends made so far
@@ -25,10 +25,10 @@ struct RetryQuestion {
   bool other_target_ready;             ///< another could be sent to right now
 };
 
-/// What an application's own judgement says. A `bool` will do: true for `again()`, false for `stop()`.
+/// What `RetryOptions::should_retry` returns. A `bool` will do: true for `again()`, false for `stop()`.
 class RetryVerdict {
  public:
-  /// As without a judgement of one's own. `wait`, if given, is waited instead of the backoff's.
+  /// As without `should_retry`. `wait`, if given, is waited instead of the backoff's.
   [[nodiscard]] static RetryVerdict as_usual(std::optional<Duration> wait = {}) noexcept { return {What::usual, wait}; }
   /// Send again, whatever the classification says.
   [[nodiscard]] static RetryVerdict again(std::optional<Duration> wait = {}) noexcept { return {What::again, wait}; }
@@ -51,7 +51,7 @@ class RetryVerdict {
 /// How often failures of one kind may be retried within a call to a target.
 struct RetriesOfKind {
   ErrorKind kind;
-  int retries;  ///< 0 for never
+  int retries;  ///< 0: not at all
 };
 
 /// Defaults are right for most applications.
@@ -66,7 +66,7 @@ struct RetryOptions {
   Duration throttle_max = std::chrono::seconds{20};
   std::vector<int> on_status{};  ///< not empty: only these statuses, and connection failures, are retried
   Duration max_server_wait = std::chrono::seconds{120};  ///< the longest `Retry-After` that is waited for
-  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait that another ready target is made to stand by
+  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another target is ready
   Duration min_attempt_time = std::chrono::seconds{1};  ///< no retry when the deadline would leave it less than this
   /// False for requests that have effects: then only what the provider cannot have processed is sent again, or what
   /// it asks for (429, a `Retry-After`, `x-should-retry: true`).
@@ -78,19 +78,20 @@ struct RetryOptions {
   std::function<RetryVerdict(const RetryQuestion&)> should_retry{};
 };
 
-/// Sends again what failed in a way that a repeat may mend, after a wait that doubles and is jittered.
+/// Sends again what failed in a way that may pass, after a wait that doubles and is jittered.
 ///
 /// Whether a kind of failure is retried stands in `error_table`. The server's hint is the least wait, its
 /// `x-should-retry` is obeyed. What cannot be reached, or is too busy without saying for how long, is not waited for
-/// while another target is ready. Nothing is sent again once content has reached the consumer, nor when every target is
-/// out and this call has made the one probe. Rather than sleeping long, it gives up when another target is ready, when
-/// the deadline leaves no time, or when the target's budget is empty; why is added to the ledger's last row. Attempts
-/// made by a retry further in count too, so that nesting does not multiply.
+/// while another target is ready. Nothing is sent again once content has reached the consumer, nor after a forced
+/// probe, which a call makes when every target is out. It does not wait but fails when another target is ready and the
+/// wait would be above `failover_wait`, when the deadline leaves no time, or when the target's budget is empty; the
+/// reason is added to the ledger's last row. Attempts made by a retry further in count too, so that nested retries do
+/// not multiply.
 ///
 /// Errors: the last attempt's own. Throws std::invalid_argument for attempts below 1, negative times or retries and
 /// impossible statuses.
-/// Thread safety: the policy and what it makes may be used by many calls at once; `should_retry` is then called at
-/// once from those calls' threads. Each wrapped provider has a budget of its own.
+/// Thread safety: as every policy; `should_retry` may be called for several calls at the same time, on the threads that
+/// drive them. Each wrapped provider has a budget of its own.
 ///
 /// Example: `auto guarded = openai({.model = "gpt-5.6-sol"}) | retry({.max_attempts = 2});`
 [[nodiscard]] BACKSTOP_EXPORT Policy retry(RetryOptions options = {});

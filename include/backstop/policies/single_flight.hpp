@@ -10,30 +10,31 @@ namespace backstop::inline v0 {
 
 struct SingleFlightOptions {
   /// Only requests at temperature 0 are shared. Without it every request is, also where the application asks the same
-  /// several times at once to get different answers.
+  /// several times to get different answers.
   bool deterministic_only = false;
-  std::size_t max_replay_bytes = std::size_t{1} << 20U;  ///< of a stream, kept for those who are behind; about
+  std::size_t max_replay_bytes = std::size_t{1} << 20U;  ///< of a stream, kept for followers that are behind; about
 };
 
 /// What is wrong with the options, and what would be accepted; empty when nothing is.
 [[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const SingleFlightOptions& options);
 
-/// Calls that ask the same at the same time share one send: the first begins it, the others get its result.
+/// Calls that ask the same at the same time share one send: the first begins it, the others (its followers) get its
+/// result.
 ///
 /// Shared are exact repeats (the key is that of `cache`, which see) of one user, of the same kind (streamed or not), on
 /// one runtime; nothing is shared across users or across runtimes, and nothing once the answer is in.
 ///
-/// The send belongs to nobody: whoever began it may leave, the others still get the answer. A call that is cancelled or
-/// out of time leaves alone; when the last one leaves, the send is stopped and awaited. It may take as long as the
-/// most patient of its callers waits; what was decided inside by an earlier deadline stays decided.
+/// A call that is cancelled or out of time leaves the send, also the one that began it; the others still get the
+/// answer. When the last one leaves, the send is stopped and awaited. Its deadline is the latest of its calls'; what
+/// was decided inside by an earlier deadline stays decided.
 ///
-/// A stream is replayed from its beginning to those who come later, and goes at the pace of the fastest reader. One who
-/// falls behind by more than `max_replay_bytes` gets an error (`stream_interrupted`, or `local_limit` when nothing has
-/// reached it) and does not hold up the others; who comes after the beginning has been dropped begins a send of
-/// its own.
+/// A follower gets a stream from its beginning, and reading pauses only while none of the consumers is ready for more.
+/// A call that falls behind by more than `max_replay_bytes` gets an error (`stream_interrupted`, or `local_limit` when
+/// nothing has reached it) and does not delay the others; one that comes after the beginning has been dropped begins a
+/// send of its own.
 ///
-/// The send's rows in the ledger, and what it cost, stand with the caller who has waited longest; the others have a row
-/// that was not sent and says so. The request that goes out is the first caller's: its tags, ids and trace context.
+/// The send's rows in the ledger, and what it cost, go to the call that has waited longest; the others have a row that
+/// was not sent and says so. The request that goes out is the first caller's: its tags, ids and trace context.
 ///
 /// Put it outside everything that limits, counts or repeats, and inside `cache`:
 /// `openai({...}) | standard() | single_flight() | cache()`.

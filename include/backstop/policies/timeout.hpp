@@ -1,36 +1,26 @@
 #pragma once
 
-#include <chrono>
-#include <optional>
-
 #include "backstop/export.hpp"
 #include "backstop/policy.hpp"
+#include "backstop/runtime/attempt_limits.hpp"
 #include "backstop/runtime/clock.hpp"
 
 namespace backstop::inline v0 {
 
-/// The limits of one attempt, each above zero; `Duration::max()` turns one off.
-struct TimeoutOptions {
-  Duration connect = std::chrono::seconds{5};  ///< DNS, TCP and TLS
-  /// From the request's sending to the first byte of the answer. Unset: 60 s, for a model on this machine 300 s, and
-  /// only for streams, because the answer to a plain call has no byte before it is complete.
-  std::optional<Duration> first_byte{};
-  /// From the request's sending to the first content, reasoning or tool call; other bytes do not count. To a plain call
-  /// that is the whole answer. Unset: off.
-  std::optional<Duration> first_token{};
-  Duration idle = std::chrono::seconds{120};  ///< between two bytes of the answer, of whatever kind
-  Duration attempt = std::chrono::seconds{600};  ///< the whole attempt, from the send
-};
+/// See `AttemptLimits` for what each means and for the defaults.
+using TimeoutOptions = AttemptLimits;
 
-/// Stops an attempt that a provider lets hang.
+/// Stops an attempt that takes too long.
 ///
-/// The limits are those of every single attempt below, wherever the policy stands; waiting in queues and between
-/// retries is bounded by the call's deadline alone. They stand still while the consumer of a stream holds it up.
+/// The limits are those of every single attempt below, wherever the policy stands: around a target, around retries, or
+/// around a whole client. Of several timeouts around each other the tighter limit holds; where there is none, the
+/// defaults do. Waiting in queues and between retries is bounded by the call's deadline alone. The limits stand still
+/// while the consumer of a stream is not ready.
 ///
 /// Errors: `timeout` with the limit in `Error::timeout_limit` and the time of each phase in the message; for `connect`
 /// it is `connect_failed`. The call's own deadline gives `deadline_exceeded` instead. Throws std::invalid_argument for
 /// limits that are not above zero.
-/// Thread safety: the policy and what it makes may be used by many calls at once.
+/// Thread safety: as every policy.
 /// Cost: one timer per attempt, looked at only when the nearest limit may have passed; nothing per byte.
 ///
 /// Example: `auto guarded = openai({.model = "gpt-5.6-sol"}) | timeout({.first_token = 10s, .attempt = 60s});`

@@ -31,6 +31,8 @@ class BACKSTOP_EXPORT AnswerCache {
 
   /// The answer that is kept under the key and is not out of date; null when there is none.
   [[nodiscard]] std::shared_ptr<const ChatResponse> find(const std::string& key, TimePoint now) const;
+  /// Whether there is one; changes nothing.
+  [[nodiscard]] bool contains(const std::string& key, TimePoint now) const noexcept;
   /// Keeps an answer until that moment, in place of an older one. One that is larger than the whole cache is not kept.
   void put(std::string key, ChatResponse answer, TimePoint until) const;
   void clear() const noexcept;

@@ -10,6 +10,7 @@
 #include "backstop/chat/money.hpp"
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "backstop/runtime/wakeup_list.hpp"
 
 namespace backstop::inline v0 {
 
@@ -24,7 +25,7 @@ struct BudgetOptions {
 /// What is wrong with the options, and what would be accepted; empty when nothing is.
 [[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const BudgetOptions& options);
 
-/// What a send costs, and how much of that is due to falling over.
+/// What a send costs, and how much of that it costs above the first choice.
 struct BudgetCharge {
   Money cost{};
   Money premium{};
@@ -54,10 +55,10 @@ struct BudgetRefusal {
   Duration period{};
 };
 
-/// Money to spend, shared by whoever holds the handle: policies of several targets, several clients.
+/// Money to spend, shared by all that hold the handle: policies of several targets, several clients.
 ///
-/// Sends reserve their worst case and settle what they really cost, so spent and reserved together never exceed a
-/// limit but by what a send costs more than its worst case, which is booked all the same.
+/// Sends reserve their worst case and settle what they really cost, so spent and reserved together never exceed a limit
+/// by more than what a send costs above its worst case, which is booked all the same.
 ///
 /// Thread safety: any number of threads. Cost: copying copies a pointer; each operation takes a short lock.
 ///
@@ -69,13 +70,15 @@ class BACKSTOP_EXPORT Budget {
 
   [[nodiscard]] const BudgetOptions& options() const noexcept;
   [[nodiscard]] BudgetSnapshot snapshot(TimePoint now) const noexcept;
+  /// Calls that wait because of the reservations of others: each one that is settled or given back wakes one of them.
+  [[nodiscard]] WakeupList& waiting() const noexcept;
 
  private:
   friend class BudgetReservation;
   struct State;
 
   [[nodiscard]] std::optional<BudgetRefusal> reserve(const BudgetCharge& worst, TimePoint now) const noexcept;
-  void release(const BudgetCharge& reserved) const noexcept;
+  void release(const BudgetCharge& reserved, bool wakes = true) const noexcept;
   void settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept;
 
   std::shared_ptr<State> state_;
@@ -96,6 +99,8 @@ class BACKSTOP_EXPORT BudgetReservation {
   [[nodiscard]] const std::optional<BudgetRefusal>& refusal() const noexcept { return refusal_; }
   /// Books what the send cost and gives the rest back. A negative amount counts as zero. Once only.
   void settle(const BudgetCharge& actual, TimePoint now) noexcept;
+  /// Gives it back for a send that was refused elsewhere. Those who wait are not woken: for them nothing has changed.
+  void withdraw() noexcept;
 
  private:
   std::span<const Budget> held_;

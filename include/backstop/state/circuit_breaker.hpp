@@ -28,7 +28,7 @@ enum class BreakerState : std::uint8_t {
   half_open,     ///< one probe at a time passes
   isolated,      ///< by hand: everything is refused, forced probes too, until another control is used
   disabled,      ///< by hand: everything passes, nothing is counted
-  metrics_only,  ///< by hand: everything passes and is counted, and the breaker never opens
+  metrics_only,  ///< by hand: everything passes and is counted; the breaker never opens
 };
 
 /// The state's own name, such as "half_open".
@@ -49,7 +49,7 @@ struct CircuitBreakerOptions {
   Duration slow_after = std::chrono::seconds{30};     ///< an answer whose first token took longer counts as slow
   std::optional<double> slow_rate{};                  ///< this share of slow answers opens it too; unset: only measured
   /// After the probes have closed it: from a tenth of the calls to all of them over this time, while another target can
-  /// take the rest. 0: all at once.
+  /// take the rest. 0: all.
   Duration ramp{0};
   /// Told of every change, those made by hand too. A client's own observers are told of what its calls bring about.
   std::vector<std::shared_ptr<Observer>> observers{};
@@ -73,12 +73,12 @@ struct BreakerAudience {
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
 };
 
-/// Leave to make one call. Destroyed without an outcome it is given back, and nothing is counted.
+/// Permission to make one call. Destroyed without an outcome it is given back, and nothing is counted.
 ///
 /// The breaker must outlive it. Thread safety: one thread at a time.
 class BACKSTOP_EXPORT BreakerPermit {
  public:
-  /// No leave: the call was refused.
+  /// No permission: the call was refused.
   BreakerPermit() noexcept = default;
   BreakerPermit(BreakerPermit&& other) noexcept { swap(other); }
   BreakerPermit& operator=(BreakerPermit&& other) noexcept {
@@ -89,7 +89,7 @@ class BACKSTOP_EXPORT BreakerPermit {
 
   [[nodiscard]] explicit operator bool() const noexcept { return breaker_ != nullptr; }
   [[nodiscard]] bool is_probe() const noexcept { return role_ != Role::counted; }
-  /// The call has its first content: a probe's verdict falls now, as a success. A later failure still counts.
+  /// The call has its first content: a probe has succeeded. A later failure still counts.
   void first_content(TimePoint at) noexcept;
   /// The call has ended. Only the first outcome counts.
   void record(const BreakerOutcome& outcome) noexcept;
@@ -130,7 +130,7 @@ struct BreakerSnapshot {
   TimePoint open_until{};  ///< when open
 };
 
-/// Stops calls to a target that keeps failing, and lets probes find out when it is well again.
+/// Stops calls to a target that keeps failing, and lets probes find out when it has recovered.
 ///
 /// Time is passed in, so that one breaker serves calls of any runtime; it must be steady time.
 ///
@@ -148,12 +148,13 @@ class BACKSTOP_EXPORT CircuitBreaker {
 
   // For calls.
 
-  /// Leave for one call, or an empty permit. `forced` asks for a probe before the open time is over: one at a time, and
-  /// one that fails does not lengthen it.
+  /// Permission for one call, or an empty permit. `forced` asks for a probe before the open time is over: one at a
+  /// time, and one that fails does not lengthen it.
   [[nodiscard]] BreakerPermit try_acquire(TimePoint now, bool forced = false, BreakerAudience audience = {}) noexcept;
   /// While calls are refused: the earliest moment that may change; the end of time when isolated. Changes nothing.
   [[nodiscard]] std::optional<TimePoint> refuses_until(TimePoint now) const noexcept;
-  /// What share of calls should be let in, as far as the ramp goes: from 0.1 to 1. Whoever asks for a permit draws.
+  /// What share of calls should be let in, as far as the ramp goes: from 0.1 to 1. The caller that asks for a permit
+  /// decides by a random number.
   [[nodiscard]] double ramp_share(TimePoint now) const noexcept;
 
   // By hand.
@@ -170,9 +171,12 @@ class BACKSTOP_EXPORT CircuitBreaker {
 
   [[nodiscard]] BreakerState state() const noexcept { return word().state(); }
   [[nodiscard]] bool probe_out() const noexcept { return word().probe_out(); }
-  /// Closed or switched off: no call is refused.
+  /// Closed, disabled or metrics_only: no call is refused.
   [[nodiscard]] bool lets_all_through() const noexcept { return word().lets_all_through(); }
   [[nodiscard]] BreakerSnapshot snapshot(TimePoint now) const noexcept;
+  /// Of the calls counted within the window, how many did not fail; while there are none, of those before it opened
+  /// last; 1 when there were none either.
+  [[nodiscard]] double success_share(TimePoint now) const noexcept;
   [[nodiscard]] const CircuitBreakerOptions& options() const noexcept { return options_; }
 
  private:
@@ -203,6 +207,9 @@ class BACKSTOP_EXPORT CircuitBreaker {
       failures += other.failures;
       slow += other.slow;
       return *this;
+    }
+    [[nodiscard]] double success_share() const noexcept {
+      return 1 - static_cast<double>(failures) / static_cast<double>(calls);
     }
   };
   struct Change {
@@ -243,6 +250,7 @@ class BACKSTOP_EXPORT CircuitBreaker {
 
   alignas(64) mutable std::mutex mutex_;  // everything below; the atomics above are written with it held
   RollingWindow<Counts, 10> window_;
+  double share_before_ = 1;  // of the window that was cleared when it opened
   int consecutive_ = 0;
   int successes_ = 0;
   int doublings_ = 0;

@@ -12,16 +12,16 @@
 
 namespace backstop::inline v0 {
 
-/// How many sends may be under way at once.
+/// How many sends may be under way at the same time.
 struct BulkheadOptions {
   int max_in_flight = 25;
   int max_queued = 0;  ///< how many more may wait; the others are refused at once
   Duration max_wait = std::chrono::minutes{1};  ///< the longest wait; the call's own deadline bounds it too
-  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another ready target stands by
+  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another target is ready
 };
 
-/// The same where the right number is found out: it grows by one after as many successes as it is, while at least half
-/// of it is used, and shrinks when the provider sheds load.
+/// The same with a limit that adapts: it grows by one after as many successes as it is, while at least half of it is
+/// used, and shrinks when the provider sheds load.
 struct AdaptiveConcurrencyOptions {
   int initial = 10;
   int min = 1;
@@ -43,15 +43,15 @@ struct ConcurrencySnapshot {
   int waiting = 0;
 };
 
-/// What a send that has ended says about the load; only adaptive limits listen.
+/// What a send that has ended tells about the load; only adaptive limits use it.
 enum class ConcurrencyVerdict : std::uint8_t {
   ignored,
   success,
   dropped,  ///< the provider was too busy for it
 };
 
-/// A number of sends that may be under way at once, shared by whoever holds the handle: policies of several targets,
-/// several clients, on several runtimes. Who has to wait does so in the order of coming.
+/// A number of sends that may be under way at the same time, shared by all that hold the handle: policies of several
+/// targets, several clients, on several runtimes. Calls that have to wait do so in the order of arrival.
 ///
 /// Thread safety: any number of threads. Cost: copying copies a pointer; each operation takes a short lock.
 ///
@@ -78,7 +78,7 @@ class BACKSTOP_EXPORT ConcurrencyLimit {
   std::shared_ptr<State> state_;
 };
 
-/// The right to one send, or its place in the queue. Destroyed without a verdict it is given back and says nothing.
+/// The right to one send, or its place in the queue. Destroyed without a verdict it is given back as `ignored`.
 ///
 /// The limit must outlive it. Thread safety: one thread at a time.
 class BACKSTOP_EXPORT ConcurrencyPermit {
@@ -92,10 +92,10 @@ class BACKSTOP_EXPORT ConcurrencyPermit {
   ConcurrencyPermit& operator=(const ConcurrencyPermit&) = delete;
 
   [[nodiscard]] Stage stage() const noexcept { return stage_; }
-  /// While it waits: how long at most. It is woken when it has its turn.
+  /// While it waits: until when at most. It is woken when it is its turn.
   [[nodiscard]] TimePoint turn() const noexcept { return latest_; }
   void wake_through(Wakeup::Waker waker);
-  /// Looks whether the turn has come; at the end of its patience it is refused.
+  /// Checks whether it is its turn; after its longest wait it is refused.
   Stage look(TimePoint now);
 
   /// Gives the permit back. Once only; a second time does nothing.

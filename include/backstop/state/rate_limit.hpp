@@ -22,12 +22,12 @@ struct RateLimitOptions {
   std::optional<std::int64_t> tokens_per_minute{};  ///< input and output together
   std::optional<std::int64_t> input_tokens_per_minute{};
   std::optional<std::int64_t> output_tokens_per_minute{};
-  /// How many requests may go at once after a pause. Unset: ten seconds' worth, at least one. Of tokens it is always a
-  /// full minute's.
+  /// How many requests may be sent together after a pause. Unset: ten seconds' worth, at least one. The burst of tokens
+  /// is always a full minute's.
   std::optional<std::int64_t> burst{};
   /// The longest that a call waits for its turn; its own deadline bounds that too. Within a minute all is full again.
   Duration max_wait = std::chrono::minutes{1};
-  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another ready target stands by
+  Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another target is ready
   double safety_factor = 1;  ///< the share of the limits that is used: less than 1 where others count differently
 };
 
@@ -65,7 +65,7 @@ struct RateOutcome {
 /// Why a send was not let through.
 struct RateRefusal {
   LimitDimension dimension = LimitDimension::requests;
-  /// When it would have had its turn; empty when it never will, because it needs more than a burst for certain.
+  /// When it would have had its turn; empty when the send needs more than a burst for certain.
   std::optional<TimePoint> turn{};
   std::int64_t needed = 0;
   std::int64_t burst = 0;
@@ -87,13 +87,13 @@ struct RateLimitSnapshot {
   std::size_t waiting = 0;  ///< sends in the queue
 };
 
-/// A rate of requests and tokens, shared by whoever holds the handle: policies of several targets, several clients, on
+/// A rate of requests and tokens, shared by all that hold the handle: policies of several targets, several clients, on
 /// several runtimes.
 ///
-/// What may be sent flows in continuously. A send reserves what it is expected to need, in all dimensions or in none,
-/// and settles what it really needed: the rest is given back, what is missing is owed (at most a burst of it), and
-/// later sends wait for it. Who has to wait does so in the order of coming, and is refused at once when its turn would come
-/// too late. What a provider says is left only ever lowers what is there.
+/// The limits refill continuously. A send reserves what it is expected to need, in all dimensions or in none, and
+/// settles what it really needed: the rest is given back, what is missing is owed (at most a burst of it), and later
+/// sends wait for it. Sends that have to wait do so in the order of arrival; one whose turn would come too late is
+/// refused at once. What a provider says is left can only lower what is available.
 ///
 /// Thread safety: any number of threads. Cost: copying copies a pointer; each operation takes a short lock.
 ///
@@ -105,8 +105,8 @@ class BACKSTOP_EXPORT RateLimit {
   explicit RateLimit(RateLimitOptions options);
 
   [[nodiscard]] RateLimitOptions options() const;
-  /// Changes the limits; what has flowed in by now, at the old rate, stays, up to the new burst. Those who wait are
-  /// looked at anew. Errors: as the constructor.
+  /// Changes the limits; what has been refilled by now, at the old rate, stays, up to the new burst. The turns of sends
+  /// that wait are worked out again. Errors: as the constructor.
   void change(RateLimitOptions options, TimePoint now) const;
   [[nodiscard]] RateLimitSnapshot snapshot(TimePoint now) const noexcept;
   /// Whether tokens are limited, so that it pays to estimate them.
@@ -150,7 +150,7 @@ class BACKSTOP_EXPORT RateReservation {
   /// While it waits: when its turn is to be expected. It is woken when that may be sooner.
   [[nodiscard]] TimePoint turn() const noexcept { return turn_; }
   void wake_through(Wakeup::Waker waker);
-  /// Looks whether the turn has come; still waiting, the turn is known better. It may also come to be refused.
+  /// Checks whether it is its turn; while it still waits, `turn` is more exact. It may also be refused now.
   Stage look(TimePoint now);
 
   /// Books what the send needed. Once only; a second time does nothing.

@@ -10,7 +10,7 @@
 namespace backstop::inline v0 {
 
 /// How many retries a target may get before its failures stop them. The defaults allow a burst of 7 transient or 20
-/// throttled retries, and then as many as 7 or 20 in a hundred calls that succeed at once.
+/// throttled retries, and then as many as 7 or 20 in a hundred calls that succeed at the first try.
 struct RetryBudgetOptions {
   std::int64_t capacity = 100;
   std::int64_t transient_cost = 14;   ///< of a retry after a failure such as 500
@@ -20,7 +20,7 @@ struct RetryBudgetOptions {
 };
 
 /// Keeps an outage from multiplying traffic: a bucket of tokens that retries take from and successes put into. First
-/// tries are never held up by it.
+/// tries never wait for it and are never refused.
 ///
 /// Thread safety: all functions may be called from any thread. Cost: an atomic read while the bucket is full.
 class BACKSTOP_EXPORT RetryBudget {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -25,7 +24,7 @@ struct RecordedEvent {
   Target target;
 };
 
-/// The consumer of a stream, for tests: keeps every event, and can stop and go on reading.
+/// The consumer of a stream, for tests: keeps every event, and can pause reading.
 class BACKSTOP_EXPORT EventLog final : public StreamSink {
  public:
   explicit EventLog(Runtime& runtime) noexcept : runtime_{&runtime} {}
@@ -44,14 +43,14 @@ class BACKSTOP_EXPORT EventLog final : public StreamSink {
 
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override { return !paused_; }
-  void when_ready(std::coroutine_handle<> waiting) noexcept override { waiting_ = waiting; }
+  void when_ready(Parked* waiting) noexcept override { waiting_ = waiting; }
   [[nodiscard]] Duration consumer_time() const noexcept override;
 
  private:
   Runtime* runtime_;
   std::vector<RecordedEvent> events_;
   std::function<void(const RecordedEvent&)> listener_;
-  std::coroutine_handle<> waiting_;
+  Parked* waiting_ = nullptr;
   bool paused_ = false;
   TimePoint paused_at_{};
   Duration paused_before_{0};

@@ -12,9 +12,9 @@
 #include "backstop/runtime/clock.hpp"
 #include "backstop/testing/scripted_step.hpp"
 
-/// The ways in which providers fail, ready to be put into a `ScriptedProvider`: what is left of each above the wire,
-/// with the status, code and words that it usually has. `error`, `silence`, `no_connection` and the steps that
-/// `deltas(...)` begins are in `scripted_step.hpp`.
+/// The ways in which providers fail, ready to be put into a `ScriptedProvider`: what an adapter makes of each, with the
+/// usual status, code and message. `error`, `silence`, `no_connection` and the steps that `deltas(...)` begins are in
+/// `scripted_step.hpp`.
 ///
 /// Example: `ScriptedProvider primary{"openai/gpt-5", {rate_limited(2s), cut_after({"Once upon "}), answer("ok")}};`
 namespace backstop::inline v0::testing {
@@ -26,7 +26,7 @@ namespace backstop::inline v0::testing {
 /// 503, likewise.
 [[nodiscard]] BACKSTOP_EXPORT Step overloaded(std::optional<Duration> retry_after = std::nullopt);
 [[nodiscard]] BACKSTOP_EXPORT Step server_error(int http_status = 500);
-/// 429 `insufficient_quota`: out of money, which waiting does not mend.
+/// 429 `insufficient_quota`: out of money, which does not pass with time.
 [[nodiscard]] BACKSTOP_EXPORT Step quota_exhausted();
 /// 401: the key is wrong.
 [[nodiscard]] BACKSTOP_EXPORT Step bad_key();
@@ -52,7 +52,7 @@ namespace backstop::inline v0::testing {
 
 /// The head of the answer at once, the first content that much later.
 [[nodiscard]] BACKSTOP_EXPORT Step late_first_token(Duration delay, std::string text = "ok");
-/// A sign of life every so often, and no content, until the call is stopped.
+/// Pings at that interval, and no content, until the call is stopped.
 [[nodiscard]] BACKSTOP_EXPORT Step pings_only(Duration every = std::chrono::seconds{15});
 
 // Answers that break, after these pieces of text.
@@ -82,15 +82,15 @@ namespace backstop::inline v0::testing {
 /// A tool call whose arguments are no JSON.
 [[nodiscard]] BACKSTOP_EXPORT Step broken_arguments(std::string name = "search");
 
-/// A fault by name, and what it is to a caller who reads the answer as a stream and has nothing else to turn to.
+/// A fault by name, and what a caller gets that reads the answer as a stream and has no other target.
 struct NamedFault {
   std::string_view name;
   Step step;
   std::optional<ErrorKind> kind;  ///< of the error; empty: an answer
 };
 
-/// Each of the above once, to run one's own code under all of them. Faults that never end have a limit of `timeout`
-/// to stop them; use one.
+/// Each of the above once, to run one's own code under all of them. Some do not end by themselves: put a `timeout`
+/// around the target.
 ///
 /// Example: `for (const NamedFault& fault : every_fault()) {
 ///             ScriptedProvider primary{"openai/gpt-5", {fault.step}}; ...

@@ -19,8 +19,8 @@ struct FaultRates {
   double quota_exhausted = 0;
   double bad_key = 0;
   double empty_answer = 0;
-  double silence = 0;                     ///< never answers; have a `timeout` around it
-  double pings_only = 0;                  ///< never answers either, but shows signs of life
+  double silence = 0;                     ///< no byte of an answer; have a `timeout` around it
+  double pings_only = 0;                  ///< pings and no answer, likewise
   double cut = 0;                         ///< the answer breaks off after some words, which are made up
   double garbled = 0;                     ///< likewise, with an event that is no JSON
   std::optional<Duration> retry_after{};  ///< with `rate_limited` and `overloaded`
@@ -28,9 +28,9 @@ struct FaultRates {
   Duration latency_spread{0};             ///< at random up to that much more
 };
 
-/// Makes a target fail now and then, to see how an application and its policies take it. Put it next to the target,
-/// inside all other policies: a fault is then an attempt like any other, with its row in the ledger, and is retried,
-/// counted and paid as a real one.
+/// Makes a target fail at random, to see how an application and its policies react. Put it next to the target, inside
+/// all other policies: a fault is then an attempt like any other, with its row in the ledger, and is retried, counted
+/// and paid as a real one.
 ///
 /// The faults are drawn from the runtime's random numbers: with `VirtualRuntime{seed}` or `RuntimeOptions::seed` the
 /// same seed gives the same faults.

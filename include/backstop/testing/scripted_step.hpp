@@ -33,7 +33,7 @@ struct Failure {
 /// One answer of a `ScriptedProvider`: what happens after a send, in order. Made by the functions below and refined
 /// by chaining: `stream({"Hel", "lo"}, 10ms).connects_after(20ms)`, `answer("hi").after(2s)`.
 ///
-/// Where nothing else is said the connection stands at once, and the first thing to arrive is the first byte. To a
+/// Unless a step says otherwise the connection stands at once, and the first thing to arrive is the first byte. To a
 /// call that does not stream, what was written arrives in one piece at the end.
 class BACKSTOP_EXPORT Step {
  public:
@@ -57,7 +57,7 @@ class BACKSTOP_EXPORT Step {
   /// Bytes that are not content: a role chunk, a ping, a comment.
   Step& ping();
   Step& pings(int count, Duration every);
-  /// For ever, until the call is stopped.
+  /// Until the call is stopped.
   Step& endless_pings(Duration every);
   Step& text(std::string delta);
   Step& reasoning(std::string delta);

@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "backstop/call.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
@@ -10,6 +9,12 @@
 #include "backstop/provider.hpp"
 #include "backstop/runtime/runtime.hpp"
 #include "backstop/runtime/stream_sink.hpp"
+
+namespace backstop::inline v0 {
+namespace detail {
+class RootCall;
+}
+}  // namespace backstop::inline v0
 
 namespace backstop::inline v0::testing {
 
@@ -27,9 +32,11 @@ class BACKSTOP_EXPORT VirtualCall final {
   VirtualCall(std::shared_ptr<Runtime> runtime, const Provider& provider, ChatRequest request,
               const VirtualCallOptions& options);
 
-  [[nodiscard]] bool done() const noexcept { return root_.ended(); }
+  ~VirtualCall();
+
+  [[nodiscard]] bool done() const noexcept;
   /// What came of it, the ledger included; needs `done()`.
-  [[nodiscard]] Result<ChatResponse>& result() noexcept { return root_.result(); }
+  [[nodiscard]] Result<ChatResponse>& result() noexcept;
   /// When it began and ended.
   [[nodiscard]] TimePoint started_at() const noexcept { return started_at_; }
   [[nodiscard]] TimePoint ended_at() const noexcept { return ended_at_; }
@@ -37,7 +44,7 @@ class BACKSTOP_EXPORT VirtualCall final {
   [[nodiscard]] int completions() const noexcept { return completions_; }
   /// Stops it, as the application would. For actions at a point of virtual time (`VirtualRuntime::at`) and listeners of
   /// events; before the call has begun it never sends.
-  void cancel() noexcept { root_.stop(StopReason::cancelled); }
+  void cancel() noexcept;
 
  private:
   friend class VirtualRuntime;
@@ -47,7 +54,7 @@ class BACKSTOP_EXPORT VirtualCall final {
   Provider provider_;
   ChatRequest request_;
   StreamSink* sink_;
-  detail::RootCall root_;
+  std::unique_ptr<detail::RootCall> root_;
   Runtime::Gate gate_;
   TimePoint started_at_{};
   TimePoint ended_at_{};

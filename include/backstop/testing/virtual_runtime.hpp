@@ -21,7 +21,7 @@ namespace backstop::inline v0::testing {
 /// A runtime on virtual time: the same code as in production, but where it would wait the clock is set to the next
 /// timer. Hours of outage take milliseconds, all times are exact, and the same seed gives the same run.
 ///
-/// Errors: a call that waits for something that never comes makes the functions that run it throw `std::logic_error`.
+/// Errors: a call that waits while no timer is armed makes the functions that run it throw `std::logic_error`.
 /// Thread safety: none; one thread makes everything happen.
 ///
 /// Example: `VirtualRuntime runtime; auto reply = runtime.call(provider | timeout(20s), "hello");

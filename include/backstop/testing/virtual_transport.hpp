@@ -13,7 +13,7 @@ namespace backstop::inline v0::testing {
 /// A transport without a network, on which virtual time moves: where the real one blocks until the next timer, this
 /// one sets the clock to it. Whatever is sent through it fails with `connect_failed`.
 ///
-/// Errors: `wait` throws `std::logic_error` when there is nothing to wait for, because the test would hang.
+/// Errors: `wait` throws `std::logic_error` when there is nothing to wait for, because the test would not end.
 class BACKSTOP_EXPORT VirtualTransport final : public HttpTransport {
  public:
   explicit VirtualTransport(VirtualClock& clock) noexcept : clock_{&clock} {}

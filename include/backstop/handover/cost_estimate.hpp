@@ -1,0 +1,47 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "backstop/chat/money.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/chat/usage.hpp"
+
+namespace backstop::inline v0 {
+
+/// What a model is taken to write at most when neither the request nor its facts say.
+inline constexpr std::int64_t assumed_output_tokens = 4096;
+
+/// What a target's tokens cost: its price; nothing on this machine unless it is priced; empty when that is not known.
+[[nodiscard]] inline std::optional<Price> price_of(const Target& target) noexcept {
+  const ModelFacts& facts = target.facts();
+  if (!facts.price && facts.local) return Price{};
+  return facts.price;
+}
+
+/// What a send of the request to this target is reserved for: the estimated input, and the output limit of the
+/// request, else the most that the model writes.
+[[nodiscard]] inline Usage worst_usage(const Target& target, const ChatRequest& request,
+                                       std::int64_t estimated_input) noexcept {
+  Usage usage;
+  usage.input_tokens = estimated_input;
+  usage.output_tokens =
+      request.max_output_tokens.value_or(target.facts().max_output_tokens.value_or(assumed_output_tokens));
+  return usage;
+}
+
+/// What must be left for a send to be worth making: as `worst_usage`, but where the request has no output limit that
+/// of the least answer, `least_output` tokens or all that the model writes if that is less.
+[[nodiscard]] inline Usage least_usage(const Target& target, const ChatRequest& request, std::int64_t estimated_input,
+                                       std::int64_t least_output) noexcept {
+  Usage usage = worst_usage(target, request, estimated_input);
+  if (!request.max_output_tokens) usage.output_tokens = std::min(*usage.output_tokens, least_output);
+  return usage;
+}
+
+/// The output limit of a send for which the request has none, where less than the worst case may be spent on it.
+inline constexpr std::int64_t least_limited_output = 256;
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+#include "backstop/chat/result.hpp"
+#include "backstop/routing/hedge.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/child_task.hpp"
+#include "backstop/runtime/stop.hpp"
+#include "backstop/runtime/timer.hpp"
+#include "routing/candidate.hpp"
+#include "routing/walk.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// One candidate being asked, and a second one beside it when the first stays silent.
+///
+/// The first is awaited by its owner as ever, so that a call without a hedge costs a timer only; the second is started
+/// by that timer, and is awaited before `conclude`. Both write into the call's ledger; each has a branch of its own
+/// until one has won.
+class HedgeRace final : private Timer {
+ public:
+  /// What a race is about; all of it outlives the race.
+  struct Entry {
+    const HedgeOptions& options;
+    const HedgeBudget& budget;
+    const Candidates& candidates;
+    const Walk& walk;
+    std::size_t asked;              ///< the first
+    const ChatRequest& request;
+    CallContext& outer;             ///< the client's
+    CallContext& first;             ///< what the first would be called with, its share of the deadline included
+  };
+  explicit HedgeRace(const Entry& entry);
+  ~HedgeRace();
+
+  /// For the first call.
+  [[nodiscard]] CallContext& context() noexcept { return first_context_; }
+  void first_ended(Result<ChatResponse> result);
+  /// Null when there was none; to be awaited before `conclude`.
+  [[nodiscard]] ChildTask<Result<ChatResponse>>* second() noexcept;
+  /// The call's result.
+  [[nodiscard]] Result<ChatResponse> conclude();
+  /// After `conclude`: the candidate that failed beside the first, or in its stead, and with what.
+  struct Loser {
+    std::size_t index;
+    const Error* error;
+  };
+  [[nodiscard]] std::optional<Loser> loser() const noexcept;
+  [[nodiscard]] bool second_answered() const noexcept { return winner_ == Side::second; }
+  [[nodiscard]] std::size_t second_index() const noexcept;
+
+ private:
+  enum class Side : std::uint8_t { none, first, second };
+  class Second;
+
+  void on_timer() noexcept override;
+  void launch();
+  [[nodiscard]] bool may_launch() const noexcept;
+  void first_content(Side side, TimePoint at) noexcept;
+  void second_ended() noexcept;
+  void first_wins() noexcept;
+  void second_wins() noexcept;
+  void mark_rows();
+
+  /// Between one side and the consumer: lets through what the winner writes, and drops what the loser does.
+  class Lane final : public StreamSink, public AttemptObserver {
+   public:
+    Lane(HedgeRace& race, Side side) noexcept : race_{&race}, side_{side} {}
+
+    void enter(CallContext& context) noexcept;
+    /// What was kept back until this side won.
+    void hand_over() noexcept;
+
+    void on_first_content(TimePoint at) noexcept override { race_->first_content(side_, at); }
+    void on_end(Send& send, const Attempt* row) noexcept override;
+    void on_event(const StreamEvent& event) noexcept override;
+    [[nodiscard]] bool ready() const noexcept override { return !wins() || sink().ready(); }
+    void when_ready(Parked* waiting) noexcept override { sink().when_ready(waiting); }
+    [[nodiscard]] Duration consumer_time() const noexcept override { return sink().consumer_time(); }
+    /// The loser's content reaches nobody, and so commits nothing.
+    [[nodiscard]] bool holding() const noexcept override { return !wins() || sink().holding(); }
+    void on_attempt(const Target& target) noexcept override;
+
+    Branch branch;
+    std::vector<std::size_t> rows;  // of the ledger, sent while there were two
+
+   private:
+    [[nodiscard]] bool wins() const noexcept { return race_->winner_ == side_; }
+    [[nodiscard]] StreamSink& sink() const noexcept { return *race_->outer_->sink(); }
+
+    HedgeRace* race_;
+    Side side_;
+    Target target_;
+    std::optional<Degradation> degradation_;  // comes before the first content
+  };
+
+  const HedgeOptions* options_;
+  const HedgeBudget* budget_;
+  const Candidates* candidates_;
+  const Walk* walk_;
+  std::size_t asked_;
+  const ChatRequest* request_;
+  CallContext* outer_;
+  TimePoint started_;
+  Duration delay_;
+  Side winner_ = Side::none;
+  StopSource first_stop_;
+  CallContext first_context_;
+  Lane first_lane_;
+  std::optional<Result<ChatResponse>> first_result_;
+  std::unique_ptr<Second> second_;
+};
+
+}  // namespace backstop::inline v0::detail

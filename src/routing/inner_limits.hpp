@@ -1,0 +1,47 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "backstop/call/call_limits.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/stop.hpp"
+#include "backstop/runtime/timer.hpp"
+#include "routing/deadline_share.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// The limits of a client that is another's target, inside those of the call.
+class InnerLimits final : private Timer {
+ public:
+  /// Narrows the context, unless there are none.
+  InnerLimits(CallContext& context, const CallLimits* limits) {
+    if (limits == nullptr) return;
+    RoutingHint hint = context.hint();
+    hint.barred_sends = std::max(hint.barred_sends, context.state().attempts_left - limits->max_attempts);
+    TimePoint deadline = saturating_add(context.now(), limits->deadline);
+    if (deadline < std::min(hint.whole_deadline, context.deadline())) {
+      // What is kept for the targets around is no part of the time in here.
+      deadline = std::min(deadline, share_end(hint, context.now()));
+      hint.whole_deadline = deadline;
+      hint.targets_to_come = 0;
+    }
+    context.set_hint(hint);
+    if (deadline >= context.deadline()) return;
+    source_.emplace(context.stop());
+    context.set_stop(*source_);
+    context.set_deadline(deadline);
+    if (deadline <= context.now()) {
+      source_->request_stop(StopReason::client_deadline);
+    } else {
+      context.runtime().timers().arm(*this, deadline);
+    }
+  }
+
+ private:
+  void on_timer() noexcept override { source_->request_stop(StopReason::client_deadline); }
+
+  std::optional<StopSource> source_;
+};
+
+}  // namespace backstop::inline v0::detail
