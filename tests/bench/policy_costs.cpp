@@ -81,11 +81,13 @@ void measure(std::vector<Measured>& all) {
 void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   FallbackOptions options;
   options.runtime = runtime;
-  const auto client = [&](const std::optional<Policy>& policy) {
+  const auto client = [&](const std::optional<Policy>& policy, const std::optional<HedgeOptions>& hedge = {}) {
     const auto one = [&](const char* name) {
       return policy ? Provider{Instant{name}} | *policy : Provider{Instant{name}};
     };
-    return FallbackClient{{one("first"), one("second")}, options};
+    FallbackOptions own = options;
+    own.hedge = hedge;
+    return FallbackClient{{one("first"), one("second")}, own};
   };
   const CostCapOptions spending{.per_request = Money::usd(1), .per_period = Money::usd(1e6)};
   // A target whose breaker has opened, in front of one that answers.
@@ -99,7 +101,7 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"standard", client(standard())});
   const BulkheadOptions width{.max_in_flight = 100};
   const RateLimitOptions rate{.requests_per_minute = 1'000'000'000'000, .tokens_per_minute = 1'000'000'000'000};
-  all.push_back({"stack", client(standard({.bulkhead = width, .rate_limit = rate, .cost_cap = spending}) | hedge())});
+  all.push_back({"stack", client(standard({.bulkhead = width, .rate_limit = rate, .cost_cap = spending}), HedgeOptions{})});
   all.push_back({"reject", FallbackClient{{broken, Instant{"second"}}, options}});
   all.push_back({"layer.timeout", client(timeout(TimeoutOptions{}))});
   all.push_back({"layer.circuit_breaker", client(circuit_breaker())});
@@ -111,7 +113,7 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"layer.intercept", client(intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}))});
   all.push_back({"layer.cache", client(cache())});
   all.push_back({"layer.single_flight", client(single_flight())});
-  all.push_back({"layer.hedge", client(hedge())});
+  all.push_back({"layer.hedge", client(std::nullopt, HedgeOptions{})});
   measure(all);
 
   for (const Measured& one : all) {

@@ -113,6 +113,17 @@ TEST_CASE("a failure has the same keys, and says what is known") {
         R"("code":"reset","request_id":null,"retry_after_ms":2500,"committed":true,"partial_text":"Once upon"})");
 }
 
+TEST_CASE("the provider's own words are the message of an error, and stand in an attempt's reason") {
+  Error error{ErrorKind::overloaded, "the provider is overloaded"};
+  Attempt& attempt = error.attempts.emplace_back();
+  attempt.reason = error.message;
+  CHECK(to_json(error)["message"] == "the provider is overloaded");
+  error.provider_message = attempt.provider_message = "Overloaded";
+  const Json json = result_to_json(Result<ChatResponse>{error});
+  CHECK(json["error"]["message"] == "Overloaded");
+  CHECK(json["attempts"][0]["reason"] == "the provider is overloaded (it said: Overloaded)");
+}
+
 TEST_CASE("an empty failure still has every key") {
   const Json json = result_to_json(Result<ChatResponse>{Error{ErrorKind::cancelled, "stopped"}});
   CHECK(keys_of(json) == keys_of(result_to_json(sample_response())));

@@ -60,6 +60,22 @@ TEST_CASE("what a provider says cannot break an error's line or reach the termin
   CHECK(to_string(error) == "server_error, HTTP 500: first  second  [31mred");
 }
 
+TEST_CASE("the provider's words stand behind ours, for the error and for each attempt") {
+  Error error{ErrorKind::overloaded, "the provider is overloaded"};
+  error.provider_message = "Overloaded\n(really)";
+  Attempt& attempt = error.attempts.emplace_back();
+  attempt.target = Target{"a", "m"};
+  attempt.outcome = ErrorKind::overloaded;
+  attempt.reason = "the provider is overloaded; not retried";
+  attempt.provider_message = "Overloaded";
+  CHECK(to_string(error) ==
+        "overloaded: the provider is overloaded (it said: Overloaded (really))\n"
+        "  1. a/m: overloaded, not sent: the provider is overloaded; not retried (it said: Overloaded)");
+  CHECK(reason_of(attempt) == "the provider is overloaded; not retried");
+  attempt.reason.clear();
+  CHECK(quoted_reason_of(attempt) == "(it said: Overloaded)");
+}
+
 TEST_CASE("values of the vocabulary can be formatted and aligned") {
   const Target target = Target::parse("openai/gpt-4o");
   CHECK(fmt::format("{}", sample_error()) == to_string(sample_error()));

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "backstop/config/config.hpp"
-#include "backstop/config/duration.hpp"
+#include "backstop/text/duration.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;

@@ -97,11 +97,11 @@ Reply Bench::ask() const {
 }
 
 const Reply& Scenario::note(const Reply& reply) {
-  if (!reply.result) UNSCOPED_INFO(to_string(reply.result.error().kind) << ": " << reply.result.error().message);
+  if (!reply.result) UNSCOPED_INFO(to_string(reply.result.error().kind) << ": " << reply.result.error().message << ' ' << reply.result.error().provider_message);
   for (const Attempt& attempt : reply.ledger()) {
     UNSCOPED_INFO(attempt.target.name() << ": " << (attempt.outcome ? to_string(*attempt.outcome) : "ok") << ", waited "
                                         << attempt.waited.count() / 1'000'000 << " ms, took "
-                                        << attempt.elapsed.count() / 1'000'000 << " ms: " << attempt.reason);
+                                        << attempt.elapsed.count() / 1'000'000 << " ms: " << quoted_reason_of(attempt));
   }
   ++requests_;
   attempts_ += reply.sends();

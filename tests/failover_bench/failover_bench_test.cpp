@@ -168,7 +168,7 @@ TEST_CASE("a filter's refusal is not retried, and its reason reaches the caller"
   scenario.require(bench.primary.request_count() == 1, "exactly one attempt on that model");
   scenario.require(!reply.result && reply.result.error().kind == ErrorKind::content_filtered,
                    "by default no other provider is asked to do what this one refused");
-  scenario.require(!reply.result && reply.result.error().message.find("asks for violence") != std::string::npos,
+  scenario.require(!reply.result && reply.result.error().provider_message.find("asks for violence") != std::string::npos,
                    "the provider's reason reaches the caller");
 }
 

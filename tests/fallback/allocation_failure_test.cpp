@@ -8,13 +8,14 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "fallback/allocation_counter.hpp"
+#include "call/root_call.hpp"
 
 // Memory that runs out on demand, for this thread alone. The other tests have what they ask for.
 namespace {
@@ -49,6 +50,7 @@ namespace {
 /// A target whose breaker waits for a probe, behind every policy that holds something for a call.
 struct Lab {
   Lab() {
+    options.recovery.max_wait = 0s;
     options.runtime = runtime.share();
     for (int i = 0; i < 5; ++i) static_cast<void>(runtime.call(model | circuit_breaker(breaker), request()));
     runtime.run_for(30s);
@@ -148,7 +150,8 @@ TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the 
     FallbackOptions options = lab.options;
     options.mid_stream = MidStream::resume;
     options.hold.emplace();
-    const FallbackClient client{{silent | lab.around(CircuitBreaker::create()) | hedge(),
+    options.hedge.emplace();
+    const FallbackClient client{{silent | lab.around(CircuitBreaker::create()),
                                  breaking | lab.around(CircuitBreaker::create()), third}, options};
     const ChatRequest request = Lab::request();
     Listener listener;

@@ -4,7 +4,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -74,13 +74,16 @@ std::size_t allocations_of(const Work& work) {
 TEST_CASE("policies that have nothing to do for a call allocate nothing", "[scenario-225]") {
   VirtualRuntime runtime;
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const Policy guard = standard({.bulkhead = BulkheadOptions{},
                                  .rate_limit = RateLimitOptions{.requests_per_minute = 1'000'000},
                                  .cost_cap = CostCapOptions{.per_request = Money::usd(1), .per_period = Money::usd(1e6)}}) |
-                       hedge() | intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}) | cache();
+                       intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}) | cache();
   const FallbackClient bare{{Instant{"a"}, Instant{"b"}}, options};
-  const FallbackClient guarded{{Instant{"a"} | guard, Instant{"b"} | guard}, options};
+  FallbackOptions hedged = options;
+  hedged.hedge = HedgeOptions{};
+  const FallbackClient guarded{{Instant{"a"} | guard, Instant{"b"} | guard}, hedged};
   const ChatRequest request{"hello"};
   const auto calls_of = [&](const FallbackClient& client) {
     return allocations_of([&] { REQUIRE(client.chat(request)); });
@@ -91,9 +94,11 @@ TEST_CASE("policies that have nothing to do for a call allocate nothing", "[scen
 TEST_CASE("a streamed event passes through the policies without an allocation", "[scenario-227]") {
   VirtualRuntime runtime;
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
+  options.hedge = HedgeOptions{};
   int deltas = 0;
-  const FallbackClient client{{Instant{"a", &deltas} | standard() | hedge(), Instant{"b"}}, options};
+  const FallbackClient client{{Instant{"a", &deltas} | standard(), Instant{"b"}}, options};
   const auto streams_of = [&](int count) {
     deltas = count;
     return allocations_of([&] {

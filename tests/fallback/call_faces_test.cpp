@@ -4,8 +4,10 @@
 #include <chrono>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 
 using namespace backstop;
@@ -40,6 +42,54 @@ Detached ask(FallbackClient client, std::promise<std::string>& answer) {
 }
 
 }  // namespace
+
+TEST_CASE("a piece of a tool call comes with the call's id and name, and without the arguments so far") {
+  class Caller final : public ModelProvider {
+   public:
+    Caller() : ModelProvider{Target{"own", "m"}} {}
+
+   private:
+    Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
+      ToolCall call{"id", "name", ""};
+      for (const std::string_view piece : {"{\"a\"", ": 1}"}) {
+        call.arguments += piece;  // of an own provider that hands on all that it has
+        StreamEvent event;
+        event.type = StreamEvent::Type::tool_call_delta;
+        event.delta = piece;
+        event.tool_call = &call;
+        context.emit(event);
+      }
+      StreamEvent whole;
+      whole.type = StreamEvent::Type::tool_call;
+      whole.tool_call = &call;
+      context.emit(whole);
+      ChatResponse response;
+      response.parts.emplace_back(call);
+      co_return response;
+    }
+  };
+  for (const Provider& provider : {Provider{Caller{}}, Caller{} | single_flight()}) {
+    FallbackOptions options;
+    options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+    options.hold.emplace();
+    const FallbackClient client{{provider}, options};
+    std::string pieces;
+    std::string whole;
+    for (const StreamEvent& event : client.stream("hello")) {
+      if (event.tool_call == nullptr) continue;
+      CHECK(event.tool_call->id == "id");
+      CHECK(event.tool_call->name == "name");
+      if (event.type == StreamEvent::Type::tool_call) {
+        whole = event.tool_call->arguments;
+      } else {
+        CHECK(event.tool_call->arguments.empty());
+        pieces += event.delta;
+      }
+    }
+    CHECK(pieces == "{\"a\": 1}");
+    CHECK(whole == pieces);
+  }
+}
 
 TEST_CASE("a blocking call needs no thread but the caller's") {
   const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
@@ -83,6 +133,32 @@ TEST_CASE("cancelling a silent call ends it", "[scenario-195]") {
   CHECK(reply.error().kind == ErrorKind::cancelled);
   call.cancel();  // [scenario-197]: nothing happens
   CHECK(call.wait().error().kind == ErrorKind::cancelled);
+}
+
+TEST_CASE("a call may be watched and cancelled from another thread than the one that waits") {
+  const FallbackClient client = client_of(ScriptedProvider{"one/a", {silence()}});
+  PendingCall call = client.start("hello");
+  std::vector<std::jthread> others;
+  for (int i = 0; i < 4; ++i) {
+    others.emplace_back([&] {
+      call.cancel();
+      while (!call.done()) std::this_thread::yield();
+    });
+  }
+  const auto& reply = call.wait();
+  others.clear();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::cancelled);
+}
+
+TEST_CASE("a stream may be cancelled from another thread than the one that reads it") {
+  const FallbackClient client = client_of(ScriptedProvider{"one/a", {deltas({"Once", " upon"}).silence()}});
+  ChatStream stream = client.stream("hello");
+  REQUIRE(stream.next() != nullptr);
+  std::jthread other{[&] { stream.cancel(); }};
+  const Result<ChatResponse>& reply = stream.result();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::cancelled);
 }
 
 TEST_CASE("letting go of a call cancels it", "[scenario-202]") {

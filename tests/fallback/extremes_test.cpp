@@ -44,6 +44,7 @@ TEST_CASE("when the clock stands still nothing divides by zero and nobody starve
   const ScriptedProvider second{priced("b/m"), {answer("hi").usage(10, 20)}};
   auto metrics = std::make_shared<Metrics>();
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   options.observers = {metrics};
   const FallbackClient client{{first | standard(with_budget()), second | standard(with_budget())}, options};
@@ -86,6 +87,7 @@ TEST_CASE("the longest spans and the largest counts are limits like any other", 
                    .failover_wait = Duration::max(),
                    .min_attempt_time = Duration::max()};
   FallbackOptions fallback_options;
+  fallback_options.recovery.max_wait = 0s;
   fallback_options.runtime = runtime.share();
   fallback_options.limits = {.deadline = Duration::max(), .max_attempts = most};
 

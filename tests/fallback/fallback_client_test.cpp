@@ -9,6 +9,7 @@
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/state/cooldown.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -21,6 +22,7 @@ namespace {
 
 template <class... Providers>
 FallbackClient client_of(VirtualRuntime& world, FallbackOptions options, const Providers&... providers) {
+  options.recovery.max_wait = 0s;
   options.runtime = world.share();
   std::vector<Provider> list{Provider{providers}...};
   return FallbackClient{std::move(list), std::move(options)};
@@ -139,50 +141,6 @@ TEST_CASE("an open breaker is passed over without a send and without a delay", "
   REQUIRE(reply->attempts.size() == 2);
   CHECK(reply->attempts[0].outcome == ErrorKind::circuit_open);
   CHECK_FALSE(reply->attempts[0].sent);
-}
-
-TEST_CASE("when all are out one probe goes to the first to recover and the rest fail at once", "[scenario-153]") {
-  VirtualRuntime world;
-  ScriptedProvider first{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s}), answer("late").after(1s)}};
-  ScriptedProvider second{"two/b", {error(ErrorKind::rate_limited, {.retry_after = 90s})}};
-  const FallbackClient client = client_of(world, {}, first, second);
-  CHECK_FALSE(client.chat("sets both cooldowns"));
-
-  std::vector<std::shared_ptr<VirtualCall>> calls;
-  for (int i = 0; i < 10; ++i) calls.push_back(world.start(client, "hello"));
-  world.run_all();
-
-  int answered = 0;
-  for (const auto& call : calls) {
-    if (call->result()) {
-      ++answered;
-      CHECK(call->result()->served_by.name() == "one/a");
-      continue;
-    }
-    CHECK(call->result().error().retry_after == 60s);
-    CHECK(call->ended_at() == call->started_at());
-  }
-  CHECK(answered == 1);
-  CHECK(first.send_count() == 2);
-  CHECK(second.send_count() == 1);
-}
-
-TEST_CASE("the probe is one send, whatever retry allows, and the next call may make the next one", "[scenario-153]") {
-  VirtualRuntime world;
-  ScriptedProvider only{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s})}};
-  const FallbackClient client = client_of(world, {}, Provider{only} | retry());
-  CHECK_FALSE(world.call(client, "sets the cooldown", {.deadline = 1s}));
-  REQUIRE(only.send_count() == 1);
-
-  for (int probes = 1; probes <= 3; ++probes) {
-    const TimePoint start = world.clock().now();
-    const auto reply = world.call(client, "hello");
-    REQUIRE_FALSE(reply);
-    CHECK(only.send_count() == 1 + static_cast<std::size_t>(probes));
-    CHECK(world.clock().now() == start);
-    const std::string& reason = reply.error().attempts.back().reason;
-    CHECK(reason.ends_with("not retried: every target is out, and this was the one probe"));
-  }
 }
 
 TEST_CASE("a target that has left the call to another takes it after all when that one fails") {
@@ -353,6 +311,19 @@ TEST_CASE("traffic returns to the primary after its half-open probes, not before
   CHECK(client.chat("4")->served_by.name() == "one/a");
 }
 
+TEST_CASE("a timeout around a client limits each of its attempts") {
+  VirtualRuntime world;
+  const ScriptedProvider first{"one/a", {silence()}};
+  const ScriptedProvider second{"two/b", {answer("from two").after(4s)}};
+  const FallbackClient client = client_of(world, {}, first, second);
+  const auto reply = world.call(client | timeout(7s), "hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from two");
+  CHECK(reply->attempts[0].outcome == ErrorKind::timeout);
+  CHECK(reply->attempts[0].elapsed == 7s);
+  CHECK(world.elapsed() == 11s);
+}
+
 TEST_CASE("the same target twice is refused when the client is made", "[scenario-159]") {
   ScriptedProvider one{"one/a"};
   CHECK_THROWS_AS((FallbackClient{one, one}), std::invalid_argument);
@@ -473,6 +444,7 @@ TEST_CASE("the number of sends is one for the whole call", "[scenario-13]") {
     targets.push_back(Provider{scripts.back()} | retry({.max_attempts = 3, .max_attempts_with_fallback = 3}));
   }
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = world.share();
   const auto reply = FallbackClient{targets, options}.chat("hello");
   REQUIRE_FALSE(reply);
@@ -488,6 +460,7 @@ TEST_CASE("a dead or overloaded target is not waited for while another is ready"
     ScriptedProvider first{"one/a", {error(kind)}};
     ScriptedProvider second{"two/b", {error(ErrorKind::server_error), answer("at once")}};
     FallbackOptions options;
+    options.recovery.max_wait = 0s;
     options.runtime = world.share();
     const FallbackClient client{{Provider{first} | retry(), Provider{second} | retry()}, options};
     const auto reply = client.chat("hello");
@@ -507,6 +480,7 @@ TEST_CASE("retries leave a send for every target still to come") {
     targets.push_back(Provider{scripts.back()} | retry());
   }
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = world.share();
   const auto reply = FallbackClient{targets, options}.chat("hello");
   REQUIRE_FALSE(reply);

@@ -41,6 +41,7 @@ TEST_CASE("memory grows with the targets that live, not with the calls", "[scena
   {
     auto metrics = std::make_shared<Metrics>();
     FallbackOptions options;
+    options.recovery.max_wait = Duration::zero();
     options.runtime = runtime.share();
     options.observers = {metrics};
     std::vector<FallbackClient> clients;

@@ -15,6 +15,7 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/replayed_call.hpp"
+#include "call/root_call.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -101,6 +102,54 @@ TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scen
   CHECK(failed > 40);
 }
 
+TEST_CASE("what a provider repeats of the prompt stands in its own words, which observers do not get",
+          "[scenario-216]") {
+  struct Seen final : Observer {
+    void on_attempt(const AttemptEvent& event) noexcept override {
+      reason = event.attempt.reason;
+      words = event.attempt.provider_message;
+      ++attempts;
+    }
+    void on_call(const CallEvent& event) noexcept override {
+      call_words = event.error->provider_message;
+      for (const Attempt& attempt : event.attempts) call_words += attempt.provider_message;
+      for (const Attempt& attempt : event.error->attempts) call_words += attempt.provider_message;
+      ++calls;
+    }
+    std::string reason;
+    std::string words;
+    std::string call_words;
+    int attempts = 0;
+    int calls = 0;
+  };
+  const auto seen = std::make_shared<Seen>();
+  const std::vector<std::shared_ptr<Observer>> observers{seen};
+  const Provider provider = openai({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"});
+  VirtualClock clock;
+  RuntimeOptions options;
+  options.clock = &clock;
+  options.transport = std::make_unique<ReplayTransport>(
+      clock, refused(400, R"({"error":{"message":"cannot read ')" + prompt + R"('"}})"));
+  options.background_driver = false;
+  Runtime runtime{std::move(options)};
+  const ChatRequest request{prompt};
+  detail::RootCall call{runtime, CallLimits{}, &observers};
+  Runtime::Gate gate;
+  runtime.block_until(gate, [&] { call.start(provider.get(), request, nullptr, [&] { runtime.open(gate); }); });
+  REQUIRE_FALSE(call.result());
+  const Error& error = call.result().error();
+  CHECK(seen->attempts == 1);
+  CHECK(seen->words.empty());
+  CHECK(seen->calls == 1);
+  CHECK(seen->call_words.empty());
+  check_private(seen->reason);
+  check_private(error.message);
+  CHECK_THAT(error.provider_message, ContainsSubstring(prompt));
+  REQUIRE(error.attempts.size() == 1);
+  check_private(error.attempts[0].reason);
+  CHECK(error.attempts[0].provider_message == error.provider_message);
+}
+
 TEST_CASE("an observer is told in the course of the call, on its thread, and cannot throw into it", "[scenario-214]") {
   static_assert(noexcept(std::declval<Observer&>().on_attempt(std::declval<const AttemptEvent&>())));
   static_assert(noexcept(std::declval<Observer&>().on_call(std::declval<const CallEvent&>())));
@@ -123,6 +172,7 @@ TEST_CASE("an observer is told in the course of the call, on its thread, and can
   const ScriptedProvider model{"a/m", {testing::error(ErrorKind::server_error), testing::answer("hi").after(1s)}};
   const auto counter = std::make_shared<Counter>();
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   options.observers = {std::make_shared<Slow>(runtime.clock()), counter};
   const FallbackClient client{{model | standard()}, options};

@@ -43,6 +43,7 @@ TEST_CASE("any number of events before the content neither commits nor reaches t
   ScriptedProvider first{"one/a", {deltas({}).pings(10'000, 1ms).fail(ErrorKind::server_error)}};
   ScriptedProvider second{"two/b", {answer("in time")}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = world.share();
   const FallbackClient client{{Provider{first}, Provider{second}}, options};
   EventLog log{world.runtime()};

@@ -34,7 +34,7 @@ void tell(Observer& observer, const Ledger& attempts, const Target& first_choice
   response.usage = usage;
   const Error error{last.outcome.value_or(ErrorKind::cancelled), ""};
   observer.on_call(CallEvent{last.outcome ? nullptr : &response, last.outcome ? &error : nullptr, attempts, 20ms, cost,
-                             first_choice});
+                             true, first_choice});
 }
 
 }  // namespace

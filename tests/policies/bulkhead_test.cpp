@@ -17,6 +17,7 @@
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/standing.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -51,7 +52,7 @@ Target priced(std::string_view provider) {
 TEST_CASE("of three calls at once the third is refused and falls back", "[scenario-121]") {
   Lab lab{{.max_in_flight = 2}};
   const ScriptedProvider other{"b/m"};
-  const FallbackClient client{{lab.limited, other}, FallbackOptions{.runtime = lab.runtime.share()}};
+  const FallbackClient client{{lab.limited, other}, FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()}};
   const auto first = lab.start();
   const auto second = lab.start();
   const auto third = lab.start();
@@ -59,7 +60,7 @@ TEST_CASE("of three calls at once the third is refused and falls back", "[scenar
   CHECK(third->result().error().kind == ErrorKind::local_limit);
   CHECK(third->result().error().target == lab.model.target());
   CHECK_FALSE(third->result().error().attempts[0].sent);
-  CHECK_FALSE(lab.limited.availability(lab.runtime.clock().now()).ready);
+  CHECK_FALSE(testing::standing_of(lab.limited, lab.runtime.clock().now()).ready());
   const auto reply = lab.runtime.call(client, "hello");
   REQUIRE(reply);
   CHECK(reply->served_by == other.target());
@@ -67,7 +68,7 @@ TEST_CASE("of three calls at once the third is refused and falls back", "[scenar
   lab.runtime.run_all();
   CHECK(first->result());
   CHECK(second->result());
-  CHECK(lab.limited.availability(lab.runtime.clock().now()).ready);
+  CHECK(testing::standing_of(lab.limited, lab.runtime.clock().now()).ready());
 }
 
 TEST_CASE("a stream holds its permit until its end", "[scenario-122]") {
@@ -94,7 +95,7 @@ TEST_CASE("a stream that is dropped mid-way gives its permit back", "[scenario-1
   CHECK(lab.runtime.idle());
 
   SECTION("by its handle") {
-    const FallbackClient client{std::vector<Provider>{lab.limited}, FallbackOptions{.runtime = lab.runtime.share()}};
+    const FallbackClient client{std::vector<Provider>{lab.limited}, FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()}};
     {
       ChatStream stream = client.stream("hello");
       const auto first = stream.begin();
@@ -192,7 +193,7 @@ TEST_CASE("when every bulkhead is full the error gives no time to come back") {
   const ConcurrencyPermit other{limit, runtime.clock().now(), TimePoint::max(), false};
   const ScriptedProvider model{"a/m"};
   const FallbackClient client{std::vector<Provider>{model | bulkhead(limit)},
-                              FallbackOptions{.runtime = runtime.share()}};
+                              FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
   const auto refused = runtime.call(client, "hello");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == ErrorKind::local_limit);

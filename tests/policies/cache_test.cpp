@@ -6,9 +6,11 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -240,20 +242,65 @@ TEST_CASE("users do not share answers, unless told", "[scenario-193]") {
   CHECK(model.send_count() == (across ? 1 : 2));
 }
 
-TEST_CASE("a cache of the application's own may be shared, and tells targets apart") {
+TEST_CASE("a cache of the application's own is shared by policies around the same provider, and by no others") {
   VirtualRuntime runtime;
   const AnswerCache answers;
-  const ScriptedProvider one{"a/m", {answer("from a")}};
-  const ScriptedProvider other{"b/m", {answer("from b")}};
+  const ScriptedProvider one{"a/m", {answer("from one")}};
+  const ScriptedProvider other{"a/m", {answer("from the other")}};  // the same name at another server
+  const Provider server = one;
   const Policy shared = cache({.shared = answers});
-  CHECK(runtime.call(one | shared, exact())->text() == "from a");
-  CHECK(runtime.call(other | shared, exact())->text() == "from b");
-  CHECK(runtime.call(one | timeout() | shared, exact())->text() == "from a");
+  const Provider first = server | shared;
+  const Provider second = server | cache({.shared = answers});
+  CHECK(runtime.call(first, exact())->text() == "from one");
+  CHECK(runtime.call(second, exact())->text() == "from one");
   CHECK(one.send_count() == 1);
-  CHECK(answers.snapshot().entries == 2);
-  answers.clear();
-  CHECK(runtime.call(one | shared, exact()));
+  const Provider elsewhere = other | shared;
+  CHECK(runtime.call(elsewhere, exact())->text() == "from the other");
+  const Provider limited = server | timeout() | shared;  // another stack
+  CHECK(runtime.call(limited, exact())->text() == "from one");
   CHECK(one.send_count() == 2);
+  CHECK(answers.snapshot().entries == 3);
+}
+
+TEST_CASE("two policies that edit requests do not answer for each other") {
+  VirtualRuntime runtime;
+  const AnswerCache answers;
+  const ScriptedProvider model{"a/m", {answer("one"), answer("two")}};
+  const auto with_style = [](std::string style) {
+    InterceptOptions options;
+    options.before = [style](RequestEdit& request) -> Result<void> {
+      request.edit().messages.push_back(Message::system(style));
+      return {};
+    };
+    return intercept(std::move(options));
+  };
+  const Policy shared = cache({.shared = answers});
+  const Provider server = model;
+  const Provider terse = server | with_style("terse") | shared;
+  const Provider long_winded = server | with_style("long-winded") | shared;
+  CHECK(runtime.call(terse, exact())->text() == "one");
+  CHECK(runtime.call(long_winded, exact())->text() == "two");
+  CHECK(runtime.call(terse, exact())->text() == "one");
+}
+
+TEST_CASE("what a policy left in a shared cache is not found by one that is made after it") {
+  VirtualRuntime runtime;
+  const AnswerCache answers;
+  const ScriptedProvider model{"a/m", {answer("old"), answer("new")}};
+  const Policy shared = cache({.shared = answers});
+  CHECK(runtime.call(model | shared, exact())->text() == "old");
+  CHECK(runtime.call(model | shared, exact())->text() == "new");  // most likely where the first one stood in memory
+}
+
+TEST_CASE("policies under one name share what is kept, whatever they stand around") {
+  VirtualRuntime runtime;
+  const AnswerCache answers;
+  const ScriptedProvider model{"a/m", {answer("old"), answer("new")}};
+  const Policy shared = cache({.shared = answers, .shared_as = "chat"});
+  CHECK(runtime.call(model | shared, exact())->text() == "old");
+  CHECK(runtime.call(model | timeout() | shared, exact())->text() == "old");
+  CHECK(runtime.call(model | cache({.shared = answers, .shared_as = "other"}), exact())->text() == "new");
+  CHECK_THROWS_AS(cache({.shared_as = "chat"}), std::invalid_argument);
 }
 
 TEST_CASE("around a client it answers also while every target is out, and keeps no second choice") {

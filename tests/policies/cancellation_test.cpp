@@ -9,6 +9,7 @@
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/standing.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -106,7 +107,7 @@ TEST_CASE("a caller in a hurry does not open the breaker of a healthy target", "
     const auto reply = runtime.call(guarded, "hello", {.deadline = 50ms});
     REQUIRE(reply.error().kind == ErrorKind::deadline_exceeded);
   }
-  CHECK(guarded.availability(runtime.clock().now()).ready);
+  CHECK(testing::standing_of(guarded, runtime.clock().now()).ready());
   CHECK(runtime.call(guarded, "hello")->text() == "hi");
   CHECK(provider.send_count() == 101);
 }

@@ -13,6 +13,7 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
+#include "support/standing.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -182,21 +183,25 @@ TEST_CASE("calendar time says nothing to a breaker", "[scenario-90]") {
 
 TEST_CASE("a provider with an open breaker says so before it is called", "[scenario-152]") {
   Lab lab{{error(ErrorKind::server_error)}};
-  CHECK(lab.guarded.availability(lab.runtime.clock().now()).ready);
+  CHECK(testing::standing_of(lab.guarded, lab.runtime.clock().now()).ready());
   lab.calls(5);
   const TimePoint now = lab.runtime.clock().now();
-  const Availability availability = lab.guarded.availability(now);
-  CHECK_FALSE(availability.ready);
-  CHECK(availability.why == ErrorKind::circuit_open);
-  CHECK(availability.ready_at == now + 30s);
-  CHECK(lab.guarded.availability(now + 30s).ready);
+  const Standing standing = testing::standing_of(lab.guarded, now);
+  CHECK_FALSE(standing.ready());
+  CHECK(standing.why == ErrorKind::circuit_open);
+  CHECK(standing.ready_at == now + 30s);
+  CHECK(testing::standing_of(lab.guarded, now + 30s).ready());
   CHECK(lab.breaker->state() == BreakerState::open);  // asking changes nothing
 }
 
 TEST_CASE("a forced probe passes an open breaker, but not an isolated one", "[scenario-153][scenario-86]") {
   Lab lab{{error(ErrorKind::server_error), error(ErrorKind::server_error), error(ErrorKind::server_error),
            error(ErrorKind::server_error), error(ErrorKind::server_error), answer("back")}};
-  const Provider forced = lab.guarded | edit_context([](CallContext& context) { context.set_forced_probe(true); });
+  const Provider forced = lab.guarded | edit_context([](CallContext& context) {
+    RoutingHint hint = context.hint();
+    hint.forced_probe = true;
+    context.set_hint(hint);
+  });
   lab.calls(5);
   CHECK(lab.runtime.call(forced, "hello"));
   CHECK(lab.breaker->state() == BreakerState::half_open);
@@ -249,7 +254,7 @@ TEST_CASE("a ramp never refuses what nobody else would take") {
   lab.runtime.run_for(30s);
   lab.calls(2);
   for (int i = 0; i < 200; ++i) CHECK(lab.call());  // alone
-  CHECK(lab.guarded.availability(lab.runtime.clock().now()).ready);
+  CHECK(testing::standing_of(lab.guarded, lab.runtime.clock().now()).ready());
 
   const auto isolated = CircuitBreaker::create();
   const ScriptedProvider second{"anthropic/claude"};

@@ -11,8 +11,10 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
@@ -53,12 +55,33 @@ struct Lab {
   }
   template <class... Providers>
   FallbackClient client(const Providers&... providers) {
-    return FallbackClient{{Provider{providers}...}, {.runtime = runtime.share()}};
+    return FallbackClient{{Provider{providers}...}, {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
   }
   BudgetSnapshot snapshot(const Budget& budget) { return budget.snapshot(runtime.clock().now()); }
 
   VirtualRuntime runtime;
 };
+
+/// A target with so much output at most, priced per million tokens.
+Target writing(std::string_view provider, std::int64_t most, double usd_per_million) {
+  ModelFacts facts;
+  facts.price = Price{.input = Money{}, .output = Money::usd_per_million(usd_per_million)};
+  facts.max_output_tokens = most;
+  return Target{provider, "model", facts};
+}
+
+std::optional<std::int64_t> limit_sent_to(const ScriptedProvider& model) {
+  return model.sends().back().request.max_output_tokens;
+}
+
+Task<Result<ChatResponse>> call_five_times(const Provider& next, const ChatRequest& request, CallContext& context) {
+  for (int i = 0; i < 4; ++i) {
+    auto result = co_await next.call(request, context);
+    if (!result) co_return result;
+  }
+  auto last = co_await next.call(request, context);
+  co_return last;
+}
 
 }  // namespace
 
@@ -72,7 +95,7 @@ TEST_CASE("two concurrent calls of 60 against a cap of 100: one is sent", "[scen
   CHECK(first->result());
   REQUIRE_FALSE(second->result());
   CHECK(second->result().error().kind == ErrorKind::budget_exceeded);
-  CHECK_THAT(second->result().error().message, ContainsSubstring("$100.00") && ContainsSubstring("$60.00 reserved"));
+  CHECK_THAT(second->result().error().message, ContainsSubstring("$100.00") && ContainsSubstring("$60.00 are spent"));
   CHECK(second->result().error().attempts.size() == 1);
   CHECK(model.send_count() == 1);
 }
@@ -277,7 +300,8 @@ TEST_CASE("a hedge that the call cannot pay beside the first send is not sent") 
   const auto hedged_at = [&](int usd) {
     const ScriptedProvider slow{dollar_target("openai"), {costing(10).after(30s)}};
     const ScriptedProvider quick{dollar_target("anthropic"), {costing(10).after(1s)}};
-    const Provider capped = lab.client(slow | hedge(), quick) | cost_cap({.per_request = Money::usd(usd)});
+    const FallbackClient client{{slow, quick}, {.hedge = HedgeOptions{}, .runtime = lab.runtime.share()}};
+    const Provider capped = client | cost_cap({.per_request = Money::usd(usd)});
     const auto reply = lab.call(capped, request_for(60));
     REQUIRE(reply);
     return reply->served_by.provider() == "anthropic";
@@ -336,6 +360,246 @@ TEST_CASE("the premium of falling over is capped by itself") {
     CHECK(lab.call(falling_over(model), request_for(1'000'000)));
   }
   CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+}
+
+// Without an output limit of the request's own: as much as is left pays for.
+
+TEST_CASE("a request without an output limit is sent with the one that is left for, and its row says so") {
+  Lab lab;
+  const ScriptedProvider model{even_target("openai", 0.001), {answer("hi").usage(1, 1)}};
+  const Provider capped = model | cost_cap({.per_request = Money::usd(1)});
+  const std::int64_t input = needs_of(ChatRequest{"hello"}).input_tokens;
+  const auto reply = lab.call(capped, "hello");
+  REQUIRE(reply);
+  CHECK(limit_sent_to(model) == 1000 - input);
+  CHECK(reply->attempts[0].reason ==
+        "output limited to " + std::to_string(1000 - input) + " tokens by what may be spent");
+  CHECK(lab.call(capped, request_for(500)));
+  CHECK(limit_sent_to(model) == 500);
+}
+
+TEST_CASE("the limit is never more than what the model writes, and below 256 tokens it is passed over") {
+  Lab lab;
+  const auto sent = [&](std::int64_t model_writes, std::int64_t left) -> std::optional<std::int64_t> {
+    const ScriptedProvider model{writing("openai", model_writes, 1'000'000), {costing(1)}};
+    const auto reply = lab.call(model | cost_cap({.per_request = Money::usd(1) * left}), "hello");
+    if (!reply) {
+      CHECK(reply.error().kind == ErrorKind::budget_exceeded);
+      CHECK(model.send_count() == 0);
+      return -1;
+    }
+    return limit_sent_to(model);
+  };
+  CHECK(sent(500, 1000) == std::nullopt);  // all that it writes may be spent: nothing to limit
+  CHECK(sent(500, 500) == std::nullopt);
+  CHECK(sent(500, 499) == 499);
+  CHECK(sent(500, 256) == 256);
+  CHECK(sent(500, 255) == -1);
+  CHECK(sent(100, 100) == std::nullopt);
+  CHECK(sent(100, 99) == -1);
+}
+
+TEST_CASE("half a dollar a request sends to a model that writes 128,000 tokens at most") {
+  Lab lab;
+  const ScriptedProvider model{writing("anthropic", 128'000, 25), {costing(100)}};
+  const FallbackClient client = lab.client(model | cost_cap({.per_request = Money::usd(0.50)}));
+  REQUIRE(lab.call(client, "hello"));
+  CHECK(limit_sent_to(model) == 20'000);
+  CHECK_FALSE(client.explain("hello").steps[0].skipped);
+}
+
+TEST_CASE("each target is judged by its own worst case, and gets its own limit") {
+  Lab lab;
+  const ScriptedProvider dear{writing("one", 128'000, 1000), {error(ErrorKind::overloaded)}};
+  const ScriptedProvider cheap{writing("two", 128'000, 100), {costing(100)}};
+  const ScriptedProvider cheapest{writing("three", 2'000, 100), {costing(100)}};
+  const FallbackClient client = lab.client(dear, cheap, cheapest);
+  REQUIRE(lab.call(client | cost_cap({.per_request = Money::usd(1)}), "hello"));
+  CHECK(limit_sent_to(dear) == 1'000);
+  CHECK(limit_sent_to(cheap) == 10'000);
+
+  REQUIRE(lab.call(client | cost_cap({.per_request = Money::usd(0.2)}), "hello"));
+  CHECK(dear.send_count() == 1);  // $0.20 are 200 tokens there
+  CHECK(limit_sent_to(cheap) == 2'000);
+}
+
+TEST_CASE("what a failed attempt cost is no longer there for the next one's limit") {
+  Lab lab;
+  const ScriptedProvider first{dollar_target("one"), {deltas({"twelve bytes"}).cut()}};
+  const ScriptedProvider second{dollar_target("two"), {costing(20)}};
+  const FallbackClient client{{first, second},
+                              {.mid_stream = MidStream::restart, .runtime = lab.runtime.share()}};
+  EventLog log{lab.runtime.runtime()};
+  const auto reply = lab.runtime.call(client | cost_cap({.per_request = Money::usd(1000)}), "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(limit_sent_to(first) == 1000);
+  CHECK(limit_sent_to(second) == 997);
+}
+
+// What others have reserved.
+
+TEST_CASE("calls of a batch wait for what the others have reserved, and all are answered") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(500)}};
+  const ScriptedProvider model{dollar_target(), {costing(10).after(1s)}};
+  const Provider capped = model | cost_cap(budget);
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (int i = 0; i < 20; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
+  lab.runtime.run_for(500ms);
+  CHECK(model.send_count() == 5);
+  lab.runtime.run_for(30s);
+  for (const auto& call : calls) {
+    REQUIRE(call->done());
+    CHECK(call->result());
+  }
+  CHECK(lab.snapshot(budget) == BudgetSnapshot{{Money::usd(200), Money{}}, {}});
+  CHECK(calls[5]->result()->attempts[0].waited == 1s);
+  CHECK(lab.runtime.idle());
+}
+
+TEST_CASE("all that have room go on when a large reservation is settled") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider large{dollar_target("one"), {costing(0).after(5s)}};
+  const ScriptedProvider small{dollar_target("two"), {costing(10).after(1s)}};
+  const auto first = lab.runtime.start(large | cost_cap(budget), request_for(100));
+  const Provider capped = small | cost_cap(budget);
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (int i = 0; i < 10; ++i) calls.push_back(lab.runtime.start(capped, request_for(10)));
+  lab.runtime.run_all();
+  for (const auto& call : calls) {
+    REQUIRE(call->result());
+    CHECK(lab.runtime.since(call->ended_at()) == 6s);
+  }
+}
+
+TEST_CASE("a wait for what is reserved has its bounds") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const auto ends_after = [&](Duration under_way, const CostCapOptions& options, const VirtualCallOptions& call) {
+    const ScriptedProvider slow{dollar_target("one"), {costing(0).after(under_way)}};
+    const ScriptedProvider model{dollar_target("two"), {costing(0)}};
+    const auto first = lab.runtime.start(slow | cost_cap(budget), request_for(100));
+    const auto second = lab.runtime.start(model | cost_cap(options), request_for(100), call);
+    lab.runtime.run_for(60s);
+    REQUIRE(first->result());
+    REQUIRE(second->done());
+    CHECK(lab.runtime.idle());
+    return std::pair{second->ended_at() - second->started_at(),
+                     second->result() ? std::optional<ErrorKind>{} : second->result().error().kind};
+  };
+  using End = std::pair<Duration, std::optional<ErrorKind>>;
+  CHECK(ends_after(29s, {.budgets = {budget}}, {}) == End{29s, std::nullopt});
+  CHECK(ends_after(31s, {.budgets = {budget}}, {}) == End{30s, ErrorKind::budget_exceeded});
+  CHECK(ends_after(5s, {.wait_for_reserved = 3s, .budgets = {budget}}, {}) == End{3s, ErrorKind::budget_exceeded});
+  CHECK(ends_after(5s, {.wait_for_reserved = 0s, .budgets = {budget}}, {}) == End{0s, ErrorKind::budget_exceeded});
+  CHECK(ends_after(5s, {.budgets = {budget}}, {.deadline = 2s}) == End{2s, ErrorKind::deadline_exceeded});
+  CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::budget_exceeded});
+}
+
+TEST_CASE("a call that is cancelled while it waits for what is reserved leaves its turn to the next") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(0).after(2s)}};
+  const Provider capped = model | cost_cap(budget);
+  const auto first = lab.runtime.start(capped, request_for(100));
+  const auto second = lab.runtime.start(capped, request_for(100));
+  const auto third = lab.runtime.start(capped, request_for(100));
+  lab.runtime.at(1s, [&] { second->cancel(); });
+  lab.runtime.run_all();
+  CHECK(second->result().error().kind == ErrorKind::cancelled);
+  CHECK(lab.runtime.since(second->ended_at()) == 1s);
+  REQUIRE(third->result());
+  CHECK(lab.runtime.since(third->ended_at()) == 4s);
+  CHECK(lab.snapshot(budget) == BudgetSnapshot{});
+}
+
+TEST_CASE("a model on this machine costs nothing unless it has a price") {
+  Lab lab;
+  ModelFacts facts;
+  facts.local = true;
+  const ScriptedProvider free{Target{"local", "llama", facts}};
+  const auto reply = lab.call(free | cost_cap({.per_request = Money::usd(0.01)}), "hello");
+  REQUIRE(reply);
+  CHECK(reply->cost == Money{});
+  CHECK(reply->cost_known);
+  facts.price = Price{.input = Money{}, .output = Money::usd(1)};
+  const ScriptedProvider priced{Target{"local", "llama", facts}};
+  CHECK_FALSE(lab.call(priced | cost_cap({.per_request = Money::usd(0.01)}), "hello"));
+}
+
+TEST_CASE("what comes by address is reserved for at what may stand there") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(200)}};
+  const ScriptedProvider model{even_target("openai", 0.001), {answer("hi").usage(1, 1).after(1s)}};
+  const auto reserved_for = [&](Part part) {
+    ChatRequest request = request_for(10);
+    const std::int64_t before = needs_of(request).input_tokens;
+    request.messages.front().parts.push_back(std::move(part));
+    const auto call = lab.runtime.start(model | cost_cap(budget), request);
+    lab.runtime.run_for(500ms);
+    const Money reserved = lab.snapshot(budget).reserved.cost;
+    lab.runtime.run(*call);
+    return reserved - Money::usd(0.001) * (before + 10);
+  };
+  CHECK(reserved_for(Document{.url = "https://example.org/a.pdf"}) == Money::usd(100));
+  CHECK(reserved_for(Image{.url = "https://example.org/a.png"}) == Money::usd(1.6));
+}
+
+// Around sends that several calls share, and around the application's own code.
+
+TEST_CASE("when the call that pays for a shared send leaves, the next one pays") {
+  Lab lab;
+  const Budget first_budget{{.per_period = Money::usd(100)}};
+  const Budget second_budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(20).after(2s)}};
+  const Provider shared = model | single_flight();
+  const auto first = lab.runtime.start(shared | cost_cap(first_budget), request_for(60));
+  const auto second = lab.runtime.start(shared | cost_cap(second_budget), request_for(60));
+  lab.runtime.at(1s, [&] { first->cancel(); });
+  lab.runtime.run_for(500ms);
+  CHECK(lab.snapshot(first_budget).reserved.cost == Money::usd(60));
+  CHECK(lab.snapshot(second_budget).reserved.cost == Money{});
+  lab.runtime.run_for(1s);
+  CHECK(lab.snapshot(first_budget) == BudgetSnapshot{});
+  CHECK(lab.snapshot(second_budget).reserved.cost == Money::usd(60));
+  lab.runtime.run_all();
+  REQUIRE(second->result());
+  CHECK(second->result()->cost == Money::usd(20));
+  CHECK(lab.snapshot(first_budget) == BudgetSnapshot{});
+  CHECK(lab.snapshot(second_budget) == BudgetSnapshot{{Money::usd(20), Money{}}, {}});
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("of calls that share a send one that may not pay is refused, and the other has the answer") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(20).after(1s)}};
+  const Provider shared = model | retry() | single_flight();
+  const FallbackClient client = lab.client(shared, ScriptedProvider{dollar_target("other", 0.001)});
+  const auto poor = lab.runtime.start(client | cost_cap({.per_request = Money::usd(50)}), request_for(60));
+  const auto rich = lab.runtime.start(shared | cost_cap({.per_request = Money::usd(100)}), request_for(60));
+  lab.runtime.run_all();
+  REQUIRE(rich->result());
+  CHECK(rich->result()->cost == Money::usd(20));
+  REQUIRE(poor->result());  // by the other target
+  CHECK(poor->result()->served_by.provider() == "other");
+  REQUIRE_FALSE(poor->result()->attempts.empty());
+  CHECK(poor->result()->attempts.front().outcome == ErrorKind::budget_exceeded);
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("a cap counts every call that the application's own code makes inside it") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(30)}};
+  const InterceptOptions five{.around = call_five_times};
+  const auto reply =
+      lab.call(model | intercept(five) | cost_cap({.per_request = Money::usd(100)}), request_for(30));
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::budget_exceeded);
+  CHECK(reply.error().cost == Money::usd(90));
+  CHECK(model.send_count() == 3);
+  CHECK(lab.call(model | intercept(five) | cost_cap({.per_request = Money::usd(150)}), request_for(30)));
+  CHECK(model.send_count() == 8);
 }
 
 TEST_CASE("a cost cap describes itself, and refuses options that make no sense") {

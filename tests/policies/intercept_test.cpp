@@ -145,6 +145,50 @@ TEST_CASE("after sees what came of it and may replace it") {
   }
 }
 
+TEST_CASE("an answer that is rejected has a row more, which says why") {
+  VirtualRuntime runtime;
+  const ScriptedProvider draft{"a/m", {answer("bad")}};
+  const ScriptedProvider better{"b/m", {answer("good")}};
+  const Policy check = after([](const ChatRequest&, Result<ChatResponse>& result) {
+    if (result && result->text() == "bad") result = Error{ErrorKind::rejected_response, "not good enough"};
+  });
+  SECTION("of the target that gave it") {
+    const auto reply = runtime.call(FallbackClient{draft | check, better}, "hello");
+    REQUIRE(reply);
+    CHECK(reply->text() == "good");
+    REQUIRE(reply->attempts.size() == 3);
+    CHECK(reply->attempts[0].sent);
+    CHECK_FALSE(reply->attempts[0].outcome);
+    CHECK(reply->attempts[1].target == draft.target());
+    CHECK_FALSE(reply->attempts[1].sent);
+    CHECK(reply->attempts[1].outcome == ErrorKind::rejected_response);
+    CHECK(reply->attempts[1].reason == "not good enough");
+    CHECK(reply->attempts[2].target == better.target());
+  }
+  SECTION("around a client too") {
+    const ScriptedProvider down{"c/m", {error(ErrorKind::server_error)}};
+    const auto reply = runtime.call(FallbackClient{down, draft} | check, "hello");
+    REQUIRE_FALSE(reply);
+    REQUIRE(reply.error().attempts.size() == 3);
+    CHECK(reply.error().attempts[2].target == draft.target());
+    CHECK(reply.error().attempts[2].outcome == ErrorKind::rejected_response);
+  }
+  SECTION("an exception likewise, once for policies around each other") {
+    const Policy throws = after([](const ChatRequest&, Result<ChatResponse>& result) {
+      if (result) throw std::runtime_error{"no"};
+    });
+    const auto reply = runtime.call(draft | throws | check, "hello");
+    REQUIRE_FALSE(reply);
+    REQUIRE(reply.error().attempts.size() == 2);
+    CHECK(reply.error().attempts[1].outcome == ErrorKind::invalid_request);
+    CHECK(reply.error().attempts[1].reason == "intercept: after threw: no");
+  }
+  SECTION("a failure that has its row already has no second one") {
+    const ScriptedProvider down{"c/m", {error(ErrorKind::server_error)}};
+    CHECK(runtime.call(down | check | around(ask_twice), "hello").error().attempts.size() == 2);
+  }
+}
+
 TEST_CASE("around calls the next provider as often as it likes") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {error(ErrorKind::server_error), answer("hi")}};

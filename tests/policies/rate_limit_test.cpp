@@ -17,6 +17,7 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
+#include "support/standing.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -47,21 +48,6 @@ ChatRequest hundred_tokens(std::int64_t max_output_tokens) {
   request.max_output_tokens = max_output_tokens;
   return request;
 }
-
-/// Writes what the answer's headers said into the attempt's row, as an adapter does.
-class Reporting final : public Decorator {
- public:
-  Reporting(Provider next, RateLimitStatus status) : Decorator{std::move(next), "reporting"}, status_{status} {}
-
-  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    auto result = co_await next().call(request, context);
-    context.state().ledger.back().rate_limit = std::make_shared<const RateLimitStatus>(status_);
-    co_return result;
-  }
-
- private:
-  RateLimitStatus status_;
-};
 
 }  // namespace
 
@@ -297,7 +283,8 @@ TEST_CASE("what the headers say is left lowers what is there, of successes too",
   RateLimitStatus status;
   status.requests.remaining = 4;
   status.tokens.remaining = 1'000'000;
-  REQUIRE(lab.runtime.call(Provider{Reporting{lab.model, status}} | rate_limit(lab.limit), "hello"));
+  const ScriptedProvider reporting{"a/m", {answer("hi").usage(1, 1).rate_limit(status)}};
+  REQUIRE(lab.runtime.call(reporting | rate_limit(lab.limit), "hello"));
   CHECK(lab.requests_left() == 4);
   CHECK(lab.tokens_left() == 5998);
 }
@@ -376,21 +363,21 @@ TEST_CASE("a fallback client passes over a target whose limit would refuse") {
   const ScriptedProvider first{"a/m"};
   const ScriptedProvider second{"b/m"};
   const Provider limited = first | rate_limit({.requests_per_minute = 6, .max_wait = 1s});
-  const FallbackClient client{{limited, second}, FallbackOptions{.runtime = runtime.share()}};
+  const FallbackClient client{{limited, second}, FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
   REQUIRE(runtime.call(client, "hello"));
-  const Availability availability = limited.availability(runtime.clock().now());
-  CHECK_FALSE(availability.ready);
-  CHECK(availability.why == ErrorKind::local_limit);
-  CHECK(runtime.since(availability.ready_at) == 9s);
-  CHECK(limited.availability(runtime.clock().now() + 9s).ready);
+  const Standing standing = testing::standing_of(limited, runtime.clock().now());
+  CHECK_FALSE(standing.ready());
+  CHECK(standing.why == ErrorKind::local_limit);
+  CHECK(runtime.since(standing.ready_at) == 9s);
+  CHECK(testing::standing_of(limited, runtime.clock().now() + 9s).ready());
   REQUIRE(client.explain("hello").steps[0].skipped);
   CHECK(runtime.call(client, "hello")->served_by == second.target());
 
   SECTION("when all are out the error says which recovers first") {
-    const FallbackClient alone{std::vector<Provider>{limited}, FallbackOptions{.runtime = runtime.share()}};
+    const FallbackClient alone{std::vector<Provider>{limited}, FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
     const auto refused = runtime.call(alone, "hello");
     CHECK(refused.error().kind == ErrorKind::local_limit);
-    CHECK(refused.error().retry_after == 10s);
+    CHECK(refused.error().retry_after == 9s);
     CHECK(first.send_count() == 1);
   }
 }

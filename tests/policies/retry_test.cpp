@@ -40,9 +40,11 @@ RetryOptions without_refill() {
 /// A provider that refuses without sending, as an open breaker does.
 class Gatekeeper final : public Decorator {
  public:
-  Gatekeeper(Provider next, Availability availability)
-      : Decorator{std::move(next), "gatekeeper"}, availability_{availability} {}
-  [[nodiscard]] Availability availability(TimePoint) const noexcept override { return availability_; }
+  Gatekeeper(Provider next, Standing standing)
+      : Decorator{std::move(next), "gatekeeper"}, standing_{standing} {}
+  [[nodiscard]] Standing standing(const ChatRequest&, const Needs&, TimePoint) const noexcept override {
+    return standing_;
+  }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (calls_++ > 0) {
       Error refusal{ErrorKind::circuit_open, "the breaker is open"};
@@ -54,7 +56,7 @@ class Gatekeeper final : public Decorator {
   }
 
  private:
-  Availability availability_;
+  Standing standing_;
   mutable int calls_ = 0;
 };
 
@@ -126,6 +128,7 @@ TEST_CASE("the server's own word on a retry is obeyed", "[scenario-5]") {
     const ScriptedProvider provider{"a/m", {error(ErrorKind::server_error, {.should_retry = false})}};
     const ScriptedProvider other{"b/m", {answer("from b")}};
     FallbackOptions options;
+    options.recovery.max_wait = 0s;
     options.runtime = runtime.share();
     const FallbackClient client{{provider | retry(), other}, options};
     const auto reply = client.chat("hello");
@@ -148,6 +151,7 @@ TEST_CASE("after a quota error the other target is tried", "[scenario-6]") {
   const ScriptedProvider provider{"a/m", {error(ErrorKind::quota_exhausted, {.code = "insufficient_quota"})}};
   const ScriptedProvider other{"b/m"};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{provider | retry(), other | retry()}, options};
   const auto reply = client.chat("hello");
@@ -228,6 +232,7 @@ TEST_CASE("the call's attempts are counted over all targets", "[scenario-13]") {
   const ScriptedProvider c{"c/m", {server_error()}};
   const Policy three = retry({.max_attempts = 3, .max_attempts_with_fallback = 3});
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{a | three, b | three, c | three}, options};
   const auto reply = client.chat("hello");
@@ -242,6 +247,7 @@ TEST_CASE("two attempts are made while another target is ready, three when there
   const ScriptedProvider a{"a/m", {server_error()}};
   const ScriptedProvider b{"b/m", {server_error()}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{a | retry(), b | retry()}, options};
   CHECK_FALSE(client.chat("hello"));
@@ -518,6 +524,7 @@ TEST_CASE("with another target ready a long hint is not waited for", "[scenario-
   const ScriptedProvider a{"a/m", {error(ErrorKind::rate_limited, {.retry_after = 30s}), answer("from a")}};
   const ScriptedProvider b{"b/m", {answer("from b")}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{a | retry(), b | retry()}, options};
   CHECK(client.chat("hello")->text() == "from b");
@@ -625,7 +632,8 @@ TEST_CASE("one attempt means exactly one") {
 TEST_CASE("no sleep is begun towards a target that will refuse") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"a/m", {server_error()}};
-  const Availability open{.ready = false, .why = ErrorKind::circuit_open, .ready_at = TimePoint::max()};
+  const Standing open{
+      .verdict = Standing::Verdict::later, .why = ErrorKind::circuit_open, .ready_at = TimePoint::max()};
   const Provider guarded = Provider{Gatekeeper{provider, open}} | retry();
   const auto reply = runtime.call(guarded, "hello");
   CHECK(reply.error().kind == ErrorKind::server_error);
@@ -636,7 +644,7 @@ TEST_CASE("no sleep is begun towards a target that will refuse") {
 TEST_CASE("when the retry is refused on this side, the target's own error comes back") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"a/m", {server_error()}};
-  const Provider guarded = Provider{Gatekeeper{provider, Availability{}}} | retry();
+  const Provider guarded = Provider{Gatekeeper{provider, Standing{}}} | retry();
   const auto reply = runtime.call(guarded, "hello");
   CHECK(reply.error().kind == ErrorKind::server_error);
   REQUIRE(reply.error().attempts.size() == 2);

@@ -371,6 +371,7 @@ TEST_CASE("every send has one event, though several calls share it") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {slow_answer()}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const auto counter = std::make_shared<Counter>();
   options.observers = {counter};

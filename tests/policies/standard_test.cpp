@@ -131,7 +131,7 @@ TEST_CASE("when every breaker is open one call probes and the others fail at onc
     for (int i = 0; i < 5; ++i) static_cast<void>(runtime.call(provider, short_request()));
     runtime.run_for(10s);
   }
-  const FallbackClient client{guarded[0], guarded[1]};
+  const FallbackClient client{{guarded[0], guarded[1]}, {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
   std::vector<std::shared_ptr<VirtualCall>> calls;
   for (int i = 0; i < 10; ++i) calls.push_back(runtime.start(client, short_request()));
   runtime.run_all();

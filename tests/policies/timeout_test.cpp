@@ -11,8 +11,10 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/providers/openai.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/replay_transport.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -39,21 +41,38 @@ class Queue final : public Decorator {
   Duration wait_;
 };
 
-/// A provider of the application's own, which reports no progress.
-class Unreported final : public ChatProvider {
+/// A model that may be asked for a stream by a plain call: it sends its headers at once, and nothing after them.
+class HangsAfterHeaders final : public ModelProvider {
  public:
-  [[nodiscard]] const Target& target() const noexcept override { return target_; }
-  [[nodiscard]] std::string describe() const override { return "unreported"; }
-  Task<Result<ChatResponse>> call(const ChatRequest&, CallContext& context) const override {
+  explicit HangsAfterHeaders(bool may_stream = true)
+      : ModelProvider{Target{"hanging", "m"}},
+        may_stream_{may_stream},
+        streamed_{std::make_shared<std::vector<bool>>()} {}
+
+  /// Of each send, whether it asked for a stream.
+  [[nodiscard]] const std::vector<bool>& streamed() const noexcept { return *streamed_; }
+
+ private:
+  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
+    AttemptProgress& progress = *context.progress();
+    streamed_->push_back(progress.streamed);
+    progress.network = true;
+    progress.connected = progress.first_byte = progress.last_byte = context.now();
     Sleep sleep = context.sleep(1h);
     auto slept = co_await sleep;
     if (!slept) co_return std::move(slept).error();
     co_return ChatResponse{};
   }
+  [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return may_stream_; }
 
- private:
-  Target target_{"own", "m"};
+  bool may_stream_;
+  std::shared_ptr<std::vector<bool>> streamed_;
 };
+
+FallbackClient client_of(VirtualRuntime& world, std::vector<Provider> providers, const CallLimits& limits = {}) {
+  return FallbackClient{std::move(providers),
+                        FallbackOptions{.limits = limits, .recovery = {.max_wait = 0s}, .runtime = world.share()}};
+}
 
 Step connect_then(Duration connecting, Step step) {
   step.connects_after(connecting);
@@ -67,6 +86,7 @@ TEST_CASE("a connection that hangs fails after exactly 5 s, and the next target 
   const ScriptedProvider a{"a/m", {no_connection()}};
   const ScriptedProvider b{"b/m", {answer("from b")}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{a | timeout(), b | timeout()}, options};
   const auto reply = client.chat("hello");
@@ -110,6 +130,7 @@ TEST_CASE("pings without content end at the first-token limit, and another targe
   VirtualRuntime second;
   const ScriptedProvider b{"b/m", {answer("from b")}};
   FallbackOptions options;
+  options.recovery.max_wait = 0s;
   options.runtime = second.share();
   const FallbackClient client{{a | timeout({.first_token = 10s}) | retry(), b}, options};
   const auto saved = client.chat("hello");
@@ -349,13 +370,6 @@ TEST_CASE("limits fire to the nanosecond, whatever came before them") {
   CHECK(runtime.elapsed() == connecting + 666ms + 500ms);
 }
 
-TEST_CASE("a provider that reports no progress is limited from the call's entry") {
-  VirtualRuntime runtime;
-  const auto reply = runtime.call(Provider{Unreported{}} | timeout(20s), "hello");
-  CHECK(reply.error().kind == ErrorKind::timeout);
-  CHECK(runtime.elapsed() == 20s);
-}
-
 TEST_CASE("an answer in time leaves no timer behind") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"a/m", {answer("hi").after(4s)}};
@@ -379,6 +393,178 @@ TEST_CASE("the application's cancellation is not a timeout", "[scenario-195][sce
   CHECK(runtime.since(call->ended_at()) == 2s);
   CHECK(provider.send_count() == 1);
   CHECK(runtime.idle());
+}
+
+// Wherever it stands, and where none does.
+
+TEST_CASE("around a client the limits are those of each attempt: the next target is asked") {
+  VirtualRuntime world;
+  const ScriptedProvider silent{"a/m", {testing::silence()}};
+  const ScriptedProvider other{"b/m", {answer("from b").after(2s)}};
+  const auto reply = world.call(client_of(world, {silent, other}) | timeout(3s), "hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from b");
+  CHECK(reply->attempts[0].outcome == ErrorKind::timeout);
+  CHECK(reply->attempts[0].elapsed == 3s);
+  CHECK(world.elapsed() == 5s);
+
+  const FallbackClient inner = client_of(world, {silent | retry(), other});
+  const auto nested = client_of(world, {inner | timeout(1s), ScriptedProvider{"c/m"}}).chat("hello");
+  REQUIRE(nested);
+  CHECK(nested->served_by.name() == "c/m");
+  CHECK(nested->attempts[0].elapsed == 1s);
+  CHECK(nested->attempts[1].elapsed == 1s);
+  CHECK(world.idle());
+}
+
+TEST_CASE("of several timeouts around each other each limit is the tighter one") {
+  const AttemptLimits inner{.connect = 1s, .first_token = 9s, .idle = 30s};
+  const AttemptLimits outer{.connect = 2s, .first_byte = 4s, .first_token = 8s, .attempt = 60s,
+                            .plain_calls_stream = PlainCallsStream::never};
+  const AttemptLimits both{.connect = 1s, .first_byte = 4s, .first_token = 8s, .idle = 30s, .attempt = 60s,
+                           .plain_calls_stream = PlainCallsStream::never};
+  CHECK(tighter(inner, outer) == both);
+  CHECK(tighter(outer, inner) == both);
+  const AttemptLimits always{.plain_calls_stream = PlainCallsStream::always};
+  CHECK(tighter(always, outer).plain_calls_stream == PlainCallsStream::always);
+
+  VirtualRuntime world;
+  EventLog log{world.runtime()};
+  const ScriptedProvider model{"a/m", {Step{}.endless_pings(500ms)}};
+  const auto reply = world.call(model | timeout({.first_token = 5s}) | retry({.max_attempts = 1}) |
+                                    timeout({.first_token = 2s, .attempt = 20s}),
+                                "hello", {.sink = &log});
+  CHECK(reply.error().timeout_limit == TimeoutLimit::first_token);
+  CHECK(world.elapsed() == 2s);
+}
+
+TEST_CASE("a provider without a policy has the usual limits") {
+  VirtualRuntime world;
+  EventLog log{world.runtime()};
+  const auto limit_of = [&](const Target& target, Step step, const VirtualCallOptions& options) {
+    const TimePoint before = world.clock().now();
+    const auto reply = world.call(ScriptedProvider{target, {std::move(step)}}, "hello", options);
+    REQUIRE_FALSE(reply);
+    return std::pair{reply.error().timeout_limit, world.clock().now() - before};
+  };
+  using Limit = std::pair<TimeoutLimit, Duration>;
+  ModelFacts thinks;
+  thinks.thinks_unseen = true;
+  ModelFacts local;
+  local.local = true;
+  const Target usual{"a", "m"};
+  const Target thinking{"a", "m", thinks};
+  const Target on_this_machine{"a", "m", local};
+  const Step pings = Step{}.endless_pings(1s);
+
+  CHECK(limit_of(usual, no_connection(), {}) == Limit{TimeoutLimit::connect, 5s});
+  CHECK(limit_of(usual, testing::silence(), {}) == Limit{TimeoutLimit::attempt, 600s});
+  CHECK(limit_of(usual, testing::silence(), {.alternative_ready = true}) == Limit{TimeoutLimit::first_byte, 120s});
+  CHECK(limit_of(on_this_machine, testing::silence(), {.alternative_ready = true}) ==
+        Limit{TimeoutLimit::attempt, 600s});
+  CHECK(limit_of(usual, testing::silence(), {.sink = &log}) == Limit{TimeoutLimit::first_byte, 60s});
+  CHECK(limit_of(on_this_machine, testing::silence(), {.sink = &log}) == Limit{TimeoutLimit::first_byte, 300s});
+  CHECK(limit_of(usual, pings, {.sink = &log}) == Limit{TimeoutLimit::attempt, 600s});
+  CHECK(limit_of(usual, pings, {.sink = &log, .alternative_ready = true}) == Limit{TimeoutLimit::first_token, 30s});
+  CHECK(limit_of(thinking, pings, {.sink = &log, .alternative_ready = true}) ==
+        Limit{TimeoutLimit::first_token, 300s});
+  CHECK(limit_of(on_this_machine, pings, {.sink = &log, .alternative_ready = true}) ==
+        Limit{TimeoutLimit::first_token, 300s});
+  CHECK(limit_of(usual, deltas({"half"}).silence(), {.sink = &log}) == Limit{TimeoutLimit::idle, 120s});
+  CHECK(world.idle());
+}
+
+// Plain calls that ask for a stream.
+
+TEST_CASE("a plain call asks for a stream where that helps") {
+  VirtualRuntime world;
+  const auto asks = [&](const HangsAfterHeaders& model, PlainCallsStream rule, bool other_ready,
+                        std::optional<std::int64_t> output_limit = {}) {
+    ChatRequest request{"hello"};
+    request.max_output_tokens = output_limit;
+    const Provider limited = model | timeout({.plain_calls_stream = rule});
+    CHECK_FALSE(world.call(limited, request, {.deadline = 1s, .alternative_ready = other_ready}));
+    return model.streamed().back();
+  };
+  const HangsAfterHeaders model;
+  CHECK(asks(model, PlainCallsStream::automatic, true));
+  CHECK_FALSE(asks(model, PlainCallsStream::automatic, false));
+  CHECK(asks(model, PlainCallsStream::automatic, true, 257));
+  CHECK_FALSE(asks(model, PlainCallsStream::automatic, true, 256));
+  CHECK_FALSE(asks(HangsAfterHeaders{false}, PlainCallsStream::automatic, true));
+  CHECK(asks(model, PlainCallsStream::always, false));
+  CHECK_FALSE(asks(model, PlainCallsStream::never, true));
+}
+
+TEST_CASE("a plain call that hangs after its headers is left for a ready target after 30 s") {
+  VirtualRuntime world;
+  const HangsAfterHeaders hanging;
+  const ScriptedProvider other{"b/m", {answer("from b")}};
+  const auto reply = client_of(world, {hanging, other}).chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from b");
+  CHECK(reply->elapsed == 30s);
+  CHECK(hanging.streamed() == std::vector<bool>{true});
+  const auto alone = client_of(world, {hanging}).chat("hello");
+  CHECK(alone.error().timeout_limit == TimeoutLimit::idle);
+  CHECK(alone.error().elapsed == 120s);
+  CHECK(hanging.streamed() == std::vector<bool>{true, false});
+}
+
+TEST_CASE("an HTTP target that hangs after its headers is left likewise, and the other's answer comes whole") {
+  testing::VirtualClock clock;
+  RuntimeOptions options;
+  options.clock = &clock;
+  options.background_driver = false;
+  options.transport = std::make_unique<testing_support::ReplayTransport>(clock, [](const HttpRequest& request) {
+    testing_support::ReplayedAnswer found;
+    found.headers = {{"content-type", "text/event-stream"}};
+    found.stays_open = request.url.find("hangs.test") != std::string::npos;
+    if (found.stays_open) return found;
+    found.headers = {{"content-type", "application/json"}};
+    found.body = R"({"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]})";
+    return found;
+  });
+  const auto& transport = static_cast<const testing_support::ReplayTransport&>(*options.transport);
+  const auto runtime = std::make_shared<Runtime>(std::move(options));
+  const FallbackClient client{
+      {openai({.model = "gpt-4o", .api_key = "sk-secret-0123456789", .base_url = "http://hangs.test/v1"}),
+       openai({.model = "gpt-4o-mini", .api_key = "sk-secret-0123456789", .base_url = "http://works.test/v1"})},
+      FallbackOptions{.runtime = runtime}};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "whole");
+  CHECK(reply->elapsed == 30s);
+  REQUIRE(transport.requests().size() == 2);
+  CAPTURE(transport.requests()[0].body);
+  CHECK(transport.requests()[0].body.find("\"stream\":true") != std::string::npos);
+  CHECK(transport.requests()[1].body.find("\"stream\":true") == std::string::npos);
+  CHECK(runtime->idle());
+}
+
+// The deadline's share.
+
+TEST_CASE("a stream that flows is not cut for targets that can no longer be used") {
+  VirtualRuntime world;
+  EventLog log{world.runtime()};
+  const ScriptedProvider flowing{"a/m", {stream({"a", "b", "c", "d"}, 400ms).after(300ms)}};
+  const ScriptedProvider other{"b/m", {answer("from b")}};
+  const auto reply =
+      world.call(client_of(world, {flowing, other}), "hello", {.deadline = 2s, .sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->text() == "abcd");
+  CHECK(reply->elapsed == 1500ms);
+}
+
+TEST_CASE("one that brings nothing leaves half of the time to the other target") {
+  VirtualRuntime world;
+  EventLog log{world.runtime()};
+  const ScriptedProvider silent{"a/m", {testing::silence()}};
+  const ScriptedProvider other{"b/m", {answer("from b")}};
+  const auto reply = world.call(client_of(world, {silent, other}), "hello", {.deadline = 2s, .sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->text() == "from b");
+  CHECK(reply->elapsed == 1s);
 }
 
 TEST_CASE("a timeout describes itself") {

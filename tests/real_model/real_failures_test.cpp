@@ -208,7 +208,9 @@ TEST_CASE("a wrong key is an authentication error, is not told, and another targ
   CHECK(refused.error().http_status == 401);
   CHECK(to_string(refused.error()).find("the-wrong-key") == std::string::npos);
 
-  const auto reply = FallbackClient{wrong, target_on(healthy(), wire, "healthy")}.chat(question());
+  // A target of its own: what was learned of the first one, its copies share.
+  const auto wrong_again = target_on(locked, wire, "locked", {.api_key = "the-wrong-key"});
+  const auto reply = FallbackClient{wrong_again, target_on(healthy(), wire, "healthy")}.chat(question());
   need(reply);
   CHECK(reply->served_by.name() == "healthy/smollm2");
   CHECK(reply->attempts.front().outcome == ErrorKind::authentication);

@@ -8,7 +8,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
@@ -22,8 +22,9 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Held {
-  Held(std::vector<Provider> providers, StreamHold hold, MidStream then = MidStream::fail)
-      : client{std::move(providers), FallbackOptions{.mid_stream = then, .hold = hold, .runtime = world.share()}} {}
+  Held(std::vector<Provider> providers, StreamHold hold, MidStream then = MidStream::fail,
+       std::optional<HedgeOptions> hedge = {})
+      : client{std::move(providers), FallbackOptions{.mid_stream = then, .hold = hold, .hedge = std::move(hedge), .recovery = {.max_wait = 0s}, .runtime = world.share()}} {}
 
   Result<ChatResponse> ask() { return world.call(client, "hello", {.sink = &log}); }
   [[nodiscard]] Duration at(std::size_t event) const { return world.since(log.events().at(event).at); }
@@ -168,7 +169,7 @@ TEST_CASE("a held answer is passed through the application's own code once") {
 TEST_CASE("a hedge may win while its content is held") {
   const ScriptedProvider first{"one/a", {silence()}};
   const ScriptedProvider second{"two/b", {stream({"from ", "two"}, 1s)}};
-  Held held{{Provider{first} | hedge(), second}, ten_tokens};
+  Held held{{first, second}, ten_tokens, MidStream::fail, HedgeOptions{}};
   REQUIRE(held.ask());
   CHECK(held.log.text() == "from two");
   CHECK(held.at(0) == 11s);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -24,7 +24,7 @@ Target continuing(std::string_view name) {
 
 struct Resumed {
   explicit Resumed(std::vector<Provider> providers)
-      : client{std::move(providers), FallbackOptions{.mid_stream = MidStream::resume, .runtime = world.share()}} {}
+      : client{std::move(providers), FallbackOptions{.mid_stream = MidStream::resume, .recovery = {.max_wait = 0s}, .runtime = world.share()}} {}
 
   Result<ChatResponse> ask(ChatRequest request = "Count.") {
     return world.call(client, std::move(request), {.sink = &log});

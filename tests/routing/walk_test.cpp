@@ -7,7 +7,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -26,7 +26,7 @@ Target in_domain(std::string_view name, std::string domain) {
 }
 
 FallbackClient client_of(VirtualRuntime& world, std::vector<Provider> providers) {
-  return FallbackClient{std::move(providers), FallbackOptions{.runtime = world.share()}};
+  return FallbackClient{std::move(providers), FallbackOptions{.recovery = {.max_wait = 0s}, .runtime = world.share()}};
 }
 
 /// Answers, and says what is left of its limits.
@@ -115,7 +115,9 @@ TEST_CASE("a hedge goes to another failure domain") {
   const ScriptedProvider first{in_domain("one/a", "gateway"), {silence()}};
   const ScriptedProvider sibling{in_domain("one/b", "gateway")};
   const ScriptedProvider other{"two/c"};
-  const auto reply = client_of(world, {Provider{first} | hedge(), sibling, other}).chat("hello");
+  const auto reply = FallbackClient{{first, sibling, other},
+                                    FallbackOptions{.hedge = HedgeOptions{}, .runtime = world.share()}}
+                         .chat("hello");
   REQUIRE(reply);
   CHECK(reply->served_by.name() == "two/c");
   CHECK(sibling.send_count() == 0);

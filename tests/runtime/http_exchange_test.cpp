@@ -66,6 +66,7 @@ class Poster final : public ModelProvider {
 
 FallbackClient client_of(const std::string& url, bool stream = false) {
   FallbackOptions options;
+  options.recovery.max_wait = Duration::zero();
   options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
   return FallbackClient{{Provider{Poster{url, stream}}}, std::move(options)};
 }

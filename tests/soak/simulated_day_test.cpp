@@ -15,7 +15,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/metrics.hpp"
 #include "backstop/policies/bulkhead.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
@@ -131,10 +131,10 @@ class Soak {
                                        .garbled = 0.005, .retry_after = 3s, .latency_spread = 500ms};
       return SimulatedProvider{name, wait} | testing::inject_faults(faults) |
              timeout({.first_byte = 5s, .first_token = 10s, .idle = 5s, .attempt = 30s}) | circuit_breaker(breaker) |
-             bulkhead(sends_) | adaptive_concurrency(found_out_) | rate_limit(account_) | cost_cap(budget_) | retry() |
-             hedge({.min_samples = 20, .min_delay = 500ms});
+             bulkhead(sends_) | adaptive_concurrency(found_out_) | rate_limit(account_) | cost_cap(budget_) | retry();
     };
     FallbackOptions options;
+    options.hedge = HedgeOptions{.min_samples = 20, .min_delay = 500ms};
     options.runtime = runtime_.share();
     options.observers = {metrics_};
     constexpr MidStream rules[] = {MidStream::fail, MidStream::restart, MidStream::resume};

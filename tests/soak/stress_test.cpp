@@ -13,7 +13,7 @@
 #include "backstop/observe/metrics.hpp"
 #include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
@@ -52,11 +52,13 @@ struct World {
     options.limits = {.deadline = 2s, .max_attempts = 4};
     options.mid_stream = MidStream::restart;
     options.observers = {metrics};
+    options.hedge = HedgeOptions{.min_samples = 20, .min_delay = 1ms, .budget = {.share = 0.5}};
+    options.recovery = {.max_wait = 20ms, .probe_interval = 1ms, .probe_interval_max = 5ms, .min_attempt_time = 10ms};
     const auto guarded = [&](Provider provider) {
       RetryOptions quick{.initial = 1ms, .max = 2ms, .throttle_initial = 1ms, .throttle_max = 2ms, .min_attempt_time = 0ms};
       return std::move(provider) | testing::inject_faults(now_and_then()) | timeout({.first_token = 500ms}) |
              circuit_breaker(breaker) | bulkhead(sends) | rate_limit(account) | cost_cap(budget) |
-             retry(std::move(quick)) | hedge({.min_samples = 20, .min_delay = 1ms, .budget = {.share = 0.5}});
+             retry(std::move(quick));
     };
     server.always(faults::answer("over a socket"));
     const Provider served = openai_compatible(

@@ -64,6 +64,8 @@ TEST_CASE("a burst is ten seconds' worth unless it is given, and at least one") 
   CHECK(RateLimit{{.requests_per_minute = 1}}.snapshot(start).requests->burst == 1);
   CHECK(RateLimit{{.requests_per_minute = 60, .burst = 3}}.snapshot(start).requests->burst == 3);
   CHECK(RateLimit{{.tokens_per_minute = 90'000}}.snapshot(start).tokens->burst == 90'000);
+  const RateLimit both{{.requests_per_minute = 60, .tokens_per_minute = 90'000, .burst = 3}};
+  CHECK(both.snapshot(start).tokens->burst == 90'000);
   const RateLimit six{{.requests_per_minute = 6}};
   CHECK(passes(six));
   CHECK_FALSE(passes(six, start + 10s - 1ns));

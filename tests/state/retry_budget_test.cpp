@@ -65,6 +65,22 @@ TEST_CASE("threads that take at once get exactly what is there", "[scenario-29]"
   CHECK(granted == 20);
 }
 
+TEST_CASE("threads that take and put back lose nothing") {
+  RetryBudget budget{without_refill()};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 1000; ++j) {
+        if (budget.acquire(14, start)) budget.put_back(14);
+        static_cast<void>(budget.available(start));
+        static_cast<void>(budget.options());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(budget.available(start) == 100);
+}
+
 TEST_CASE("time refills the budget, one token a second", "[scenario-31]") {
   RetryBudget budget{RetryBudgetOptions{}};
   REQUIRE(budget.acquire(100, start));

@@ -24,6 +24,7 @@ struct ReplayedAnswer {
   /// Where the body is split, ascending; empty: it comes in one piece.
   std::vector<std::size_t> splits;
   bool cut = false;        ///< the connection breaks after the body
+  std::string cut_message = "the connection was cut";
   bool stays_open = false;  ///< the end of the body never comes
 };
 
@@ -90,7 +91,7 @@ class ReplayTransport final : public HttpTransport {
         ended_ = true;
         if (answer.stays_open) return;
         std::optional<Error> error;
-        if (answer.cut) error = Error{ErrorKind::stream_interrupted, "the connection was cut"};
+        if (answer.cut) error = Error{ErrorKind::stream_interrupted, answer.cut_message};
         receiver_->on_end(std::move(error));
       }
     }

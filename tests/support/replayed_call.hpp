@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/call.hpp"
 #include "backstop/runtime/runtime.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/virtual_clock.hpp"
 #include "replay_transport.hpp"
+#include "call/root_call.hpp"
 
 namespace backstop::testing_support {
 

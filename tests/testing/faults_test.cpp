@@ -42,6 +42,7 @@ TEST_CASE("with another target every fault but a bad request is survived or told
     const ScriptedProvider first{"a/m", {fault.step}};
     const ScriptedProvider second{"b/m", {answer("rescued")}};
     FallbackOptions options;
+    options.recovery.max_wait = 0s;
     options.runtime = runtime.share();
     options.fall_back_on_content_filter = true;
     const FallbackClient client{{first | timeout({.first_token = 30s}), second}, options};
@@ -69,6 +70,34 @@ TEST_CASE("faults come with the status, the code and the hint that they usually 
   CHECK(filter.error().http_status == 400);
   CHECK(filter.error().message == "violence");
   CHECK(runtime.call(provider, "hello").error().replay == ReplaySafety::not_sent);
+}
+
+TEST_CASE("what has no delay takes no time") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const ScriptedProvider provider{"a/m", {answer("hi"), error(ErrorKind::server_error), connection_refused()}};
+  CHECK(answers(runtime.call(provider, "hello", {.sink = &log})));
+  CHECK(fails_with(runtime.call(provider, "hello"), ErrorKind::server_error));
+  const auto refused = runtime.call(provider, "hello");
+  CHECK(fails_with(refused, ErrorKind::connect_failed));
+  CHECK(refused.error().replay == ReplaySafety::not_sent);
+  CHECK(runtime.elapsed() == 0s);
+}
+
+TEST_CASE("a delay is one of the connection, of the first byte or of the first content, as the step says") {
+  const auto streamed = [](Step step, const TimeoutOptions& limits) {
+    VirtualRuntime runtime;
+    EventLog log{runtime.runtime()};
+    const auto reply = runtime.call(ScriptedProvider{"a/m", {std::move(step)}} | timeout(limits), "hello", {.sink = &log});
+    if (!reply) return reply.error().timeout_limit;
+    CHECK(runtime.elapsed() == 10s);
+    return TimeoutLimit::none;
+  };
+  CHECK(streamed(late_first_token(10s), {.connect = 1s, .first_byte = 1s}) == TimeoutLimit::none);
+  CHECK(streamed(late_first_token(10s), {.first_token = 9s}) == TimeoutLimit::first_token);
+  CHECK(streamed(answer("hi").after(10s), {.connect = 1s}) == TimeoutLimit::none);
+  CHECK(streamed(answer("hi").after(10s), {.first_byte = 9s}) == TimeoutLimit::first_byte);
+  CHECK(streamed(answer("hi").connects_after(10s), {.connect = 11s, .first_byte = 1s}) == TimeoutLimit::none);
 }
 
 TEST_CASE("a step can refuse to go on with another's answer, name its model and tell of limits") {

@@ -1,17 +1,30 @@
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include "backstop/policy.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// Without the limits that every attempt has.
+Policy unlimited() {
+  constexpr Duration off = Duration::max();
+  return timeout({.connect = off, .first_byte = off, .first_token = off, .idle = off, .attempt = off});
+}
+
+}  // namespace
 
 TEST_CASE("a scripted provider answers its steps one after the other, then the last one again") {
   VirtualRuntime runtime;
@@ -33,7 +46,7 @@ TEST_CASE("virtual time moves exactly as far as the script says, in no time") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"openai/gpt-5", {answer("late").connects_after(1s).after(24h)}};
 
-  const auto reply = runtime.call(provider, "hello");
+  const auto reply = runtime.call(provider | unlimited(), "hello");
   REQUIRE(reply);
   CHECK(runtime.elapsed() == 24h + 1s);
   CHECK(reply->elapsed == 24h + 1s);
@@ -113,7 +126,7 @@ TEST_CASE("a silent provider ends with the caller's deadline or cancellation") {
 TEST_CASE("a call that waits for what never comes is an error of the test, not a hang") {
   VirtualRuntime runtime;
   const ScriptedProvider provider{"openai/gpt-5", {testing::silence()}};
-  CHECK_THROWS_AS(runtime.call(provider, "hello"), std::logic_error);
+  CHECK_THROWS_AS(runtime.call(provider | unlimited(), "hello"), std::logic_error);
 }
 
 TEST_CASE("many calls run at once on virtual time") {
@@ -128,6 +141,25 @@ TEST_CASE("many calls run at once on virtual time") {
     CHECK(call->completions() == 1);
   }
   CHECK(runtime.idle());
+}
+
+TEST_CASE("one script is used, extended and read by several threads") {
+  const ScriptedProvider provider{"openai/gpt-5"};
+  std::atomic<int> answered{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      VirtualRuntime runtime;
+      for (int call = 0; call < 100; ++call) {
+        provider.then(answer("hi"));
+        answered += runtime.call(provider, "hello") ? 1 : 0;
+        static_cast<void>(provider.sends());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(answered == 400);
+  CHECK(provider.send_count() == 400);
 }
 
 TEST_CASE("running for a while does everything that is due by then") {

@@ -1,4 +1,4 @@
-#include "backstop/policies/hedge.hpp"
+#include "backstop/routing/hedge.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -22,16 +22,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A client whose first target is hedged; the delay is 10 s unless there are samples.
+/// A client that hedges; the delay is 10 s unless there are samples.
 class HedgedClient {
  public:
   template <class... Others>
-  explicit HedgedClient(const Provider& first, const Others&... others) : HedgedClient{first | hedge(), {others...}} {}
-  HedgedClient(const Provider& hedged, std::vector<Provider> others) {
-    others.insert(others.begin(), hedged);
+  explicit HedgedClient(const Provider& first, const Others&... others)
+      : HedgedClient{HedgeOptions{}, {first, others...}} {}
+  HedgedClient(HedgeOptions hedge, std::vector<Provider> targets) {
     FallbackOptions options;
+    options.hedge = std::move(hedge);
+    options.recovery.max_wait = 0s;
     options.runtime = world.share();
-    client = std::make_unique<FallbackClient>(std::move(others), std::move(options));
+    client = std::make_unique<FallbackClient>(std::move(targets), std::move(options));
   }
 
   [[nodiscard]] Duration sent_at(const ScriptedProvider& provider, std::size_t send = 0) const {
@@ -74,7 +76,7 @@ TEST_CASE("after the delay a silent target gets one hedge", "[scenario-136]") {
   ScriptedProvider first{"one/a", {silence()}};
   ScriptedProvider second{"two/b", {answer("from two").after(2s)}};
   ScriptedProvider third{"three/c"};
-  HedgedClient hedged{first, Provider{second} | hedge(), third};
+  HedgedClient hedged{first, second, third};
   const auto reply = hedged.ask();
   REQUIRE(reply);
   CHECK(reply->text() == "from two");
@@ -245,7 +247,7 @@ TEST_CASE("an empty budget means no hedge, and nothing else", "[scenario-142]") 
   ScriptedProvider first{"one/a", {answer("slow").after(15s)}};
   ScriptedProvider second{"two/b"};
   const HedgeBudget budget{{.share = 0.5}};
-  HedgedClient hedged{Provider{first} | hedge({.shared_budget = budget}), {second}};
+  HedgedClient hedged{HedgeOptions{.shared_budget = budget}, {first, second}};
   REQUIRE(budget.take());  // the one that it starts with
   const auto slow = hedged.ask();
   REQUIRE(slow);
@@ -274,7 +276,7 @@ TEST_CASE("retries and hedges draw from their own budgets", "[scenario-33]") {
     ScriptedProvider second{"two/b"};
     const HedgeBudget budget;
     REQUIRE(budget.take());
-    HedgedClient hedged{Provider{first} | retry() | hedge({.shared_budget = budget}), {second}};
+    HedgedClient hedged{HedgeOptions{.shared_budget = budget}, {Provider{first} | retry(), second}};
     const auto reply = hedged.ask();
     REQUIRE(reply);
     CHECK(reply->text() == "again");
@@ -349,7 +351,7 @@ TEST_CASE("what must not be asked twice is never hedged", "[scenario-145]") {
       if (throws) throw std::runtime_error{"no idea"};
       return false;
     }};
-    HedgedClient hedged{Provider{first} | hedge(options), {second}};
+    HedgedClient hedged{options, {first, second}};
     REQUIRE(hedged.ask());
     CHECK(second.send_count() == 0);
   }
@@ -460,11 +462,10 @@ TEST_CASE("whatever races whatever, a call ends once, its text stands once, and 
     ScriptedProvider first{priced("one/a"), {some_step(), some_step(), some_step()}};
     ScriptedProvider second{priced("two/b"), {some_step(), some_step()}};
     ScriptedProvider third{priced("three/c"), {some_step()}};
-    const Policy racing = hedge({.delay_without_samples = 1s, .budget = {.share = 1}});
-    HedgedClient hedged{
-        Provider{first} | timeout(6s) | circuit_breaker(breaker_one) | cost_cap(money) | retry() | racing,
-        {Provider{second} | timeout(6s) | circuit_breaker(breaker_two) | cost_cap(money) | retry() | racing,
-         Provider{third} | timeout(6s) | cost_cap(money)}};
+    HedgedClient hedged{HedgeOptions{.delay_without_samples = 1s, .budget = {.share = 1}},
+                        {Provider{first} | timeout(6s) | circuit_breaker(breaker_one) | cost_cap(money) | retry(),
+                         Provider{second} | timeout(6s) | circuit_breaker(breaker_two) | cost_cap(money) | retry(),
+                         Provider{third} | timeout(6s) | cost_cap(money)}};
     EventLog log{hedged.world.runtime()};
     VirtualCallOptions options;
     options.deadline = 30s;
@@ -494,20 +495,10 @@ TEST_CASE("whatever races whatever, a call ends once, its text stands once, and 
   }
 }
 
-TEST_CASE("two hedges around one target are one") {
-  ScriptedProvider first{"one/a", {silence()}};
-  ScriptedProvider second{"two/b", {answer("from two").after(2s)}};
-  ScriptedProvider third{"three/c"};
-  HedgedClient hedged{Provider{first} | hedge() | hedge(), {second, third}};
-  REQUIRE(hedged.ask());
-  CHECK(second.send_count() == 1);
-  CHECK(third.send_count() == 0);
-}
-
-TEST_CASE("without a fallback client there is nobody to hedge to") {
-  VirtualRuntime world;
+TEST_CASE("with one target there is nobody to hedge to") {
   ScriptedProvider only{"one/a", {answer("slow").after(15s)}};
-  const auto reply = world.call(Provider{only} | hedge(), "hello", {.alternative_ready = true});
+  HedgedClient hedged{only};
+  const auto reply = hedged.ask();
   REQUIRE(reply);
   CHECK(reply->attempts.size() == 1);
 }
@@ -519,6 +510,7 @@ TEST_CASE("options of a hedge that cannot be right are refused") {
   CHECK_FALSE(problem_with(HedgeOptions{.min_samples = 257}).empty());
   CHECK_FALSE(problem_with(HedgeOptions{.min_delay = -1s}).empty());
   CHECK_FALSE(problem_with(HedgeOptions{.budget = {.share = 0}}).empty());
-  CHECK_THROWS_AS(hedge({.budget = {.most = 0}}), std::invalid_argument);
-  CHECK((Provider{ScriptedProvider{"one/a"}} | hedge({.min_delay = 2s})).describe() == "one/a | hedge(min_delay = 2s)");
+  FallbackOptions options;
+  options.hedge = HedgeOptions{.budget = {.most = 0}};
+  CHECK_THROWS_AS((FallbackClient{{Provider{ScriptedProvider{"one/a"}}}, options}), std::invalid_argument);
 }

@@ -1,0 +1,390 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include <coroutine>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/intercept.hpp"
+#include "backstop/policies/single_flight.hpp"
+#include "backstop/providers/function.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The places of a call where code of the application runs.
+enum class Place { sink, before, around, after, on_attempt, on_call, on_done };
+constexpr Place inside_places[] = {Place::sink,  Place::before,     Place::around,
+                                   Place::after, Place::on_attempt, Place::on_call};
+constexpr Place all_places[] = {Place::sink,       Place::before,  Place::around, Place::after,
+                                Place::on_attempt, Place::on_call, Place::on_done};
+
+/// One call, and something that is done once from inside it.
+class Scene {
+ public:
+  using Act = std::function<void(Scene&)>;
+
+  explicit Scene(Place place, Act act) : place_{place}, act_{std::move(act)} {}
+
+  void begin() {
+    InterceptOptions options;
+    options.before = [this](RequestEdit&) -> Result<void> {
+      reach(Place::before);
+      return {};
+    };
+    options.around = [this](const Provider& next, const ChatRequest& request, CallContext& context) {
+      return go_around(*this, next, request, context);
+    };
+    options.after = [this](const ChatRequest&, Result<ChatResponse>&) { reach(Place::after); };
+    FallbackOptions client_options;
+    client_options.recovery.max_wait = 0s;
+    client_options.runtime = world.share();
+    client_options.observers = {std::make_shared<Watcher>(*this)};
+    client.emplace(std::vector<Provider>{model | intercept(options)}, client_options);
+    sink.scene = this;
+    call.emplace(client->start("hello", {}, sink));
+    call->on_done([this](const Result<ChatResponse>& result) {
+      ++told;
+      ended_as = result ? std::optional<ErrorKind>{} : result.error().kind;
+      reach(Place::on_done);
+    });
+    world.run_for(10s);
+  }
+  [[nodiscard]] bool acted() const noexcept { return acted_; }
+
+  VirtualRuntime world;
+  ScriptedProvider model{"one/a", {stream({"a", "b"}, 1s)}};
+  std::optional<FallbackClient> client;
+  std::optional<PendingCall> call;
+  int told = 0;
+  std::optional<ErrorKind> ended_as;
+
+ private:
+  struct Sink final : StreamSink {
+    void on_event(const StreamEvent& event) noexcept override {
+      if (event.is_content()) scene->reach(Place::sink);
+    }
+    Scene* scene = nullptr;
+  };
+  struct Watcher final : Observer {
+    explicit Watcher(Scene& watched) : scene{&watched} {}
+    void on_attempt(const AttemptEvent&) noexcept override { scene->reach(Place::on_attempt); }
+    void on_call(const CallEvent&) noexcept override { scene->reach(Place::on_call); }
+    Scene* scene;
+  };
+
+  static Task<Result<ChatResponse>> go_around(Scene& scene, const Provider& next, const ChatRequest& request,
+                                              CallContext& context) {
+    auto result = co_await next.call(request, context);
+    scene.reach(Place::around);
+    co_return result;
+  }
+
+  void reach(Place place) {
+    if (place != place_ || std::exchange(acted_, true)) return;
+    act_(*this);
+  }
+
+  Place place_;
+  Act act_;
+  bool acted_ = false;
+
+ public:
+  Sink sink;
+};
+
+/// A coroutine of the application's own, whose frame the test may destroy.
+struct Own {
+  struct promise_type {
+    Own get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept {}
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+Own ask(FallbackClient client, int& steps) {
+  const ChatRequest request{"hello"};
+  auto reply = co_await client.chat_async(request);
+  steps += reply ? 1 : 100;
+}
+
+Step long_stream() {
+  Step step = deltas({});
+  for (int i = 0; i < 1000; ++i) step.text("word ");
+  step.finish();
+  return step;
+}
+
+Task<Result<ChatResponse>> write_much(const ChatRequest&, CallContext& context) {
+  for (int i = 0; i < 1000; ++i) {
+    ConsumerReady ready{context};
+    co_await ready;
+    if (context.stopping()) co_return context.stop_error();
+    StreamEvent event;
+    event.delta = "word ";
+    context.emit(event);
+  }
+  ChatResponse response;
+  response.parts.emplace_back(Text{"done"});
+  co_return response;
+}
+
+}  // namespace
+
+TEST_CASE("a call that waits for itself gets an error that says so, and goes on") {
+  for (const Place place : inside_places) {
+    CAPTURE(static_cast<int>(place));
+    std::optional<Error> error;
+    Scene scene{place, [&](Scene& at) {
+      const Result<ChatResponse>& reply = at.call->wait();
+      if (!reply) error = reply.error();
+    }};
+    scene.begin();
+    REQUIRE(scene.acted());
+    REQUIRE(error);
+    CHECK(error->kind == ErrorKind::invalid_request);
+    CHECK(error->message.find("cannot wait for itself") != std::string::npos);
+    CHECK(scene.told == 1);
+    CHECK_FALSE(scene.ended_as);
+    CHECK(scene.call->wait());
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("a call that has ended may be waited for in its own callback") {
+  bool answered = false;
+  Scene scene{Place::on_done, [&](Scene& at) { answered = at.call->wait().has_value() && at.call->done(); }};
+  scene.begin();
+  CHECK(answered);
+}
+
+TEST_CASE("another call may be made and waited for from every callback") {
+  for (const Place place : all_places) {
+    CAPTURE(static_cast<int>(place));
+    std::string chatted;
+    std::string waited;
+    std::string streamed;
+    Scene scene{place, [&](Scene& at) {
+      const ScriptedProvider other{"two/b", {stream({"hi"}).after(2s)}};
+      const FallbackClient aside{{other}, FallbackOptions{.runtime = at.world.share()}};
+      if (const auto reply = aside.chat("hello")) chatted = reply->text();
+      PendingCall call = aside.start("hello");
+      if (const auto& reply = call.wait()) waited = reply->text();
+      for (const StreamEvent& event : aside.stream("hello")) {
+        if (event.type == StreamEvent::Type::text) streamed += event.delta;
+      }
+    }};
+    scene.begin();
+    CHECK(chatted == "hi");
+    CHECK(waited == "hi");
+    CHECK(streamed == "hi");
+    CHECK(scene.told == 1);
+    CHECK_FALSE(scene.ended_as);
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("the handle of a call may be destroyed in its own callback") {
+  for (const Place place : all_places) {
+    CAPTURE(static_cast<int>(place));
+    Scene scene{place, [](Scene& at) { at.call.reset(); }};
+    scene.begin();
+    CHECK(scene.acted());
+    CHECK(scene.told == (place == Place::on_done ? 1 : 0));
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("a call may be cancelled in its own callback, and ends once") {
+  for (const Place place : all_places) {
+    CAPTURE(static_cast<int>(place));
+    Scene scene{place, [](Scene& at) { at.call->cancel(); }};
+    scene.begin();
+    CHECK(scene.told == 1);
+    const bool ended_before = place == Place::on_call || place == Place::on_done || place == Place::after ||
+                              place == Place::on_attempt || place == Place::around;
+    if (!ended_before) CHECK(scene.ended_as == ErrorKind::cancelled);
+    if (place == Place::on_call || place == Place::on_done) CHECK_FALSE(scene.ended_as);
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("the client may be let go of in a callback of its own call") {
+  for (const Place place : all_places) {
+    CAPTURE(static_cast<int>(place));
+    Scene scene{place, [](Scene& at) { at.client.reset(); }};
+    scene.begin();
+    CHECK(scene.told == 1);
+    CHECK_FALSE(scene.ended_as);
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("what a callback throws is dropped, whether the call has ended already or not") {
+  Scene scene{Place::on_done, [](Scene&) { throw std::runtime_error{"no"}; }};
+  scene.begin();
+  CHECK(scene.told == 1);
+  REQUIRE(scene.call->done());
+  int told = 0;
+  const auto throws = [&](const Result<ChatResponse>&) {
+    ++told;
+    throw std::runtime_error{"no"};
+  };
+  CHECK_NOTHROW(scene.call->on_done(throws));
+  CHECK(told == 1);
+  CHECK(scene.call->wait());
+}
+
+TEST_CASE("what the application's code throws inside a call fails that call alone") {
+  for (const Place place : {Place::before, Place::around, Place::after}) {
+    Scene scene{place, [](Scene&) { throw std::runtime_error{"no"}; }};
+    scene.begin();
+    CHECK(scene.told == 1);
+    CHECK(scene.ended_as == ErrorKind::invalid_request);
+    CHECK(scene.world.idle());
+  }
+}
+
+TEST_CASE("a coroutine that is destroyed while it waits for an answer is not resumed") {
+  VirtualRuntime world;
+  const ScriptedProvider model{"one/a", {answer("hi").after(1s)}};
+  const FallbackClient client{{model}, FallbackOptions{.runtime = world.share()}};
+  int steps = 0;
+  const Own kept = ask(client, steps);
+  const Own destroyed = ask(client, steps);
+  world.run_for(500ms);
+  destroyed.handle.destroy();
+  CHECK(steps == 0);
+  world.run_for(5s);
+  CHECK(steps == 1);
+  CHECK(kept.handle.done());
+  kept.handle.destroy();
+  CHECK(world.idle());
+}
+
+TEST_CASE("a coroutine may be destroyed from inside the call that it waits for") {
+  VirtualRuntime world;
+  const ScriptedProvider model{"one/a", {answer("hi").after(1s)}};
+  std::optional<Own> waiting;
+  InterceptOptions options;
+  options.after = [&](const ChatRequest&, Result<ChatResponse>&) { waiting->handle.destroy(); };
+  const FallbackClient client{{model | intercept(options)}, FallbackOptions{.runtime = world.share()}};
+  int steps = 0;
+  waiting = ask(client, steps);
+  world.run_for(5s);
+  CHECK(steps == 0);
+  CHECK(model.send_count() == 1);
+  CHECK(world.idle());
+}
+
+TEST_CASE("from inside a stream's own call no event would come, and it may be let go of there") {
+  for (const bool lets_go : {false, true}) {
+    VirtualRuntime world;
+    const ScriptedProvider model{"one/a", {stream({"a", "b"}, 1s)}};
+    std::optional<ChatStream> own;
+    bool looked = false;
+    InterceptOptions options;
+    options.before = [&](RequestEdit&) -> Result<void> {
+      looked = true;
+      CHECK(own->next() == nullptr);
+      if (lets_go) own.reset();
+      return {};
+    };
+    const FallbackClient client{{model | intercept(options)}, FallbackOptions{.runtime = world.share()}};
+    own.emplace(client.stream("hello"));
+    world.run_for(500ms);
+    CHECK(looked);
+    if (!lets_go) {
+      std::string text;
+      while (const StreamEvent* event = own->next()) text += event->type == StreamEvent::Type::text ? event->delta : "";
+      CHECK(text == "ab");
+    }
+    world.run_for(5s);
+    CHECK(world.idle());
+  }
+}
+
+TEST_CASE("callbacks on the background driver may call, wait, and let go of their own call") {
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const FallbackClient client{{ScriptedProvider{"one/a", {stream({"a", "b"}, 1ms)}}}, options};
+  std::promise<std::string> told;
+  PendingCall outer = client.start("hello");
+  outer.on_done([&](const Result<ChatResponse>&) {
+    PendingCall inner = client.start("hello");
+    std::string text = inner.wait() ? inner.wait()->text() : "failed";
+    if (const auto reply = client.chat("hello")) text += reply->text();
+    told.set_value(text);
+  });
+  CHECK(told.get_future().get() == "abab");
+  CHECK(outer.wait());
+
+  struct LetsGo final : StreamSink {
+    void on_event(const StreamEvent&) noexcept override {
+      if (std::exchange(gone, true)) return;
+      call->reset();
+      done.set_value();
+    }
+    std::optional<PendingCall>* call = nullptr;
+    std::promise<void> done;
+    bool gone = false;
+  };
+  for (int i = 0; i < 20; ++i) {
+    std::optional<PendingCall> call;
+    LetsGo sink;
+    sink.call = &call;
+    std::promise<void> stored;
+    InterceptOptions waits;
+    waits.before = [&](RequestEdit&) -> Result<void> {
+      stored.get_future().wait();  // the handle is where the sink looks for it
+      return {};
+    };
+    const FallbackClient slow{{ScriptedProvider{"one/a", {stream({"a", "b"}, 1ms)}} | intercept(waits)}, options};
+    call.emplace(slow.start("hello", {}, sink));
+    stored.set_value();
+    sink.done.get_future().wait();
+  }
+}
+
+TEST_CASE("a stream that is let go of while more is ahead than it takes leaves nothing") {
+  for (const bool shared : {false, true}) {
+    for (const bool scripted : {false, true}) {
+      CAPTURE(shared, scripted);
+      VirtualRuntime world;
+      const Provider model = scripted ? Provider{ScriptedProvider{"one/a", {long_stream()}}}
+                                      : make_provider("one/a", &write_much);
+      const FallbackClient client{{shared ? model | single_flight() : model},
+                                  FallbackOptions{.runtime = world.share()}};
+      {
+        ChatStream answer = client.stream("hello");
+        REQUIRE(answer.next() != nullptr);
+        world.run_for(1s);  // until it waits for the consumer
+      }
+      CHECK(world.idle());
+      {
+        ChatStream answer = client.stream("hello");
+        for (int i = 0; i < 100; ++i) REQUIRE(answer.next() != nullptr);
+        answer.cancel();
+        CHECK_FALSE(answer.result());
+      }
+      CHECK(world.idle());
+      std::size_t words = 0;
+      for (const StreamEvent& event : client.stream("hello")) words += event.is_content() ? 1 : 0;
+      CHECK(words == 1000);
+    }
+  }
+}

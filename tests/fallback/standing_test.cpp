@@ -1,0 +1,341 @@
+#include "backstop/standing.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/handover/cost_estimate.hpp"
+#include "backstop/handover/needs.hpp"
+#include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/intercept.hpp"
+#include "backstop/policies/retry.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Lab {
+  FallbackClient client(std::vector<Provider> providers, const CallLimits& limits = {}) {
+    return FallbackClient{std::move(providers),
+                          FallbackOptions{.limits = limits, .recovery = {.max_wait = 0s}, .runtime = world.share()}};
+  }
+  Standing standing(const Provider& provider, const ChatRequest& request) {
+    Needs needs = needs_of(request);
+    needs.costs = true;
+    return provider.standing(request, needs, world.clock().now());
+  }
+
+  VirtualRuntime world;
+};
+
+Target priced(std::string_view provider, double usd_per_output_token) {
+  ModelFacts facts;
+  facts.price = Price{.input = Money{}, .output = Money::usd(usd_per_output_token)};
+  return Target{provider, "m", facts};
+}
+
+Target blind(std::string_view provider) {
+  ModelFacts facts;
+  facts.capabilities.vision = false;
+  return Target{provider, "m", facts};
+}
+
+Target with_window(std::string_view provider, std::int64_t tokens) {
+  ModelFacts facts;
+  facts.context_window = tokens;
+  return Target{provider, "m", facts};
+}
+
+ChatRequest with_image() {
+  ChatRequest request{"what is that?"};
+  request.messages.front().parts.emplace_back(Image{.url = "https://example.org/a.png"});
+  return request;
+}
+
+ChatRequest long_request() { return ChatRequest{std::string(60'000, 'x')}; }
+
+}  // namespace
+
+TEST_CASE("a client inside a client takes what one of its targets can take") {
+  Lab lab;
+  struct Row {
+    Target unable;
+    ChatRequest request;
+  };
+  for (const Row& row : {Row{blind("one"), with_image()}, Row{with_window("one", 1000), long_request()}}) {
+    const ScriptedProvider unable{row.unable};
+    const ScriptedProvider able{"two/m", {answer("from two")}};
+    const ScriptedProvider behind{"three/m"};
+    const FallbackClient inner = lab.client({unable, able});
+    CHECK(lab.standing(inner, row.request).ready());
+    const FallbackClient outer = lab.client({inner, behind});
+    const auto reply = outer.chat(row.request);
+    REQUIRE(reply);
+    CHECK(reply->served_by == able.target());
+    const Plan plan = outer.explain(row.request);
+    REQUIRE(plan.steps.size() == 3);
+    CHECK(plan.steps[0].skipped);
+    CHECK_FALSE(plan.steps[1].skipped);
+  }
+}
+
+TEST_CASE("a client none of whose targets can take a request is passed over") {
+  Lab lab;
+  const ScriptedProvider one{blind("one")};
+  const ScriptedProvider two{blind("two")};
+  const ScriptedProvider able{"three/m"};
+  const FallbackClient inner = lab.client({one, two});
+  CHECK_FALSE(lab.standing(inner, with_image()).fit());
+  const auto reply = lab.client({inner, able}).chat(with_image());
+  REQUIRE(reply);
+  CHECK(reply->served_by == able.target());
+  CHECK(one.send_count() + two.send_count() == 0);
+}
+
+TEST_CASE("a client costs what its targets cost: at least the cheapest, at worst the dearest that can") {
+  Lab lab;
+  ModelFacts dear_and_blind = blind("three").facts();
+  dear_and_blind.price = Price{.input = Money{}, .output = Money::usd(9)};
+  const ScriptedProvider dear{priced("one", 3), {answer("hi").usage(0, 10)}};
+  const ScriptedProvider cheap{priced("two", 1), {answer("hi").usage(0, 10)}};
+  const ScriptedProvider dearest{Target{"three", "m", dear_and_blind}};
+  const FallbackClient inner = lab.client({dear, cheap, dearest});
+  ChatRequest request = with_image();
+  request.max_output_tokens = 50;
+  const Standing standing = lab.standing(inner, request);
+  CHECK(standing.least_cost == Money::usd(50));
+  CHECK(standing.worst_cost == Money::usd(150));
+
+  const Provider capped = inner | cost_cap({.per_request = Money::usd(100)});
+  CHECK(lab.standing(capped, request).ready());
+  const auto reply = lab.client({capped, ScriptedProvider{priced("four", 0)}}).chat(request);
+  REQUIRE(reply);
+  CHECK(reply->served_by == cheap.target());
+  CHECK_FALSE(lab.standing(inner | cost_cap({.per_request = Money::usd(49)}), request).fit());
+  CHECK_FALSE(lab.standing(lab.client({cheap, ScriptedProvider{"five/m"}}), request).worst_cost);
+}
+
+TEST_CASE("what one target of a client failed with last puts nothing else of it to rest") {
+  Lab lab;
+  const ErrorKind kind = GENERATE(ErrorKind::authentication, ErrorKind::quota_exhausted, ErrorKind::model_not_found,
+                                  ErrorKind::rate_limited);
+  CAPTURE(to_string(kind));
+  const ScriptedProvider flaky{"one/m", {error(ErrorKind::server_error), answer("from one")}};
+  const ScriptedProvider refused{"two/m", {error(kind, {.retry_after = 60s})}};
+  const FallbackClient inner = lab.client({flaky, refused});
+  const ScriptedProvider last{"three/m"};
+  const FallbackClient outer = lab.client({inner, last});
+  REQUIRE(outer.chat("hello"));
+  CHECK(last.send_count() == 1);
+  CHECK(lab.standing(inner, "hello").ready());
+  CHECK(lab.standing(inner, "hello").ready_targets == 1);
+  const auto reply = outer.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from one");
+  CHECK(refused.send_count() == 1);
+}
+
+TEST_CASE("of the call's sends one is kept for each target behind that is ready, also within a client") {
+  Lab lab;
+  const Policy eager = retry({.max_attempts = 5, .max_attempts_with_fallback = 5, .initial = 1ms, .max = 1ms});
+  const Step fails = error(ErrorKind::server_error);
+  const ScriptedProvider first{"one/m", {fails}};
+  const ScriptedProvider second{"two/m", {fails}};
+  const ScriptedProvider third{"three/m", {fails}};
+  const ScriptedProvider fourth{"four/m", {answer("from four")}};
+  const FallbackClient inner = lab.client({second | eager, third | eager});
+  const FallbackClient outer = lab.client({first | eager, inner, fourth}, {.max_attempts = 5});
+  const auto reply = outer.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from four");
+  CHECK(first.send_count() == 2);
+  CHECK(second.send_count() == 1);
+  CHECK(third.send_count() == 1);
+}
+
+TEST_CASE("a target within a client knows of one that is ready outside of it") {
+  Lab lab;
+  const ScriptedProvider busy{"one/m", {error(ErrorKind::rate_limited, {.retry_after = 10s}), answer("late")}};
+  const ScriptedProvider other{"two/m", {answer("at once")}};
+  const FallbackClient inner = lab.client({busy | retry()});
+  const auto reply = lab.client({inner, other}).chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "at once");
+  CHECK(reply->elapsed == 0s);
+  const auto alone = lab.client({inner}).chat("hello", {.recovery_wait = 20s});
+  REQUIRE(alone);
+  CHECK(alone->elapsed == 10s);
+}
+
+TEST_CASE("what was not sent teaches nothing of the target") {
+  class WithoutKey final : public ModelProvider {
+   public:
+    WithoutKey() : ModelProvider{Target{"one", "m"}}, asked_{std::make_shared<int>(0)} {}
+    [[nodiscard]] int asked() const noexcept { return *asked_; }
+
+   private:
+    Task<Result<ChatResponse>> send(const ChatRequest&, CallContext&) const override {
+      ++*asked_;
+      co_return Error{ErrorKind::authentication, "no key is set"};
+    }
+    std::shared_ptr<int> asked_;
+  };
+  Lab lab;
+  const WithoutKey model;
+  const FallbackClient client = lab.client({model});
+  for (int i = 1; i <= 2; ++i) {
+    const auto reply = client.chat("hello");
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::authentication);
+    CHECK_FALSE(reply.error().attempts.at(0).sent);
+    CHECK(model.asked() == i);
+  }
+}
+
+TEST_CASE("a client's own deadline holds inside another, and the next target is asked") {
+  Lab lab;
+  const ScriptedProvider silent{"one/m", {silence()}};
+  const ScriptedProvider next{"two/m", {answer("from two")}};
+  const FallbackClient inner = lab.client({silent}, {.deadline = 3s});
+  const auto reply = lab.client({inner, next}).chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == next.target());
+  CHECK(reply->elapsed == 3s);
+  CHECK(reply->attempts[0].outcome == ErrorKind::timeout);
+
+  const auto alone = lab.client({inner}).chat("hello");
+  REQUIRE_FALSE(alone);
+  CHECK(alone.error().kind == ErrorKind::timeout);
+  CHECK(alone.error().timeout_limit == TimeoutLimit::client_deadline);
+  CHECK(alone.error().elapsed == 3s);
+
+  const auto tighter = lab.client({inner}).chat("hello", {.deadline = 2s});
+  REQUIRE_FALSE(tighter);
+  CHECK(tighter.error().kind == ErrorKind::deadline_exceeded);
+  CHECK(tighter.error().elapsed == 2s);
+  CHECK(lab.world.idle());
+}
+
+TEST_CASE("a client's own deadline says nothing of its targets' health") {
+  Lab lab;
+  const auto breaker = CircuitBreaker::create({.consecutive_failures = 1});
+  const ScriptedProvider silent{"one/m", {silence()}};
+  const FallbackClient inner = lab.client({silent | circuit_breaker(breaker)}, {.deadline = 3s});
+  CHECK_FALSE(lab.client({inner}).chat("hello"));
+  CHECK(breaker->state() == BreakerState::closed);
+}
+
+TEST_CASE("a client's own number of sends holds inside another") {
+  Lab lab;
+  const Step fails = error(ErrorKind::server_error);
+  const ScriptedProvider first{"one/m", {fails}};
+  const ScriptedProvider second{"two/m", {fails}};
+  const ScriptedProvider third{"three/m"};
+  const ScriptedProvider last{"four/m", {answer("from four")}};
+  const FallbackClient inner = lab.client({first, second, third}, {.max_attempts = 2});
+  const auto reply = lab.client({inner, last}).chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from four");
+  CHECK(first.send_count() == 1);
+  CHECK(second.send_count() == 1);
+  CHECK(third.send_count() == 0);
+  const auto few = lab.client({inner, last}).chat("hello", {.max_attempts = 1});
+  REQUIRE_FALSE(few);
+  CHECK(first.send_count() == 2);
+  CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("a refusal of the application's own cools nothing down") {
+  Lab lab;
+  const ErrorKind kind = GENERATE(ErrorKind::permission, ErrorKind::authentication, ErrorKind::quota_exhausted);
+  CAPTURE(to_string(kind));
+  const ScriptedProvider model{"one/m"};
+  InterceptOptions options;
+  options.before = [kind](RequestEdit& request) -> Result<void> {
+    if (request->metadata.user_id == "mallory") return Error{kind, "not for you"};
+    return {};
+  };
+  const FallbackClient client = lab.client({model | intercept(options)});
+  ChatRequest request{"hello"};
+  request.metadata.user_id = "mallory";
+  const auto refused = client.chat(request);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == kind);
+  CHECK(refused.error().message == "not for you");
+  request.metadata.user_id = "ada";
+  CHECK(client.chat(request));
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("a target that cools down still says what it can never take") {
+  Lab lab;
+  const ScriptedProvider model{blind("one"), {error(ErrorKind::rate_limited, {.retry_after = 60s})}};
+  const FallbackClient client = lab.client({model});
+  REQUIRE_FALSE(client.chat("hello"));
+  CHECK(lab.standing(client, "hello").verdict == Standing::Verdict::later);
+  CHECK(lab.standing(client, "hello").ready_at == lab.world.clock().now() + 60s);
+  CHECK_FALSE(lab.standing(client, with_image()).fit());
+  const auto reply = client.chat(with_image());
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::unsupported_capability);
+  CHECK_FALSE(reply.error().retry_after);
+}
+
+TEST_CASE("an answer by another than the first choice says so, at whatever level") {
+  Lab lab;
+  const auto answered_as_fallback = [&](bool first_fails, bool second_fails) {
+    const Step fails = error(ErrorKind::server_error);
+    const ScriptedProvider first{"one/m", {first_fails ? fails : answer("hi")}};
+    const ScriptedProvider second{"two/m", {second_fails ? fails : answer("hi")}};
+    const ScriptedProvider third{"three/m"};
+    const auto reply = lab.client({lab.client({first, second}), third}).chat("hello");
+    REQUIRE(reply);
+    return reply->fallback;
+  };
+  CHECK_FALSE(answered_as_fallback(false, false));
+  CHECK(answered_as_fallback(true, false));
+  CHECK(answered_as_fallback(true, true));
+}
+
+TEST_CASE("one target twice in a tree of clients is refused with its name") {
+  Lab lab;
+  const ScriptedProvider one{"one/m"};
+  const ScriptedProvider two{"two/m"};
+  const FallbackClient inner = lab.client({one, two});
+  const auto message = [&](std::vector<Provider> providers) -> std::string {
+    try {
+      static_cast<void>(lab.client(std::move(providers)));
+    } catch (const std::invalid_argument& refused) {
+      return refused.what();
+    }
+    return {};
+  };
+  CHECK(message({one, one}).find("one/m is listed twice") != std::string::npos);
+  CHECK(message({two | retry(), inner}).find("two/m is listed twice") != std::string::npos);
+  CHECK(message({inner | retry(), lab.client({ScriptedProvider{"three/m"}, one})}).find("one/m") != std::string::npos);
+  CHECK(message({inner, ScriptedProvider{"three/m"}}).empty());
+}
+
+TEST_CASE("clients that have copies of one target share what is known of it") {
+  Lab lab;
+  const ScriptedProvider shared{"one/m", {error(ErrorKind::rate_limited, {.retry_after = 30s}), answer("back")}};
+  const FallbackClient here = lab.client({shared});
+  const FallbackClient there = lab.client({shared | retry(), ScriptedProvider{"two/m"}});
+  REQUIRE_FALSE(here.chat("hello"));
+  const auto reply = there.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by.name() == "two/m");
+  CHECK(shared.send_count() == 1);
+  lab.world.run_for(30s);
+  CHECK(there.chat("hello")->served_by.name() == "one/m");
+}

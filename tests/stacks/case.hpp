@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+/// A case of the stack fuzzer as data: which tree of clients and policies, over which targets, and who calls it how.
+/// Everything is a small number, so that a case can be shrunk field by field and printed as a program. What the
+/// numbers mean stands where they are turned into objects (`stack.cpp`) and into text (`program.cpp`).
+namespace stacks {
+
+using Millis = std::int64_t;
+
+enum class PolicyKind : std::uint8_t {
+  retry,
+  timeout,
+  breaker,
+  cap_request,
+  cap_budget,
+  rate_limit,
+  bulkhead,
+  adaptive,
+  cache,
+  single_flight,
+  before,
+  after,
+  around,
+  decorator,
+};
+
+/// What a function of the application's own in a policy does.
+enum BeforeLevel : std::uint8_t { before_tags, before_refuses, before_throws };
+enum AfterLevel : std::uint8_t { after_looks, after_rescues, after_rejects, after_throws };
+enum AroundLevel : std::uint8_t {
+  around_once,
+  around_again,   ///< a second call when the first failed and nothing was delivered
+  around_sleeps,
+  around_never,   ///< an answer of its own
+  around_refuses,
+  around_throws_before,
+  around_throws_after,
+};
+enum DecoratorLevel : std::uint8_t { decorator_passes, decorator_again, decorator_throws };
+
+struct PolicySpec {
+  PolicyKind kind = PolicyKind::retry;
+  int level = 0;   ///< which options
+  int handle = 0;  ///< of those with the same kind and handle one limit, budget or breaker is shared
+};
+
+enum class PriceSpec : std::uint8_t { unknown, zero, cheap, dear };
+
+/// One answer of a target.
+struct StepSpec {
+  static constexpr int answers = -1;
+
+  int fault = answers;  ///< index into `every_fault()`
+  int pieces = 1;       ///< of an answer
+  Millis latency = 0;
+  Millis gap = 0;       ///< between pieces
+  bool usage = true;    ///< reported
+  int written = 2;      ///< tokens of output in the usage: about 4,000 are reserved unless the request says otherwise
+};
+
+enum class LeafKind : std::uint8_t {
+  scripted,
+  custom_answers,       ///< a ModelProvider of the application's own
+  custom_throws,        ///< ... whose coroutine throws
+  custom_throws_plain,  ///< ... whose `send` is no coroutine and throws
+  custom_emits,         ///< ... that emits whether or not the call streams
+};
+
+struct LeafSpec {
+  LeafKind kind = LeafKind::scripted;
+  PriceSpec price = PriceSpec::cheap;
+  std::int64_t window = 0;  ///< tokens; 0: not known
+  bool tools = true;
+  bool vision = true;
+  bool prefill = false;
+  std::vector<StepSpec> script{};
+};
+
+struct ClientSpec {
+  int mid_stream = 0;    ///< fail, restart, resume
+  bool hold = false;
+  int max_attempts = 0;  ///< 0: as by default
+  Millis deadline = 0;   ///< 0: as by default
+  bool filter_falls_back = false;
+  int hedge = -1;     ///< which options; -1: none
+  int recovery = 0;   ///< as by default, none, long and for two at most
+
+  friend bool operator==(const ClientSpec&, const ClientSpec&) = default;
+};
+
+/// A target (`leaf` >= 0) or a client of the children, with the policies around it, inner to outer.
+struct Node {
+  int leaf = -1;
+  ClientSpec client{};
+  std::vector<Node> children{};
+  std::vector<PolicySpec> policies{};
+};
+
+struct RequestSpec {
+  bool tools = false;
+  bool image = false;
+  bool long_prompt = false;  ///< beyond doubt too long for a window of `small_window`
+  bool cold = false;         ///< temperature 0
+  int max_output = 0;        ///< 0: not said
+};
+inline constexpr std::int64_t small_window = 100;
+
+enum class Face : std::uint8_t { chat, stream, start, start_sink, chat_async };
+enum class OnDone : std::uint8_t { none, looks, throws, starts, chats, destroys };
+enum class SinkDoes : std::uint8_t { takes, starts, chats, cancels, pauses };
+
+/// One call of the application, and how it treats it. Times are counted from the beginning of the case.
+struct ConsumerSpec {
+  Face face = Face::chat;
+  int request = 0;
+  Millis at = 0;
+  Millis deadline = 0;   ///< 0: the client's
+  int max_attempts = 0;  ///< 0: the client's
+  int leave_after = -1;  ///< events that a stream is read for; -1: all
+  Millis read_gap = 0;   ///< between two events
+  Millis cancel_at = -1;
+  Millis destroy_at = -1;
+  bool destroy_in_callback = false;
+  OnDone on_done = OnDone::none;
+  SinkDoes sink = SinkDoes::takes;
+};
+
+struct Case {
+  std::uint64_t seed = 0;
+  Node root{};  ///< a client
+  std::vector<LeafSpec> leaves{};
+  std::vector<RequestSpec> requests{};
+  std::vector<ConsumerSpec> consumers{};
+};
+
+}  // namespace stacks
