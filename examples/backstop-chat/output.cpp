@@ -25,7 +25,7 @@ std::string line_of(const Attempt& attempt) {
   std::string line = fmt::format("{}: {}", attempt.target, attempt.outcome ? to_string(*attempt.outcome) : "ok");
   if (attempt.http_status != 0) line += fmt::format(", HTTP {}", attempt.http_status);
   line += attempt.sent ? fmt::format(", {:.1f} ms, {}", in_ms(attempt.elapsed), attempt.cost) : ", not sent";
-  if (const std::string reason = reason_of(attempt); !reason.empty()) line += ": " + reason;
+  if (const std::string reason = quoted_reason_of(attempt); !reason.empty()) line += ": " + reason;
   return on_one_line(std::move(line)) + "\n";
 }
 

@@ -22,10 +22,10 @@ constexpr std::array<Weather, 6> storms{{
 
 }  // namespace
 
-Day::Day(std::uint64_t seed, int providers, backstop::Duration length) {
+Day::Day(std::uint64_t seed, int providers, backstop::Duration length, bool together) {
   std::mt19937_64 random{seed};  // its numbers are the same everywhere; the standard's distributions are not
   constexpr int incidents_each = 5;
-  for (int provider = 0; provider < providers; ++provider) {
+  for (int provider = 0; provider < (together ? 1 : providers); ++provider) {
     for (int i = 0; i < incidents_each; ++i) {
       // One in each fifth of the day, so that a provider has one trouble at a time, for 4 to 40 of 1440 minutes.
       const backstop::Duration fifth = length / incidents_each;
@@ -33,6 +33,14 @@ Day::Day(std::uint64_t seed, int providers, backstop::Duration length) {
       const backstop::Duration begin =
           i * fifth + (fifth - span) / 1000 * static_cast<std::int64_t>(random() % 1000);
       incidents_.push_back({provider, begin, begin + span, &storms[random() % storms.size()]});
+    }
+  }
+  for (int provider = 1; together && provider < providers; ++provider) {
+    for (int i = 0; i < incidents_each; ++i) {
+      Incident incident = incidents_[static_cast<std::size_t>(i)];
+      incident.provider = provider;
+      incident.weather = &storms[random() % storms.size()];
+      incidents_.push_back(incident);
     }
   }
 }

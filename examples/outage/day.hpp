@@ -29,7 +29,8 @@ struct Incident {
 /// A day in the life of some providers: a few incidents each, the same for the same seed.
 class Day {
  public:
-  Day(std::uint64_t seed, int providers, backstop::Duration length);
+  /// `together`: every incident is one of all providers at the same time.
+  Day(std::uint64_t seed, int providers, backstop::Duration length, bool together = false);
 
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
   [[nodiscard]] const Weather& weather(int provider, backstop::Duration at) const noexcept;

@@ -29,6 +29,7 @@ struct Options {
   std::uint64_t seed = 1;
   int hours = 24;
   bool show_day = false;
+  bool together = false;
 };
 
 /// What the users of a day saw.
@@ -38,6 +39,7 @@ struct Tally {
   std::size_t sends = 0;
   Money cost;
   std::vector<Duration> times;  // of the answers
+  Duration failing{0};          // what calls without an answer took, together
 
   [[nodiscard]] Duration percentile(double share) const {
     if (times.empty()) return Duration{0};
@@ -52,6 +54,7 @@ struct Setup {
 };
 
 FallbackClient without_policies(const Provider& first, const Provider&, FallbackOptions options) {
+  options.recovery.max_wait = 0s;
   return FallbackClient{{first}, std::move(options)};
 }
 
@@ -67,6 +70,7 @@ FallbackClient with_naive_retries(const Provider& first, const Provider& second,
   }});
   const Policy naive = timeout(30s) | deaf | retry(std::move(again));
   options.limits.max_attempts = 8;
+  options.recovery.max_wait = 0s;
   return FallbackClient{{first | naive, second | naive}, std::move(options)};
 }
 
@@ -76,8 +80,14 @@ FallbackClient with_standard(const Provider& first, const Provider& second, Fall
   return FallbackClient{{first | guard, second | guard}, std::move(options)};
 }
 
+FallbackClient with_standard_at_once(const Provider& first, const Provider& second, FallbackOptions options) {
+  options.recovery.max_wait = 0s;
+  return with_standard(first, second, std::move(options));
+}
+
 constexpr Setup setups[] = {{"one provider, no policies", without_policies},
                             {"two providers, naive retries", with_naive_retries},
+                            {"two providers, standard(), no waiting", with_standard_at_once},
                             {"two providers, standard()", with_standard}};
 
 /// A call of the day, and the reader of its stream.
@@ -96,7 +106,10 @@ void count(User& user, Tally& tally) {
     tally.sends += attempt.sent ? 1 : 0;
     tally.cost += attempt.cost;
   }
-  if (!result) return;
+  if (!result) {
+    tally.failing += user.call->ended_at() - user.call->started_at();
+    return;
+  }
   ++tally.answered;
   tally.times.push_back(user.call->ended_at() - user.call->started_at());
 }
@@ -151,8 +164,8 @@ bool read_number(std::string_view text, auto& out) {
 bool read(int count, char** arguments, Options& options) {
   for (int i = 1; i < count; ++i) {
     const std::string_view name = arguments[i];
-    if (name == "--show-day") {
-      options.show_day = true;
+    if (name == "--show-day" || name == "--together") {
+      (name == "--together" ? options.together : options.show_day) = true;
       continue;
     }
     const std::string_view value = i + 1 < count ? arguments[++i] : "";
@@ -168,19 +181,21 @@ bool read(int count, char** arguments, Options& options) {
 int main(int count, char** arguments) {
   Options options;
   if (!read(count, arguments, options)) {
-    fmt::print(stderr, "usage: backstop-outage [--seed N] [--hours 1..24] [--show-day]\n");
+    fmt::print(stderr, "usage: backstop-outage [--seed N] [--hours 1..24] [--together] [--show-day]\n");
     return 2;
   }
-  const auto day = std::make_shared<const Day>(options.seed, 2, std::chrono::hours{options.hours});
+  const auto day = std::make_shared<const Day>(options.seed, 2, std::chrono::hours{options.hours}, options.together);
   if (options.show_day) print(*day);
-  fmt::print("| | availability | p50 | p99 | sends per call | cost per 1000 answers |\n|---|---|---|---|---|---|\n");
+  fmt::print("| | availability | p50 | p99 | sends per call | cost per 1000 answers | a failed call takes |\n"
+             "|---|---|---|---|---|---|---|\n");
   for (const Setup& setup : setups) {
     const Tally tally = live_through(day, setup, options);
     const double calls = tally.calls;
-    fmt::print("| {} | {:.2f} % | {:.1f} s | {:.1f} s | {:.2f} | {} |\n", setup.name, 100 * tally.answered / calls,
+    fmt::print("| {} | {:.2f} % | {:.1f} s | {:.1f} s | {:.2f} | {} | {:.1f} s |\n", setup.name, 100 * tally.answered / calls,
                std::chrono::duration<double>{tally.percentile(0.5)}.count(),
                std::chrono::duration<double>{tally.percentile(0.99)}.count(), static_cast<double>(tally.sends) / calls,
-               fmt::format("${:.2f}", tally.cost.usd() * 1000 / std::max(tally.answered, 1)));
+               fmt::format("${:.2f}", tally.cost.usd() * 1000 / std::max(tally.answered, 1)),
+               std::chrono::duration<double>{tally.failing}.count() / std::max(tally.calls - tally.answered, 1));
   }
   return 0;
 }

@@ -71,23 +71,17 @@ std::string spoken(std::string_view text) {
   return plain;
 }
 
-class SpokenSink final : public StreamSink {
+class SpokenSink final : public ForwardingSink {
  public:
-  explicit SpokenSink(StreamSink& listener) : listener_{&listener} {}
+  explicit SpokenSink(StreamSink& listener) : ForwardingSink{listener} {}
 
   void on_event(const StreamEvent& event) noexcept override {
-    if (event.type != StreamEvent::Type::text) return listener_->on_event(event);
+    if (event.type != StreamEvent::Type::text) return next().on_event(event);
     const std::string plain = spoken(event.delta);
     StreamEvent changed = event;
     changed.delta = plain;
-    if (!plain.empty()) listener_->on_event(changed);
+    if (!plain.empty()) next().on_event(changed);
   }
-  bool ready() const noexcept override { return listener_->ready(); }
-  void when_ready(std::coroutine_handle<> waiting) noexcept override { listener_->when_ready(waiting); }
-  Duration consumer_time() const noexcept override { return listener_->consumer_time(); }
-
- private:
-  StreamSink* listener_;
 };
 
 class Spoken final : public Decorator {
