@@ -85,11 +85,6 @@ void refuse_repeated(const Candidates& candidates) {
   return error;
 }
 
-/// Refused here, without a send; another target may take the call now.
-[[nodiscard]] bool is_refusal(ErrorKind kind) noexcept {
-  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit;
-}
-
 /// What the call fails with when nobody is left to ask: what really failed last, else what stands in the way.
 [[nodiscard]] Error nobody_left(Walk& walk, std::optional<TimePoint> back_at, TimePoint now) {
   if (walk.failure()) return std::move(*walk.failure());
@@ -228,7 +223,6 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
     if (context.stopping()) co_return rescue.stamped(context.stop_error());
     const std::optional<std::size_t> chosen = forced ? forced : walk.next();
     if (!chosen) {
-
       Task<Recovery::Next> waiting = recovery.next(walk);
       const Recovery::Next next = co_await waiting;
       if (context.stopping()) co_return rescue.stamped(context.stop_error());
@@ -295,7 +289,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
     Error& error = result.error();
     const bool wrote = error.committed || context.committed();  // to the consumer, since it was asked
     rescue.stamp(error);
-    if (is_refusal(error.kind)) {
+    if (detail::is_refusal(error.kind)) {
       walk.note_refusal(judged, error, to_come > 0);
       continue;
     }

@@ -21,6 +21,10 @@ namespace {
 /// An answer of at most so many tokens is short: nothing is gained by asking for a stream.
 constexpr std::int64_t short_answer = 256;
 
+[[nodiscard]] bool stopped_by_caller(const Error& error) noexcept {
+  return error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
+}
+
 /// One send: counts it, opens its row in the ledger, and closes the row with what came of it.
 class AttemptRecord {
  public:
@@ -76,8 +80,9 @@ class AttemptRecord {
       target_->cooldown.note_success();
     } else {
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
-      const bool stopped = result.error().kind == ErrorKind::cancelled || result.error().kind == ErrorKind::deadline_exceeded;
-      if (!stopped && !passes_with_time(result.error())) context_->state().requirement.failed.push_back(attempt.target);
+      if (!stopped_by_caller(result.error()) && !passes_with_time(result.error())) {
+        context_->state().requirement.failed.push_back(attempt.target);
+      }
     }
   }
 
@@ -98,10 +103,9 @@ class AttemptRecord {
 
   void close_error(Error& error, Attempt& attempt) const {
     error.target = attempt.target;
-    const bool stopped_by_caller = error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
     if (context_->committed()) {
       error.committed = true;
-      if (!stopped_by_caller && error.kind != ErrorKind::stream_interrupted) {
+      if (!stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
         error.cause = error.kind;
         error.kind = ErrorKind::stream_interrupted;
       }

@@ -168,8 +168,7 @@ std::optional<HedgeRace::Loser> HedgeRace::loser() const noexcept {
   if (other) return std::nullopt;
   const ErrorKind kind = other.error().kind;
   const bool says_nothing = kind == ErrorKind::cancelled || kind == ErrorKind::deadline_exceeded ||
-                            kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit ||
-                            kind == ErrorKind::budget_exceeded;
+                            kind == ErrorKind::budget_exceeded || is_refusal(kind);
   if (says_nothing) return std::nullopt;
   return Loser{winner_ == Side::second ? asked_ : second_->index, &other.error()};
 }

@@ -181,8 +181,6 @@ Task<Recovery::Next> Recovery::next(const Walk& walk) {
     context_->state().recovery_waited += span;
     if (!waited) co_return next;
   }
-  const Duration longest = queue_->options().probe_interval_max;
-  static_cast<void>(longest);
   next.go_on = true;
   co_return next;
 }

@@ -149,8 +149,7 @@ void Walk::leave_to_others(std::size_t index) {
 
 Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) const {
   Recovery recovery;
-  const Standing* best = nullptr;
-  Standing kept;
+  std::optional<Standing> best;
   for (std::size_t index = 0; index < candidates_->size(); ++index) {
     if (is_barred(index) || (!repeat_failed && has_failed(index))) continue;
     const Standing standing = standing_of(index, now);
@@ -158,17 +157,18 @@ Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) 
     const Note* note = note_of(index);
     if (standing.ready()) {
       if (note != nullptr && !note->passes) continue;
-      recovery.at = std::min(recovery.at, note == nullptr ? now : saturating_add(note->at, std::max(note->again_after.value_or(pace), pace)));
+      const TimePoint again =
+          note == nullptr ? now : saturating_add(note->at, std::max(note->again_after.value_or(pace), pace));
+      recovery.at = std::min(recovery.at, again);
     } else {
       // What may change at any moment is looked at now and then.
       recovery.at = std::min(recovery.at, standing.ready_at > now ? standing.ready_at : saturating_add(now, pace));
     }
     if (standing.probe == Standing::Probe::never) continue;
-    const bool better = best == nullptr || standing.probe > best->probe ||
+    const bool better = !best || standing.probe > best->probe ||
                         (standing.probe == best->probe && standing.success_share > best->success_share);
     if (!better) continue;
-    kept = standing;
-    best = &kept;
+    best = standing;
     recovery.probe = index;
     // What has just failed is not probed at once.
     recovery.probe_from = note != nullptr && note->failed ? saturating_add(note->at, pace) : now;
@@ -214,7 +214,7 @@ bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
 }
 
 void Walk::add_refusal(const Error& error) {
-  const bool ends = (error.kind == ErrorKind::circuit_open || error.kind == ErrorKind::local_limit) && error.retry_after;
+  const bool ends = is_refusal(error.kind) && error.retry_after;
   const bool sooner = ends && (!refusal_ || !refusal_->retry_after || *error.retry_after < *refusal_->retry_after);
   if (sooner || !refusal_) refusal_ = error;
 }

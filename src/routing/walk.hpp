@@ -14,6 +14,11 @@
 
 namespace backstop::inline v0::detail {
 
+/// Refused in the process, without a send; another target may take the call now.
+[[nodiscard]] inline bool is_refusal(ErrorKind kind) noexcept {
+  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit;
+}
+
 /// The walk of one call along the candidates of a client: who is asked next, who is passed over and why, and what the
 /// failures so far ask of the next one.
 class Walk {

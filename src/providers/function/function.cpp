@@ -55,8 +55,6 @@ namespace {
   const bool emitted = progress != nullptr && AttemptProgress::reached(progress->first_content);
   if (context.streaming() && !emitted) {
     emit_answer(*answer, context);
-  } else {
-    context.note_first_content();
   }
   return answer;
 }
