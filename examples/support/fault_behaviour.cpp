@@ -161,8 +161,8 @@ Behaviour pings_only(std::chrono::milliseconds interval) {
     parts.resize(1);  // the role chunk or `message_start`
     auto script = open_stream(parts, {});
     script.repeat_from = script.steps.size();
-    script.steps.push_back(Send{chunk(ping_event(wire))});
-    script.steps.push_back(Pause{std::max(interval, std::chrono::milliseconds{1})});
+    script.steps.emplace_back(Send{chunk(ping_event(wire))});
+    script.steps.emplace_back(Pause{std::max(interval, std::chrono::milliseconds{1})});
     return script;
   });
 }
@@ -192,7 +192,7 @@ Behaviour huge_header(std::size_t bytes) {
 
 Behaviour raw(std::string bytes, bool close) {
   auto script = sending(std::move(bytes));
-  if (close) script.steps.push_back(Close{});
+  if (close) script.steps.emplace_back(Close{});
   return fixed("raw", std::move(script));
 }
 
