@@ -68,6 +68,7 @@ class AttemptRecord {
     }
     context_->end_send(*send_, &attempt);
     send_->unstake();
+    if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
     if (attempt.sent) publish(attempt);
     // Not for observers, so after them.
     if (!result) attempt.provider_message = result.error().provider_message;

@@ -275,6 +275,8 @@ Duration Follower::consumer_time() const noexcept {
 
 void Follower::catch_up() noexcept {
   if (!context_.streaming() || handing_on_) return;
+  // The consumer may drive the loop: its call must not go on, and end, meanwhile.
+  const Runtime::Step step{context_.runtime(), &context_.state()};
   handing_on_ = true;
   while (!context_.stopping() && !left_behind() && !has_everything() && can_take_more()) {
     if (const std::size_t attempt = flight_->attempt_of(position_); attempt != attempt_) {

@@ -87,6 +87,9 @@ class HedgeRace final : private Timer {
     /// The loser's content reaches nobody, and so commits nothing.
     [[nodiscard]] bool holding() const noexcept override { return !wins() || sink().holding(); }
     void on_attempt(const Target& target) noexcept override;
+    void on_attempt_failed() noexcept override {
+      if (wins()) sink().on_attempt_failed();
+    }
 
     Branch branch;
     std::vector<std::size_t> rows;  // of the ledger, sent while there were two

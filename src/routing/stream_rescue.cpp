@@ -32,7 +32,6 @@ StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& ho
 void StreamRescue::enter(CallContext& inner) {
   if (held_) {
     inner.set_sink(held_.get());
-    inner.add_observer(*held_);
   } else if (resumable_) {
     inner.set_sink(resumable_.get());
   } else if (restart_) {

@@ -76,6 +76,10 @@ struct KeptCase {
        {.seed = 79823, .root = {.children = {{.leaf = 0}}}, .leaves = {{.script = {{.pieces = 2, .gap = 400}}}}, .requests = {{}}, .consumers = {{.face = Face::start, .on_done = OnDone::chats}, {}, {.face = Face::start, .destroy_at = 400, .destroy_in_callback = true}}}},
       {"text-equals-deltas", "a shared flight of more events than a reader's buffer holds arrives whole",
        {.seed = 6210, .root = {.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}}}}}, .leaves = {{.script = {{.pieces = 70, .latency = 50}}}}, .requests = {{}}, .consumers = {{.face = Face::stream}}}},
+      {"no-crash", "the deadline of a call passes while its consumer waits for another inside an event of a shared send",
+       {.seed = 954657, .root = {.children = {{.client = {.hold = true, .deadline = 1000, .recovery = 1}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}}}}, .policies = {{.kind = PolicyKind::single_flight}}}}}, .leaves = {{.script = {{.latency = 300}, {.latency = 1500}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink, .sink = SinkDoes::chats}}}},
+      {"text-equals-deltas", "the hold's time is over while a shared send that failed waits to be repeated",
+       {.seed = 291503, .root = {.client = {.hold = true, .hedge = 0, .recovery = 2}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}, {.kind = PolicyKind::retry}}}}}, .leaves = {{.script = {{.fault = 21}, {}}}}, .requests = {{}}, .consumers = {{.face = Face::stream}}}},
   };
 }
 
