@@ -9,7 +9,7 @@ SLOW = ("simulated_day_test", "stress_test", "failover_bench_test", "odd_streams
 FUZZER = "random stacks keep the promises of their parts"
 # Rooms whose tests stand in folders of other names.
 FOLDERS = {"call": ("fallback",), "client": ("fallback",), "handover": ("handover", "chat")}
-TIME_LIMIT = 240  # seconds for each part; a whole run without a fault takes a tenth of it
+TIME_LIMIT = 120  # seconds for each part; a whole run without a fault takes a fifth of it
 
 
 class Suite:
