@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/cost_estimate.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/runtime/wakeup_list.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_state.hpp"

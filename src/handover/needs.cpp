@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
 #include "backstop/chat/usage.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 
 namespace backstop::inline v0 {
 namespace {

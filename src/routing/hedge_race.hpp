@@ -11,11 +11,11 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/runtime/call_context.hpp"
-#include "backstop/runtime/child_task.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/timer.hpp"
 #include "routing/candidate.hpp"
 #include "routing/walk.hpp"
+#include "runtime/child_task.hpp"
 
 namespace backstop::inline v0::detail {
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
+#include "chat/token_estimate.hpp"
 
 namespace backstop::inline v0 {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "backstop/chat/token_estimate.hpp"
+#include "chat/token_estimate.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {

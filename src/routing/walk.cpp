@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/usage.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "text/duration.hpp"
 
 namespace backstop::inline v0::detail {
@@ -48,7 +48,7 @@ std::optional<std::size_t> Walk::next() {
     context_->note_skipped(out->target, *out);
   }
   // While a client around has others, it is theirs.
-  while (!context_->hint().other_ready && revisited_ < left_to_others_.size()) {
+  while (revisited_ < left_to_others_.size() && !outer_hint().other_ready) {
     const std::size_t index = left_to_others_[revisited_++];
     if (!has_failed(index) && standing_of(index, now).ready()) return index;
   }
@@ -97,6 +97,28 @@ int Walk::ready_behind() const {
     if (standing.ready()) ready += standing.ready_targets;
   }
   return ready;
+}
+
+RoutingHint Walk::hint(int to_come, bool probes) const {
+  RoutingHint hint = outer_hint();
+  hint.in_client = true;
+  hint.other_ready = hint.other_ready || to_come > 0;
+  hint.kept_sends = std::min(hint.kept_sends + to_come, context_->state().attempts_left - 1);
+  hint.targets_to_come += to_come;
+  hint.forced_probe = hint.forced_probe || probes;
+  hint.continues_text = continues_text();
+  hint.around = this;
+  return hint;
+}
+
+RoutingHint Walk::outer_hint() const {
+  RoutingHint hint = context_->hint();
+  if (hint.around == nullptr || hint.forced_probe) return hint;
+  const RoutingHint now = hint.around->hint(hint.around->ready_behind(), false);
+  hint.other_ready = now.other_ready;
+  hint.kept_sends = now.kept_sends;
+  if (hint.whole_deadline == now.whole_deadline) hint.targets_to_come = now.targets_to_come;
+  return hint;
 }
 
 bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter) {
@@ -165,9 +187,7 @@ Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) 
       recovery.at = std::min(recovery.at, standing.ready_at > now ? standing.ready_at : saturating_add(now, pace));
     }
     if (standing.probe == Standing::Probe::never) continue;
-    const bool better = !best || standing.probe > best->probe ||
-                        (standing.probe == best->probe && standing.success_share > best->success_share);
-    if (!better) continue;
+    if (best && !standing.is_probed_before(*best)) continue;
     best = standing;
     recovery.probe = index;
     // What has just failed is not probed at once.

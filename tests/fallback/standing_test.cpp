@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
-#include "backstop/handover/cost_estimate.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
@@ -17,6 +16,7 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "handover/cost_estimate.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;

@@ -1,4 +1,4 @@
-#include "backstop/runtime/http_exchange.hpp"
+#include "runtime/http_exchange.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>

@@ -6,6 +6,10 @@
 
 namespace backstop::inline v0 {
 
+namespace detail {
+class Walk;
+}
+
 /// What the routing above tells of the other targets of the call. A client inside another adds to it.
 struct RoutingHint {
   bool other_ready = false;  ///< another target, at whatever level, could be sent to right now
@@ -16,6 +20,7 @@ struct RoutingHint {
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
   TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
+  const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out
 };
 

@@ -7,9 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/handover/projection.hpp"
 #include "backstop/runtime/call_context.hpp"
-#include "backstop/runtime/http_exchange.hpp"
+#include "handover/projection.hpp"
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
@@ -17,6 +16,7 @@
 #include "providers/wire/server_sent_events.hpp"
 #include "request_headers.hpp"
 #include "resolve_endpoint.hpp"
+#include "runtime/http_exchange.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
