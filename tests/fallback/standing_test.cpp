@@ -339,3 +339,17 @@ TEST_CASE("clients that have copies of one target share what is known of it") {
   lab.world.run_for(30s);
   CHECK(there.chat("hello")->served_by.name() == "one/m");
 }
+
+TEST_CASE("the row of a target that was passed over says how long it will be out") {
+  Lab lab;
+  const ScriptedProvider first{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 30s})}};
+  const ScriptedProvider second{"two/b", {answer("hi").after(4s)}};
+  const FallbackClient client = lab.client({first, second});
+  REQUIRE(client.chat("hello"));
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  REQUIRE(reply->attempts.size() == 2);
+  CHECK_FALSE(reply->attempts[0].sent);
+  CHECK(reply->attempts[0].out_for == 26s);
+  CHECK(reason_of(reply->attempts[0]) == "cooling down after rate_limited (for another 26 s)");
+}
