@@ -199,3 +199,11 @@ TEST_CASE("an action may plan the next one") {
   CHECK(times.back() == 100s);
   CHECK(runtime.idle());
 }
+
+TEST_CASE("what a step waits before its answer comes after the connection") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {answer("hi").connects_after(1s).after(4s)}};
+  const auto reply = runtime.call(provider | timeout({.connect = 2s}), "hello");
+  REQUIRE(reply);
+  CHECK(runtime.elapsed() == 5s);
+}
