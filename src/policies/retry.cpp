@@ -269,6 +269,7 @@ Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& 
   for (;;) {
     repeats.begin_attempt();
     auto result = co_await next().call(request, context);
+    context.set_deadline(outer.deadline());  // a shared send has that of its most patient call, who may have come since
     if (result) {
       repeats.succeeded();
       co_return result;

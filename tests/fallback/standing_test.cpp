@@ -351,5 +351,5 @@ TEST_CASE("the row of a target that was passed over says how long it will be out
   REQUIRE(reply->attempts.size() == 2);
   CHECK_FALSE(reply->attempts[0].sent);
   CHECK(reply->attempts[0].out_for == 26s);
-  CHECK(reason_of(reply->attempts[0]) == "cooling down after rate_limited (for another 26 s)");
+  CHECK(reason_of(reply->attempts[0]) == "cooling down after rate_limited (for another 26.0 s)");
 }
