@@ -353,3 +353,35 @@ TEST_CASE("the row of a target that was passed over says how long it will be out
   CHECK(reply->attempts[0].out_for == 26s);
   CHECK(reason_of(reply->attempts[0]) == "cooling down after rate_limited (for another 26.0 s)");
 }
+
+TEST_CASE("the worst cost of a plan is that of its dearest target for every attempt of the call") {
+  Lab lab;
+  const ScriptedProvider cheap{priced("cheap", 1)};
+  const ScriptedProvider dear{priced("dear", 3)};
+  const FallbackClient client = lab.client({cheap, dear}, {.max_attempts = 4});
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 10;
+  const Plan plan = client.explain(request);
+  CHECK(plan.worst_cost == Money::usd(4 * 3 * 10));
+  const ScriptedProvider unpriced{"one/a"};
+  CHECK_FALSE(lab.client({cheap, unpriced}).explain(request).worst_cost);
+}
+
+TEST_CASE("a target that fails before anything goes out uses none of the call's attempts") {
+  class Keyless final : public ModelProvider {
+   public:
+    explicit Keyless(std::string_view name) : ModelProvider{Target{name, "m"}} {}
+
+   private:
+    Task<Result<ChatResponse>> send(const ChatRequest&, CallContext&) const override {
+      co_return Error{ErrorKind::authentication, "there is no key"};
+    }
+  };
+  Lab lab;
+  const ScriptedProvider last{"two/b", {answer("hi")}};
+  const FallbackClient client = lab.client({Keyless{"one"}, last}, {.max_attempts = 1});
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == last.target());
+  CHECK_FALSE(reply->attempts.front().sent);
+}

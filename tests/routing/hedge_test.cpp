@@ -514,3 +514,21 @@ TEST_CASE("options of a hedge that cannot be right are refused") {
   options.hedge = HedgeOptions{.budget = {.most = 0}};
   CHECK_THROWS_AS((FallbackClient{{Provider{ScriptedProvider{"one/a"}}}, options}), std::invalid_argument);
 }
+
+TEST_CASE("a target that was only slow is asked again when the hedge that won breaks off") {
+  VirtualRuntime world;
+  ScriptedProvider first{"one/a", {silence(), answer("from a")}};
+  ScriptedProvider second{"two/b", {deltas({"half"}, 1s).wait(1s).cut()}};
+  FallbackOptions options;
+  options.mid_stream = MidStream::restart;
+  options.hedge.emplace();
+  options.recovery.max_wait = 0s;
+  options.runtime = world.share();
+  EventLog log{world.runtime()};
+  const auto reply = world.call(FallbackClient{{first, second}, options}, "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->served_by == first.target());
+  CHECK(log.text() == "from a");
+  CHECK(log.count(StreamEvent::Type::restarted) == 1);
+  CHECK(first.send_count() == 2);
+}
