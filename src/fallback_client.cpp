@@ -194,11 +194,17 @@ class FallbackClient::OneCall {
   }
 
   [[nodiscard]] bool stopping() const noexcept { return context_.stopping(); }
-  [[nodiscard]] Error stopped() { return rescue_.stamped(context_.stop_error()); }
+  [[nodiscard]] Error stopped() { return rescue_.ended(context_.stop_error()); }
   /// Who is asked now; empty when nobody is left.
-  [[nodiscard]] std::optional<std::size_t> choose() { return forced_ ? forced_ : walk_.next(); }
+  [[nodiscard]] std::optional<std::size_t> choose() {
+    if (forced_) return forced_;
+    return probed_ && context_.hint().forced_probe ? std::nullopt : walk_.next();
+  }
   /// Waits for a target to come back.
-  [[nodiscard]] Task<Recovery::Next> recover() { return recovery_.next(walk_); }
+  [[nodiscard]] Task<Recovery::Next> recover() {
+    if (!context_.hint().in_client) context_.state().requirement.tried.clear();
+    return recovery_.next(walk_);
+  }
   /// False when there is nothing to go on with.
   [[nodiscard]] bool go_on(const Recovery::Next& next) {
     if (!next.go_on) return false;
@@ -207,14 +213,14 @@ class FallbackClient::OneCall {
     return true;
   }
   [[nodiscard]] Error nobody_left(std::optional<TimePoint> back_at) {
-    return rescue_.stamped(backstop::nobody_left(walk_, back_at, context_.now()));
+    return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
   }
 
   class Visit;
 
   /// What came of asking it: the call's result; nothing where another is to be asked.
   [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
-                                                          bool others_ready);
+                                                          bool others_ready, bool left_some);
 
  private:
   const State* state_;
@@ -225,6 +231,7 @@ class FallbackClient::OneCall {
   StreamRescue rescue_;
   Recovery recovery_;
   std::optional<std::size_t> forced_;  // to be asked though every target is out
+  bool probed_ = false;                // one was
 };
 
 /// One candidate being asked, and a second one beside it where hedging is on.
@@ -237,8 +244,10 @@ class FallbackClient::OneCall::Visit {
         to_come_{probes_ ? 0 : call.walk_.ready_behind()},
         outside_{call.context_},
         inner_{entered(call, outside_)},
-        share_{with_hint(inner_), call.state_->candidates[index]->is_pool} {
+        share_{with_hint(inner_), is_pool()} {
+    call.probed_ = call.probed_ || probes_;
     const FallbackOptions& options = call.state_->options;
+    left_before_ = std::exchange(requirement().left_some, false);
     if (!options.hedge || to_come_ == 0 || call.context_.committed()) return;
     race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->candidates, call.walk_, index,
                                    request(), outside_, inner_});
@@ -247,9 +256,12 @@ class FallbackClient::OneCall::Visit {
   [[nodiscard]] const Provider& provider() const noexcept { return call_->state_->candidates[index_]->provider; }
   [[nodiscard]] const ChatRequest& request() const noexcept { return call_->rescue_.request(); }
   [[nodiscard]] CallContext& context() noexcept { return race_ ? race_->context() : inner_; }
-  [[nodiscard]] bool others_ready() const noexcept { return to_come_ > 0; }
+  /// At whatever level.
+  [[nodiscard]] bool others_ready() const noexcept { return inner_.hint().other_ready; }
   /// Whose result it is, once `end` has said.
   [[nodiscard]] std::size_t judged() const noexcept { return index_; }
+  /// Being a client, it had left targets of its own to others.
+  [[nodiscard]] bool left_some() const noexcept { return left_some_; }
 
   /// The second, to be awaited before `end`; null when there is none.
   [[nodiscard]] ChildTask<Result<ChatResponse>>* first_ended(Result<ChatResponse>& result) {
@@ -258,12 +270,14 @@ class FallbackClient::OneCall::Visit {
     return race_->second();
   }
   void end(Result<ChatResponse>& result) {
+    left_some_ = std::exchange(requirement().left_some, left_before_);
     if (!race_) return;
     result = race_->conclude();
     Walk& walk = call_->walk_;
     if (race_->second_answered()) {
       walk.leave_to_others(index_);  // it was only slow
       index_ = race_->second_index();
+      left_some_ = false;
     }
     if (const auto loser = race_->loser()) static_cast<void>(walk.note_failure(loser->index, *loser->error, true));
   }
@@ -281,8 +295,13 @@ class FallbackClient::OneCall::Visit {
     return inner;
   }
 
+  [[nodiscard]] bool is_pool() const noexcept { return call_->state_->candidates[index_]->is_pool; }
+  [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
+
   OneCall* call_;
   std::size_t index_;
+  bool left_before_ = false;
+  bool left_some_ = false;
   bool probes_;
   int to_come_;
   CallContext outside_;
@@ -292,7 +311,7 @@ class FallbackClient::OneCall::Visit {
 };
 
 std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
-                                                                   bool others_ready) {
+                                                                   bool others_ready, bool left_some) {
   recovery_.end_probe(result.has_value());
   if (result) {
     result->fallback = result->fallback || index > 0;
@@ -303,15 +322,15 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   const bool wrote = error.committed || context_.committed();  // to the consumer, since it was asked
   rescue_.stamp(error);
   if (is_refusal(error.kind)) {
-    walk_.note_refusal(index, error, others_ready);
+    walk_.note_refusal(index, error, others_ready || left_some);
     return std::nullopt;
   }
-  if (context_.stopping()) return result;
+  if (context_.stopping()) return rescue_.ended(std::move(error));
   const bool went_on = rescue_.resuming();
-  const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter);
+  const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
   if (broke_off_only_here) {
-    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return result;
+    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) walk_.must_continue_text();
     if (!went_on) walk_.set_failure(std::move(error));
   }
@@ -345,7 +364,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       co_await end;
     }
     visit.end(*outcome);
-    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready());
+    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some());
     if (result) co_return *std::move(result);
   }
 }

@@ -80,10 +80,8 @@ class AttemptRecord {
     if (result) {
       target_->cooldown.note_success();
     } else {
+      target_->failed_at.store(now, std::memory_order_relaxed);
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
-      if (!stopped_by_caller(result.error()) && !passes_with_time(result.error())) {
-        context_->state().requirement.failed.push_back(attempt.target);
-      }
     }
   }
 
@@ -223,6 +221,7 @@ Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs,
     return standing;
   }
   standing.soft_limited_until = state_->soft_limited_until.load(std::memory_order_relaxed);
+  standing.failed_at = state_->failed_at.load(std::memory_order_relaxed);
   if (const std::optional<Cooldown::Active> cooling = state_->cooldown.active(now)) {
     standing.verdict = Standing::Verdict::later;
     standing.why = ErrorKind::local_limit;

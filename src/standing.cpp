@@ -25,6 +25,7 @@ Standing Standing::of_either(const Standing& first, const Standing& second) noex
     const Standing& probed = second.is_probed_before(first) ? second : first;
     both.probe = probed.probe;
     both.success_share = probed.success_share;
+    both.failed_at = probed.failed_at;
     both.least_cost = first.least_cost && second.least_cost ? std::min(first.least_cost, second.least_cost)
                       : first.least_cost                    ? first.least_cost
                                                             : second.least_cost;

@@ -295,6 +295,7 @@ void Follower::catch_up() noexcept {
 void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
+  if (flight_->ended()) state.requirement.add(flight_->requirement());
   if (flight_->payer() == this) {
     state.attempts_left -= flight_->sends();
     Ledger& rows = flight_->ledger();

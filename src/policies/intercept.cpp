@@ -57,6 +57,7 @@ class Intercept final : public Decorator {
     auto result = co_await task;
     if (options_->after) tell_after(sent, result, context);
     if (!result) {
+      if (context.streaming()) context.sink()->on_attempt_failed();
       note_rejected(result.error(), first_row, context);
       co_return result;
     }

@@ -40,7 +40,7 @@ void StreamRescue::enter(CallContext& inner) {
 }
 
 void StreamRescue::stamp(Error& error) {
-  if (held_) held_->forget();
+  if (StreamSink* sink = held_ ? held_.get() : context_->sink()) sink->on_attempt_failed();
   const bool now = error.committed || context_->committed();
   delivered_ = delivered_ || now;
   if (resumable_) {
@@ -54,6 +54,12 @@ void StreamRescue::stamp(Error& error) {
   } else {
     error.partial_text.clear();
   }
+}
+
+Error StreamRescue::ended(Error error) {
+  stamp(error);
+  if (error.committed) context_->branch().commit(false);
+  return error;
 }
 
 bool StreamRescue::can_go_on() {

@@ -32,7 +32,9 @@ class Walk {
   [[nodiscard]] RoutingHint hint(int to_come, bool probes) const;
 
   /// What came of asking it. False when no other candidate would do better.
-  [[nodiscard]] bool note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter);
+  /// `left_some`: a client, which had left some of its targets to others.
+  [[nodiscard]] bool note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter,
+                                  bool left_some = false);
   /// It refused, without a send. `others_ready`: when these fail it may take the call after all.
   void note_refusal(std::size_t index, const Error& error, bool others_ready);
   /// It has not failed, and may take the call when all others have.
@@ -82,6 +84,8 @@ class Walk {
   }
   /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.
   [[nodiscard]] RoutingHint outer_hint() const;
+  /// Whether a client around has other targets that it may still ask in this round.
+  [[nodiscard]] bool others_around() const;
   [[nodiscard]] bool other_goes_first(std::size_t index, TimePoint now) const;
   void add_refusal(const Error& error);
 

@@ -7,6 +7,7 @@
 #include "backstop/chat/error_kind.hpp"
 #include "backstop/chat/money.hpp"
 #include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -23,6 +24,11 @@ struct Requirement {
   bool priced = false;                         ///< a cap needs to know what a send may cost
   std::vector<FailedDomain> failed_domains{};
   std::vector<Target> failed{};  ///< with failures that do not pass with time: not asked again
+  std::vector<Target> tried{};   ///< failed otherwise since the outermost client began with its first: not yet again
+  bool left_some = false;        ///< a client inside has left targets of its own to others, for now
+
+  /// Of attempts that were made for several calls together.
+  BACKSTOP_EXPORT void add(const Requirement& other);
 };
 
 }  // namespace backstop::inline v0
