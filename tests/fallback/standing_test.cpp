@@ -385,3 +385,19 @@ TEST_CASE("a target that fails before anything goes out uses none of the call's 
   CHECK(reply->served_by == last.target());
   CHECK_FALSE(reply->attempts.front().sent);
 }
+
+TEST_CASE("a client within another knows when the target around it is no longer ready") {
+  Lab lab;
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider first{"one/a", {error(ErrorKind::server_error).after(1s)}};
+  const ScriptedProvider second{
+      "two/b", {error(ErrorKind::server_error), error(ErrorKind::server_error), answer("hi")}};
+  const ScriptedProvider around{"three/c"};
+  const FallbackClient inner = lab.client({first, second | retry()});
+  const FallbackClient outer = lab.client({inner, around | circuit_breaker(breaker)});
+  lab.world.at(500ms, [&] { breaker->isolate(); });
+  const auto reply = outer.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == second.target());
+  CHECK(second.send_count() == 3);  // as often as alone
+}

@@ -529,17 +529,19 @@ TEST_CASE("a call that is cancelled while it waits for what is reserved leaves i
   CHECK(lab.snapshot(budget) == BudgetSnapshot{});
 }
 
-TEST_CASE("those behind a call that was cancelled while it waited for what is reserved have their turn in time") {
+TEST_CASE("those behind calls that were cancelled while they waited for what is reserved have their turn in time") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};
   const ScriptedProvider model{dollar_target(), {costing(0).after(1s)}};
   const Provider capped = model | cost_cap(budget);
   std::vector<std::shared_ptr<VirtualCall>> calls;
-  for (int i = 0; i < 4; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
-  lab.runtime.at(500ms, [&] { calls[2]->cancel(); });
+  for (int i = 0; i < 6; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
+  lab.runtime.at(500ms, [&] {
+    for (const std::size_t i : {2U, 3U, 4U}) calls[i]->cancel();
+  });
   lab.runtime.run_all();
   CHECK(lab.runtime.since(calls[1]->ended_at()) == 2s);
-  CHECK(lab.runtime.since(calls[3]->ended_at()) == 3s);
+  CHECK(lab.runtime.since(calls[5]->ended_at()) == 3s);
 }
 
 TEST_CASE("a model on this machine costs nothing unless it has a price") {
