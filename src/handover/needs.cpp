@@ -78,12 +78,13 @@ constexpr std::array<Capability, 6> capability_table{{
   return error;
 }
 
+/// What another target of its domain failed with; when the one that has failed itself is back its own state says.
 [[nodiscard]] const Requirement::FailedDomain* failed_domain_of(const Target& target,
                                                                 const Requirement* requirement) noexcept {
   const std::string& domain = target.facts().failure_domain;
   if (requirement == nullptr || domain.empty()) return nullptr;
   for (const Requirement::FailedDomain& failed : requirement->failed_domains) {
-    if (failed.target.facts().failure_domain == domain) return &failed;
+    if (failed.target.facts().failure_domain == domain && !(failed.target == target)) return &failed;
   }
   return nullptr;
 }

@@ -637,3 +637,20 @@ TEST_CASE("that a failure domain is out is found out anew when its targets have 
   CHECK(reply->attempts[1].outcome);
   CHECK_FALSE(reply->attempts[1].sent);
 }
+
+TEST_CASE("targets of one failure domain are waited for like others, and the plan says so") {
+  VirtualRuntime world;
+  ModelFacts facts;
+  facts.failure_domain = "gateway";
+  const ScriptedProvider first{Target{"one", "a", facts}, {out_for(3s), answer("back")}};
+  const ScriptedProvider second{Target{"two", "b", facts}, {out_for(5s), answer("late")}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{{first, second}, options};
+  CHECK_FALSE(client.chat("hello", {.recovery_wait = 0s}));
+  CHECK(client.explain("hello").waits == 3s);
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "back");
+  CHECK(world.elapsed() == 3s);
+}
