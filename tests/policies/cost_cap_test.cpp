@@ -536,9 +536,9 @@ TEST_CASE("those behind calls that were cancelled while they waited for what is 
   const Provider capped = model | cost_cap(budget);
   std::vector<std::shared_ptr<VirtualCall>> calls;
   for (int i = 0; i < 6; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
-  lab.runtime.at(500ms, [&] {
-    for (const std::size_t i : {2U, 3U, 4U}) calls[i]->cancel();
-  });
+  for (const std::size_t i : {2U, 3U, 4U}) {
+    lab.runtime.at(i * 100ms, [&, i] { calls[i]->cancel(); });
+  }
   lab.runtime.run_all();
   CHECK(lab.runtime.since(calls[1]->ended_at()) == 2s);
   CHECK(lab.runtime.since(calls[5]->ended_at()) == 3s);
