@@ -69,7 +69,8 @@ def with_fault(root, fault):
     text = "\n" + (file.read_text() if file.is_file() else "")
     count = text.count("\n" + fault.old)
     if count != 1:
-        raise FaultError(f"{fault.name} ({fault.title}): its lines stand {count} times in {fault.file}; adapt the fault")
+        raise FaultError(f"{fault.name} ({fault.title}): its lines stand {count} times in {fault.file}; "
+                         "adapt the fault")
     return text.replace("\n" + fault.old, "\n" + fault.new)[1:]
 
 

@@ -55,7 +55,8 @@ def print_score(faults, results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", help="rooms (state), faults (state.3) or parts of their titles; all unless given")
+    parser.add_argument("names", nargs="*",
+                        help="rooms (state), faults (state.3) or parts of their titles; all unless given")
     parser.add_argument("--scratch", type=pathlib.Path, default=ROOT / "build/mutation", help="where the copy stands")
     parser.add_argument("--cases", type=int, default=10_000, help="of the stack fuzzer, when nothing else has noticed")
     parser.add_argument("--jobs", type=int, default=1, help="of the compiler")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Plants faults into a copy of the library and shows that the stack fuzzer finds them.
 
-The faults stand in `*.faults` beside this file, each with the check that has to find it, and with the features that are
-switched off for it where the check would speak without the fault as well. When the library changes and the lines of one
-are no longer found, the script says so: adapt the fault. A fault counts as found when its check fails clearly more often
-than in the copy without it.
+The faults stand in `*.faults` beside this file, each with the check that has to find it, and with the features that
+are switched off for it where the check would speak without the fault as well. When the library changes and the lines
+of one are no longer found, the script says so: adapt the fault. A fault counts as found when its check fails clearly
+more often than in the copy without it.
 """
 
 import argparse
