@@ -202,7 +202,9 @@ class FallbackClient::OneCall {
   }
   /// Waits for a target to come back.
   [[nodiscard]] Task<Recovery::Next> recover() {
-    if (!context_.hint().in_client) context_.state().requirement.tried.clear();
+    if (!context_.hint().in_client) {
+      for (Requirement::Tried& tried : context_.state().requirement.tried) tried.may_be_asked = true;
+    }
     return recovery_.next(walk_);
   }
   /// False when there is nothing to go on with.

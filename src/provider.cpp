@@ -80,7 +80,6 @@ class AttemptRecord {
     if (result) {
       target_->cooldown.note_success();
     } else {
-      target_->failed_at.store(now, std::memory_order_relaxed);
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
     }
   }
@@ -221,7 +220,9 @@ Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs,
     return standing;
   }
   standing.soft_limited_until = state_->soft_limited_until.load(std::memory_order_relaxed);
-  standing.failed_at = state_->failed_at.load(std::memory_order_relaxed);
+  if (needs.requirement != nullptr) {
+    if (const Requirement::Tried* tried = needs.requirement->find_tried(target_)) standing.failed_at = tried->at;
+  }
   if (const std::optional<Cooldown::Active> cooling = state_->cooldown.active(now)) {
     standing.verdict = Standing::Verdict::later;
     standing.why = ErrorKind::local_limit;

@@ -39,7 +39,7 @@ struct Standing {
   int targets = 1;                         ///< how many there are below
   int ready_targets = 1;                   ///< how many of them could be sent to
   double success_share = 1;                ///< with `Probe::breaker`: of its answers lately
-  TimePoint failed_at = TimePoint::min();  ///< the last failed send to the target that would be probed
+  TimePoint failed_at = TimePoint::min();  ///< in this call, the target that would be probed
   const Target* target = nullptr;          ///< whose standing it is; null for what has no name
   // What a send may cost, where `Needs::costs` asks for it; empty when unknown.
   std::optional<Money> least_cost{};       ///< the least that must be left for it, at the cheapest target that is fit

@@ -97,8 +97,8 @@ constexpr std::array<Capability, 6> capability_table{{
   for (const Target& failed : requirement.failed) {
     if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
   }
-  for (const Target& tried : requirement.tried) {
-    if (tried == target) return Misfit{ErrorKind::local_limit, "it has just failed in this call"};
+  if (const Requirement::Tried* tried = requirement.find_tried(target); tried != nullptr && !tried->may_be_asked) {
+    return Misfit{ErrorKind::local_limit, "it has just failed in this call"};
   }
   if (failed_domain_of(target, &requirement) != nullptr) {
     return Misfit{ErrorKind::local_limit, "it shares a failure domain with a target that failed"};

@@ -148,9 +148,12 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
     // One target of several, which is not asked again: how it stands with the others, the client says.
     passes = passes || contains(requirement_->failed, error.target);
   } else {
-    std::vector<Target>& failed = passes ? requirement_->tried : requirement_->failed;
     const Target& target = candidate(index).provider.target();
-    if (!contains(failed, target)) failed.push_back(target);
+    if (passes) {
+      requirement_->note_tried(target, context_->now());
+    } else if (!contains(requirement_->failed, target)) {
+      requirement_->failed.push_back(target);
+    }
   }
   // Of a client that has left some of its targets to others these may be asked when all others have failed.
   const bool has_more = left_some && standing_of(index, context_->now()).fit();
@@ -235,7 +238,6 @@ void Walk::begin_again(bool repeat_failed) {
   left_to_others_.clear();
   notes_.clear();
   requirement_->failed_domains.clear();
-  requirement_->tried.clear();
 }
 
 const Walk::Note* Walk::note_of(std::size_t index) const noexcept {

@@ -17,7 +17,6 @@ struct TargetState {
   Cooldown cooldown;
   /// Its limits are used up, as it said itself: others go first until then, if there are any.
   std::atomic<TimePoint> soft_limited_until{TimePoint::min()};
-  std::atomic<TimePoint> failed_at{TimePoint::min()};  ///< the last failed send ended
 
   /// What an answer said of the target's limits: with no requests or tokens remaining others go first until they are
   /// back, at most two minutes. Never shortens that.
