@@ -1,5 +1,7 @@
 #include "backstop/handover/projection.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -109,7 +111,9 @@ TEST_CASE("tool-call ids become what the target accepts, on call and result alik
       const ChatRequest request = tool_conversation("toolu_vrtx_01" + std::to_string(i));
       const Projection projection = project(request, mistral);
       const std::string id = call_at(projection, 1, 1).id;
-      CHECK(handover_rules("mistral").tool_ids.accepts(id));
+      CHECK(id.size() == 9);
+      const bool plain = std::all_of(id.begin(), id.end(), [](unsigned char letter) { return std::isalnum(letter) != 0; });
+      CHECK(plain);
       CHECK(result_at(projection, 2).call_id == id);
       seen.insert(id);
     }
