@@ -46,7 +46,8 @@ constexpr std::string_view full_request = R"({
              "parameters": {"type": "object", "properties": {"b": {"type": "integer"}, "a": {}}}}}],
   "tool_choice": {"type": "function", "function": {"name": "look"}},
   "parallel_tool_calls": false,
-  "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": true}},
+  "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "An animal",
+                      "schema": {"type": "object"}, "strict": true}},
   "max_output_tokens": 300, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "reasoning_effort": "low",
   "metadata": {"user_id": "u", "session_id": "s", "request_id": "r", "tags": {"team": "search"}},
   "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"}
@@ -76,15 +77,18 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true}});
 
   REQUIRE(request.tools.size() == 1);
-  CHECK(request.tools[0].parameters == R"({"type":"object","properties":{"b":{"type":"integer"},"a":{}}})");
+  CHECK(request.tools[0] ==
+        Tool{"look", "Looks", R"({"type":"object","properties":{"b":{"type":"integer"},"a":{}}})", true});
   CHECK(request.tool_choice == ToolChoice{ToolChoice::Mode::named, "look"});
   CHECK(request.parallel_tool_calls == false);
-  CHECK(request.response_format->schema == R"({"type":"object"})");
+  CHECK(request.response_format ==
+        ResponseFormat{ResponseFormat::Type::json_schema, "n", R"({"type":"object"})", "An animal", true});
   CHECK(request.max_output_tokens == 300);
   CHECK(request.temperature == 0.5);
+  CHECK(request.top_p == 0.9);
   CHECK(request.stop == std::vector<std::string>{"END"});
-  CHECK(request.metadata.tags == std::vector<Header>{{"team", "search"}});
-  CHECK(request.metadata.trace_parent == "00-1-2-01");
+  CHECK(request.reasoning_effort == "low");
+  CHECK(request.metadata == Metadata{"u", "s", "r", "00-1-2-01", {{"team", "search"}}});
   CHECK(request.headers == std::vector<Header>{{"X-Team", "search"}});
 }
 

@@ -78,6 +78,17 @@ TEST_CASE("an answer has the form that backstop-chat prints") {
         R"("elapsed_ms":500,"cost_usd":0.00064,"rate_limit":null,"reason":null}],"error":null})");
 }
 
+TEST_CASE("each count of tokens stands under its own key") {
+  Usage usage;
+  usage.input_tokens = 1;
+  usage.output_tokens = 2;
+  usage.cached_input_tokens = 3;
+  usage.cache_write_tokens = 4;
+  usage.reasoning_tokens = 5;
+  CHECK(json_text(to_json(usage)) ==
+        R"({"input_tokens":1,"output_tokens":2,"cached_input_tokens":3,"reasoning_tokens":5})");
+}
+
 TEST_CASE("an attempt says what its answer told of the provider's limits") {
   RateLimitStatus status;
   status.requests = {60, 3, 20s};
@@ -111,6 +122,12 @@ TEST_CASE("a failure has the same keys, and says what is known") {
   CHECK(json_text(json["error"]) ==
         R"({"kind":"stream_interrupted","message":"connection reset","target":"openai/gpt-4o","http_status":200,)"
         R"("code":"reset","request_id":null,"retry_after_ms":2500,"committed":true,"partial_text":"Once upon"})");
+}
+
+TEST_CASE("a failure that does not say how long its call took has the sum of its waits and attempts") {
+  Error error{ErrorKind::server_error, "the provider failed"};
+  error.attempts = sample_attempts();
+  CHECK(result_to_json(Result<ChatResponse>{error})["elapsed_ms"] == 12 + 1.5 + 500);
 }
 
 TEST_CASE("the provider's own words are the message of an error, and stand in an attempt's reason") {
