@@ -153,11 +153,45 @@ TEST_CASE("hints and ids of a refusal come along") {
 }
 
 TEST_CASE("how safe a replay is depends on who failed") {
-  CHECK(classified("openai", 429, "").replay == ReplaySafety::not_sent);
-  CHECK(classified("openai", 401, "").replay == ReplaySafety::not_sent);
-  CHECK(classified("openai", 500, "").replay == ReplaySafety::maybe_processed);
-  CHECK(classified("openai", 504, "").replay == ReplaySafety::maybe_processed);
-  CHECK(classified("openai", 408, "").replay == ReplaySafety::maybe_processed);
+  for (const int status : {400, 401, 403, 404, 409, 413, 422, 429, 499, 503, 529}) {
+    CAPTURE(status);
+    CHECK(classified("openai", status, "").replay == ReplaySafety::not_sent);
+  }
+  for (const int status : {408, 500, 502, 504, 520, 524}) {
+    CAPTURE(status);
+    CHECK(classified("openai", status, "").replay == ReplaySafety::maybe_processed);
+  }
+}
+
+TEST_CASE("each status alone has its meaning") {
+  struct Status {
+    int status;
+    ErrorKind kind;
+  };
+  for (const Status& row :
+       {Status{400, invalid_request}, Status{401, authentication}, Status{402, quota_exhausted}, Status{403, permission},
+        Status{404, model_not_found}, Status{405, invalid_request}, Status{408, timeout}, Status{409, invalid_request},
+        Status{410, model_not_found}, Status{413, context_window_exceeded}, Status{422, invalid_request},
+        Status{424, server_error}, Status{425, rate_limited}, Status{429, rate_limited}, Status{498, overloaded},
+        Status{499, overloaded}, Status{500, server_error}, Status{502, server_error}, Status{503, overloaded},
+        Status{504, server_error}, Status{529, overloaded}, Status{302, malformed_response}}) {
+    CAPTURE(row.status);
+    CHECK(to_string(kind_of_status(row.status, "somebody")) == to_string(row.kind));
+  }
+  CHECK(kind_of_status(498, "cohere") == authentication);
+  for (const char* provider : {"openai", "azure", "anthropic"}) CHECK(kind_of_status(409, provider) == server_error);
+}
+
+TEST_CASE("a provider's id of the request is found in whichever header it uses, else in the body") {
+  for (const char* name : {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid",
+                           "mistral-correlation-id", "inference-id"}) {
+    CAPTURE(name);
+    CHECK(classified("openai", 500, "", {{name, "r1"}}).request_id == "r1");
+  }
+  CHECK(classified("openai", 500, R"({"error":{"message":"x","request_id":"r1"}})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"error":{"message":"x"},"request_id":"r1"})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"message":"x","request_id":"r1"})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"request_id":"body"})", {{"request-id", "head"}}).request_id == "head");
 }
 
 TEST_CASE("a key that the provider echoes is masked") {
