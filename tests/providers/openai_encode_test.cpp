@@ -251,6 +251,33 @@ TEST_CASE("headers of the application go only where they are named, and never ov
   }
 }
 
+TEST_CASE("what belongs to the connection or carries a key is never forwarded, even where it is named") {
+  for (const char* name : {"host", "connection", "content-length", "content-type", "content-encoding", "accept",
+                           "accept-encoding", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive",
+                           "proxy-connection", "authorization", "proxy-authorization", "api-key", "x-api-key",
+                           "x-goog-api-key", "cookie", "x-amz-security-token", "cf-aig-authorization"}) {
+    CAPTURE(name);
+    ChatRequest request{"Hi"};
+    request.headers = {{name, "theirs"}};
+    Endpoint endpoint = endpoint_for("openai", "gpt-4o");
+    endpoint.forward_headers = {name};
+    const Result<HttpRequest> http = encoded(request, endpoint);
+    REQUIRE(http);
+    CHECK(header_of(*http, name) != "theirs");
+  }
+}
+
+TEST_CASE("a trace context of another form is not sent") {
+  const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (std::string bad : {std::string{"x"}, good + "-00", good.substr(1), "ff" + good.substr(2), "0G" + good.substr(2),
+                          good.substr(0, 54) + "F"}) {
+    CAPTURE(bad);
+    ChatRequest request{"Hi"};
+    request.metadata.trace_parent = bad;
+    CHECK(header_of(*encoded(request, endpoint_for("openai", "gpt-4o")), "traceparent") == "(none)");
+  }
+}
+
 TEST_CASE("the target's own headers may replace its key") {
   Endpoint endpoint = endpoint_for("openai", "gpt-4o");
   endpoint.headers = {{"Authorization", "Bearer gateway"}};
