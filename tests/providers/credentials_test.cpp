@@ -171,6 +171,49 @@ TEST_CASE("a dead key is put aside for five minutes, an unpaid one for longer ea
   }
 }
 
+TEST_CASE("a key that has worked again rests as briefly as the first time") {
+  KeyedWorld world;
+  const Credentials keys = credentials({"a"});
+  const FallbackClient client = world.client({model("gpt-4o", keys)});
+  for (int round = 0; round < 2; ++round) {
+    world.answer("a", refusal(402, ""));
+    CHECK(fails_with(client.chat("Hi"), ErrorKind::quota_exhausted));
+    const auto resting = keys.resting(world.clock().now());
+    REQUIRE(resting[0]);
+    CHECK(resting[0]->until == world.clock().now() + 5min);
+    world.clock().advance(5min);
+    world.recover("a");
+    CHECK(answers(client.chat("Hi")));
+  }
+}
+
+TEST_CASE("calls go on with the key that worked last, also when an earlier one is ready again") {
+  KeyedWorld world;
+  const FallbackClient client = world.client({model("gpt-4o", credentials({"a", "b"}))});
+  world.answer("a", limited("30"));
+  CHECK(answers(client.chat("Hi")));
+  world.recover("a");
+  world.clock().advance(31s);
+  static_cast<void>(world.used());
+  CHECK(answers(client.chat("Hi")));
+  CHECK(world.used() == Keys{"b"});
+}
+
+TEST_CASE("of the failures at several keys the one that only waits is returned, wherever it came") {
+  for (const auto& [waiting, dead] : {std::pair{"a", "b"}, std::pair{"b", "a"}}) {
+    CAPTURE(waiting);
+    KeyedWorld world;
+    const FallbackClient client = world.client({model("gpt-4o", credentials({"a", "b"}))});
+    world.answer(waiting, limited("20"));
+    world.answer(dead, refusal(401, "invalid_api_key"));
+    const auto reply = client.chat("Hi");
+    CHECK(fails_with(reply, ErrorKind::rate_limited));
+    CHECK(reply.error().http_status == 429);
+    CHECK(reply.error().code == "rate_limit_exceeded");
+    CHECK(reply.error().retry_after == 20s);
+  }
+}
+
 TEST_CASE("targets that share keys share what is known of them") {
   KeyedWorld world;
   const Credentials keys = credentials({"a", "b"});
