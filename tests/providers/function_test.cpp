@@ -144,6 +144,47 @@ TEST_CASE("a function may answer in full, or with an error") {
   }
 }
 
+TEST_CASE("an answer gets what its function left out") {
+  VirtualRuntime runtime;
+  const Target other{"elsewhere", "n"};
+  const auto reply = runtime.call(make_provider("f/m",
+                                                [&other](const ChatRequest&) {
+                                                  ChatResponse answer;
+                                                  answer.parts.emplace_back(Reasoning{.text = "Hm."});
+                                                  answer.parts.emplace_back(Reasoning{.text = "Oh.", .origin = other});
+                                                  answer.parts.emplace_back(ToolCall{"", "now", "{}"});
+                                                  answer.parts.emplace_back(ToolCall{"mine", "now", "{}"});
+                                                  answer.parts.emplace_back(ToolCall{"", "now", "{}"});
+                                                  return answer;
+                                                }),
+                                  "hello");
+  REQUIRE(reply);
+  CHECK(std::get<Reasoning>(reply->parts.at(0)).origin == Target{"f", "m"});
+  CHECK(std::get<Reasoning>(reply->parts.at(1)).origin == other);
+  const std::vector<ToolCall> calls = reply->tool_calls();
+  REQUIRE(calls.size() == 3);
+  CHECK(calls[1].id == "mine");
+  CHECK_FALSE(calls[0].id.empty());
+  CHECK_FALSE(calls[2].id.empty());
+  CHECK(calls[0].id != calls[2].id);
+}
+
+TEST_CASE("an answer may be empty where its reason to stop says why") {
+  VirtualRuntime runtime;
+  using enum FinishReason;
+  for (const FinishReason reason : {stop, length, tool_calls, content_filter, context_full, paused, other}) {
+    CAPTURE(to_string(reason));
+    const auto reply = runtime.call(make_provider("f/m",
+                                                  [reason](const ChatRequest&) {
+                                                    ChatResponse answer;
+                                                    answer.finish_reason = reason;
+                                                    return answer;
+                                                  }),
+                                    "hello");
+    CHECK(reply.has_value() == (reason == length || reason == context_full || reason == paused));
+  }
+}
+
 TEST_CASE("a coroutine is a provider, and waits on the call's own clock") {
   VirtualRuntime runtime;
   const Provider provider = make_provider(Target{"mine", "slow"}, answer_later);
