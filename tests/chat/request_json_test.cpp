@@ -204,6 +204,12 @@ TEST_CASE("a bad content part is named by its place") {
              ContainsSubstring("`messages[0].content[0].image_url.url` must be an address"));
   CHECK_THAT(part_problem(R"({"type": "image_url", "image_url": "data:image/png,abc"})"),
              ContainsSubstring("data:<media type>;base64,<data>"));
+  const auto with_detail = [&](const std::string& detail) {
+    return part_problem(R"({"type": "image_url", "image_url": {"url": "https://host/a.png", "detail": ")" + detail +
+                        "\"}}");
+  };
+  for (const char* detail : {"auto", "low", "high"}) CHECK(with_detail(detail) == "no problem");
+  CHECK_THAT(with_detail("best"), ContainsSubstring("image_url.detail` must be auto, low or high"));
   CHECK(part_problem(R"({"type": "file", "file": {"filename": "a"}})") ==
         "`messages[0].content[0].file` must have exactly one of file_data and file_url");
   CHECK(message_problem(R"({"role": "system", "content": [{"type": "image_url"}]})") ==
@@ -224,6 +230,7 @@ TEST_CASE("bad reasoning and tool calls are named by their place") {
 TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("temperature": "hot")") == "`temperature` must be a number, not a string");
   CHECK(key_problem(R"("temperature": 3)") == "`temperature` must be from 0 to 2, not 3");
+  CHECK(key_problem(R"("top_p": 1.1)") == "`top_p` must be from 0 to 1, not 1.1");
   CHECK(key_problem(R"("max_output_tokens": 0)") == "`max_output_tokens` must be a whole number above zero, not 0");
   CHECK(key_problem(R"("max_output_tokens": 1.5)") == "`max_output_tokens` must be a whole number above zero, not 1.5");
   CHECK_THAT(key_problem(R"("reasoning_effort": "much")"), ContainsSubstring("must be one of none, minimal, low"));
@@ -232,6 +239,9 @@ TEST_CASE("bad options are named with what is accepted") {
         "`tools[0].type` is not supported; accepted is function");
   CHECK(key_problem(R"("tools": [{"type": "function", "function": {}}])") ==
         "`tools[0].function.name` is missing; it must be a string that is not empty");
+  const std::string tool = R"({"type": "function", "function": {"name": "f"}})";
+  CHECK(key_problem(R"("tools": [)" + tool + ", " + tool + "]") ==
+        "`tools[1].function.name` is the name of an earlier tool; names must differ");
   CHECK_THAT(key_problem(R"("tool_choice": "any")"), ContainsSubstring(R"(must be "auto", "none", "required" or)"));
   CHECK(key_problem(R"("tool_choice": {"type": "function", "function": {"name": "g"}})") ==
         "`tool_choice.function.name` is not the name of one of `tools`");
