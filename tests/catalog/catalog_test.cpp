@@ -39,9 +39,8 @@ TEST_CASE("long requests have their own price where the provider charges one") {
   const ModelFacts facts = facts_for("openai", "gpt-5.6-sol");
   REQUIRE(facts.price);
   REQUIRE(facts.price->long_input);
-  CHECK(facts.price->long_input->above_input_tokens == 272'000);
-  CHECK(facts.price->long_input->input == Money::usd_per_million(10));
-  CHECK(facts.price->long_input->output == Money::usd_per_million(45));
+  CHECK(*facts.price->long_input == PriceTier{272'000, Money::usd_per_million(10), Money::usd_per_million(45),
+                                              Money::usd_per_million(1), Money::usd_per_million(12.5)});
   CHECK_FALSE(facts_for("openai", "gpt-4o").price->long_input);
 }
 
@@ -86,6 +85,39 @@ TEST_CASE("models that think and do not show it are known, where their wire hide
                            "groq/openai/gpt-oss-20b", "deepseek/deepseek-reasoner", "openai/unknown"}) {
     CAPTURE(name);
     CHECK_FALSE(facts_for(Target::parse(name)).thinks_unseen);
+  }
+}
+
+TEST_CASE("what well-known models can do") {
+  struct Example {
+    const char* name;
+    bool tools;
+    bool vision;
+    bool documents;
+    bool reasoning;
+    bool prefill;
+  };
+  for (const Example& example : {
+           Example{"anthropic/claude-sonnet-5", true, true, true, true, false},
+           Example{"anthropic/claude-haiku-4-5", true, true, true, true, true},
+           Example{"openai/gpt-4o", true, true, true, false, false},
+           Example{"openai/gpt-5", true, true, false, true, false},
+           Example{"openai/o3", true, true, true, true, false},
+           Example{"gemini/gemini-2.5-flash", true, true, true, true, false},
+           Example{"groq/llama-3.3-70b-versatile", true, false, false, false, false},
+           Example{"groq/openai/gpt-oss-120b", true, false, false, true, false},
+           Example{"deepseek/deepseek-chat", true, false, false, false, false},
+           Example{"deepseek/deepseek-reasoner", true, false, false, true, false},
+           Example{"mistral/mistral-large-2512", true, true, false, false, false},
+           Example{"perplexity/sonar", false, false, false, false, false},
+           Example{"bedrock/amazon.nova-lite-v1:0", true, true, false, false, false},
+           Example{"xai/grok-4.3", true, true, true, true, false},
+           Example{"zai/glm-4.7", true, false, false, true, false},
+       }) {
+    CAPTURE(example.name);
+    const Capabilities expected{.tools = example.tools, .vision = example.vision, .documents = example.documents,
+                                .json_schema = true, .reasoning = example.reasoning, .prefill = example.prefill};
+    CHECK(facts_for(Target::parse(example.name)).capabilities == expected);
   }
 }
 
