@@ -167,6 +167,8 @@ TEST_CASE("a list of targets that leads nowhere is refused") {
        {"give `api_key_env` too"}},
       {targets(R"(["azure/a"])"), {"give `base_url` too"}},
       {targets(R"([{"target": "openai/a", "wire": "anthropic"}])"), {"give `base_url` too"}},
+      {targets(R"([{"target": "ollama/a", "wire": "anthropic", "base_url": "http://localhost:1"}])"),
+       {"give `api_key_env` too"}},
   });
 }
 
@@ -199,6 +201,7 @@ TEST_CASE("a key in the file is refused and not quoted") {
       {target(R"("headers": {"Authorization": "hunter2"})"), "targets[1].headers.Authorization"},
       {target(R"("headers": {"x-api-key": "hunter2"})"), "targets[1].headers.x-api-key"},
       {target(R"("headers": {"x-team": "Bearer hunter2"})"), "targets[1].headers.x-team"},
+      {target(R"("headers": {"x-team": "basic hunter2"})"), "targets[1].headers.x-team"},
       {target(R"("note": ")" + key + "\""), "targets[1].note"},
       {target(R"("base_url": "https://host/v1?version=3&api-key=hunter2")"), "targets[1].base_url"},
       {policy(R"("openai_api_key": "hunter2")"), "fallback_policy.openai_api_key"},
@@ -211,6 +214,26 @@ TEST_CASE("a key in the file is refused and not quoted") {
     CHECK_THAT(problem, !ContainsSubstring("0123456789"));
   }
   CHECK_THAT(problem_with(target(R"("api_key": "hunter2")")), ContainsSubstring("`api_key_env`"));
+}
+
+TEST_CASE("what looks like a key, or is named like one, is taken for one") {
+  for (const char* beginning : {"sk-", "sk_", "AIza", "AKIA", "gsk_", "csk-", "xai-", "hf_", "ghp_", "nvapi-", "r8_",
+                                "fw_", "github_pat_", "pplx-"}) {
+    CAPTURE(beginning);
+    const std::string key = beginning + std::string(20, 'a');
+    CHECK_THAT(problem_with(target(R"("failure_domain": ")" + key + "\"")), ContainsSubstring("looks like it"));
+  }
+  for (const char* name : {"key", "token", "api_key", "apiKey", "x-access-key", "secret_key", "subscription-key",
+                           "accessToken", "auth_token", "api-token", "security_token", "client_secret", "password",
+                           "Authorization", "credentials", "Cookie", "x-goog-api-key"}) {
+    CAPTURE(name);
+    CHECK_THAT(problem_with(target("\"" + std::string{name} + R"(": "hunter2")")), ContainsSubstring("by its name"));
+  }
+  for (const char* harmless : {"sk-short", "monkey", "a sentence that is long enough, sk-", "max_tokens"}) {
+    CAPTURE(harmless);
+    CHECK_THAT(problem_with(target(R"("failure_domain": ")" + std::string{harmless} + "\"")),
+               ContainsSubstring("no problem"));
+  }
 }
 
 TEST_CASE("all complaints come at once, each once") {

@@ -231,6 +231,26 @@ TEST_CASE("a default gives way to what is explicit") {
   CHECK(config.limits.max_attempts == 9);
 }
 
+TEST_CASE("the first backoff gives way to an explicit longest one, and the first open time likewise") {
+  const Config config = parsed(R"({"fallback_policy": {"targets": ["openai/a"], "retry": {"max": "100ms"},
+    "circuit_breaker": {"open_for_max": "7s"}}})");
+  CHECK(config.targets[0].retry.initial == 100ms);
+  CHECK(config.targets[0].circuit_breaker.open_for == 7s);
+}
+
+TEST_CASE("each kind of cap stands around the targets, also alone") {
+  const auto stack_with = [](std::string_view caps) {
+    const auto client = FallbackClient::from_config(
+        parse_config(R"({"fallback_policy": {"targets": ["ollama/a"], "cost_cap": {)" + std::string{caps} + "}}}"));
+    if (!client) FAIL(client.error().message);
+    return client->describe();
+  };
+  CHECK_THAT(stack_with(R"("per_request_usd": 0.5)"), ContainsSubstring("cost_cap(per_request = $0.50)"));
+  CHECK_THAT(stack_with(R"("per_day_usd": 20)"), ContainsSubstring("budget") && ContainsSubstring("$20.00"));
+  CHECK_THAT(stack_with(R"("fallback_premium_per_day_usd": 5)"),
+             ContainsSubstring("budget") && ContainsSubstring("$5.00"));
+}
+
 TEST_CASE("a policy that is not enabled keeps the first target") {
   const Config config =
       parsed(R"({"fallback_policy": {"enabled": false, "targets": ["ollama/a", "openai/b"], "max_retries": 1}})");
