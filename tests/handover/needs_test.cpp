@@ -104,6 +104,16 @@ TEST_CASE("a window is too small only beyond reasonable doubt") {
     CHECK_FALSE(unfit(window_of(1500), ChatRequest{russian}));
     CHECK(unfit(window_of(1000), ChatRequest{russian}));
   }
+  SECTION("every text that the model reads counts") {
+    ChatRequest request{"hello"};
+    SECTION("of a call") { request.messages.push_back(Message{Role::assistant, {ToolCall{"a", "f", words}}}); }
+    SECTION("of a result") { request.messages.push_back(Message::tool_result("a", words)); }
+    SECTION("of a tool") { request.tools.push_back(Tool{.name = "f", .description = words}); }
+    SECTION("of a tool's schema") { request.tools.push_back(Tool{.name = "f", .parameters = words}); }
+    SECTION("of the answer's schema") { request.response_format = ResponseFormat{.schema = words}; }
+    CHECK(unfit(window_of(1000), request));
+    CHECK_FALSE(unfit(window_of(2100), request));
+  }
   SECTION("images alone never make it too small") {
     ChatRequest request{"look"};
     for (int i = 0; i < 50; ++i) request.messages[0].parts.emplace_back(Image{.url = "https://example.org/cat.png"});
@@ -174,6 +184,8 @@ TEST_CASE("after a cap has refused, only a cheaper target with a known price wil
   ModelFacts local;
   local.local = true;
   CHECK_FALSE(unfit(target_with(local), request, needs));
+  local.price = priced(20).facts().price;
+  CHECK(unfit(target_with(local), request, needs));
 
   SECTION("without an output limit the least answer counts, 256 tokens") {
     request.max_output_tokens.reset();
