@@ -133,6 +133,12 @@ TEST_CASE("an attempt that was stopped because another had answered is no troubl
   CHECK(snapshot.fallbacks == 1);
 }
 
+TEST_CASE("an answer of the first choice beside a stopped hedge is no fallback") {
+  Metrics metrics;
+  tell(metrics, {attempt_at("b/1", ErrorKind::cancelled), attempt_at("a/1", {})}, Target::parse("a/1"));
+  CHECK(metrics.snapshot().fallbacks == 0);
+}
+
 TEST_CASE("a target that was out is trouble, and an answer from another one a rescue") {
   Metrics metrics;
   Attempt skipped = attempt_at("a/1", ErrorKind::circuit_open);
