@@ -214,6 +214,18 @@ TEST_CASE("of the failures at several keys the one that only waits is returned, 
   }
 }
 
+TEST_CASE("a key whose name a failure repeats is masked, whichever of several it is") {
+  KeyedWorld world;
+  const FallbackClient client = world.client({model("gpt-4o", credentials({"key-one-0123", "key-two-0123"}))});
+  ReplayedAnswer echo = refusal(401, "invalid_api_key");
+  echo.body = R"({"error":{"message":"neither key-one-0123 nor key-two-0123","code":"invalid_api_key"}})";
+  world.answer("key-one-0123", echo);
+  world.answer("key-two-0123", echo);
+  const auto reply = client.chat("Hi");
+  REQUIRE_FALSE(reply);
+  for (const Attempt& attempt : reply.error().attempts) CHECK(attempt.provider_message == "neither *** nor ***");
+}
+
 TEST_CASE("targets that share keys share what is known of them") {
   KeyedWorld world;
   const Credentials keys = credentials({"a", "b"});

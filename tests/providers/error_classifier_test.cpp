@@ -107,6 +107,8 @@ const std::vector<Row> rows{
     {"github", 429, R"({"error":{"code":"RateLimitReached","message":"Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 5631 seconds before retrying."}})", quota_exhausted, "RateLimitReached"},
     {"cloudflare", 429, R"({"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}]})", overloaded, "3040"},
     {"nvidia", 410, "", model_not_found, ""},
+    {"bedrock", 400, R"({"__type":"ThrottlingException","message":"no"})", rate_limited, "ThrottlingException"},
+    {"bedrock", 400, R"({"__type":"com.amazon.coral.service#x","Message":"Input is too long for requested model."})", context_window_exceeded, "com.amazon.coral.service#x"},
     {"gemini", 400, R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}])", authentication, "400"},
     {"gemini", 503, R"({"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}})", overloaded, "503"},
     {"gemini", 500, R"({"error":{"code":429,"message":"wrapped"}})", rate_limited, "429"},
@@ -131,6 +133,40 @@ TEST_CASE("each provider's refusals mean what they mean") {
     CHECK(error.http_status == row.status);
     CHECK_FALSE(error.message.empty());
   }
+}
+
+TEST_CASE("AWS names the type of an error in a header where the body has none") {
+  const Error error = classified("bedrock", 400, R"({"message":"no"})",
+                                 {{"x-amzn-errortype", "ThrottlingException:http://internal.amazon.com/coral/"}});
+  CHECK(error.kind == rate_limited);
+  CHECK(error.code == "ThrottlingException");
+}
+
+TEST_CASE("the words of a refusal are those that say most") {
+  CHECK(classified("nvidia", 422, R"({"detail":[{"loc":["body","tools"],"msg":"Field required"},{"msg":"Bad"}]})")
+            .provider_message == R"(["body","tools"]: Field required; Bad)");
+  CHECK(classified("openrouter", 502, R"({"error":{"message":"Provider returned error","metadata":{"raw":"no room"}}})")
+            .provider_message == "Provider returned error: no room");
+  CHECK(classified("openrouter", 403, R"({"error":{"message":"flagged","metadata":{"reasons":["violence"]}}})")
+            .provider_message == R"(flagged ["violence"])");
+}
+
+TEST_CASE("Google's delay stands among the details of its error") {
+  const Error error = classified("gemini", 429, R"({"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+    {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}})");
+  CHECK(error.kind == rate_limited);
+  CHECK(error.retry_after == 34500ms);
+}
+
+TEST_CASE("without a status of a failure its generic type decides") {
+  const auto kind_of_type = [](const char* type) {
+    ProviderFailure failure;
+    failure.type = type;
+    return kind_of(failure, "openai", 200);
+  };
+  CHECK(kind_of_type("invalid_request_error") == invalid_request);
+  CHECK(kind_of_type("api_error") == server_error);
+  CHECK(kind_of_type("") == server_error);
 }
 
 TEST_CASE("a wait in the words of a refusal comes along") {

@@ -141,6 +141,7 @@ TEST_CASE("a function may answer in full, or with an error") {
     const auto reply = runtime.call(make_provider("f/m", [](const ChatRequest&) { return std::string{}; }), "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::malformed_response);
+    CHECK(reply.error().replay == ReplaySafety::processed);
   }
 }
 

@@ -565,6 +565,26 @@ TEST_CASE("Ollama needs no key, and its address no version") {
   }
 }
 
+TEST_CASE("a server that needs no key needs the one whose variable is named") {
+  const ReplayedAnswer answer = json(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})");
+  CHECK(call_with(ollama({.model = "m"}), "Hi", answer, false).result);
+  const ReplayedCall call =
+      call_with(ollama({.model = "m", .api_key_env = "BACKSTOP_TEST_NO_SUCH_KEY"}), "Hi", answer, false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::authentication);
+  CHECK(call.requests.empty());
+}
+
+TEST_CASE("a secret among the headers that were forwarded is masked, where the provider repeats it") {
+  ModelOptions options{.model = "gpt-4o", .api_key = "sk-1", .base_url = "http://h.test/v1"};
+  options.forward_headers = {"x-my-token"};
+  ChatRequest request{"Hi"};
+  request.headers = {{"X-My-Token", "hunter2-hunter2"}};
+  const ReplayedCall call = call_with(openai(options), request, json(R"({"error":"not hunter2-hunter2"})", 401), false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().provider_message == "not ***");
+}
+
 TEST_CASE("targets have the names that were given") {
   CHECK(openai({.model = "gpt-4o"}).target().name() == "openai/gpt-4o");
   CHECK(openai({.model = "gpt-4o", .name = "team-a"}).target().name() == "team-a/gpt-4o");

@@ -133,6 +133,22 @@ TEST_CASE("waits in the words of a message") {
   CHECK_FALSE(hint({}, "Please wait for your turn."));
 }
 
+TEST_CASE("each phrase for a wait is known, beside a rate limit and beside an overload") {
+  for (const int status : {429, 503, 500, 400}) {
+    for (const char* phrase : {"Try again in 4 seconds", "Please retry in 4s", "please try again after 4 seconds",
+                               "Retry after 4 seconds.", "Please wait 4 seconds"}) {
+      CAPTURE(status, phrase);
+      HttpResponseHead head;
+      head.status = status;
+      ProviderFailure failure;
+      failure.message = phrase;
+      CHECK(retry_hint(head, failure, now).has_value() == (status == 429 || status == 503));
+      failure.quotes_body = true;  // a page, not an error of the provider's
+      CHECK_FALSE(retry_hint(head, failure, now));
+    }
+  }
+}
+
 TEST_CASE("the body's own delay goes before the words and after the headers") {
   HttpResponseHead head;
   ProviderFailure failure;
