@@ -196,6 +196,14 @@ TEST_CASE("tools and how they may be chosen") {
   request.parallel_tool_calls = false;
   CHECK(body_of(request)["tool_choice"] == Json::parse(R"({"type": "auto", "disable_parallel_tool_use": true})"));
 
+  SECTION("one call at a time is said wherever there may be calls") {
+    for (const auto mode : {ToolChoice::Mode::automatic, ToolChoice::Mode::required, ToolChoice::Mode::named}) {
+      request.tool_choice = ToolChoice{mode, "now"};
+      CHECK(body_of(request)["tool_choice"]["disable_parallel_tool_use"] == true);
+    }
+    request.tool_choice = ToolChoice{ToolChoice::Mode::none, ""};
+    CHECK(body_of(request)["tool_choice"] == Json::parse(R"({"type": "none"})"));
+  }
   SECTION("a tool without parameters has an empty object") {
     request.tools[0].parameters.clear();
     CHECK(body_of(request)["tools"][0]["input_schema"] == Json::parse(R"({"type": "object", "properties": {}})"));
