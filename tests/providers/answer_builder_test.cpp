@@ -257,6 +257,15 @@ TEST_CASE("an id that changes with every piece does not make another call") {
   CHECK(response->tool_calls()[0] == ToolCall{"a", "get", "{\"q\":1}"});
 }
 
+TEST_CASE("an id and a name that come with every piece do not make another call") {
+  Answer answer;
+  answer.tool_call(0, "a", "get", "{\"q\":");
+  answer.tool_call(0, "a", "get", "1}");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->tool_calls() == std::vector<ToolCall>{{"a", "get", "{\"q\":1}"}});
+}
+
 TEST_CASE("ids are made up where there are none, and where one comes twice") {
   Answer answer;
   answer.tool_call(0, "", "get", "{}");

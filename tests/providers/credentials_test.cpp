@@ -17,7 +17,10 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/testing/event_log.hpp"
 #include "backstop/testing/matchers.hpp"
+#include "call/root_call.hpp"
+#include "policies/context_edit.hpp"
 #include "support/fault_server.hpp"
 #include "support/replay_transport.hpp"
 #include "support/standing.hpp"
@@ -73,6 +76,17 @@ class KeyedWorld {
   void answer(const std::string& key, ReplayedAnswer answer) { answers_[key] = std::move(answer); }
   void recover(const std::string& key) { answers_.erase(key); }
   testing::VirtualClock& clock() noexcept { return clock_; }
+  /// Calls the provider itself, ready or not.
+  [[nodiscard]] Result<ChatResponse> call(const Provider& provider, bool stream = false) const {
+    const ChatRequest request{"Hi"};
+    EventLog log{*runtime_};
+    detail::RootCall call{*runtime_, CallLimits{}, nullptr};
+    Runtime::Gate gate;
+    runtime_->block_until(gate, [&] {
+      call.start(provider.get(), request, stream ? &log : nullptr, [&] { runtime_->open(gate); });
+    });
+    return call.result();
+  }
   /// Which keys requests came with since the last look.
   std::vector<std::string> used() { return std::exchange(used_, {}); }
   [[nodiscard]] FallbackClient client(std::vector<Provider> providers, int max_attempts = 5) const {
@@ -226,6 +240,37 @@ TEST_CASE("a key whose name a failure repeats is masked, whichever of several it
   for (const Attempt& attempt : reply.error().attempts) CHECK(attempt.provider_message == "neither *** nor ***");
 }
 
+TEST_CASE("a forced probe asks the key that is ready first, and what it finds out counts") {
+  KeyedWorld world;
+  const Credentials keys = credentials({"a", "b"});
+  const Provider keyed = model("gpt-4o", keys);
+  const Provider forced = keyed | edit_context([](CallContext& context) {
+    RoutingHint hint = context.hint();
+    hint.forced_probe = true;
+    context.set_hint(hint);
+  });
+  world.answer("a", limited("60"));
+  world.answer("b", limited("30"));
+  CHECK(fails_with(world.call(keyed), ErrorKind::rate_limited));
+  CHECK(world.used() == Keys{"a", "b"});
+  const auto refused = world.call(keyed);
+  CHECK(fails_with(refused, ErrorKind::local_limit));
+  CHECK(refused.error().retry_after == 30s);
+  CHECK(refused.error().message == "none of the 2 keys is ready; the first rests after rate_limited");
+  CHECK(world.used().empty());
+
+  world.answer("b", limited("90"));
+  CHECK(fails_with(world.call(forced), ErrorKind::rate_limited));
+  CHECK(world.used() == Keys{"b"});
+  CHECK(keys.resting(world.clock().now())[1]->until == world.clock().now() + 90s);
+  world.recover("a");
+  CHECK(answers(world.call(forced)));
+  CHECK(world.used() == Keys{"a"});
+  CHECK_FALSE(keys.resting(world.clock().now())[0]);
+  CHECK(answers(world.call(keyed)));
+  CHECK(world.used() == Keys{"a"});
+}
+
 TEST_CASE("targets that share keys share what is known of them") {
   KeyedWorld world;
   const Credentials keys = credentials({"a", "b"});
@@ -291,6 +336,20 @@ TEST_CASE("failures that are not the key's are not tried with another") {
     CHECK(fails_with(reply, kind));
     CHECK(sends(reply, 1));
   }
+}
+
+TEST_CASE("once content has been delivered no other key is tried") {
+  KeyedWorld world;
+  ReplayedAnswer broken;
+  broken.headers = {{"content-type", "text/event-stream"}};
+  broken.body = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"
+                "data: {\"error\":{\"message\":\"no\",\"code\":\"rate_limit_exceeded\"}}\n\n";
+  world.answer("a", broken);
+  const auto reply = world.call(model("gpt-4o", credentials({"a", "b"})), true);
+  CHECK(fails_with(reply, ErrorKind::stream_interrupted));
+  CHECK(reply.error().cause == ErrorKind::rate_limited);
+  CHECK(reply.error().partial_text == "Hel");
+  CHECK(world.used() == Keys{"a"});
 }
 
 TEST_CASE("keys appear nowhere but in their header", "[scenario-216]") {

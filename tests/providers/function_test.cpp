@@ -30,6 +30,14 @@ Task<Result<ChatResponse>> answer_later(const ChatRequest& request, CallContext&
   co_return answer;
 }
 
+Task<Result<ChatResponse>> answer_all_the_same(const ChatRequest&, CallContext& context) {
+  const Result<void> slept = co_await context.sleep(5s);
+  static_cast<void>(slept);
+  ChatResponse answer;
+  answer.parts.emplace_back(Text{"too late"});
+  co_return answer;
+}
+
 Task<Result<ChatResponse>> answer_in_pieces(const ChatRequest&, CallContext& context) {
   ChatResponse answer;
   for (const std::string_view piece : {"one ", "two"}) {
@@ -205,6 +213,20 @@ TEST_CASE("a coroutine is a provider, and waits on the call's own clock") {
     CHECK(runtime.elapsed() == 2s);
   }
   CHECK(runtime.idle());
+}
+
+TEST_CASE("an answer that comes after its call was stopped is none") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  VirtualCallOptions options;
+  options.deadline = 2s;
+  options.sink = &log;
+  const auto reply = runtime.call(make_provider("f/m", answer_all_the_same), "hello", options);
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+  CHECK(log.count(StreamEvent::Type::text) == 0);
+  REQUIRE(reply.error().attempts.size() == 1);
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::deadline_exceeded);
 }
 
 TEST_CASE("an answer that is there at once is streamed in one piece") {

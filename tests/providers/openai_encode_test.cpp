@@ -165,6 +165,8 @@ TEST_CASE("images and documents in the form of Chat Completions") {
     {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}},
     {"type":"image_url","image_url":{"url":"https://x.test/a.png"}},
     {"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,BBBB"}}])"));
+  const Json nameless = body_of(with_parts({Document{"", "BBBB", "application/pdf", ""}}));
+  CHECK(nameless["messages"][0]["content"][0]["file"]["filename"] == "document");
   const ChatRequest by_address = with_parts({Document{"https://x.test/a.pdf", "", "", ""}});
   const Result<HttpRequest> http = encoded(by_address, endpoint_for("openai", "gpt-4o"));
   REQUIRE_FALSE(http);
