@@ -107,6 +107,35 @@ TEST_CASE("a request that is written and read again is the same") {
   CHECK(from_sorted->messages == first->messages);
 }
 
+TEST_CASE("the parts of an assistant's turn stand in the order in which a model writes") {
+  const auto request = request_from_text(R"({"messages": [{"role": "assistant", "content": "So.", "refusal": "No.",
+    "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}], "reasoning": [{"text": "Hm."}]}]})");
+  REQUIRE(request);
+  CHECK(request->messages[0].parts ==
+        std::vector<Part>{Reasoning{"Hm.", "", "", {}}, Text{"So."}, Text{"No."}, ToolCall{"1", "f", "{}"}});
+}
+
+TEST_CASE("a refusal among the parts is text, and bytes of a file without a type are a PDF") {
+  const auto request = request_from_text(R"({"messages": [
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+    {"role": "user", "content": [{"type": "file", "file": {"filename": "a.pdf", "file_data": "JVBERi0="}}]}]})");
+  REQUIRE(request);
+  CHECK(request->messages[0].parts == std::vector<Part>{Text{"No."}});
+  CHECK(request->messages[1].parts == std::vector<Part>{Document{"", "JVBERi0=", "application/pdf", "a.pdf"}});
+}
+
+TEST_CASE("brackets in a text are no nesting") {
+  const std::string brackets = std::string(100'000, '[') + "\\\"" + std::string(100'000, '{');
+  const auto request = request_from_text(R"({"messages": [{"role": "user", "content": ")" + brackets + "\"}]}");
+  REQUIRE(request);
+  CHECK(text_of(request->messages[0].parts).size() == 200'001);
+}
+
+TEST_CASE("a call without arguments is written with an empty object") {
+  const std::vector<Message> conversation{Message{Role::assistant, {ToolCall{"1", "f", ""}}}};
+  CHECK(to_json(conversation)[0]["tool_calls"][0]["function"]["arguments"] == "{}");
+}
+
 TEST_CASE("a plain prompt makes a small document") {
   CHECK(json_text(to_json(ChatRequest{"Hi"})) == R"({"messages":[{"role":"user","content":"Hi"}]})");
 }

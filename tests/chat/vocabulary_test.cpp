@@ -76,6 +76,14 @@ TEST_CASE("the provider's words stand behind ours, for the error and for each at
   CHECK(quoted_reason_of(attempt) == "(it said: Overloaded)");
 }
 
+TEST_CASE("the reason of a candidate that was skipped tells for how long it stays out") {
+  Attempt attempt;
+  attempt.out_for = 12300ms;
+  CHECK(reason_of(attempt) == "(for another 12.3 s)");
+  attempt.reason = "circuit_open";
+  CHECK(reason_of(attempt) == "circuit_open (for another 12.3 s)");
+}
+
 TEST_CASE("values of the vocabulary can be formatted and aligned") {
   const Target target = Target::parse("openai/gpt-4o");
   CHECK(fmt::format("{}", sample_error()) == to_string(sample_error()));

@@ -147,6 +147,8 @@ TEST_CASE("values of the wrong kind are shown with what is accepted") {
       {target(R"("headers": {"x team": "a"})"), {"`fallback_policy.targets[1].headers.x team` has a name or a value"}},
       {target(R"("forward_headers": ["authorization"])"),
        {"`fallback_policy.targets[1].forward_headers[0]` would hand a key"}},
+      {target(R"("forward_headers": ["x team"])"),
+       {R"(`fallback_policy.targets[1].forward_headers[0]` is "x team"; it must be the name of an HTTP header)"}},
   });
 }
 
@@ -244,6 +246,13 @@ TEST_CASE("all complaints come at once, each once") {
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.deadline"));
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.colour"));
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.timeout.idle"));
+}
+
+TEST_CASE("a single complaint stands alone, and a long value is told by its beginning") {
+  CHECK(problem_with(policy(R"("max_attempts": 0)")) ==
+        "`fallback_policy.max_attempts` is 0; it must be a whole number from 1 to 1000");
+  CHECK(problem_with(policy(R"("enabled": ")" + std::string(500, 'x') + "\"")) ==
+        "`fallback_policy.enabled` is \"" + std::string(79, 'x') + "...; it must be true or false");
 }
 
 TEST_CASE("complaints about a file begin with its name") {

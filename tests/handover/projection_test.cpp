@@ -173,6 +173,18 @@ TEST_CASE("a call without a result is answered with an error") {
   CHECK(result_at(projection, 2, 1) == ToolResult{"b", "12:00", false});
 }
 
+TEST_CASE("a call is not answered by another one's second result") {
+  ChatRequest request{"What time is it?"};
+  request.messages.push_back(calls({ToolCall{"a", "now", "{}"}, ToolCall{"b", "now", "{}"}}));
+  request.messages.push_back(Message{Role::tool, {ToolResult{"a", "12:00", false}, ToolResult{"a", "12:01", true}}});
+  const Projection projection = project(request, gpt);
+  REQUIRE(projection.changed());
+  CHECK(projection.losses().results_dropped == 1);
+  CHECK(projection.losses().results_invented == 1);
+  CHECK(result_at(projection, 2, 0) == ToolResult{"a", "12:01", true});
+  CHECK(result_at(projection, 2, 1).call_id == "b");
+}
+
 TEST_CASE("a result without a call is dropped") {
   ChatRequest request{"Hello"};
   request.messages.push_back(Message::tool_result("lost", "42"));

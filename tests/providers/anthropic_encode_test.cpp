@@ -142,6 +142,14 @@ TEST_CASE("tool calls and their results in Anthropic's form") {
     {"type": "text", "text": "Well?"}]})"));
 }
 
+TEST_CASE("results come first in a turn of Anthropic's, whatever stands before them") {
+  const Json messages = messages_of(ChatRequest{std::vector<Message>{
+      Message::user("Weather?"), Message{Role::assistant, {ToolCall{"a", "get", "{}"}}},
+      Message{Role::user, {Text{"Here."}, ToolResult{"a", "42", false}}}}});
+  CHECK(messages.at(2)["content"].at(0)["type"] == "tool_result");
+  CHECK(messages.at(2)["content"].at(1)["text"] == "Here.");
+}
+
 TEST_CASE("thinking goes back byte for byte and in its place") {
   ChatRequest request{"Why?"};
   request.messages.push_back(Message{Role::assistant,

@@ -281,6 +281,14 @@ TEST_CASE("targets that share keys share what is known of them") {
   CHECK(world.used() == Keys{"a", "b"});
   CHECK(answers(second.chat("Hi")));
   CHECK(world.used() == Keys{"b"});
+
+  world.answer("b", refusal(401, "invalid_api_key"));
+  static_cast<void>(first.chat("Hi"));
+  const Standing standing = testing::standing_of(model("gpt-4.1", keys), world.clock().now());
+  CHECK_FALSE(standing.ready());
+  CHECK(standing.why == ErrorKind::local_limit);
+  CHECK(standing.ready_at == world.clock().now() + 5min);
+  CHECK(standing.probe == Standing::Probe::never);  // a dead key is no better at another model
 }
 
 TEST_CASE("when every key is out the target is passed over until the first is ready", "[scenario-43]") {
@@ -298,6 +306,7 @@ TEST_CASE("when every key is out the target is passed over until the first is re
   CHECK(sends(reply, 2));
   CHECK_FALSE(testing::standing_of(keyed, world.clock().now()).ready());
   CHECK(testing::standing_of(keyed, world.clock().now()).ready_at == world.clock().now() + 20s);
+  CHECK(testing::standing_of(keyed, world.clock().now()).probe == Standing::Probe::never);
 
   const auto passed_over = client.chat("Hi");
   CHECK(answered_by(passed_over, "openai/backup"));
@@ -379,6 +388,17 @@ TEST_CASE("keys can be declared well again") {
   CHECK(keys.resting(world.clock().now())[0]);
   keys.reset();
   CHECK_FALSE(keys.resting(world.clock().now())[0]);
+}
+
+TEST_CASE("blanks and line ends around a key of the environment are no part of it") {
+  setenv("BACKSTOP_TEST_KEY_A", " a\n", 1);
+  KeyedWorld world;
+  const Provider one =
+      openai({.model = "gpt-4o", .api_key_env = "BACKSTOP_TEST_KEY_A", .base_url = "http://replayed.test/v1"});
+  CHECK(answers(world.call(one)));
+  CHECK(answers(world.call(model("gpt-4o", credentials_from_env({"BACKSTOP_TEST_KEY_A"})))));
+  CHECK(world.used() == Keys{"a", "a"});
+  unsetenv("BACKSTOP_TEST_KEY_A");
 }
 
 TEST_CASE("lists of keys that cannot be right are refused, and the keys not told") {

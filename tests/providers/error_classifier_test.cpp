@@ -135,6 +135,30 @@ TEST_CASE("each provider's refusals mean what they mean") {
   }
 }
 
+TEST_CASE("of a page only the beginning is searched for words") {
+  const std::string words = "Incorrect API key";
+  CHECK(classified("openai", 500, "<html>" + words).kind == authentication);
+  CHECK(classified("openai", 500, "<html>" + std::string(500, 'x') + words).kind == server_error);
+  // A message of the provider's own is searched to its end.
+  CHECK(classified("openai", 500, R"({"error":")" + std::string(1000, 'x') + words + "\"}").kind == authentication);
+}
+
+TEST_CASE("a status inside an error that came under 200 decides, where it is one of a failure") {
+  CHECK(classified("openrouter", 200, R"({"error":{"code":503,"message":"x"}})").kind == overloaded);
+  CHECK(classified("openrouter", 200, R"({"error":{"code":"429","message":"x"}})").kind == rate_limited);
+  CHECK(classified("openrouter", 200, R"({"error":{"status_code":401,"message":"x"}})").kind == authentication);
+  for (const char* code : {"200", "399", "600", "-503", "\"503 x\""}) {
+    CAPTURE(code);
+    const std::string body = R"({"error":{"message":"x","code":)" + std::string{code} + "}}";
+    CHECK(classified("openrouter", 200, body).kind == server_error);
+  }
+}
+
+TEST_CASE("a type that only says that it is an error is no code") {
+  CHECK(classified("anthropic", 500, R"({"type":"error","message":"x"})").code.empty());
+  CHECK(classified("mistral", 500, R"({"type":"odd_error","message":"x"})").code == "odd_error");
+}
+
 TEST_CASE("AWS names the type of an error in a header where the body has none") {
   const Error error = classified("bedrock", 400, R"({"message":"no"})",
                                  {{"x-amzn-errortype", "ThrottlingException:http://internal.amazon.com/coral/"}});

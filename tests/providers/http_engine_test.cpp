@@ -200,6 +200,11 @@ TEST_CASE("an answer that breaks off after its head may have been processed") {
   REQUIRE_FALSE(stream.result);
   CHECK(stream.result.error().replay == ReplaySafety::maybe_processed);
   CHECK(stream.result.error().partial_text == "Hello");
+  // What has been written is paid for, by estimate: two tokens, and one of the prompt.
+  REQUIRE(stream.result.error().attempts.size() == 1);
+  const Attempt& row = stream.result.error().attempts[0];
+  CHECK(row.cost_estimated);
+  CHECK(row.cost == Money::usd_per_million(10) * 2 + Money::usd_per_million(2.5));
 }
 
 TEST_CASE("a finish reason or the end mark alone makes a stream complete") {

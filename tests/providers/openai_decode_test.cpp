@@ -130,6 +130,8 @@ TEST_CASE("reasoning is read from each field that servers have for it") {
                                                Text{"So."}};
   CHECK(with_message(R"("content":"So.","reasoning_details":[{"text":"Hm.","signature":"sig"},{"data":"opaque"}])")
             .parts == signed_and_encrypted);
+  CHECK(with_message(R"("content":"So.","reasoning_content":"Hm.","reasoning":"Hm.")").reasoning() == "Hm.");
+  CHECK(with_message(R"("content":"So.","reasoning_content":"first","reasoning":"second")").reasoning() == "first");
   // OpenRouter sends the text twice.
   CHECK(with_message(R"("content":"So.","reasoning":"Hm.","reasoning_details":[{"text":"Hm.","signature":"sig"}])")
             .parts == std::vector<Part>{Reasoning{"Hm.", "sig", "", gpt}, Text{"So."}});

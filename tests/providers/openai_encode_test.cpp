@@ -172,6 +172,9 @@ TEST_CASE("images and documents in the form of Chat Completions") {
   REQUIRE_FALSE(http);
   CHECK(http.error().kind == ErrorKind::unsupported_capability);
   CHECK(body_of(by_address, "mistral", "m")["messages"][0]["content"][0]["document_url"] == "https://x.test/a.pdf");
+  const ChatRequest named = with_parts({Document{"", "BBBB", "application/pdf", "a.pdf"}});
+  CHECK(body_of(named, "mistral", "m")["messages"][0]["content"] == Json::parse(R"([
+    {"type":"document_url","document_url":"data:application/pdf;base64,BBBB","document_name":"a.pdf"}])"));
 }
 
 TEST_CASE("calls and their results") {
@@ -196,6 +199,7 @@ TEST_CASE("reasoning goes back to its origin only, where the server has a field 
     return body_of(turn(origin), provider, model)["messages"][0];
   };
   CHECK(message("groq", "m", Target{"groq", "m"})["reasoning"] == "Hmm.");
+  CHECK(message("groq", "m", Target{"groq", "another"})["reasoning"] == "Hmm.");
   CHECK_FALSE(message("groq", "m", Target{"openai", "m"}).contains("reasoning"));
   CHECK_FALSE(message("openai", "gpt-5.4", Target{"openai", "gpt-5.4"}).contains("reasoning"));
   CHECK(message("deepseek", "deepseek-v4-pro", Target{"deepseek", "deepseek-v4-pro"})["reasoning_content"] == "Hmm.");

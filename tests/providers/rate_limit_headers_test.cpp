@@ -182,6 +182,8 @@ TEST_CASE("hostile values are dropped, and the rest stands", "[scenario-38]") {
     CHECK_FALSE(status_of({{"x-ratelimit-reset-requests", value}}));
   }
   CHECK_FALSE(status_of({{"x-ratelimit-limit-requests", "-5"}}));
+  CHECK_FALSE(status_of({{"x-ratelimit-limit-requests", std::string(64, '0') + "5"}}));
+  CHECK(status_of({{"x-ratelimit-limit-requests", std::string(63, '0') + "5"}})->requests == Window{5, {}, {}});
 }
 
 TEST_CASE("other headers say nothing of limits") {
