@@ -1,4 +1,4 @@
-#include "backstop/handover/rules.hpp"
+#include "handover/rules.hpp"
 
 #include <set>
 #include <string>
@@ -7,7 +7,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "backstop/handover/projection.hpp"
+#include "handover/projection.hpp"
 
 using namespace backstop;
 
