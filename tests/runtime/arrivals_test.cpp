@@ -12,6 +12,7 @@
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/virtual_clock.hpp"
 #include "runtime/http_exchange.hpp"
+#include "support/poster.hpp"
 #include "support/replay_transport.hpp"
 
 using namespace backstop;
@@ -21,37 +22,6 @@ using namespace std::chrono_literals;
 // When bytes arrive, on virtual time: what the loop and the exchange make of it.
 
 namespace {
-
-/// A provider that reads an answer to its end, at the pace of its consumer.
-class Reader final : public ModelProvider {
- public:
-  Reader() : ModelProvider{Target{"test", "m"}} { request_.url = "http://test/"; }
-
- private:
-  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
-    HttpExchange exchange{request_, context};
-    auto head = co_await exchange.head();
-    if (!head) co_return head.error();
-    std::string body;
-    for (;;) {
-      auto more = co_await exchange.read();
-      if (!more) co_return more.error();
-      if (more->empty()) break;
-      body += *more;
-      StreamEvent event;
-      event.delta = *more;
-      context.emit(event);
-      ConsumerReady room{context};
-      co_await room;
-      if (context.stopping()) co_return context.stop_error();
-    }
-    ChatResponse response;
-    response.parts.emplace_back(Text{std::move(body)});
-    co_return response;
-  }
-
-  HttpRequest request_;
-};
 
 /// Answers its only request whole, at one moment.
 class LateTransport final : public HttpTransport {
@@ -106,7 +76,8 @@ FallbackClient client_of(const Provider& provider, std::shared_ptr<Runtime> runt
 TEST_CASE("an answer that arrives in the moment of its limit is an answer") {
   VirtualClock clock;
   const auto runtime = runtime_with(clock, std::make_unique<LateTransport>(clock, 4s));
-  const auto reply = client_of(Reader{} | timeout({.connect = 9s, .attempt = 4s}), runtime).chat("hello");
+  const Provider provider = Poster{"http://test/", true} | timeout({.connect = 9s, .attempt = 4s});
+  const auto reply = client_of(provider, runtime).chat("hello");
   REQUIRE(reply);
   CHECK(reply->text() == "in time");
   CHECK(reply->elapsed == 4s);
@@ -121,7 +92,7 @@ TEST_CASE("a transfer that was paused for its consumer goes on with it, and noth
   const auto runtime = runtime_with(clock, std::make_unique<testing_support::ReplayTransport>(clock, answer));
   EventLog log{*runtime};
   log.pause();
-  PendingCall call = client_of(Reader{}, runtime).start("hello", {}, log);
+  PendingCall call = client_of(Poster{"http://test/", true}, runtime).start("hello", {}, log);
   for (int turn = 0; turn < 100; ++turn) runtime->poll(0s);
   CHECK(log.text().size() < answer.body.size() / 2);
   log.resume();
