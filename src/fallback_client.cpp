@@ -89,6 +89,7 @@ void refuse_repeated(const Candidates& candidates) {
 /// What the call fails with when nobody is left to ask: what really failed last, else what stands in the way.
 [[nodiscard]] Error nobody_left(Walk& walk, std::optional<TimePoint> back_at, TimePoint now) {
   if (walk.failure()) return std::move(*walk.failure());
+  if (!walk.refusal()) return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
   Error& refusal = *walk.refusal();
   if (!refusal.retry_after) return std::move(refusal);
   Error error = all_out(refusal);
@@ -188,6 +189,9 @@ class FallbackClient::OneCall {
         walk_{state_->candidates, request, context_},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
         recovery_{state_->recovery, context_} {
+    RoutingHint hint = context_.hint();
+    hint.cooldown_max = state_->options.recovery.cooldown_max;
+    context_.set_hint(hint);
     context_.add_observer(success_);
     if (context_.state().first_choice == nullptr) context_.state().first_choice = &client.target();
     if (context_.hint().forced_probe) forced_ = walk_.recovery(context_.now(), Duration::zero()).probe;
@@ -291,9 +295,7 @@ class FallbackClient::OneCall::Visit {
     return outside;
   }
   CallContext& with_hint(CallContext& inner) const {
-    RoutingHint hint = call_->walk_.hint(to_come_, probes_);
-    hint.cooldown_max = call_->state_->options.recovery.cooldown_max;
-    inner.set_hint(hint);
+    inner.set_hint(call_->walk_.hint(to_come_, probes_));
     return inner;
   }
 

@@ -135,7 +135,7 @@ class CostCap::EachSend final : public AttemptObserver {
       std::int64_t output = quote.usual_output(*send.request);
       if (send.output_limit) output = std::min(output, *send.output_limit);
       const bool may_limit = !send.request->max_output_tokens;
-      if (const std::int64_t most = most_output(quote); most < output) {
+      if (const std::int64_t most = most_output(send, quote); most < output) {
         if (!may_limit || most < std::min(output, least_limited_output)) {
           const std::int64_t needed = may_limit ? std::min(output, least_limited_output) : output;
           return refusal(send, quote, needed);
@@ -216,9 +216,12 @@ class CostCap::EachSend final : public AttemptObserver {
     [[nodiscard]] std::int64_t usual_output(const ChatRequest& request) const noexcept {
       return *worst_usage(*target_, request, input_).output_tokens;
     }
+    /// At the worst: where the first choice's output is the dearer one, the premium is highest for an empty answer.
     [[nodiscard]] BudgetCharge charge(std::int64_t output) const noexcept {
       BudgetCharge charge{own_.of(output), Money{}};
-      if (first_price_) charge.premium = std::max(charge.cost - first_.of(output), Money{});
+      if (first_price_) {
+        charge.premium = std::max({charge.cost - first_.of(output), own_.input - first_.input, Money{}});
+      }
       return charge;
     }
     /// The most output that a room for costs, and one for premiums, leave.
@@ -273,10 +276,15 @@ class CostCap::EachSend final : public AttemptObserver {
     return spent;
   }
 
-  [[nodiscard]] std::int64_t most_output(const Quote& quote) const {
+  /// The same without that send, for which another cap of the call may have answered already.
+  [[nodiscard]] Money spent_beside(const Send& send) const {
+    return spent_by_call() - send.staked_in(context_->state());
+  }
+
+  [[nodiscard]] std::int64_t most_output(const Send& send, const Quote& quote) const {
     std::int64_t most = INT64_MAX;
     if (cap_->options_.per_request) {
-      most = quote.most_output(*cap_->options_.per_request - spent_by_call(), std::nullopt);
+      most = quote.most_output(*cap_->options_.per_request - spent_beside(send), std::nullopt);
     }
     for (const Budget& budget : cap_->options_.budgets) {
       const BudgetOptions& limits = budget.options();
@@ -308,7 +316,8 @@ class CostCap::EachSend final : public AttemptObserver {
   /// Which limit leaves no room for so much output, and whether it may do so soon.
   [[nodiscard]] Error refusal(Send& send, const Quote& quote, std::int64_t output) {
     const BudgetCharge charge = quote.charge(output);
-    if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
+    if (const Money spent = spent_beside(send);
+        cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
     }
     for (const Budget& budget : cap_->options_.budgets) {

@@ -25,11 +25,10 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
       request_{request},
       state_{first.runtime()},
       context_{state_, branch_, stop_, first.deadline()},
-      sends_allowed_{first.spare_sends()},
       max_replay_bytes_{max_replay_bytes} {
   const CallState& from = first.state();
   state_.started = from.started;
-  state_.attempts_left = sends_allowed_;
+  state_.attempts_left = first.spare_sends();
   // Copies: the first call may be gone, with all that it points to, before the send has ended.
   if (from.observers != nullptr && !from.observers->empty()) {
     observers_ = *from.observers;
@@ -82,6 +81,7 @@ void Flight::leave(Follower& follower) noexcept {
     if (one.payer != &follower) continue;
     // Somebody else accounts for it, or it is stopped.
     follower.context().end_send(*one.send, nullptr);
+    follower.give_send_back();
     one.send->unstake();
     one.payer = nullptr;
     if (ended() || followers_.empty()) continue;
@@ -91,7 +91,9 @@ void Flight::leave(Follower& follower) noexcept {
       stop();
     }
   }
-  if (started_ && !ended()) go_on();  // it may have been waiting for a slower one that is gone
+  if (!started_ || ended()) return;
+  state_.attempts_left = std::min(state_.attempts_left, most_sends_left());
+  go_on();  // it may have been waiting for a slower one that is gone
 }
 
 void Flight::close() noexcept {
@@ -131,7 +133,7 @@ std::optional<Error> Flight::find_payer(Send& send) {
   for (Follower* follower : followers_) {
     if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
     send.wait_in = nullptr;
-    std::optional<Error> own = follower->context().begin_send(send);
+    std::optional<Error> own = follower->begin(send);
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
@@ -145,6 +147,14 @@ std::optional<Error> Flight::find_payer(Send& send) {
   return refusal;
 }
 
+int Flight::most_sends_left() const noexcept {
+  int most = 0;
+  for (const Follower* follower : followers_) {
+    if (!follower->refused()) most = std::max(most, follower->context().spare_sends());
+  }
+  return most;
+}
+
 void Flight::on_end(Send& send, const Attempt* row) noexcept {
   const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
   if (place == sends_.end()) return;
@@ -152,6 +162,7 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
   sends_.erase(place);
   if (payer == nullptr) return;
   payer->context().end_send(send, row);
+  if (row == nullptr || !row->sent) payer->give_send_back();
   if (row != nullptr) payer->add_cost(row->cost);
 }
 
@@ -292,12 +303,18 @@ void Follower::catch_up() noexcept {
   handing_on_ = false;
 }
 
+std::optional<Error> Follower::begin(Send& send) {
+  if (context_.spare_sends() <= 0) return Error{ErrorKind::local_limit, "the call has used up its number of attempts"};
+  std::optional<Error> refusal = context_.begin_send(send);
+  if (!refusal) --context_.state().attempts_left;
+  return refusal;
+}
+
 void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
   if (flight_->ended()) state.requirement.add(flight_->requirement());
   if (flight_->payer() == this) {
-    state.attempts_left -= flight_->sends();
     Ledger& rows = flight_->ledger();
     std::move(rows.begin(), rows.end(), std::back_inserter(state.ledger));
     return;

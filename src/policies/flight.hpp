@@ -67,7 +67,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }
   [[nodiscard]] const Requirement& requirement() const noexcept { return state_.requirement; }
   [[nodiscard]] const Target& target() const noexcept { return next_.target(); }
-  [[nodiscard]] int sends() const noexcept { return sends_allowed_ - state_.attempts_left; }
 
   // The replay of a stream, by numbers that count from its beginning.
 
@@ -107,6 +106,8 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void on_end(Send& send, const Attempt* row) noexcept override;
   /// Finds who accounts for the send; the error of the last who may not when nobody does.
   [[nodiscard]] std::optional<Error> find_payer(Send& send);
+  /// That one of those who share it may still make.
+  [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
   void drop_what_is_too_much() noexcept;
 
@@ -121,7 +122,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   Branch branch_;
   StopSource stop_;
   CallContext context_;
-  int sends_allowed_;
   std::vector<Follower*> followers_;  // those who have waited longest first
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
@@ -169,6 +169,10 @@ class Follower final {
     wake();
   }
   [[nodiscard]] bool refused() const noexcept { return refusal_.has_value(); }
+  /// Counts a send of the flight as its own; why it may not.
+  [[nodiscard]] std::optional<Error> begin(Send& send);
+  /// It was not made, or is somebody else's.
+  void give_send_back() noexcept { ++context_.state().attempts_left; }
   /// A send that it accounts for has ended, and is not in its ledger yet.
   void add_cost(Money cost) noexcept {
     unsettled_ += cost;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "routing/deadline_share.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/duration.hpp"
 
@@ -32,27 +33,30 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
         stop{race.outer_->stop()},
         context{*race.outer_},
         lane{race, Side::second},
-        race_{&race} {
-    context.set_stop(stop);
-    // The first is being waited for anyhow: no retries here.
-    RoutingHint hint = context.hint();
-    hint.other_ready = true;
-    hint.forced_probe = false;
-    hint.kept_sends = race.outer_->state().attempts_left - 1;
-    hint.continues_text = race.walk_->continues_text();
-    hint.around = nullptr;
-    context.set_hint(hint);
-    lane.enter(context);
-  }
+        share{entered(race), (*race.candidates_)[candidate]->is_pool},
+        race_{&race} {}
 
   std::size_t index;
   int sends = 0;
   StopSource stop;
   CallContext context;
   Lane lane;
+  DeadlineShare share;  // of its own: time is kept for the targets behind both
   std::optional<Result<ChatResponse>> result;
 
  private:
+  CallContext& entered(const HedgeRace& race) {
+    context.set_stop(stop);
+    RoutingHint hint = race.walk_->hint_beside(index);
+    // The first is being waited for anyhow: no retries here.
+    hint.other_ready = true;
+    hint.forced_probe = false;
+    hint.kept_sends = race.outer_->state().attempts_left - 1;
+    hint.around = nullptr;
+    context.set_hint(hint);
+    lane.enter(context);
+    return context;
+  }
   void on_end() noexcept override { race_->second_ended(); }
 
   HedgeRace* race_;

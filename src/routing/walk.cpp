@@ -118,9 +118,14 @@ RoutingHint Walk::hint(int to_come, bool probes) const {
   hint.targets_to_come += to_come;
   hint.forced_probe = hint.forced_probe || probes;
   hint.after_all = !probes && revisited_ > 0;
-  hint.continues_text = continues_text();
+  hint.continues_text = needs_.prefill;
   hint.around = this;
   return hint;
+}
+
+RoutingHint Walk::hint_beside(std::size_t index) const {
+  const Standing standing = standing_of(index, context_->now());
+  return hint(std::max(0, ready_behind() - standing.ready_targets), false);
 }
 
 RoutingHint Walk::outer_hint() const {

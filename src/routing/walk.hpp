@@ -31,6 +31,9 @@ class Walk {
   /// What the candidate asked next is told of the others. `to_come`: how many are ready behind it.
   [[nodiscard]] RoutingHint hint(int to_come, bool probes) const;
 
+  /// What that candidate is told, where it is asked beside the one that `next` gave last.
+  [[nodiscard]] RoutingHint hint_beside(std::size_t index) const;
+
   /// What came of asking it. False when no other candidate would do better.
   /// `left_some`: a client, which had left some of its targets to others.
   [[nodiscard]] bool note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter,
@@ -53,7 +56,6 @@ class Walk {
   /// Begins anew with all that may have recovered.
   void begin_again(bool repeat_failed);
 
-  [[nodiscard]] bool continues_text() const noexcept { return needs_.prefill; }
   /// Of the last target that was really tried.
   [[nodiscard]] std::optional<Error>& failure() noexcept { return failure_; }
   void set_failure(Error error) { failure_ = std::move(error); }

@@ -94,7 +94,7 @@ void CallContext::note_skipped(const Target& target, const Error& error) const {
 }
 
 bool Send::stake(CallState& call, Money worst) noexcept {
-  if (staked_in_ != nullptr) return false;
+  if (staked_in_ != nullptr) return staked_in_ == &call;
   staked_in_ = &call;
   staked_ = worst;
   call.at_stake += worst;

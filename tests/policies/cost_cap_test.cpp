@@ -339,6 +339,45 @@ TEST_CASE("what an outer cap refuses at one target is there again in the inner o
   CHECK(lab.snapshot(inner) == BudgetSnapshot{{Money::usd(10), Money{}}, {}});
 }
 
+TEST_CASE("what one cap of a call holds for a send is not in the way of the same send at the next cap") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(60)}};
+  const Policy inner = cost_cap({.per_request = Money::usd(80)});
+  const Policy outer = cost_cap({.per_request = Money::usd(100)});
+  const FallbackClient client = lab.client(model | inner);
+  for (const Provider& capped : {model | inner | outer, model | outer | inner, client | outer,
+                                 Provider{lab.client(model | outer)} | inner}) {
+    CHECK(lab.call(capped, request_for(60)));
+    CHECK_FALSE(lab.call(capped, request_for(81)));
+  }
+}
+
+TEST_CASE("two caps without an output limit in the request leave what the tighter one has room for") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(60)}};
+  const Policy inner = cost_cap({.per_request = Money::usd(800)});
+  const Policy outer = cost_cap({.per_request = Money::usd(600)});
+  for (const Provider& capped : {model | inner | outer, model | outer | inner}) {
+    CHECK(lab.call(capped, "hello"));
+    CHECK(model.sends().back().request.max_output_tokens == 600);
+  }
+}
+
+TEST_CASE("with two caps around a client a hedge counts once for each send") {
+  Lab lab;
+  const auto hedged_at = [&](int usd) {
+    const ScriptedProvider slow{dollar_target("openai"), {costing(10).after(30s)}};
+    const ScriptedProvider quick{dollar_target("anthropic"), {costing(10).after(1s)}};
+    const FallbackClient client{{slow, quick}, {.hedge = HedgeOptions{}, .runtime = lab.runtime.share()}};
+    const Policy cap = cost_cap({.per_request = Money::usd(usd)});
+    const auto reply = lab.call(client | cap | cap, request_for(60));
+    REQUIRE(reply);
+    return reply->served_by.provider() == "anthropic";
+  };
+  CHECK(hedged_at(120));
+  CHECK_FALSE(hedged_at(119));
+}
+
 TEST_CASE("a single send that may cost too much is not sent") {
   Lab lab;
   const ScriptedProvider model{dollar_target(), {costing(1)}};
@@ -378,6 +417,27 @@ TEST_CASE("the premium of falling over is capped by itself") {
 }
 
 // Without an output limit of the request's own: as much as is left pays for.
+
+TEST_CASE("where the fallback's input is the dearer, the premium is highest for a short answer") {
+  Lab lab;
+  const auto target = [](const char* provider, double input, double output) {
+    ModelFacts facts;
+    facts.price = Price{.input = Money::usd(input), .output = Money::usd(output)};
+    return Target{provider, "model", facts};
+  };
+  const ScriptedProvider first{target("openai", 1, 10), {error(ErrorKind::connect_failed)}};
+  const ScriptedProvider other{target("anthropic", 10, 1), {answer("hi").usage(1, 0)}};
+  const std::int64_t input = lab.client(other).explain(request_for(100)).estimated_input_tokens;
+  const auto premium_of = [&](std::int64_t usd) {
+    const Budget budget{{.fallback_premium_per_period = Money::usd(static_cast<double>(usd))}};
+    const Provider capped = lab.client(first, other) | cost_cap(budget);
+    const auto reply = lab.call(capped, request_for(100));
+    if (!reply) CHECK_THAT(reply.error().message, ContainsSubstring("fallback_premium_per_period"));
+    return std::pair{reply.has_value(), lab.snapshot(budget).spent.premium};
+  };
+  CHECK(premium_of(9 * input) == std::pair{true, Money::usd(9)});
+  CHECK(premium_of(9 * input - 1) == std::pair{false, Money{}});
+}
 
 TEST_CASE("a request without an output limit is sent with the one that is left for, and its row says so") {
   Lab lab;

@@ -386,6 +386,36 @@ TEST_CASE("what a shared send has used of the call's attempts is not there for t
   CHECK(second.send_count() == 1);
 }
 
+TEST_CASE("a send that is shared counts for the call while it is under way: no hedge beyond its attempts") {
+  VirtualRuntime runtime;
+  const ScriptedProvider slow{"a/m", {answer("A").after(20s)}};
+  const ScriptedProvider other{"b/m", {answer("B")}};
+  const FallbackClient client{{slow | single_flight(), other},
+                              {.limits = {.max_attempts = 1}, .hedge = HedgeOptions{}, .runtime = runtime.share()}};
+  SECTION("the call's own") { CHECK(client.chat("hello")); }
+  SECTION("those of a client within another") {
+    const ScriptedProvider last{"c/m"};
+    const FallbackClient outer{{client, last}, {.runtime = runtime.share()}};
+    CHECK(outer.chat("hello"));
+  }
+  CHECK(slow.send_count() == 1);
+  CHECK(other.send_count() == 0);
+}
+
+TEST_CASE("who takes over a shared send has no more attempts for it than its own") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {error(ErrorKind::server_error).after(1s)}};
+  const Provider shared = model | retry({.max_attempts = 5}) | single_flight();
+  const auto patient = runtime.start(shared, "hello");
+  const auto modest = runtime.start(shared, "hello", {.max_attempts = 2});
+  runtime.at(500ms, [&] { patient->cancel(); });
+  runtime.run_all();
+  CHECK(model.send_count() == 2);
+  REQUIRE_FALSE(modest->result().has_value());
+  CHECK(modest->result().error().kind == ErrorKind::server_error);
+  CHECK(modest->result().error().attempts.size() == 2);
+}
+
 TEST_CASE("what a hold keeps back of a shared stream has not been delivered: another target may answer") {
   VirtualRuntime runtime;
   const ScriptedProvider first{"a/m", {deltas({"half "}).wait(100ms).cut()}};

@@ -206,6 +206,40 @@ TEST_CASE("when both fail the error is the first one's, and the hedge's target i
   }
 }
 
+TEST_CASE("a hedge that stays silent leaves time for the targets behind it") {
+  ScriptedProvider first{"one/a", {error(ErrorKind::server_error).after(12s)}};
+  ScriptedProvider third{"three/c", {answer("from three")}};
+  HedgedClient hedged{first, ScriptedProvider{"two/b", {silence()}}, third};
+  const auto reply = hedged.ask({.deadline = 100s});
+  REQUIRE(reply);
+  CHECK(reply->text() == "from three");
+  CHECK(hedged.world.elapsed() == 90s);
+}
+
+TEST_CASE("a hedge to a client is one send too, and nobody waits in it for what comes back") {
+  ScriptedProvider first{"one/a", {error(ErrorKind::server_error).after(20s)}};
+  ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+  ScriptedProvider third{"three/c", {answer("from three")}};
+  HedgedClient hedged{first, FallbackClient{second}, third};
+  const auto reply = hedged.ask();
+  REQUIRE(reply);
+  CHECK(reply->text() == "from three");
+  CHECK(second.send_count() == 1);
+  CHECK(hedged.world.elapsed() == 20s);
+}
+
+TEST_CASE("a hedged target keeps a hint for as long as its client says") {
+  ScriptedProvider first{"one/a", {answer("from one").after(30s)}};
+  ScriptedProvider second{"two/b", {error(ErrorKind::rate_limited, {.retry_after = 300s})}};
+  VirtualRuntime world;
+  const FallbackClient client{{first, second},
+                              {.hedge = HedgeOptions{}, .recovery = {.cooldown_max = 60s}, .runtime = world.share()}};
+  CHECK(client.chat("hello"));
+  const Plan plan = client.explain("hello");
+  REQUIRE(plan.steps[1].skipped);
+  CHECK(plan.steps[1].skipped->retry_after == 40s);
+}
+
 TEST_CASE("a hedge that is out when its target fails stands in for it") {
   ScriptedProvider first{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s}).after(11s)}};
   ScriptedProvider second{"two/b", {answer("from two").after(3s)}};

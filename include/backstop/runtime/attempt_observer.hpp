@@ -37,7 +37,10 @@ struct Send {
   Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use
 
   /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
+  /// False when it counts in another call.
   BACKSTOP_EXPORT bool stake(CallState& call, Money worst) noexcept;
+  /// What of the call's stake is this send's.
+  [[nodiscard]] Money staked_in(const CallState& call) const noexcept { return staked_in_ == &call ? staked_ : Money{}; }
   BACKSTOP_EXPORT void unstake() noexcept;
 
  private:
