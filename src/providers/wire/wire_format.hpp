@@ -31,6 +31,8 @@ class StreamDecoder {
     static_cast<void>(answer);
     return Next::more;
   }
+  /// Nothing more comes, and the answer is complete though its true end was not seen: whatever the decoder kept.
+  virtual void on_end(AnswerBuilder& answer) { static_cast<void>(answer); }
 };
 
 /// One wire format: how a request is written, and how answers are read. Pure: no I/O, no clock, no state.
