@@ -56,7 +56,7 @@ ChatRequest with_effort(std::string effort) {
 
 TEST_CASE("a plain question in Anthropic's form") {
   CHECK(body_of("Hello") == Json::parse(R"({"model": "claude-sonnet-4-5", "max_tokens": 4096,
-    "messages": [{"role": "user", "content": "Hello"}]})"));
+    "messages": [{"role": "user", "content": "Hello"}], "stream": false})"));
   CHECK(body_of("Hello", sonnet, true)["stream"] == true);
 }
 

@@ -50,7 +50,7 @@ TEST_CASE("a plain question in the form of Chat Completions") {
   REQUIRE(http);
   CHECK(http->method == "POST");
   CHECK(http->url == "https://api.test/v1/chat/completions");
-  CHECK(http->body == R"({"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]})");
+  CHECK(http->body == R"({"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}],"stream":false})");
   CHECK(header_of(*http, "authorization") == "Bearer sk-test");
   CHECK(header_of(*http, "content-type") == "application/json");
   CHECK(header_of(*http, "accept") == "application/json");

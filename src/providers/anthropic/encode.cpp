@@ -56,7 +56,7 @@ class BodyWriter {
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
-    if (stream) body_["stream"] = true;
+    body_["stream"] = stream;  // some gateways stream unless told not to
     return json_text(body_);
   }
 

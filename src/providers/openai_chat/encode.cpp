@@ -136,9 +136,9 @@ void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDial
   if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
 }
 
-void write_stream_options(JsonWriter& json, const OpenAiDialect& dialect) {
-  json.field("stream", true);
-  if (!dialect.stream_options) return;
+void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
+  json.field("stream", stream);  // some gateways stream unless told not to
+  if (!stream || !dialect.stream_options) return;
   json.key("stream_options");
   json.begin_object();
   json.field("include_usage", true);
@@ -188,7 +188,7 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   }
   write_settings(json, request, dialect_, model);
   write_metadata(json, request.metadata, dialect_);
-  if (stream) write_stream_options(json, dialect_);
+  write_stream(json, stream, dialect_);
   json.end_object();
 
   HttpRequest http;
