@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foreign_text.hpp"
+#include "mended_json.hpp"
 #include "runtime/thread_cache.hpp"
 
 namespace backstop::inline v0::detail {
@@ -115,7 +116,7 @@ WrittenText::WrittenText(const std::optional<JsonElement>& there) noexcept : dig
   view_ = {begin, static_cast<std::size_t>(end - begin)};
 }
 
-std::string json_of(const JsonElement& element) { return restore_bare_words(simdjson::minify(element)); }
+std::string json_of(const JsonElement& element) { return restore_bare_words(simdjson::minify(element), BareWords::all); }
 
 bool is_json_object(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");

@@ -11,7 +11,7 @@
 
 #include <simdjson.h>
 
-#include "mended_json.hpp"
+#include "text/bare_words.hpp"
 
 namespace backstop::inline v0::detail {
 

@@ -1,12 +1,11 @@
 #include "mended_json.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
 #include <utility>
 
 #include "foreign_text.hpp"
 #include "json_writer.hpp"
+#include "text/bare_words.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -15,41 +14,9 @@ constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view blanks = " \t\r\n";
 constexpr std::string_view ends_of_words = " \t\r\n,:\"{}[]";
 
-// RFC 8259, section 6.
-bool has_form_of_number(std::string_view text) noexcept {
-  const auto digits = [&] {
-    const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
-    text.remove_prefix(count);
-    return count;
-  };
-  if (text.starts_with('-')) text.remove_prefix(1);
-  const bool begins_with_zero = text.starts_with('0');
-  const std::size_t whole = digits();
-  if (whole == 0 || (begins_with_zero && whole > 1)) return false;
-  if (text.starts_with('.')) {
-    text.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  if (text.starts_with('e') || text.starts_with('E')) {
-    text.remove_prefix(1);
-    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
-    if (digits() == 0) return false;
-  }
-  return text.empty();
-}
-
-template <class Number>
-bool fits(std::string_view text) noexcept {
-  Number number{};
-  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return problem == std::errc{} && stop == text.data() + text.size();
-}
-
 bool is_readable_word(std::string_view word) noexcept {
   if (word == "true" || word == "false" || word == "null") return true;
-  if (!has_form_of_number(word)) return false;
-  if (word.find_first_of(".eE") != std::string_view::npos) return fits<double>(word);
-  return fits<std::int64_t>(word) || fits<std::uint64_t>(word);
+  return is_json_number(word) && is_held_exactly(word);
 }
 
 class Mender {
@@ -144,21 +111,5 @@ class Mender {
 }  // namespace
 
 MendedJson mend_json(std::string_view text) { return Mender{text}.run(); }
-
-std::string restore_bare_words(std::string json) {
-  const std::string mark = '"' + std::string{bare_word_mark};
-  std::size_t at = json.find(mark);
-  if (at == std::string::npos) return json;
-  std::string restored;
-  std::size_t copied = 0;
-  for (; at != std::string::npos; at = json.find(mark, at)) {
-    const std::size_t word = at + mark.size();
-    const std::size_t end = json.find('"', word);
-    if (end == std::string::npos) break;
-    restored.append(json, copied, at - copied).append(json, word, end - word);
-    copied = at = end + 1;
-  }
-  return restored.append(json, copied);
-}
 
 }  // namespace backstop::inline v0::detail

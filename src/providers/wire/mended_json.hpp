@@ -6,10 +6,6 @@
 
 namespace backstop::inline v0::detail {
 
-/// Stands before a string that was a bare word in the text: U+FDD0, a code point that Unicode keeps free for uses
-/// inside a program.
-inline constexpr std::string_view bare_word_mark = "\xEF\xB7\x90";
-
 /// The first value of a text that a strict parser refuses, written so that it takes it.
 struct MendedJson {
   std::string text;
@@ -18,7 +14,7 @@ struct MendedJson {
 
 /// Mends what servers have been seen to send, and nothing that would change a value:
 /// - a byte order mark in front; whatever follows the value,
-/// - numbers that fit no type of C++, and words such as `NaN`: they become strings with `bare_word_mark` in front,
+/// - numbers that fit no type of C++, and words such as `NaN`: they become strings that are marked (`text/bare_words.hpp`),
 /// - bytes that are not UTF-8 and escapes of half a surrogate pair: U+FFFD,
 /// - control characters in strings, and backslashes that escape nothing.
 /// A text with other faults, such as a missing bracket, comes out as one that has them still; one that begins with
@@ -26,8 +22,5 @@ struct MendedJson {
 ///
 /// Cost: linear in the length of the value, whatever follows.
 [[nodiscard]] MendedJson mend_json(std::string_view text);
-
-/// Puts the bare words of a JSON text back to how they stood.
-[[nodiscard]] std::string restore_bare_words(std::string json);
 
 }  // namespace backstop::inline v0::detail
