@@ -101,6 +101,7 @@ BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder
       answer.tool_call(index, WrittenText{member(block, "id")}.view(), WrittenText{member(block, "name")}.view(), {});
       break;
     case BlockKind::ignored:
+      if (text_of(block, "type").empty()) answer.unreadable("a content block");
       break;
   }
   return kind;
@@ -134,6 +135,16 @@ void read_message(const JsonElement& body, AnswerBuilder& answer) {
   answer.complete();
 }
 
+/// Of an event that has neither a type nor a name.
+std::string_view type_by_fields(const JsonElement& data) noexcept {
+  if (member(data, "content_block")) return "content_block_start";
+  if (member(data, "message")) return "message_start";
+  if (const auto delta = member(data, "delta")) {
+    return member(*delta, "stop_reason") ? "message_delta" : "content_block_delta";
+  }
+  return {};
+}
+
 class AnthropicStreamDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
@@ -141,8 +152,15 @@ class AnthropicStreamDecoder final : public StreamDecoder {
       answer.fail(read_failure(data));
       return Next::end;
     }
+    if (JsonArray list; data.get(list) == simdjson::SUCCESS) {
+      Next next = Next::more;
+      for (const JsonElement entry : list) {
+        if (next == Next::more) next = on_event(name, entry, answer);
+      }
+      return next;
+    }
     std::string_view type = text_of(data, "type");
-    if (type.empty()) type = name;
+    if (type.empty()) type = name.empty() ? type_by_fields(data) : name;
     if (type == "content_block_delta") {
       on_delta(data, answer);
     } else if (type == "content_block_start") {
@@ -160,8 +178,6 @@ class AnthropicStreamDecoder final : public StreamDecoder {
     } else if (type == "message") {
       read_message(data, answer);
       return Next::end;
-    } else if (type.empty() && member(data, "delta")) {
-      answer.unreadable("an event");
     }
     return Next::more;  // pings, and events yet to be invented
   }

@@ -70,7 +70,7 @@ void AnswerReader::decide(std::string_view bytes) {
     if (received_ > limits_.stream_bytes) {
       return fail(too_large("the stream", limits_.stream_bytes, "stream_bytes").message);
     }
-    events_.feed(beginning);
+    events_.feed(content);
   }
 }
 
@@ -121,6 +121,13 @@ void AnswerReader::take_document(std::string_view event_name) {
     at_end_ = true;
   }
   at_end_ = at_end_ || answer_->failure().has_value();
+  note_words();
+}
+
+// Where nothing else comes, the last that a document said is the reason.
+void AnswerReader::note_words() {
+  if (answer_->has_content() || answer_->failure()) return;
+  if (std::string words = read_failure(document_.root()).message; !words.empty()) words_ = std::move(words);
 }
 
 void AnswerReader::take_documents() {
@@ -128,7 +135,7 @@ void AnswerReader::take_documents() {
   if (!document_.valid()) return fail("the answer is no JSON");
   if (document_.is_last()) {
     wire_->decode(document_.root(), *answer_);
-    if (!answer_->has_content() && !answer_->failure()) words_ = read_failure(document_.root()).message;
+    note_words();
     at_end_ = answer_->failure().has_value();
     return;
   }

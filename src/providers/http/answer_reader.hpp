@@ -36,7 +36,7 @@ class AnswerReader {
   /// Why there is nothing in the body; empty when there is something. For whoever asked for a stream, or not.
   [[nodiscard]] std::string_view finding_of_nothing(bool stream) const noexcept;
   /// What a body without an answer says instead: the beginning of a page, or the message of a document; else empty.
-  [[nodiscard]] std::string_view words() const noexcept { return any_event_ ? std::string_view{} : words_; }
+  [[nodiscard]] std::string_view words() const noexcept { return words_; }
 
  private:
   enum class Form : unsigned char { undecided, events, documents };
@@ -47,6 +47,7 @@ class AnswerReader {
   void take(const ServerSentEvents::Event& event);
   void take_documents();
   void take_document(std::string_view event_name);
+  void note_words();
   void fail(std::string finding, std::string_view words);
   [[nodiscard]] StreamDecoder& decoder();
 

@@ -42,7 +42,9 @@ void read_thinking(const JsonElement& thinking, AnswerBuilder& answer) {
 void read_content_part(const JsonElement& part, AnswerBuilder& answer) {
   if (!part.is_object()) return read_text(part, &AnswerBuilder::text, answer);
   const std::string_view type = text_of(part, "type");
-  if (type.empty() || type == "text" || type == "output_text") {
+  if (type.empty() && !member(part, "text")) {
+    answer.unreadable("a part");
+  } else if (type.empty() || type == "text" || type == "output_text") {
     read_text(part, "text", &AnswerBuilder::text, answer);
   } else if (type == "refusal") {
     read_text(part, "refusal", &AnswerBuilder::refusal, answer);
@@ -106,7 +108,10 @@ void read_listed_call(const JsonElement& call, CallNumbers& numbers, AnswerBuild
   const JsonElement& function = inner ? *inner : call;
   const WrittenText id{member(call, "id")};
   const WrittenText name{member(function, "name")};
-  if (!inner && name.view().empty()) return;  // not of a function
+  if (!inner && name.view().empty()) {
+    if (text_of(call, "type").empty()) answer.unreadable("a tool call");
+    return;  // of something else than a function
+  }
   read_call(numbers.of(call, id.view(), name.view()), id.view(), name.view(), function, answer);
 }
 
@@ -204,8 +209,8 @@ void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, Ans
   // Gateways that have begun to answer can say what went wrong only here.
   if (error && is_failure_value(*error)) answer.fail(read_failure(choice));
   if (reason) answer.finish_word(as_text(*reason));
-  // A piece of a stream that came alone is not the whole.
-  if (form == Form::whole && (first || !second)) answer.complete();
+  // A message is the whole, also where a stream's event holds it; a piece that came alone is not.
+  if (message ? form == Form::whole || !delta : form == Form::whole && !delta) answer.complete();
 }
 
 void read_choices(const JsonElement& choices, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
