@@ -23,7 +23,9 @@ Endpoint endpoint_for(std::string_view provider, std::string model) {
 }
 
 Result<HttpRequest> encoded(const ChatRequest& request, const Endpoint& endpoint, bool stream = false) {
-  return OpenAiChat{find_known_provider(endpoint.provider)->dialect}.encode(request, endpoint, stream);
+  const OpenAiChat format{find_known_provider(endpoint.provider)->dialect};
+  const FittedRequest fitted{request, format.limits(request, endpoint.target)};
+  return format.encode(fitted.request(), endpoint, stream);
 }
 
 Json body_of(const ChatRequest& request, std::string_view provider = "openai", std::string model = "gpt-4o",

@@ -234,13 +234,19 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
   co_return classify_body(body, source);
 }
 
-// Which key is used, and what the conversation lost on its way to this target, stand in the attempt's row.
-void note_circumstances(const Endpoint& endpoint, const Projection& projection, Attempt& row) {
-  row.reason = endpoint.key_note;
+void add_note(Attempt& row, std::string_view note) {
+  if (note.empty()) return;
+  row.reason.append(row.reason.empty() ? "" : "; ").append(note);
+}
+
+// Which key is used, and what became of the conversation and the settings on their way to this target, stand in the
+// attempt's row.
+void note_circumstances(const Endpoint& endpoint, const Projection& projection, const FittedRequest& fitted,
+                        Attempt& row) {
+  add_note(row, endpoint.key_note);
   const HandoverLosses losses = projection.losses();
-  if (!losses.any()) return;
-  if (!row.reason.empty()) row.reason += "; ";
-  row.reason += "conversation adapted: " + to_string(losses);
+  if (losses.any()) add_note(row, "conversation adapted: " + to_string(losses));
+  add_note(row, fitted.notes());
 }
 
 // What an answer's head says stands there too, of failures as well: a success may tell that the next call will be one
@@ -290,8 +296,9 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
   const bool stream = context.progress()->streamed;
   const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
   const std::size_t row = context.state().ledger.size() - 1;  // other attempts of the call may add theirs meanwhile
-  note_circumstances(endpoint_, projection, context.state().ledger[row]);
-  Result<HttpRequest> encoded = wire_->encode(projection.request(), endpoint_, stream);
+  const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint_.target)};
+  note_circumstances(endpoint_, projection, fitted, context.state().ledger[row]);
+  Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint_, stream);
   if (!encoded) co_return std::move(encoded).error();
   renew_span(*encoded, context.runtime().random());
 

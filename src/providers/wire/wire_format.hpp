@@ -11,6 +11,7 @@
 #include "backstop/runtime/http_transport.hpp"
 #include "endpoint.hpp"
 #include "json_document.hpp"
+#include "request_limits.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -42,6 +43,13 @@ class WireFormat {
  public:
   virtual ~WireFormat() = default;
 
+  /// What the target refuses of the request; by its facts alone unless the wire knows more.
+  [[nodiscard]] virtual RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept {
+    static_cast<void>(request);
+    RequestLimits limits;
+    limits.output_tokens = target.facts().max_output_tokens;
+    return limits;
+  }
   /// The whole HTTP request with its key and headers (`request_headers.hpp` has those that all wires share).
   /// Errors: `invalid_request` or `unsupported_capability` for what the wire cannot express.
   [[nodiscard]] virtual Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
