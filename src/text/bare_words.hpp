@@ -6,8 +6,9 @@
 
 namespace backstop::inline v0::detail {
 
-/// Words of JSON that no value of a parser holds, such as a number of thirty digits, are kept in strings that begin with
-/// this mark until they are written out again: U+FDD0, a code point that Unicode keeps free for uses inside a program.
+/// Words of JSON that no value of a parser holds, such as a number of thirty digits, are kept in strings that begin
+/// with this mark until they are written out again: U+FDD0, a code point that Unicode keeps free for uses inside a
+/// program.
 inline constexpr std::string_view bare_word_mark = "\xEF\xB7\x90";
 
 /// Whether the text has the form of a number. RFC 8259, section 6.

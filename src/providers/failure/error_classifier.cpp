@@ -142,7 +142,8 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
     error.message = "the provider refused the request and did not say why";
   }
   error.provider_message = source.secrets.quote(failure.message, longest_message);
-  const std::string& code = !failure.code.empty() ? failure.code : !failure.type.empty() ? failure.type : failure.status;
+  const std::string& type = failure.type.empty() ? failure.status : failure.type;
+  const std::string& code = failure.code.empty() ? type : failure.code;
   error.code = source.secrets.quote(code, longest_code);
   add_source(error, source.head, source.secrets);
   if (error.request_id.empty()) error.request_id = source.secrets.quote(failure.request_id, longest_code);

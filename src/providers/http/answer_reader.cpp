@@ -45,7 +45,9 @@ void AnswerReader::feed(std::string_view bytes) {
   if (received_ > limits_.stream_bytes) {
     return fail(too_large("the stream", limits_.stream_bytes, "stream_bytes").message);
   }
-  if (!any_event_ && !words_.empty()) words_.append(bytes.substr(0, longest_page - std::min(longest_page, words_.size())));
+  if (!any_event_ && !words_.empty()) {
+    words_.append(bytes.substr(0, longest_page - std::min(longest_page, words_.size())));
+  }
   events_.feed(bytes);
 }
 

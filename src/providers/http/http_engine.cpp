@@ -153,8 +153,9 @@ Task<Result<bool>> drain(const Attempting& attempt) {
 // The body ended, and the answer is not complete.
 Error unfinished(const Attempting& attempt, const AnswerReader& reader) {
   const std::string_view finding = reader.finding_of_nothing(attempt.stream);
-  Error error = finding.empty() ? faulty(attempt, ErrorKind::stream_interrupted, "the stream ended before the answer was complete")
-                                : faulty(attempt, ErrorKind::malformed_response, std::string{finding});
+  Error error = finding.empty()
+                    ? faulty(attempt, ErrorKind::stream_interrupted, "the stream ended before the answer was complete")
+                    : faulty(attempt, ErrorKind::malformed_response, std::string{finding});
   error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
   return in_the_middle(std::move(error), attempt.answer);
 }

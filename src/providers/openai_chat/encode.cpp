@@ -41,7 +41,8 @@ bool refuses_stop(std::string_view model, const OpenAiDialect& dialect) noexcept
     case OpenAiDialect::StopRefused::by_reasoning_gpt: return is_reasoning_model(model);
     case OpenAiDialect::StopRefused::by_reasoning_grok: break;
   }
-  const bool reasons = model.starts_with("grok-4") || model.starts_with("grok-3-mini") || model.starts_with("grok-code");
+  const bool reasons =
+      model.starts_with("grok-4") || model.starts_with("grok-3-mini") || model.starts_with("grok-code");
   return reasons && model.find("non-reasoning") == std::string_view::npos;
 }
 

@@ -141,7 +141,9 @@ AnswerBuilder::Call* AnswerBuilder::last_call(std::int64_t index) noexcept {
   return found == last_calls_.end() ? nullptr : &calls_[found->second];
 }
 
-const ToolCall& AnswerBuilder::written(const Call& call) const noexcept { return std::get<ToolCall>(parts_[call.part]); }
+const ToolCall& AnswerBuilder::written(const Call& call) const noexcept {
+  return std::get<ToolCall>(parts_[call.part]);
+}
 
 // Some servers change the id with every piece, but then without a name; others repeat the name, but then without an
 // end of the arguments.
@@ -274,7 +276,14 @@ Result<ChatResponse> AnswerBuilder::take() {
 }
 
 void AnswerBuilder::emit(StreamEvent::Type type, std::string_view delta, const ToolCall* call) {
-  if (context_ == nullptr || !context_->streaming()) return;
+  if (context_ == nullptr) return;
+  if (!context_->streaming()) {
+    // The limits of streams hold for a plain call that has one on the wire.
+    const AttemptProgress* progress = context_->progress();
+    const bool first = progress != nullptr && progress->streamed && !AttemptProgress::reached(progress->first_content);
+    if (first) context_->note_first_content();
+    return;
+  }
   delivered_ = true;
   StreamEvent event;
   event.type = type;

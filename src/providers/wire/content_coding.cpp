@@ -31,7 +31,9 @@ bool is_zlib_header(std::string_view bytes) noexcept {
 // JSON, events or a page.
 bool begins_like_text(std::string_view bytes) noexcept {
   if (bytes.starts_with("\xEF\xBB\xBF")) return true;
-  const auto is_written = [](char byte) { return (byte >= ' ' && byte <= '~') || byte == '\n' || byte == '\r' || byte == '\t'; };
+  const auto is_written = [](char byte) {
+    return (byte >= ' ' && byte <= '~') || byte == '\n' || byte == '\r' || byte == '\t';
+  };
   bytes = bytes.substr(0, telling);
   if (!std::all_of(bytes.begin(), bytes.end(), is_written)) return false;
   for (const std::string_view beginning :

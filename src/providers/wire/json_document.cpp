@@ -116,7 +116,9 @@ WrittenText::WrittenText(const std::optional<JsonElement>& there) noexcept : dig
   view_ = {begin, static_cast<std::size_t>(end - begin)};
 }
 
-std::string json_of(const JsonElement& element) { return restore_bare_words(simdjson::minify(element), BareWords::all); }
+std::string json_of(const JsonElement& element) {
+  return restore_bare_words(simdjson::minify(element), BareWords::all);
+}
 
 bool is_json_object(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");

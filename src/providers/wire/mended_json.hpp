@@ -14,7 +14,7 @@ struct MendedJson {
 
 /// Mends what servers have been seen to send, and nothing that would change a value:
 /// - a byte order mark in front; whatever follows the value,
-/// - numbers that fit no type of C++, and words such as `NaN`: they become strings that are marked (`text/bare_words.hpp`),
+/// - numbers that fit no type of C++, and words such as `NaN`: they become marked strings (`text/bare_words.hpp`),
 /// - bytes that are not UTF-8 and escapes of half a surrogate pair: U+FFFD,
 /// - control characters in strings, and backslashes that escape nothing.
 /// A text with other faults, such as a missing bracket, comes out as one that has them still; one that begins with
