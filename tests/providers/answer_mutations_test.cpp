@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
 #include "backstop/policies/retry.hpp"
@@ -67,44 +67,67 @@ struct Sent {
 
 std::vector<Sent> sound_answers() {
   const auto chunk = [](std::string_view delta, std::string_view rest = "") {
-    return Json::parse(fmt::format(R"({{"id":"c","model":"m","choices":[{{"index":0,"delta":{{{}}},"finish_reason":null{}}}]}})", delta, rest));
+    return Json::parse(fmt::format(
+        R"({{"id":"c","model":"m","choices":[{{"index":0,"delta":{{{}}},"finish_reason":null{}}}]}})", delta, rest));
   };
   const Json finish = Json::parse(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})");
   const Json usage = Json::parse(R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}})");
   std::vector<Sent> answers;
-  answers.push_back({false, true, {chunk(R"("role":"assistant","content":"")"), chunk(R"("content":"@1 ")"), chunk(R"("content":70017)"),
-                                   chunk(R"("content":" @2")"), finish, usage}});
-  answers.push_back({false, true, {chunk(R"("reasoning_content":"@1")"), chunk(R"("content":["@2",{"type":"text","text":"@3"}])"),
-                                   chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}])"),
-                                   chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"{\"q\":\"@4"}}])"),
-                                   chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"@5\"}"}}])"),
-                                   chunk(R"("tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{\"q\":\"@6\"}"}}])"),
-                                   finish}});
-  answers.push_back({false, false, {Json::parse(
-      R"({"id":"c","choices":[{"index":0,"message":{"role":"assistant","reasoning":"@1","content":"@2","tool_calls":[)"
-      R"({"id":"a","type":"function","function":{"name":"f","arguments":"{\"q\":\"@3\"}"}},)"
-      R"({"id":"b","type":"function","function":{"name":"g","arguments":{"q":"@4"}}}]},"finish_reason":"tool_calls"}],)"
-      R"("usage":{"prompt_tokens":5,"completion_tokens":6}})")}});
-  answers.push_back({false, false, {Json::parse(R"({"choices":[{"message":{"content":[{"type":"text","text":"@1"},70017,"@2"]}}]})")}});
+  answers.push_back({false,
+                     true,
+                     {chunk(R"("role":"assistant","content":"")"), chunk(R"("content":"@1 ")"),
+                      chunk(R"("content":70017)"), chunk(R"("content":" @2")"), finish, usage}});
+  answers.push_back(
+      {false,
+       true,
+       {chunk(R"("reasoning_content":"@1")"), chunk(R"("content":["@2",{"type":"text","text":"@3"}])"),
+        chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}])"),
+        chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"{\"q\":\"@4"}}])"),
+        chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"@5\"}"}}])"),
+        chunk(R"("tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{\"q\":\"@6\"}"}}])"), finish}});
+  answers.push_back(
+      {false,
+       false,
+       {Json::parse(
+           R"({"id":"c","choices":[{"index":0,"message":{"role":"assistant",)"
+            R"("reasoning":"@1","content":"@2","tool_calls":[)"
+           R"({"id":"a","type":"function","function":{"name":"f","arguments":"{\"q\":\"@3\"}"}},)"
+           R"({"id":"b","type":"function","function":{"name":"g","arguments":{"q":"@4"}}}]},)"
+            R"("finish_reason":"tool_calls"}],)"
+           R"("usage":{"prompt_tokens":5,"completion_tokens":6}})")}});
+  answers.push_back(
+      {false,
+       false,
+       {Json::parse(R"({"choices":[{"message":{"content":[{"type":"text","text":"@1"},70017,"@2"]}}]})")}});
   const auto event = [](std::string_view text) { return Json::parse(text); };
-  answers.push_back({true, true, {
-      event(R"({"type":"message_start","message":{"id":"m","usage":{"input_tokens":5}}})"),
-      event(R"({"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}})"),
-      event(R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"@1"}})"),
-      event(R"({"type":"content_block_stop","index":0})"),
-      event(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":"@2"}})"),
-      event(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"@3 "}})"),
-      event(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":70017}})"),
-      event(R"({"type":"content_block_stop","index":1})"),
-      event(R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}})"),
-      event(R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"q\":\"@4"}})"),
-      event(R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"@5\"}"}})"),
-      event(R"({"type":"content_block_stop","index":2})"),
-      event(R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":6}})"),
-      event(R"({"type":"message_stop"})")}});
-  answers.push_back({true, false, {event(
-      R"({"type":"message","id":"m","content":[{"type":"thinking","thinking":"@1"},{"type":"text","text":"@2"},)"
-      R"({"type":"tool_use","id":"t","name":"f","input":{"q":"@3"}}],"stop_reason":"end_turn","usage":{"input_tokens":5}})")}});
+  answers.push_back(
+      {true,
+       true,
+       {event(R"({"type":"message_start","message":{"id":"m","usage":{"input_tokens":5}}})"),
+        event(R"({"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}})"),
+        event(R"({"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"@1"}})"),
+        event(R"({"type":"content_block_stop","index":0})"),
+        event(R"({"type":"content_block_start","index":1,"content_block":{"type":"text","text":"@2"}})"),
+        event(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"@3 "}})"),
+        event(R"({"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":70017}})"),
+        event(R"({"type":"content_block_stop","index":1})"),
+        event(
+            R"({"type":"content_block_start","index":2,)"
+             R"("content_block":{"type":"tool_use","id":"t","name":"f","input":{}}})"),
+        event(
+            R"({"type":"content_block_delta","index":2,)"
+             R"("delta":{"type":"input_json_delta","partial_json":"{\"q\":\"@4"}})"),
+        event(R"({"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"@5\"}"}})"),
+        event(R"({"type":"content_block_stop","index":2})"),
+        event(R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":6}})"),
+        event(R"({"type":"message_stop"})")}});
+  answers.push_back(
+      {true,
+       false,
+       {event(
+           R"({"type":"message","id":"m","content":[{"type":"thinking","thinking":"@1"},{"type":"text","text":"@2"},)"
+           R"({"type":"tool_use","id":"t","name":"f","input":{"q":"@3"}}],)"
+            R"("stop_reason":"end_turn","usage":{"input_tokens":5}})")}});
   return answers;
 }
 
@@ -126,14 +149,21 @@ void collect(Json& value, std::vector<Place>& places) {
 /// The same value as another type. A text stays in it where that can be.
 Json retyped(const Json& value, Random& random) {
   switch (pick(random, 7)) {
-    case 0: return Json::array({value});
+    case 0:
+      return Json::array({value});
     // An object under another name would be as good as removed.
-    case 1: return value.is_object() ? Json::array({value}) : Json::object({{"x", value}});
-    case 2: return value.is_string() ? Json(7) : Json(value.dump());
-    case 3: return nullptr;
-    case 4: return true;
-    case 5: return value.is_number() ? Json("x") : Json(0);
-    default: return "";
+    case 1:
+      return value.is_object() ? Json::array({value}) : Json::object({{"x", value}});
+    case 2:
+      return value.is_string() ? Json(7) : Json(value.dump());
+    case 3:
+      return nullptr;
+    case 4:
+      return true;
+    case 5:
+      return value.is_number() ? Json("x") : Json(0);
+    default:
+      return "";
   }
 }
 
@@ -150,9 +180,15 @@ void mutate(Case& one, Random& random) {
     const std::size_t at = pick(random, documents.size());
     const std::size_t other = pick(random, documents.size());
     switch (pick(random, 3)) {
-      case 0: documents.erase(documents.begin() + static_cast<std::ptrdiff_t>(at)); break;
-      case 1: documents.insert(documents.begin() + static_cast<std::ptrdiff_t>(at), Json(documents[other])); break;
-      default: std::swap(documents[at], documents[other]); break;
+      case 0:
+        documents.erase(documents.begin() + static_cast<std::ptrdiff_t>(at));
+        break;
+      case 1:
+        documents.insert(documents.begin() + static_cast<std::ptrdiff_t>(at), Json(documents[other]));
+        break;
+      default:
+        std::swap(documents[at], documents[other]);
+        break;
     }
     one.swapped = true;
     return;
@@ -165,7 +201,9 @@ void mutate(Case& one, Random& random) {
   const auto member = std::next(place.parent->begin(), static_cast<std::ptrdiff_t>(place.at));
   const std::string key = in_object ? member.key() : "";
   switch (pick(random, 4)) {
-    case 0: place.parent->erase(member); break;
+    case 0:
+      place.parent->erase(member);
+      break;
     case 1:
       if (in_object) {
         one.doubled.push_back(key);
@@ -242,7 +280,8 @@ Body framed(const Case& one, Random& random) {
     if (!ended) body.words.merge(words_in(text));
     ended = ended || type == "message_stop";
   }
-  if (!lines && one.sent.pieces && !one.sent.anthropic && !chance(random, 4)) body.text += "data: [DONE]" + end_of_line + end_of_line;
+  if (!lines && one.sent.pieces && !one.sent.anthropic && !chance(random, 4))
+    body.text += "data: [DONE]" + end_of_line + end_of_line;
   return body;
 }
 
@@ -261,7 +300,8 @@ ReplayedAnswer sent_as(std::string body, int status, Random& random) {
   if (!label.empty()) answer.headers.emplace_back("content-encoding", label);
   answer.body = std::move(body);
   if (chance(random, 3)) {
-    for (std::size_t at = 1 + pick(random, 40); at < answer.body.size(); at += 1 + pick(random, 40)) answer.splits.push_back(at);
+    for (std::size_t at = 1 + pick(random, 40); at < answer.body.size(); at += 1 + pick(random, 40))
+      answer.splits.push_back(at);
   }
   return answer;
 }
@@ -328,7 +368,8 @@ TEST_CASE("no answer with a fault in it is a success that lacks a word") {
       ++successes;
       // What came later may have been cut off where the order is another.
       const std::set<std::string> missing = lacking(body.words, all_words(*call.result));
-      if (!missing.empty() && !(cut && one.swapped)) fault = "lacks " + *missing.begin() + " in " + all_words(*call.result);
+      if (!missing.empty() && !(cut && one.swapped))
+        fault = "lacks " + *missing.begin() + " in " + all_words(*call.result);
     }
     if (!fault.empty()) FAIL_CHECK("seed " << seed << (cut ? ", cut: " : ": ") << fault << "\n" << body.text);
   }
@@ -369,7 +410,8 @@ TEST_CASE("no failure lacks the provider's words, in whatever shape they come") 
     } else {
       const Error& error = call.result.error();
       const bool said = words_in(text).contains("@1");
-      if (said && error.provider_message.find("@1") == std::string::npos) fault = "lacks the words: " + to_string(error);
+      if (said && error.provider_message.find("@1") == std::string::npos)
+        fault = "lacks the words: " + to_string(error);
       if (error.http_status != answer.status) fault = "has another status";
     }
     if (!fault.empty()) FAIL_CHECK("seed " << seed << ", " << answer.status << ": " << fault << "\n" << text);

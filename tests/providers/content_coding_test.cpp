@@ -53,7 +53,8 @@ TEST_CASE("a body is decoded by its bytes, whatever its label says and however i
       }
     }
     for (const Coding coding : {Coding::zlib, Coding::raw_deflate}) {
-      for (const std::size_t piece_size : {0, 1, 5}) CHECK(decoded("deflate", compressed(plain, coding), piece_size).plain == plain);
+      for (const std::size_t piece_size : {0, 1, 5})
+        CHECK(decoded("deflate", compressed(plain, coding), piece_size).plain == plain);
     }
   }
 }
@@ -94,7 +95,8 @@ TEST_CASE("no bytes do any harm") {
   const std::string sound = compressed(events, Coding::gzip);
   for (int round = 0; round < 20'000; ++round) {
     std::string body = random() % 2 == 0 ? sound : compressed(json, Coding::zlib);
-    for (std::size_t changes = 1 + random() % 4; changes > 0; --changes) body[random() % body.size()] = static_cast<char>(random());
+    for (std::size_t changes = 1 + random() % 4; changes > 0; --changes)
+      body[random() % body.size()] = static_cast<char>(random());
     body.resize(random() % (body.size() + 1));
     const std::string_view label = random() % 2 == 0 ? "gzip" : "deflate";
     CHECK(decoded(label, body, 1 + random() % 16).plain.size() < 1'000'000);

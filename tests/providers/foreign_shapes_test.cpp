@@ -45,10 +45,16 @@ std::string choice(std::string_view fields) { return R"({"choices":[{"index":0,)
 const std::string half = delta(R"("content":"Half of")");
 const std::string done = event("[DONE]");
 
-ReplayedCall streamed(const Provider& provider, std::string text) { return call_with(provider, "Hi", body(std::move(text)), true); }
-ReplayedCall plain(const Provider& provider, std::string text) { return call_with(provider, "Hi", json(std::move(text)), false); }
+ReplayedCall streamed(const Provider& provider, std::string text) {
+  return call_with(provider, "Hi", body(std::move(text)), true);
+}
+ReplayedCall plain(const Provider& provider, std::string text) {
+  return call_with(provider, "Hi", json(std::move(text)), false);
+}
 
-std::string text_of(const ReplayedCall& call) { return call.result ? call.result->text() : to_string(call.result.error()); }
+std::string text_of(const ReplayedCall& call) {
+  return call.result ? call.result->text() : to_string(call.result.error());
+}
 
 }  // namespace
 
@@ -60,28 +66,34 @@ TEST_CASE("a text that is no string is read on every way it comes, or the answer
   CHECK(text_of(plain(gpt, choice(R"("message":{"content":{"type":"text","text":"part"}})"))) == "part");
   CHECK(text_of(plain(gpt, choice(R"("text":"older")"))) == "older");
   CHECK(plain(gpt, choice(R"("message":{"content":"x","reasoning_content":3})")).result->reasoning() == "3");
-  CHECK(plain(gpt, choice(R"("message":{"content":[{"type":"thinking","thinking":[{"text":1},"2"]},"x"]})")).result->reasoning() == "12");
+  CHECK(plain(gpt, choice(R"("message":{"content":[{"type":"thinking","thinking":[{"text":1},"2"]},"x"]})"))
+            .result->reasoning() == "12");
   const auto refused = plain(gpt, choice(R"("message":{"refusal":9})"));
   CHECK(text_of(refused) == "9");
   CHECK(refused.result->finish_reason == FinishReason::content_filter);
-  CHECK(plain(gpt, choice(R"("message":{"content":"x","refusal":false},"finish_reason":"stop")")).result->finish_reason ==
-        FinishReason::stop);
+  CHECK(
+      plain(gpt, choice(R"("message":{"content":"x","refusal":false},"finish_reason":"stop")")).result->finish_reason ==
+      FinishReason::stop);
 
-  for (const std::string_view gap : {R"("message":{"content":{"text":{"value":"x"}}})", R"("message":{"content":[["x"]]})",
-                                     R"("message":"x")", R"("message":{"content":"x","tool_calls":[5]})",
-                                     R"("message":{"content":"x","tool_calls":[{"function":"f"}]})",
-                                     R"("message":{"content":"x","tool_calls":[{"id":"a","function":{"arguments":"{\"q\":1}"}}]})"}) {
+  for (const std::string_view gap :
+       {R"("message":{"content":{"text":{"value":"x"}}})", R"("message":{"content":[["x"]]})", R"("message":"x")",
+        R"("message":{"content":"x","tool_calls":[5]})", R"("message":{"content":"x","tool_calls":[{"function":"f"}]})",
+        R"("message":{"content":"x","tool_calls":[{"id":"a","function":{"arguments":"{\"q\":1}"}}]})"}) {
     CAPTURE(gap);
     CHECK(plain(gpt, choice(gap)).result.error().kind == ErrorKind::malformed_response);
     CHECK(plain(gpt, choice(gap)).result.error().message.find("cannot be read") != std::string::npos);
   }
-  CHECK(streamed(gpt, half + event(R"({"choices":{"0":{}}})") + done).result.error().kind == ErrorKind::stream_interrupted);
-  CHECK(streamed(gpt, half + event(R"({"choices":[{"delta":["x"]}]})") + done).result.error().partial_text == "Half of");
+  CHECK(streamed(gpt, half + event(R"({"choices":{"0":{}}})") + done).result.error().kind ==
+        ErrorKind::stream_interrupted);
+  CHECK(streamed(gpt, half + event(R"({"choices":[{"delta":["x"]}]})") + done).result.error().partial_text ==
+        "Half of");
 
   const auto block = [](std::string_view text) {
     return event(R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})") +
-           event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":)" + std::string{text} + "}}") +
-           event(R"({"type":"message_delta","delta":{"stop_reason":"end_turn"}})") + event(R"({"type":"message_stop"})");
+           event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":)" + std::string{text} +
+                 "}}") +
+           event(R"({"type":"message_delta","delta":{"stop_reason":"end_turn"}})") +
+           event(R"({"type":"message_stop"})");
   };
   CHECK(text_of(streamed(claude, block("6"))) == "6");
   CHECK(streamed(claude, block("{}")).result.error().kind == ErrorKind::malformed_response);
@@ -100,16 +112,19 @@ TEST_CASE("a failure inside a choice is one, with its words, its code and its ki
     CHECK(error.partial_text == "Half of");
   }
   const auto kind_of = [](std::string_view error) {
-    return plain(gpt, choice(R"("message":{"content":"x"},"finish_reason":"error","error":)" + std::string{error})).result.error();
+    return plain(gpt, choice(R"("message":{"content":"x"},"finish_reason":"error","error":)" + std::string{error}))
+        .result.error();
   };
   CHECK(kind_of(R"({"message":"slow down","code":429})").kind == ErrorKind::rate_limited);
   CHECK(kind_of(R"({"message":"slow down","code":429})").provider_message == "slow down");
   CHECK(kind_of(R"({"message":"busy","type":"overloaded_error"})").kind == ErrorKind::overloaded);
   CHECK(kind_of(R"("out of luck")").provider_message == "out of luck");
   for (const std::string_view none : {"null", "{}", "\"\"", "false", "0", "[]", "NaN"}) {
-    CHECK(text_of(plain(gpt, choice(R"("message":{"content":"x"},"finish_reason":"stop","error":)" + std::string{none}))) == "x");
+    CHECK(text_of(plain(
+              gpt, choice(R"("message":{"content":"x"},"finish_reason":"stop","error":)" + std::string{none}))) == "x");
   }
-  CHECK(text_of(streamed(gpt, half + event(R"({"choices":[{"index":1,"delta":{},"error":{"message":"gone"}}]})") + done)) == "Half of");
+  CHECK(text_of(streamed(gpt, half + event(R"({"choices":[{"index":1,"delta":{},"error":{"message":"gone"}}]})") +
+                                  done)) == "Half of");
 }
 
 TEST_CASE("every word in the table of finish reasons means the same on both wires, in any case") {
@@ -117,13 +132,16 @@ TEST_CASE("every word in the table of finish reasons means the same on both wire
   for (const FinishWord& row : detail::finish_words) {
     for (const bool upper : {false, true}) {
       std::string word{row.word};
-      if (upper) std::transform(word.begin(), word.end(), word.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+      if (upper)
+        std::transform(word.begin(), word.end(), word.begin(),
+                       [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
       CAPTURE(word);
       const std::string quoted = '"' + word + '"';
       const ReplayedCall by_gpt = streamed(gpt, half + finish(quoted) + done);
       const ReplayedCall by_claude = streamed(
           claude, event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})") +
-                      event(R"({"type":"message_delta","delta":{"stop_reason":)" + quoted + "}}") + event(R"({"type":"message_stop"})"));
+                      event(R"({"type":"message_delta","delta":{"stop_reason":)" + quoted + "}}") +
+                      event(R"({"type":"message_stop"})"));
       for (const ReplayedCall* call : {&by_gpt, &by_claude}) {
         if (row.means == FinishWord::Means::failure) {
           CHECK(call->result.error().kind == ErrorKind::stream_interrupted);
@@ -158,6 +176,21 @@ TEST_CASE("only a known reason ends an answer, and only until more of it comes")
   CHECK(text_of(streamed(gpt, half + finish(R"("stop")") + half + done)) == "Half ofHalf of");
 }
 
+TEST_CASE("comments and blanks behind a complete answer do not hold the call") {
+  std::string pings;
+  for (int i = 0; i < 50; ++i) pings += ": ping\n\n";
+  for (const bool whole : {false, true}) {
+    ReplayedAnswer answer = whole ? json(choice(R"("message":{"content":"Half of"})") + std::string(5000, ' '))
+                                  : body(half + finish(R"("stop")") + pings);
+    answer.stays_open = true;
+    for (std::size_t at = 100; at < answer.body.size(); at += 9) answer.splits.push_back(at);
+    const ReplayedCall call = call_with(gpt, "Hi", answer, !whole);
+    CHECK(text_of(call) == "Half of");
+    CHECK(call.elapsed == (whole ? 100ms : 5s));
+    CHECK(call.left_nothing);
+  }
+}
+
 TEST_CASE("a filter's word with nothing said is a filtered answer, sent once") {
   const ReplayedCall call = call_with(gpt | retry({.max_attempts = 3}), "Hi",
                                       json(choice(R"("message":{"content":""},"finish_reason":"sensitive")")), false);
@@ -170,8 +203,11 @@ TEST_CASE("an answer of Anthropic's wire is complete by its stop reason, tool ca
       event(R"({"type":"message_start","message":{"id":"m1","usage":{"input_tokens":9}}})") +
       event(R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})") +
       event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"All."}})") +
-      event(R"({"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"q":1}}})");
-  const std::string stop = event(R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":4}})");
+      event(
+          R"({"type":"content_block_start","index":1,)"
+           R"("content_block":{"type":"tool_use","id":"t","name":"f","input":{"q":1}}})");
+  const std::string stop =
+      event(R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":4}})");
   const auto check = [](const ReplayedCall& call) {
     REQUIRE(call.result);
     CHECK(call.result->text() == "All.");
@@ -228,7 +264,8 @@ TEST_CASE("parallel calls under one number are told apart") {
   // The same again is the same call; so is a name that comes with every piece.
   CHECK(calls({{"a", "weather", rome}, {"a", "weather", rome}}, zero) == one);
   CHECK(calls({{"", "weather", rome}, {"", "weather", rome}}, zero) == one);
-  CHECK(calls({{"a", "weather", R"({\"city\":)"}, {"a", "weather", R"(\"Rome\")"}, {"a", "weather", "}"}}, zero) == one);
+  CHECK(calls({{"a", "weather", R"({\"city\":)"}, {"a", "weather", R"(\"Rome\")"}, {"a", "weather", "}"}}, zero) ==
+        one);
   CHECK(calls({{"a", "weather", rome}, {"a", "weather", ""}}, zero) == one);
 }
 
@@ -248,8 +285,10 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
            {R"({"success":false,"errors":[{"code":10000,"message":"bad token"}]})", server_error, "bad token", "10000"},
            {R"({"error_code":17,"error_msg":"daily limit"})", server_error, "daily limit", "17"},
            {R"({"error":true,"message":"no such luck"})", server_error, "no such luck", ""},
-           {R"({"choices":null,"base_resp":{"status_code":1008,"status_msg":"empty account"}})", quota_exhausted, "empty account", "1008"},
-           {R"({"choices":[],"base_resp":{"status_code":1002,"status_msg":"too fast"}})", rate_limited, "too fast", "1002"},
+           {R"({"choices":null,"base_resp":{"status_code":1008,"status_msg":"empty account"}})", quota_exhausted,
+            "empty account", "1008"},
+           {R"({"choices":[],"base_resp":{"status_code":1002,"status_msg":"too fast"}})", rate_limited, "too fast",
+            "1002"},
            {R"({"base_resp":{"status_code":1004,"status_msg":"who?"}})", authentication, "who?", "1004"},
            {R"({"base_resp":{"status_code":1027,"status_msg":"not that"}})", content_filtered, "not that", "1027"},
            {R"({"base_resp":{"status_code":1033,"status_msg":"sorry"}})", server_error, "sorry", "1033"},
@@ -271,8 +310,9 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
     CHECK(streamed(gpt, event(text)).result.error().provider_message == row.words);
   }
   const std::string fine = R"("choices":[{"message":{"content":"Fine."},"finish_reason":"stop"}])";
-  for (const std::string_view beside : {R"("base_resp":{"status_code":0,"status_msg":""})", R"("code":200,"msg":"ok")",
-                                        R"("success":true,"code":0,"msg":"")", R"("code":"success","message":"ok")", R"("success":false)"}) {
+  for (const std::string_view beside :
+       {R"("base_resp":{"status_code":0,"status_msg":""})", R"("code":200,"msg":"ok")",
+        R"("success":true,"code":0,"msg":"")", R"("code":"success","message":"ok")", R"("success":false)"}) {
     CAPTURE(beside);
     CHECK(text_of(plain(gpt, "{" + fine + "," + std::string{beside} + "}")) == "Fine.");
   }
@@ -280,11 +320,16 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
 }
 
 TEST_CASE("usage is read wherever it stands") {
-  constexpr std::string_view numbers = R"({"prompt_tokens":1336,"completion_tokens":31,"total_tokens":1367,"cached_tokens":1280})";
+  constexpr std::string_view numbers =
+      R"({"prompt_tokens":1336,"completion_tokens":31,"total_tokens":1367,"cached_tokens":1280})";
   const std::string usage = R"("usage":)" + std::string{numbers};
   for (const ReplayedCall& call :
-       {streamed(gpt, half + event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop",)" + usage + "}]}") + done),
-        streamed(gpt, half + event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop",)" + usage + R"(}],"usage":null})") + done),
+       {streamed(gpt,
+                 half + event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop",)" + usage + "}]}") + done),
+        streamed(gpt, half +
+                          event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop",)" + usage +
+                                R"(}],"usage":null})") +
+                          done),
         streamed(gpt, half + finish(R"("stop")") + event(R"({"choices":[],)" + usage + "}") + done),
         plain(gpt, choice(R"("message":{"content":"x"},)" + usage))}) {
     REQUIRE(call.result);
@@ -297,17 +342,35 @@ TEST_CASE("usage is read wherever it stands") {
 TEST_CASE("the bytes of a body decide how it is read, not its label and not what was asked for") {
   const std::string whole = choice(R"("message":{"content":"Hello"},"finish_reason":"stop")");
   const std::string events = delta(R"("content":"Hel")") + delta(R"("content":"lo")") + finish(R"("stop")") + done;
-  const std::string claudes = R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})";
+  const std::string claudes =
+      R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})";
   const std::vector<std::string> gpt_bodies{
-      whole, events, "\xEF\xBB\xBF" + whole, "\xEF\xBB\xBF" + events, " \n\n" + whole, "\n\n\n" + events, event(whole),
-      ": ping\n\n" + events, "[" + whole + "]", whole + "\n", whole + "\n\0\0", "event: message\n" + events,
-      R"({"choices":[{"delta":{"content":"Hel"}}]})" "\n" R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})" "\n",
-      R"(data: {"choices":[{"delta":{"content":"Hel"}}]}{"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})" "\n\n"};
+      whole,
+      events,
+      "\xEF\xBB\xBF" + whole,
+      "\xEF\xBB\xBF" + events,
+      " \n\n" + whole,
+      "\n\n\n" + events,
+      event(whole),
+      ": ping\n\n" + events,
+      "[" + whole + "]",
+      whole + "\n",
+      whole + "\n\0\0",
+      "event: message\n" + events,
+      R"({"choices":[{"delta":{"content":"Hel"}}]})"
+      "\n"
+      R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"
+      "\n",
+      R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"
+      R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"
+      "\n\n"};
   const std::vector<std::string> claude_bodies{
       claudes, event(claudes), "event: message\n" + event(claudes), "\n" + claudes,
-      event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}})") + event(R"({"type":"message_stop"})")};
+      event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}})") +
+          event(R"({"type":"message_stop"})")};
   const auto check = [](const Provider& provider, const std::string& text) {
-    for (const std::string_view type : {"application/json", "text/event-stream", "text/html", "application/x-ndjson", ""}) {
+    for (const std::string_view type :
+         {"application/json", "text/event-stream", "text/html", "application/x-ndjson", ""}) {
       for (const bool stream : {false, true}) {
         for (const bool zipped : {false, true}) {
           CAPTURE(text, type, stream, zipped);
@@ -400,7 +463,8 @@ TEST_CASE("a body that decodes to more than an answer may have is refused") {
     REQUIRE_FALSE(call.result);
     CHECK(call.result.error().message.find("is larger than 1 MiB") != std::string::npos);
   }
-  const std::string damaged = compressed(choice(R"("message":{"content":"Hello"})"), Coding::gzip).substr(0, 30) + "garbage garbage";
+  const std::string damaged =
+      compressed(choice(R"("message":{"content":"Hello"})"), Coding::gzip).substr(0, 30) + "garbage garbage";
   CHECK(call_with(gpt, "Hi", json(damaged), false).result.error().kind == ErrorKind::malformed_response);
 }
 

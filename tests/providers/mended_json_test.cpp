@@ -69,9 +69,8 @@ TEST_CASE("what nobody needs does not make a document unreadable") {
 }
 
 TEST_CASE("what is no JSON stays none") {
-  for (const std::string_view text :
-       {"", " ", "<html>", "data: x", "upstream error", "NaN", "5x", "{", "{\"a\": ", "{\"a\": \"b", "[1, 2", "{\"a\" 1}",
-        "{\"a\": \"b\"", "}", "{]"}) {
+  for (const std::string_view text : {"", " ", "<html>", "data: x", "upstream error", "NaN", "5x", "{",
+                                      "{\"a\": ", "{\"a\": \"b", "[1, 2", "{\"a\" 1}", "{\"a\": \"b\"", "}", "{]"}) {
     CAPTURE(text);
     CHECK_FALSE(JsonDocument{text}.valid());
   }
@@ -94,8 +93,8 @@ TEST_CASE("documents that follow one another are read one by one") {
 }
 
 TEST_CASE("a value is written back as it stood, numbers of any size") {
-  for (const std::string_view json :
-       {R"({"n":123456789012345678901234567890,"m":[1e999,-0.1]})", R"({"n":NaN,"s":"NaN"})", R"({"n":18446744073709551615})"}) {
+  for (const std::string_view json : {R"({"n":123456789012345678901234567890,"m":[1e999,-0.1]})",
+                                      R"({"n":NaN,"s":"NaN"})", R"({"n":18446744073709551615})"}) {
     const JsonDocument document{json};
     REQUIRE(document.valid());
     CHECK(json_of(document.root()) == json);
@@ -105,21 +104,28 @@ TEST_CASE("a value is written back as it stood, numbers of any size") {
 TEST_CASE("mending changes no value of a document that is sound") {
   std::mt19937_64 random{41};
   const auto pick = [&](std::size_t count) { return random() % count; };
-  const std::vector<std::string> texts{"", "plain", "\"q\" \\ /", "\n\t\r\x01", "\xC3\xA4\xF0\x9F\x98\x80", "}{][,:", "NaN", "\\u0041"};
+  const std::vector<std::string> texts{"",       "plain", "\"q\" \\ /", "\n\t\r\x01", "\xC3\xA4\xF0\x9F\x98\x80",
+                                       "}{][,:", "NaN",   "\\u0041"};
   const auto value = [&](auto&& self, int depth) -> nlohmann::json {
     switch (pick(depth > 0 ? 8 : 6)) {
-      case 0: return nullptr;
-      case 1: return pick(2) == 0;
-      case 2: return static_cast<std::int64_t>(random());
-      case 3: return static_cast<double>(random()) / 1e7;
+      case 0:
+        return nullptr;
+      case 1:
+        return pick(2) == 0;
+      case 2:
+        return static_cast<std::int64_t>(random());
+      case 3:
+        return static_cast<double>(random()) / 1e7;
       case 4:
-      case 5: return texts[pick(texts.size())];
+      case 5:
+        return texts[pick(texts.size())];
       case 6: {
         nlohmann::json list = nlohmann::json::array();
         for (std::size_t i = pick(4); i > 0; --i) list.push_back(self(self, depth - 1));
         return list;
       }
-      default: break;
+      default:
+        break;
     }
     nlohmann::json object = nlohmann::json::object();
     for (std::size_t i = pick(4); i > 0; --i) object[texts[pick(texts.size())]] = self(self, depth - 1);

@@ -60,7 +60,8 @@ TEST_CASE("compressed bodies arrive as they were meant, labelled rightly, wrongl
       faults::HeaderList headers{{"content-type", "application/json"}};
       if (!label.empty()) headers.emplace_back("content-encoding", label);
       const std::string body = whole("Hello");
-      server.next(faults::raw(faults::whole_response(200, headers, zipped ? compressed(body, Coding::gzip) : body), false));
+      server.next(
+          faults::raw(faults::whole_response(200, headers, zipped ? compressed(body, Coding::gzip) : body), false));
       CAPTURE(label, zipped);
       CHECK(answers(client.chat("Hi"), "Hello"));
     }
@@ -93,8 +94,8 @@ TEST_CASE("bodies that never end hold no call") {
 TEST_CASE("a plain call that streams on the wire has its first token when that comes, not when all is there") {
   FaultServer server;
   server.always(faults::answer(faults::Answer{.text = "a b c d e f", .delay_between = 100ms}));
-  const FallbackClient client{
-      model(server) | timeout({.first_token = 250ms, .plain_calls_stream = PlainCallsStream::always})};
+  const FallbackClient client{model(server) |
+                              timeout({.first_token = 250ms, .plain_calls_stream = PlainCallsStream::always})};
   const auto reply = client.chat("Hi");
   REQUIRE(answers(reply, "a b c d e f"));
   CHECK(*reply->attempts.at(0).ttft < 250ms);

@@ -70,20 +70,23 @@ TEST_CASE("what a target is known to refuse is not sent to it, and its row says 
   CHECK(gpt.body["max_completion_tokens"] == 16'384);
   CHECK(gpt.body["temperature"] == 1.8);
   CHECK(gpt.body["stop"] == Json{"A", "\n", "B", "C"});
-  CHECK(gpt.note == "output limit lowered from 64000 to the model's 16384 tokens; 1 blank stop sequence left out; "
-                    "3 of the stop sequences left out: the provider takes 4");
+  CHECK(gpt.note ==
+        "output limit lowered from 64000 to the model's 16384 tokens; 1 blank stop sequence left out; "
+        "3 of the stop sequences left out: the provider takes 4");
 
   const Sent reasoning = sent_to("openai", "o3");
   for (const char* key : {"temperature", "top_p", "stop"}) CHECK_FALSE(reasoning.body.contains(key));
-  CHECK(reasoning.note.find("temperature left out: the model refuses it; top_p left out: the model refuses it") != std::string::npos);
+  CHECK(reasoning.note.find("temperature left out: the model refuses it; top_p left out: the model refuses it") !=
+        std::string::npos);
   CHECK(reasoning.note.find("stop sequences left out: the model refuses them") != std::string::npos);
 
   const Sent claude = sent_to("anthropic", "claude-sonnet-4-5");
   CHECK(claude.body["max_tokens"] == 16'384);
   CHECK(claude.body["temperature"] == 1.0);
   CHECK(claude.body["stop_sequences"] == Json{"A", "B", "C", "D", "E", "F"});
-  CHECK(claude.note == "output limit lowered from 64000 to the model's 16384 tokens; temperature 1.8 moved to 1, the end of "
-                       "the model's range; 2 blank stop sequences left out");
+  CHECK(claude.note ==
+        "output limit lowered from 64000 to the model's 16384 tokens; temperature 1.8 moved to 1, the end of "
+        "the model's range; 2 blank stop sequences left out");
 
   CHECK(sent_to("zai", "glm-4.6").body["temperature"] == 1.0);
   CHECK(sent_to("zai", "glm-4.6").body["stop"] == Json::array({"A"}));

@@ -123,7 +123,9 @@ void AnswerReader::take_document(std::string_view event_name) {
     at_end_ = true;
   }
   at_end_ = at_end_ || answer_->failure().has_value();
-  note_words();
+  // Nearly all that comes before content is a piece of an answer, which says nothing of its own.
+  const JsonElement& root = document_.root();
+  if (!at_end_ && !member(root, "choices") && !member(root, "type")) note_words();
 }
 
 // Where nothing else comes, the last that a document said is the reason.

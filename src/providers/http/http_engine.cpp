@@ -43,9 +43,7 @@ class DrainLimit final : private Timer {
  public:
   explicit DrainLimit(StopSource& parent) noexcept : stop_{parent} {}
   [[nodiscard]] StopSource& stop() noexcept { return stop_; }
-  void start(const CallContext& context, Duration span) {
-    context.runtime().timers().arm(*this, saturating_add(context.runtime().refresh_now(), span));
-  }
+  void start(const CallContext& context, TimePoint until) { context.runtime().timers().arm(*this, until); }
   void rest() noexcept { disarm(); }
 
  private:
@@ -66,10 +64,13 @@ struct Attempting {
   AnswerBuilder& answer;
   bool stream;  ///< was asked for
 
-  /// Until when the next bytes are waited for, at most.
-  void wait_for(Duration span) const {
+  [[nodiscard]] TimePoint after(Duration span) const {
+    return saturating_add(context.runtime().refresh_now(), span);
+  }
+  /// For bytes, at most.
+  void wait_until(TimePoint until) const {
     drain.rest();
-    drain.start(context, span);
+    drain.start(context, until);
   }
 
   /// The target's, and what the application's own headers may have brought along. For failures only: it copies.
@@ -143,7 +144,7 @@ bool stopped_from_above(const CallContext& context) noexcept {
 
 // Reads what is left of a body whose content is known to be over.
 Task<Result<bool>> drain(const Attempting& attempt) {
-  attempt.wait_for(drain_time);
+  attempt.wait_until(attempt.after(drain_time));
   for (;;) {
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     if (!piece || piece->empty()) co_return true;
@@ -164,12 +165,15 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   AnswerReader reader{attempt.wire, attempt.answer, attempt.endpoint.answer_limits};
   ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   bool ended = false;
+  std::optional<TimePoint> patience;  // while the answer is complete as far as anybody knows; comments do not renew it
   while (!ended && !reader.at_end()) {
-    if (reader.has_whole_document()) {
-      attempt.wait_for(drain_time);
-    } else if (attempt.answer.is_complete()) {
-      attempt.wait_for(tail_time);
+    const bool whole = reader.has_whole_document();
+    if (!whole && !attempt.answer.is_complete()) {
+      patience.reset();
+    } else if (!patience) {
+      patience = attempt.after(whole ? drain_time : tail_time);
     }
+    if (patience) attempt.wait_until(*patience);
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     attempt.drain.rest();
     if (!piece) {
@@ -187,6 +191,7 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
     while (!reader.at_end() && decoder.next(plain)) {
       reader.feed(plain);
       while (reader.next()) {
+        patience.reset();
         ConsumerReady ready{attempt.context};
         if (!ready.await_ready()) co_await ready;
         if (attempt.context.stopping()) co_return broken(attempt, attempt.context.stop_error());
@@ -210,7 +215,7 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
   ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   std::string body;
   ObjectScan scan;
-  attempt.wait_for(refusal_time);
+  attempt.wait_until(attempt.after(refusal_time));
   for (bool ended = false; !ended && body.size() <= largest_error_body && decoder.fault().empty();) {
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     if (!piece && stopped_from_above(attempt.context)) co_return broken(attempt, piece.error());
@@ -226,7 +231,7 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
       body.append(plain);
       const bool was_closed = scan.closed();
       scan.feed(plain);
-      if (scan.closed() && !was_closed) attempt.wait_for(drain_time);
+      if (scan.closed() && !was_closed) attempt.wait_until(attempt.after(drain_time));
     }
   }
   attempt.drain.rest();
