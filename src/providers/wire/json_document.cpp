@@ -90,28 +90,35 @@ void JsonDocument::parse_mended(std::string_view text) {
 
 JsonDocument::~JsonDocument() { keep(std::move(parser_)); }
 
-WrittenText::WrittenText(const std::optional<JsonElement>& there) noexcept : digits_{} {
-  if (!there) return;
-  const JsonElement& value = *there;
+WrittenText::WrittenText(const std::optional<JsonElement>& value) noexcept : digits_{} {
+  if (!value || value->is_null()) return;
+  bool truth = false;
+  std::int64_t whole = 0;
+  std::uint64_t large = 0;
+  double number = 0;
   char* const begin = digits_.data();
-  char* end = begin;
   char* const limit = begin + digits_.size();
-  switch (value.type()) {
-    case simdjson::dom::element_type::STRING: view_ = as_text(value); return;
-    case simdjson::dom::element_type::BOOL: view_ = bool(value) ? "true" : "false"; return;
-    case simdjson::dom::element_type::NULL_VALUE: return;
-    case simdjson::dom::element_type::INT64: end = std::to_chars(begin, limit, std::int64_t{value}).ptr; break;
-    case simdjson::dom::element_type::UINT64: end = std::to_chars(begin, limit, std::uint64_t{value}).ptr; break;
-    case simdjson::dom::element_type::DOUBLE: {
-      // A whole number that was written without a point would have been read as one.
-      const double number{value};
-      const double size = std::abs(number);
-      const bool plain = number == 0 || (size >= 1e-4 && size < 1e16);
-      end = std::to_chars(begin, limit, number, plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
-      if (plain && std::find(begin, end, '.') == end) end = std::copy_n(".0", 2, end);
-      break;
-    }
-    default: readable_ = false; return;
+  char* end = begin;
+  if (value->is_string()) {
+    view_ = as_text(*value);
+    return;
+  }
+  if (value->get(truth) == simdjson::SUCCESS) {
+    view_ = truth ? "true" : "false";
+    return;
+  }
+  if (value->get(whole) == simdjson::SUCCESS) {
+    end = std::to_chars(begin, limit, whole).ptr;
+  } else if (value->get(large) == simdjson::SUCCESS) {
+    end = std::to_chars(begin, limit, large).ptr;
+  } else if (value->get(number) == simdjson::SUCCESS) {
+    const double size = std::abs(number);
+    const bool plain = number == 0 || (size >= 1e-4 && size < 1e16);
+    end = std::to_chars(begin, limit, number, plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+    // A whole number that was written without a point would have been read as one.
+    if (plain && std::find(begin, end, '.') == end) end = std::copy_n(".0", 2, end);
+  } else {
+    readable_ = false;
   }
   view_ = {begin, static_cast<std::size_t>(end - begin)};
 }
