@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "call/pending_state.hpp"
+#include "call/plan.hpp"
 #include "call/stream_state.hpp"
 #include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
@@ -107,32 +108,6 @@ void refuse_repeated(const Candidates& candidates) {
   return error;
 }
 
-/// The steps that a candidate stands for: itself, or the targets of the client that it is.
-void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<Error>& refused,
-                  const ChatRequest& request, const Needs& needs, TimePoint now) {
-  const ChatProvider* inside = &provider;
-  Layer layer = inside->layer();
-  while (layer.around.size() == 1 && layer.name != "fallback") {
-    inside = layer.around.front();
-    layer = inside->layer();
-  }
-  const Standing standing = provider.standing(request, needs, now);
-  if (layer.around.empty()) {
-    Plan::Step& step = plan.steps.emplace_back();
-    step.target = provider.target();
-    step.stack = provider.describe();
-    step.skipped = refused;
-    step.worst_cost = standing.worst_cost;
-    return;
-  }
-  for (const ChatProvider* member : layer.around) {
-    std::optional<Error> out = refused;
-    const Standing own = member->standing(request, needs, now);
-    if (!own.ready()) out = refusal_of(own, request, needs, now);
-    explain_into(plan, *member, out, request, needs, now);
-  }
-}
-
 /// Told of the first content of any send: others that wait for a target to come back may go on. What was answered
 /// without one, from a cache, says nothing of a target.
 class SuccessNote final : public AttemptObserver {
@@ -161,9 +136,7 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   auto state = std::make_shared<State>(std::move(options));
   for (Provider& provider : providers) {
     auto candidate = std::make_unique<detail::Candidate>(std::move(provider));
-    std::vector<Target> targets;
-    list_targets(candidate->provider.get(), targets);
-    candidate->is_pool = targets.size() > 1;
+    candidate->is_pool = candidate->provider.standing({}, {}, {}).targets > 1;
     if (state->options.hedge) candidate->hedge = std::make_unique<const detail::HedgeDelays>(*state->options.hedge);
     state->candidates.push_back(std::move(candidate));
   }
@@ -203,108 +176,198 @@ Standing FallbackClient::standing(const ChatRequest& request, const Needs& needs
   return all;
 }
 
-Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, CallContext& outer) const {
-  const Candidates& candidates = state_->candidates;
-  const FallbackOptions& options = state_->options;
-  CallState& call = outer.state();
-  CallContext context = outer;
-  // Around another client's call its own limits are the call's already.
-  const InnerLimits limits{context, call.root == this ? nullptr : &options.limits};
-  SuccessNote success{state_->recovery};
-  context.add_observer(success);
-  Walk walk{candidates, request, context};
-  StreamRescue rescue{options.mid_stream, options.hold, request, context};
-  Recovery recovery{state_->recovery, context};
-  if (call.first_choice == nullptr) call.first_choice = &target();
+/// One call to a client: its way along the candidates, and what is to be done about what they answer.
+class FallbackClient::OneCall {
+ public:
+  OneCall(const FallbackClient& client, const ChatRequest& request, const CallContext& outer)
+      : state_{client.state_.get()},
+        context_{outer},
+        // Around another client's call its own limits are the call's already.
+        limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
+        success_{state_->recovery},
+        walk_{state_->candidates, request, context_},
+        rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
+        recovery_{state_->recovery, context_} {
+    context_.add_observer(success_);
+    if (context_.state().first_choice == nullptr) context_.state().first_choice = &client.target();
+    if (context_.hint().forced_probe) forced_ = walk_.recovery(context_.now(), Duration::zero()).probe;
+  }
 
-  std::optional<std::size_t> forced;  // to be asked though every target is out
-  if (context.hint().forced_probe) forced = walk.recovery(context.now(), Duration::zero()).probe;
+  [[nodiscard]] bool stopping() const noexcept { return context_.stopping(); }
+  [[nodiscard]] Error stopped() { return rescue_.ended(context_.stop_error()); }
+  /// Who is asked now; empty when nobody is left.
+  [[nodiscard]] std::optional<std::size_t> choose() {
+    if (forced_) return forced_;
+    return probed_ && context_.hint().forced_probe ? std::nullopt : walk_.next();
+  }
+  /// Waits for a target to come back.
+  [[nodiscard]] Task<Recovery::Next> recover() {
+    if (!context_.hint().in_client) {
+      for (Requirement::Tried& tried : context_.state().requirement.tried) tried.may_be_asked = true;
+    }
+    return recovery_.next(walk_);
+  }
+  /// False when there is nothing to go on with.
+  [[nodiscard]] bool go_on(const Recovery::Next& next) {
+    if (!next.go_on) return false;
+    forced_ = next.probe;
+    if (!forced_) walk_.begin_again(state_->options.recovery.repeat_failed);
+    return true;
+  }
+  [[nodiscard]] Error nobody_left(std::optional<TimePoint> back_at) {
+    return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
+  }
+
+  class Visit;
+
+  /// What came of asking it: the call's result; nothing where another is to be asked.
+  [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
+                                                          bool others_ready, bool left_some);
+
+ private:
+  const State* state_;
+  CallContext context_;
+  InnerLimits limits_;
+  SuccessNote success_;
+  Walk walk_;
+  StreamRescue rescue_;
+  Recovery recovery_;
+  std::optional<std::size_t> forced_;  // to be asked though every target is out
+  bool probed_ = false;                // one was
+};
+
+/// One candidate being asked, and a second one beside it where hedging is on.
+class FallbackClient::OneCall::Visit {
+ public:
+  Visit(OneCall& call, std::size_t index)
+      : call_{&call},
+        index_{index},
+        probes_{std::exchange(call.forced_, std::nullopt).has_value()},
+        to_come_{probes_ ? 0 : call.walk_.ready_behind()},
+        outside_{call.context_},
+        inner_{entered(call, outside_)},
+        share_{with_hint(inner_), is_pool()} {
+    call.probed_ = call.probed_ || probes_;
+    const FallbackOptions& options = call.state_->options;
+    left_before_ = std::exchange(requirement().left_some, false);
+    if (!options.hedge || to_come_ == 0 || call.context_.committed()) return;
+    race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->candidates, call.walk_, index,
+                                   request(), outside_, inner_});
+  }
+
+  [[nodiscard]] const Provider& provider() const noexcept { return call_->state_->candidates[index_]->provider; }
+  [[nodiscard]] const ChatRequest& request() const noexcept { return call_->rescue_.request(); }
+  [[nodiscard]] CallContext& context() noexcept { return race_ ? race_->context() : inner_; }
+  /// At whatever level.
+  [[nodiscard]] bool others_ready() const noexcept { return inner_.hint().other_ready; }
+  /// Whose result it is, once `end` has said.
+  [[nodiscard]] std::size_t judged() const noexcept { return index_; }
+  /// Being a client, it had left targets of its own to others.
+  [[nodiscard]] bool left_some() const noexcept { return left_some_; }
+
+  /// The second, to be awaited before `end`; null when there is none.
+  [[nodiscard]] ChildTask<Result<ChatResponse>>* first_ended(Result<ChatResponse>& result) {
+    if (!race_) return nullptr;
+    race_->first_ended(std::move(result));
+    return race_->second();
+  }
+  void end(Result<ChatResponse>& result) {
+    left_some_ = std::exchange(requirement().left_some, left_before_);
+    if (!race_) return;
+    result = race_->conclude();
+    Walk& walk = call_->walk_;
+    if (race_->second_answered()) {
+      walk.leave_to_others(index_);  // it was only slow
+      index_ = race_->second_index();
+      left_some_ = false;
+    }
+    if (const auto loser = race_->loser()) static_cast<void>(walk.note_failure(loser->index, *loser->error, true));
+  }
+
+ private:
+  // Of the target, with what stands between it and the consumer.
+  static CallContext& entered(OneCall& call, CallContext& outside) {
+    call.rescue_.enter(outside);
+    return outside;
+  }
+  CallContext& with_hint(CallContext& inner) const {
+    RoutingHint hint = call_->walk_.hint(to_come_, probes_);
+    hint.cooldown_max = call_->state_->options.recovery.cooldown_max;
+    inner.set_hint(hint);
+    return inner;
+  }
+
+  [[nodiscard]] bool is_pool() const noexcept { return call_->state_->candidates[index_]->is_pool; }
+  [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
+
+  OneCall* call_;
+  std::size_t index_;
+  bool left_before_ = false;
+  bool left_some_ = false;
+  bool probes_;
+  int to_come_;
+  CallContext outside_;
+  CallContext inner_;
+  DeadlineShare share_;
+  std::optional<HedgeRace> race_;
+};
+
+std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
+                                                                   bool others_ready, bool left_some) {
+  recovery_.end_probe(result.has_value());
+  if (result) {
+    result->fallback = result->fallback || index > 0;
+    rescue_.finish(*result);
+    return result;
+  }
+  Error& error = result.error();
+  const bool wrote = error.committed || context_.committed();  // to the consumer, since it was asked
+  rescue_.stamp(error);
+  if (is_refusal(error.kind)) {
+    walk_.note_refusal(index, error, others_ready || left_some);
+    return std::nullopt;
+  }
+  if (context_.stopping()) return rescue_.ended(std::move(error));
+  const bool went_on = rescue_.resuming();
+  const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
+  const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
+  if (broke_off_only_here) {
+    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
+    if (rescue_.resuming()) walk_.must_continue_text();
+    if (!went_on) walk_.set_failure(std::move(error));
+  }
+  if (context_.sends_left() <= 0) return nobody_left({});
+  return std::nullopt;
+}
+
+Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, CallContext& outer) const {
+  OneCall call{*this, request, outer};
   for (;;) {
-    if (context.stopping()) co_return rescue.stamped(context.stop_error());
-    const std::optional<std::size_t> chosen = forced ? forced : walk.next();
-    if (!chosen) {
-      Task<Recovery::Next> waiting = recovery.next(walk);
+    if (call.stopping()) co_return call.stopped();
+    const std::optional<std::size_t> index = call.choose();
+    if (!index) {
+      Task<Recovery::Next> waiting = call.recover();
       const Recovery::Next next = co_await waiting;
-      if (context.stopping()) co_return rescue.stamped(context.stop_error());
-      if (!next.go_on) co_return rescue.stamped(nobody_left(walk, next.back_at, context.now()));
-      forced = next.probe;
-      if (!forced) walk.begin_again(options.recovery.repeat_failed);
+      if (call.stopping()) co_return call.stopped();
+      if (!call.go_on(next)) co_return call.nobody_left(next.back_at);
       continue;
     }
-    const std::size_t index = *chosen;
-    const Provider& provider = candidates[index]->provider;
-    const bool probes = std::exchange(forced, std::nullopt).has_value();
-    const int to_come = probes ? 0 : walk.ready_behind();
-
-    CallContext outside = context;  // of the target, with what stands between it and the consumer
-    RoutingHint hint = context.hint();
-    hint.in_client = true;
-    hint.other_ready = hint.other_ready || to_come > 0;
-    hint.kept_sends = std::min(hint.kept_sends + to_come, call.attempts_left - 1);
-    hint.forced_probe = hint.forced_probe || probes;
-    hint.continues_text = walk.continues_text();
-    hint.targets_to_come += to_come;
-    hint.whole_deadline = std::min(hint.whole_deadline, call.root == this ? context.deadline() : TimePoint::max());
-    hint.cooldown_max = options.recovery.cooldown_max;
-    rescue.enter(outside);
-    CallContext inner = outside;
-    inner.set_hint(hint);
-    const DeadlineShare share{inner, candidates[index]->is_pool};
-    std::optional<HedgeRace> race;
-    if (options.hedge && to_come > 0 && !context.committed()) {
-      race.emplace(HedgeRace::Entry{*options.hedge, *state_->hedges, candidates, walk, index, rescue.request(), outside,
-                                    inner});
-    }
-    CallContext& asked = race ? race->context() : inner;
+    OneCall::Visit visit{call, *index};
     std::optional<Result<ChatResponse>> outcome;
     try {
-      Task<Result<ChatResponse>> task = provider.call(rescue.request(), asked);
+      Task<Result<ChatResponse>> task = visit.provider().call(visit.request(), visit.context());
       auto answered = co_await task;
       outcome.emplace(std::move(answered));
     } catch (...) {
-      outcome.emplace(thrown_by(provider, asked));
+      outcome.emplace(thrown_by(visit.provider(), visit.context()));
     }
-    std::size_t judged = index;  // whose result it is
-    if (race) {
-      race->first_ended(*std::move(outcome));
-      if (auto* second = race->second()) {
-        auto end = second->end();
-        co_await end;
-      }
-      outcome.emplace(race->conclude());
-      if (race->second_answered()) {
-        judged = race->second_index();
-        walk.leave_to_others(index);  // it was only slow
-      }
-      if (const auto loser = race->loser()) static_cast<void>(walk.note_failure(loser->index, *loser->error, true));
+    if (auto* second = visit.first_ended(*outcome)) {
+      auto end = second->end();
+      co_await end;
     }
-    Result<ChatResponse>& result = *outcome;
-    if (result) {
-      recovery.end_probe(true);
-      result->fallback = result->fallback || judged > 0;
-      rescue.finish(*result);
-      co_return std::move(result);
-    }
-    recovery.end_probe(false);
-    Error& error = result.error();
-    const bool wrote = error.committed || context.committed();  // to the consumer, since it was asked
-    rescue.stamp(error);
-    if (detail::is_refusal(error.kind)) {
-      walk.note_refusal(judged, error, to_come > 0);
-      continue;
-    }
-    if (context.stopping()) co_return std::move(result);
-    const bool went_on = rescue.resuming();
-    const bool other_may_do = walk.note_failure(judged, error, options.fall_back_on_content_filter);
-    if (went_on && !wrote) {
-      // It would not go on where another had broken off: that break is what the call failed with.
-      if (context.sends_left() <= 0) co_return rescue.stamped(nobody_left(walk, {}, context.now()));
-      continue;
-    }
-    if (!other_may_do || (error.committed && !rescue.can_go_on())) co_return std::move(result);
-    if (rescue.resuming()) walk.must_continue_text();
-    if (!went_on) walk.set_failure(std::move(error));
-    if (context.sends_left() <= 0) co_return rescue.stamped(nobody_left(walk, {}, context.now()));
+    visit.end(*outcome);
+    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some());
+    if (result) co_return *std::move(result);
   }
 }
 
@@ -349,40 +412,7 @@ PendingCall FallbackClient::start(ChatRequest request, CallLimits limits, Stream
 AsyncCall FallbackClient::chat_async(ChatRequest request) const { return AsyncCall{start(std::move(request))}; }
 
 Plan FallbackClient::explain(const ChatRequest& request) const {
-  const FallbackOptions& options = state_->options;
-  const TimePoint now = options.runtime->clock().now();
-  CallState call{*options.runtime};
-  Branch branch;
-  StopSource stop;
-  CallContext context{call, branch, stop, TimePoint::max()};
-  Walk walk{state_->candidates, request, context};
-  walk.needs().costs = true;
-  Plan plan;
-  plan.estimated_input_tokens = walk.needs().input_tokens;
-  plan.max_attempts = options.limits.max_attempts;
-  plan.worst_time = options.limits.deadline;
-  for (std::size_t index = 0; index < state_->candidates.size(); ++index) {
-    const Provider& provider = state_->candidates[index]->provider;
-    explain_into(plan, provider.get(), walk.obstacle(index, now), request, walk.needs(), now);
-  }
-  Money dearest;
-  bool any_ready = false;
-  bool all_priced = true;
-  for (const Plan::Step& step : plan.steps) {
-    any_ready = any_ready || !step.skipped;
-    all_priced = all_priced && step.worst_cost;
-    dearest = std::max(dearest, step.worst_cost.value_or(Money{}));
-  }
-  if (all_priced) plan.worst_cost = dearest * plan.max_attempts;
-  if (!any_ready) {
-    const Walk::Recovery back = walk.recovery(now, options.recovery.probe_interval);
-    const TimePoint probe_at =
-        back.probe ? std::max(back.probe_from, state_->recovery.next_probe(now)) : TimePoint::max();
-    const TimePoint at = std::min(back.at, probe_at);
-    const Duration wait = saturating_difference(at, now);
-    if (at != TimePoint::max() && wait <= options.recovery.max_wait) plan.waits = wait;
-  }
-  return plan;
+  return detail::plan_of(state_->candidates, state_->recovery, *state_->options.runtime, state_->options.limits, request);
 }
 
 }  // namespace backstop::inline v0

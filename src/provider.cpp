@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/cost_estimate.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/runtime/wakeup_list.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_state.hpp"
@@ -68,6 +68,7 @@ class AttemptRecord {
     }
     context_->end_send(*send_, &attempt);
     send_->unstake();
+    if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
     if (attempt.sent) publish(attempt);
     // Not for observers, so after them.
     if (!result) attempt.provider_message = result.error().provider_message;
@@ -80,9 +81,6 @@ class AttemptRecord {
       target_->cooldown.note_success();
     } else {
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
-      if (!stopped_by_caller(result.error()) && !passes_with_time(result.error())) {
-        context_->state().requirement.failed.push_back(attempt.target);
-      }
     }
   }
 
@@ -222,6 +220,9 @@ Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs,
     return standing;
   }
   standing.soft_limited_until = state_->soft_limited_until.load(std::memory_order_relaxed);
+  if (needs.requirement != nullptr) {
+    if (const Requirement::Tried* tried = needs.requirement->find_tried(target_)) standing.failed_at = tried->at;
+  }
   if (const std::optional<Cooldown::Active> cooling = state_->cooldown.active(now)) {
     standing.verdict = Standing::Verdict::later;
     standing.why = ErrorKind::local_limit;

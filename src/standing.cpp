@@ -22,16 +22,17 @@ namespace {
 Standing Standing::of_either(const Standing& first, const Standing& second) noexcept {
   Standing both = is_better(second, first) ? second : first;
   if (first.fit() && second.fit()) {
-    const bool second_probes = second.probe > first.probe ||
-                               (second.probe == first.probe && second.success_share > first.success_share);
-    both.probe = second_probes ? second.probe : first.probe;
-    both.success_share = second_probes ? second.success_share : first.success_share;
+    const Standing& probed = second.is_probed_before(first) ? second : first;
+    both.probe = probed.probe;
+    both.success_share = probed.success_share;
+    both.failed_at = probed.failed_at;
     both.least_cost = first.least_cost && second.least_cost ? std::min(first.least_cost, second.least_cost)
                       : first.least_cost                    ? first.least_cost
                                                             : second.least_cost;
     both.worst_cost =
         first.worst_cost && second.worst_cost ? std::max(first.worst_cost, second.worst_cost) : std::nullopt;
   }
+  both.targets = first.targets + second.targets;
   both.ready_targets = (first.ready() ? first.ready_targets : 0) + (second.ready() ? second.ready_targets : 0);
   return both;
 }

@@ -6,6 +6,7 @@
 #include "backstop/call/call_limits.hpp"
 #include "backstop/call/chat_stream.hpp"
 #include "backstop/call/pending_call.hpp"
+#include "backstop/call/plan.hpp"
 #include "backstop/catalog/catalog.hpp"
 #include "backstop/chat/attempt.hpp"
 #include "backstop/chat/error.hpp"

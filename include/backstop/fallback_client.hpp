@@ -11,6 +11,7 @@
 #include "backstop/call/call_limits.hpp"
 #include "backstop/call/chat_stream.hpp"
 #include "backstop/call/pending_call.hpp"
+#include "backstop/call/plan.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
@@ -42,23 +43,6 @@ struct FallbackOptions {
   bool quote_providers = true;
   std::vector<std::shared_ptr<Observer>> observers{};
   std::shared_ptr<Runtime> runtime{};  ///< null: the process's own
-};
-
-/// What a call would do, found out without sending anything.
-struct Plan {
-  struct Step {
-    Target target;
-    std::string stack;                  ///< the target with its policies
-    std::optional<Error> skipped;       ///< why it would be passed over now
-    std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
-  };
-  std::vector<Step> steps;              ///< in the order in which they would be tried; of a client its targets
-  std::int64_t estimated_input_tokens = 0;
-  Duration worst_time{0};               ///< the call's deadline
-  std::optional<Money> worst_cost;      ///< with every attempt spent on the dearest target; empty when unknown
-  int max_attempts = 0;
-  /// Set when every target is out: how long the call would wait for the first to be back, or to find out.
-  std::optional<Duration> waits{};
 };
 
 /// Calls the first of several providers that works.
@@ -122,6 +106,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
 
  private:
   struct State;
+  class OneCall;
 
   template <class... Providers>
   static std::vector<Provider> list(Providers&&... providers) {

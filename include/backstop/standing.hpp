@@ -36,8 +36,10 @@ struct Standing {
   std::string_view what{};                 ///< unless ready: why, in words; static text
   TimePoint ready_at{};                    ///< with `later`: the earliest moment that changes; the end of time: unknown
   TimePoint soft_limited_until = TimePoint::min();  ///< its limits are used up, as it said: others go first until then
-  int ready_targets = 1;                   ///< how many targets below could be sent to
+  int targets = 1;                         ///< how many there are below
+  int ready_targets = 1;                   ///< how many of them could be sent to
   double success_share = 1;                ///< with `Probe::breaker`: of its answers lately
+  TimePoint failed_at = TimePoint::min();  ///< in this call, the target that would be probed
   const Target* target = nullptr;          ///< whose standing it is; null for what has no name
   // What a send may cost, where `Needs::costs` asks for it; empty when unknown.
   std::optional<Money> least_cost{};       ///< the least that must be left for it, at the cheapest target that is fit
@@ -45,6 +47,10 @@ struct Standing {
 
   [[nodiscard]] bool ready() const noexcept { return verdict == Verdict::ready; }
   [[nodiscard]] bool fit() const noexcept { return verdict != Verdict::unfit; }
+  /// When all are out, this one is probed rather than the other.
+  [[nodiscard]] bool is_probed_before(const Standing& other) const noexcept {
+    return probe > other.probe || (probe == other.probe && success_share > other.success_share);
+  }
 
   /// The standing of a client with these two targets.
   [[nodiscard]] BACKSTOP_EXPORT static Standing of_either(const Standing& first, const Standing& second) noexcept;

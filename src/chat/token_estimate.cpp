@@ -1,4 +1,4 @@
-#include "backstop/chat/token_estimate.hpp"
+#include "chat/token_estimate.hpp"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/handover/rules.hpp"
+#include "handover/rules.hpp"
 
 namespace backstop::inline v0::detail {
 

@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
 #include "backstop/chat/usage.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -78,12 +78,13 @@ constexpr std::array<Capability, 6> capability_table{{
   return error;
 }
 
+/// What another target of its domain failed with; when the one that has failed itself is back its own state says.
 [[nodiscard]] const Requirement::FailedDomain* failed_domain_of(const Target& target,
                                                                 const Requirement* requirement) noexcept {
   const std::string& domain = target.facts().failure_domain;
   if (requirement == nullptr || domain.empty()) return nullptr;
   for (const Requirement::FailedDomain& failed : requirement->failed_domains) {
-    if (failed.target.facts().failure_domain == domain) return &failed;
+    if (failed.target.facts().failure_domain == domain && !(failed.target == target)) return &failed;
   }
   return nullptr;
 }
@@ -95,6 +96,9 @@ constexpr std::array<Capability, 6> capability_table{{
   const ModelFacts& facts = target.facts();
   for (const Target& failed : requirement.failed) {
     if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
+  }
+  if (const Requirement::Tried* tried = requirement.find_tried(target); tried != nullptr && !tried->may_be_asked) {
+    return Misfit{ErrorKind::local_limit, "it has just failed in this call"};
   }
   if (failed_domain_of(target, &requirement) != nullptr) {
     return Misfit{ErrorKind::local_limit, "it shares a failure domain with a target that failed"};

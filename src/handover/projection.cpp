@@ -1,4 +1,4 @@
-#include "backstop/handover/projection.hpp"
+#include "handover/projection.hpp"
 
 #include <algorithm>
 #include <array>

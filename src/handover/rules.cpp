@@ -1,4 +1,4 @@
-#include "backstop/handover/rules.hpp"
+#include "handover/rules.hpp"
 
 #include <algorithm>
 #include <array>

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "policies/options_text.hpp"
 #include "policies/provider_id.hpp"
 #include "policies/request_key.hpp"
@@ -99,8 +101,8 @@ class Cache final : public Decorator {
   /// Who answers, as the beginning of a key. A cache of its own answers for one provider only.
   [[nodiscard]] static std::string answerer(const CacheOptions& options, const detail::ProviderId& id) {
     if (!options.shared) return {};
-    if (options.shared_as.empty()) return "#" + std::to_string(id.value()) + ":";
-    return "=" + std::to_string(options.shared_as.size()) + ":" + options.shared_as;
+    if (options.shared_as.empty()) return fmt::format("#{}:", id.value());
+    return fmt::format("={}:{}", options.shared_as.size(), options.shared_as);
   }
 
   CacheOptions options_;

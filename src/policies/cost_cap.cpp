@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/cost_estimate.hpp"
 #include "backstop/handover/needs.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "policies/options_text.hpp"
 
 namespace backstop::inline v0 {

@@ -48,6 +48,7 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   }
   RoutingHint hint = first.hint();
   hint.kept_sends = hint.barred_sends = 0;  // what is kept is not among those that it was given
+  hint.around = nullptr;
   state_.requirement = from.requirement;
   context_.set_hint(hint);
   context_.add_observer(*this);
@@ -275,6 +276,8 @@ Duration Follower::consumer_time() const noexcept {
 
 void Follower::catch_up() noexcept {
   if (!context_.streaming() || handing_on_) return;
+  // The consumer may drive the loop: its call must not go on, and end, meanwhile.
+  const Runtime::Step step{context_.runtime(), &context_.state()};
   handing_on_ = true;
   while (!context_.stopping() && !left_behind() && !has_everything() && can_take_more()) {
     if (const std::size_t attempt = flight_->attempt_of(position_); attempt != attempt_) {
@@ -292,6 +295,7 @@ void Follower::catch_up() noexcept {
 void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
+  if (flight_->ended()) state.requirement.add(flight_->requirement());
   if (flight_->payer() == this) {
     state.attempts_left -= flight_->sends();
     Ledger& rows = flight_->ledger();

@@ -65,6 +65,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   /// A step of it is on the stack, so that waiting for its end would never end.
   [[nodiscard]] bool is_running() const noexcept { return state_.runtime->is_inside(&state_); }
   [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }
+  [[nodiscard]] const Requirement& requirement() const noexcept { return state_.requirement; }
   [[nodiscard]] const Target& target() const noexcept { return next_.target(); }
   [[nodiscard]] int sends() const noexcept { return sends_allowed_ - state_.attempts_left; }
 

@@ -15,28 +15,25 @@ namespace backstop::inline v0 {
 namespace {
 
 /// Whether an answer was streamed as it came; what further out keeps back of it may be forgotten again.
-class Streamed final : public ForwardingSink, public AttemptObserver {
+class Streamed final : public ForwardingSink {
  public:
-  explicit Streamed(const CallContext& context) noexcept : ForwardingSink{*context.sink()}, call_{&context.state()} {}
+  explicit Streamed(StreamSink& consumer) noexcept : ForwardingSink{consumer} {}
 
   void on_event(const StreamEvent& event) noexcept override {
     seen_ = seen_ || event.is_content();
     next().on_event(event);
   }
   void on_attempt(const Target& target) noexcept override {
-    if (next().holding()) seen_ = false;
-    writer_ = target;
+    seen_ = seen_ && !next().holding();
     next().on_attempt(target);
   }
-  void on_end(Send& send, const Attempt* row) noexcept override {
-    const bool own = &send.context->state() == call_;
-    if (own && row != nullptr && row->outcome && *send.target == writer_ && next().holding()) seen_ = false;
+  void on_attempt_failed() noexcept override {
+    seen_ = seen_ && !next().holding();
+    next().on_attempt_failed();
   }
   [[nodiscard]] bool seen() const noexcept { return seen_; }
 
  private:
-  const CallState* call_;
-  Target writer_;
   bool seen_ = false;
 };
 
@@ -54,15 +51,13 @@ class Intercept final : public Decorator {
     const ChatRequest& sent = *edit;
     CallContext inner = context;
     std::optional<Streamed> streamed;
-    if (context.streaming()) {
-      inner.set_sink(&streamed.emplace(context));
-      inner.add_observer(*streamed);
-    }
+    if (context.streaming()) inner.set_sink(&streamed.emplace(*context.sink()));
     const std::size_t first_row = context.state().ledger.size();
     Task<Result<ChatResponse>> task = options_->around ? go_around(sent, inner) : next().call(sent, inner);
     auto result = co_await task;
     if (options_->after) tell_after(sent, result, context);
     if (!result) {
+      if (context.streaming()) context.sink()->on_attempt_failed();
       note_rejected(result.error(), first_row, context);
       co_return result;
     }

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <utility>
 
-#include "backstop/chat/token_estimate.hpp"
 #include "backstop/handover/needs.hpp"
+#include "chat/token_estimate.hpp"
 #include "policies/options_text.hpp"
 #include "policies/wait_for_turn.hpp"
 

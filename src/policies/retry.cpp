@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "backstop/handover/needs.hpp"
-#include "backstop/policies/backoff.hpp"
+#include "policies/backoff.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/duration.hpp"
 
@@ -27,7 +27,7 @@ ErrorKind kind_for_retry(const Error& error) noexcept {
 
 /// Refused here, without anything being sent.
 bool is_local_refusal(ErrorKind kind) noexcept {
-  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit || kind == ErrorKind::budget_exceeded;
+  return is_refusal(kind) || kind == ErrorKind::budget_exceeded;
 }
 
 /// Whether a list of statuses names this failure. A failure under a status of success stands for its HTTP cousin.
@@ -269,6 +269,7 @@ Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& 
   for (;;) {
     repeats.begin_attempt();
     auto result = co_await next().call(request, context);
+    context.set_deadline(outer.deadline());  // a shared send has that of its most patient call, who may have come since
     if (result) {
       repeats.succeeded();
       co_return result;

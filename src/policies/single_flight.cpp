@@ -62,7 +62,9 @@ class SingleFlight final : public Decorator {
       }
     }
     follower.settle();
-    co_return follower.outcome();
+    auto outcome = follower.outcome();
+    if (!outcome && context.streaming()) context.sink()->on_attempt_failed();
+    co_return outcome;
   }
 
  private:

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "backstop/state/latency_window.hpp"
+#include "state/latency_window.hpp"
 
 namespace backstop::inline v0 {
 

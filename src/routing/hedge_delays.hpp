@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "backstop/routing/hedge.hpp"
-#include "backstop/state/latency_window.hpp"
+#include "state/latency_window.hpp"
 
 namespace backstop::inline v0::detail {
 

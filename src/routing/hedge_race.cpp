@@ -40,6 +40,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
     hint.forced_probe = false;
     hint.kept_sends = race.outer_->state().attempts_left - 1;
     hint.continues_text = race.walk_->continues_text();
+    hint.around = nullptr;
     context.set_hint(hint);
     lane.enter(context);
   }

@@ -11,11 +11,11 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/runtime/call_context.hpp"
-#include "backstop/runtime/child_task.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/timer.hpp"
 #include "routing/candidate.hpp"
 #include "routing/walk.hpp"
+#include "runtime/child_task.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -87,6 +87,9 @@ class HedgeRace final : private Timer {
     /// The loser's content reaches nobody, and so commits nothing.
     [[nodiscard]] bool holding() const noexcept override { return !wins() || sink().holding(); }
     void on_attempt(const Target& target) noexcept override;
+    void on_attempt_failed() noexcept override {
+      if (wins()) sink().on_attempt_failed();
+    }
 
     Branch branch;
     std::vector<std::size_t> rows;  // of the ledger, sent while there were two

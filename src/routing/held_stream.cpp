@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "backstop/chat/token_estimate.hpp"
+#include "chat/token_estimate.hpp"
 
 namespace backstop::inline v0 {
 
@@ -80,8 +80,12 @@ void HeldStream::forget() noexcept {
 
 void HeldStream::on_attempt(const Target& target) noexcept {
   forget();
-  writer_ = target;
   consumer_->on_attempt(target);
+}
+
+void HeldStream::on_attempt_failed() noexcept {
+  forget();
+  consumer_->on_attempt_failed();
 }
 
 }  // namespace detail

@@ -13,7 +13,7 @@
 namespace backstop::inline v0::detail {
 
 /// Stands between a call and the consumer of its stream and keeps the beginning back, see `StreamHold`.
-class HeldStream final : public StreamSink, public AttemptObserver, private Timer {
+class HeldStream final : public StreamSink, private Timer {
  public:
   /// `context` is the call's; what is given outlives this object.
   HeldStream(const StreamHold& hold, const CallContext& context, StreamSink& consumer) noexcept
@@ -32,12 +32,7 @@ class HeldStream final : public StreamSink, public AttemptObserver, private Time
   [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
   [[nodiscard]] bool holding() const noexcept override { return keeping_ || consumer_->holding(); }
   void on_attempt(const Target& target) noexcept override;
-  /// An attempt that failed leaves nothing: what it has written is not handed over while a repeat is waited for. What
-  /// becomes of a shared send's text is known where it is shared.
-  void on_end(Send& send, const Attempt* row) noexcept override {
-    const bool own = &send.context->state() == &context_->state();
-    if (own && row != nullptr && row->outcome && *send.target == writer_) forget();
-  }
+  void on_attempt_failed() noexcept override;
 
  private:
   /// An event with what it refers to.
@@ -57,7 +52,6 @@ class HeldStream final : public StreamSink, public AttemptObserver, private Time
   StreamHold hold_;
   const CallContext* context_;
   StreamSink* consumer_;
-  Target writer_;  // whose content is kept
   bool keeping_ = true;
   std::size_t bytes_ = 0;
   std::vector<Kept> kept_;

@@ -14,10 +14,14 @@ namespace backstop::inline v0::detail {
 /// The limits of a client that is another's target, inside those of the call.
 class InnerLimits final : private Timer {
  public:
-  /// Narrows the context, unless there are none.
+  /// Narrows the context; without limits the call's own hold.
   InnerLimits(CallContext& context, const CallLimits* limits) {
-    if (limits == nullptr) return;
     RoutingHint hint = context.hint();
+    if (limits == nullptr) {
+      hint.whole_deadline = std::min(hint.whole_deadline, context.deadline());
+      context.set_hint(hint);
+      return;
+    }
     hint.barred_sends = std::max(hint.barred_sends, context.state().attempts_left - limits->max_attempts);
     TimePoint deadline = saturating_add(context.now(), limits->deadline);
     if (deadline < std::min(hint.whole_deadline, context.deadline())) {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "backstop/chat/token_estimate.hpp"
+#include "chat/token_estimate.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -80,11 +80,19 @@ void ResumableStream::on_attempt(const Target& target) noexcept {
     dropped_ = 0;
     return;
   }
-  if (consumer_->holding()) {  // what earlier attempts have written is forgotten there
-    text_.clear();
-    tool_call_begun_ = false;
-  }
+  forget_what_is_kept();
   consumer_->on_attempt(target);
+}
+
+void ResumableStream::on_attempt_failed() noexcept {
+  if (given_.empty()) forget_what_is_kept();
+  consumer_->on_attempt_failed();
+}
+
+void ResumableStream::forget_what_is_kept() noexcept {
+  if (!consumer_->holding()) return;
+  text_.clear();
+  tool_call_begun_ = false;
 }
 
 void ResumableStream::begin_anew(const StreamEvent& restarted) noexcept {

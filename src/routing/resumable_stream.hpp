@@ -35,11 +35,14 @@ class ResumableStream final : public StreamSink {
   [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
   [[nodiscard]] bool holding() const noexcept override { return comparing_ || consumer_->holding(); }
   void on_attempt(const Target& target) noexcept override;
+  void on_attempt_failed() noexcept override;
 
  private:
   /// Hands on what is new of the rest, if that can be told by now.
   void compare(bool complete) noexcept;
   void deliver(const StreamEvent& event, bool kept_back) noexcept;
+  /// What was written is forgotten where it was kept back.
+  void forget_what_is_kept() noexcept;
   /// A client further in has begun its answer anew: what it had written so far is void.
   void begin_anew(const StreamEvent& restarted) noexcept;
 

@@ -32,7 +32,6 @@ StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& ho
 void StreamRescue::enter(CallContext& inner) {
   if (held_) {
     inner.set_sink(held_.get());
-    inner.add_observer(*held_);
   } else if (resumable_) {
     inner.set_sink(resumable_.get());
   } else if (restart_) {
@@ -41,7 +40,7 @@ void StreamRescue::enter(CallContext& inner) {
 }
 
 void StreamRescue::stamp(Error& error) {
-  if (held_) held_->forget();
+  if (StreamSink* sink = held_ ? held_.get() : context_->sink()) sink->on_attempt_failed();
   const bool now = error.committed || context_->committed();
   delivered_ = delivered_ || now;
   if (resumable_) {
@@ -55,6 +54,12 @@ void StreamRescue::stamp(Error& error) {
   } else {
     error.partial_text.clear();
   }
+}
+
+Error StreamRescue::ended(Error error) {
+  stamp(error);
+  if (error.committed) context_->branch().commit(false);
+  return error;
 }
 
 bool StreamRescue::can_go_on() {

@@ -53,10 +53,8 @@ class StreamRescue {
   [[nodiscard]] bool resuming() const noexcept { return rest_ != nullptr; }
   /// Says in the error what the consumer has seen; after every attempt that failed.
   void stamp(Error& error);
-  [[nodiscard]] Error stamped(Error error) {
-    stamp(error);
-    return error;
-  }
+  /// The error that the call fails with. What the consumer has of it stays: nothing further out may begin anew.
+  [[nodiscard]] Error ended(Error error);
   /// After content: whether another target may be asked.
   [[nodiscard]] bool can_go_on();
   void finish(ChatResponse& response);

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/usage.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "text/duration.hpp"
 
 namespace backstop::inline v0::detail {
@@ -26,6 +26,10 @@ namespace {
   }
 }
 
+[[nodiscard]] bool contains(const std::vector<Target>& targets, const Target& target) noexcept {
+  return std::find(targets.begin(), targets.end(), target) != targets.end();
+}
+
 }  // namespace
 
 Walk::Walk(const Candidates& candidates, const ChatRequest& request, const CallContext& context)
@@ -36,6 +40,9 @@ Walk::Walk(const Candidates& candidates, const ChatRequest& request, const CallC
       needs_{needs_of(request)} {
   needs_.prefill = context.hint().continues_text;
   needs_.requirement = requirement_;
+  if (!context.hint().after_all) return;
+  position_ = candidates.size();
+  for (std::size_t index = 0; index < candidates.size(); ++index) left_to_others_.push_back(index);
 }
 
 std::optional<std::size_t> Walk::next() {
@@ -48,9 +55,12 @@ std::optional<std::size_t> Walk::next() {
     context_->note_skipped(out->target, *out);
   }
   // While a client around has others, it is theirs.
-  while (!context_->hint().other_ready && revisited_ < left_to_others_.size()) {
+  while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
     const std::size_t index = left_to_others_[revisited_++];
-    if (!has_failed(index) && standing_of(index, now).ready()) return index;
+    if (has_failed(index)) continue;
+    const Standing standing = standing_of(index, now);
+    if (standing.ready()) return index;
+    add_refusal(refusal_of(standing, *request_, needs_, now));
   }
   return std::nullopt;
 }
@@ -60,6 +70,7 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   if (!standing.ready()) {
     Error error = refusal_of(standing, *request_, needs_, now);
     add_refusal(error);
+    if (standing.fit()) leave_to_others(index);  // it may have come back when these have failed
     if (standing.cooling_after && standing.target != nullptr && is_of_the_domain(*standing.cooling_after) &&
         !standing.target->facts().failure_domain.empty()) {
       requirement_->failed_domains.push_back({*standing.target, *standing.cooling_after});
@@ -67,7 +78,7 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
     return error;
   }
   if (standing.soft_limited_until <= now || !other_goes_first(index, now)) return std::nullopt;
-  left_to_others_.push_back(index);
+  leave_to_others(index);
   Error error{ErrorKind::local_limit, fmt::format("its limits are used up for another {}, as its last answer said",
                                                   duration_text(standing.soft_limited_until - now))};
   if (standing.target != nullptr) error.target = *standing.target;
@@ -99,15 +110,56 @@ int Walk::ready_behind() const {
   return ready;
 }
 
-bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter) {
-  bool passes = passes_with_time(error);
-  if (!passes && candidate(index).is_pool) {
-    // One target of several, which is not asked again: how it stands with the others, the client says.
-    const std::vector<Target>& failed = requirement_->failed;
-    passes = std::find(failed.begin(), failed.end(), error.target) != failed.end();
+RoutingHint Walk::hint(int to_come, bool probes) const {
+  RoutingHint hint = outer_hint();
+  hint.in_client = true;
+  hint.other_ready = hint.other_ready || to_come > 0;
+  hint.kept_sends = std::min(hint.kept_sends + to_come, context_->state().attempts_left - 1);
+  hint.targets_to_come += to_come;
+  hint.forced_probe = hint.forced_probe || probes;
+  hint.after_all = !probes && revisited_ > 0;
+  hint.continues_text = continues_text();
+  hint.around = this;
+  return hint;
+}
+
+RoutingHint Walk::outer_hint() const {
+  RoutingHint hint = context_->hint();
+  if (hint.around == nullptr || hint.forced_probe) return hint;
+  const RoutingHint now = hint.around->hint(hint.around->ready_behind(), false);
+  hint.other_ready = now.other_ready;
+  hint.kept_sends = now.kept_sends;
+  if (hint.whole_deadline == now.whole_deadline) hint.targets_to_come = now.targets_to_come;
+  return hint;
+}
+
+bool Walk::others_around() const {
+  if (outer_hint().other_ready) return true;
+  for (const Walk* walk = context_->hint().around; walk != nullptr; walk = walk->context_->hint().around) {
+    if (walk->revisited_ < walk->left_to_others_.size()) return true;
   }
-  notes_.push_back({index, context_->now(), true, passes, error.retry_after});
-  if (!passes) barred_.push_back(index);
+  return false;
+}
+
+bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter, bool left_some) {
+  const bool is_pool = candidate(index).is_pool;
+  bool passes = passes_with_time(error);
+  if (is_pool) {
+    // One target of several, which is not asked again: how it stands with the others, the client says.
+    passes = passes || contains(requirement_->failed, error.target);
+  } else {
+    const Target& target = candidate(index).provider.target();
+    if (passes) {
+      requirement_->note_tried(target, context_->now());
+    } else if (!contains(requirement_->failed, target)) {
+      requirement_->failed.push_back(target);
+    }
+  }
+  // Of a client that has left some of its targets to others these may be asked when all others have failed.
+  const bool has_more = left_some && standing_of(index, context_->now()).fit();
+  if (has_more) leave_to_others(index);
+  notes_.push_back({index, context_->now(), !has_more, passes, error.retry_after});
+  if (!passes && !has_more) barred_.push_back(index);
   const ErrorKind kind = error.cause.value_or(error.kind);
   const ModelFacts& facts = error.target.facts();
   if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {
@@ -143,6 +195,7 @@ void Walk::note_refusal(std::size_t index, const Error& error, bool others_ready
 }
 
 void Walk::leave_to_others(std::size_t index) {
+  requirement_->left_some = true;
   const bool known = std::find(left_to_others_.begin(), left_to_others_.end(), index) != left_to_others_.end();
   if (!known) left_to_others_.push_back(index);
 }
@@ -165,13 +218,11 @@ Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) 
       recovery.at = std::min(recovery.at, standing.ready_at > now ? standing.ready_at : saturating_add(now, pace));
     }
     if (standing.probe == Standing::Probe::never) continue;
-    const bool better = !best || standing.probe > best->probe ||
-                        (standing.probe == best->probe && standing.success_share > best->success_share);
-    if (!better) continue;
+    if (best && !standing.is_probed_before(*best)) continue;
     best = standing;
     recovery.probe = index;
     // What has just failed is not probed at once.
-    recovery.probe_from = note != nullptr && note->failed ? saturating_add(note->at, pace) : now;
+    recovery.probe_from = std::max(now, saturating_add(standing.failed_at, pace));
   }
   return recovery;
 }

@@ -14,11 +14,6 @@
 
 namespace backstop::inline v0::detail {
 
-/// Refused in the process, without a send; another target may take the call now.
-[[nodiscard]] inline bool is_refusal(ErrorKind kind) noexcept {
-  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit;
-}
-
 /// The walk of one call along the candidates of a client: who is asked next, who is passed over and why, and what the
 /// failures so far ask of the next one.
 class Walk {
@@ -33,9 +28,13 @@ class Walk {
   [[nodiscard]] std::optional<std::size_t> beside(std::size_t asked) const;
   /// How many targets behind the one that `next` gave last could be sent to right now.
   [[nodiscard]] int ready_behind() const;
+  /// What the candidate asked next is told of the others. `to_come`: how many are ready behind it.
+  [[nodiscard]] RoutingHint hint(int to_come, bool probes) const;
 
   /// What came of asking it. False when no other candidate would do better.
-  [[nodiscard]] bool note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter);
+  /// `left_some`: a client, which had left some of its targets to others.
+  [[nodiscard]] bool note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter,
+                                  bool left_some = false);
   /// It refused, without a send. `others_ready`: when these fail it may take the call after all.
   void note_refusal(std::size_t index, const Error& error, bool others_ready);
   /// It has not failed, and may take the call when all others have.
@@ -83,6 +82,10 @@ class Walk {
   [[nodiscard]] Standing standing_of(std::size_t index, TimePoint now) const noexcept {
     return candidate(index).provider.standing(*request_, needs_, now);
   }
+  /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.
+  [[nodiscard]] RoutingHint outer_hint() const;
+  /// Whether a client around has other targets that it may still ask in this round.
+  [[nodiscard]] bool others_around() const;
   [[nodiscard]] bool other_goes_first(std::size_t index, TimePoint now) const;
   void add_refusal(const Error& error);
 

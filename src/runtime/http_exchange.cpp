@@ -1,4 +1,4 @@
-#include "backstop/runtime/http_exchange.hpp"
+#include "runtime/http_exchange.hpp"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "backstop/state/latency_window.hpp"
+#include "state/latency_window.hpp"
 
 #include <algorithm>
 #include <cmath>

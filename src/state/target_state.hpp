@@ -6,7 +6,7 @@
 
 #include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/runtime/clock.hpp"
-#include "backstop/state/cooldown.hpp"
+#include "state/cooldown.hpp"
 
 namespace backstop::inline v0 {
 

@@ -20,6 +20,13 @@ TEST_CASE("money is written with as many decimals as it needs, at least two") {
   CHECK(to_string(Money::from_units(INT64_MIN)) == "-$9223372.036854775808");
 }
 
+TEST_CASE("a cost that is not known is never told as an amount") {
+  CHECK(cost_text(Money::usd(0.002), true) == "$0.002");
+  CHECK(cost_text(Money{}, true) == "$0.00");
+  CHECK(cost_text(Money::usd(0.002), false) == "at least $0.002");
+  CHECK(cost_text(Money{}, false) == "unknown");
+}
+
 TEST_CASE("dollars go in and come out as the same number") {
   for (const double dollars : {0.00064, 0.1, 0.3, 1e-12, 19.99, 123456.789}) CHECK(Money::usd(dollars).usd() == dollars);
 }
@@ -59,6 +66,27 @@ TEST_CASE("without cache prices cached tokens cost what input costs") {
   usage.input_tokens = 1000;
   usage.cached_input_tokens = 400;
   CHECK(cost_of(usage, price) == Money::usd(0.002));
+}
+
+TEST_CASE("each of the cache's prices that is missing is that of input, also of long requests") {
+  const auto cost = [](std::optional<Money> read, std::optional<Money> write) {
+    Price price{Money::usd_per_million(2), Money::usd_per_million(8), read, write};
+    price.long_input = PriceTier{10'000, Money::usd_per_million(2), Money::usd_per_million(8), read, write};
+    Usage usage;
+    usage.input_tokens = 1000;
+    usage.cached_input_tokens = 400;
+    usage.cache_write_tokens = 200;
+    const Money brief = cost_of(usage, price);
+    usage.input_tokens = *usage.input_tokens * 100;
+    usage.cached_input_tokens = *usage.cached_input_tokens * 100;
+    usage.cache_write_tokens = *usage.cache_write_tokens * 100;
+    CHECK(cost_of(usage, price) == brief * 100);
+    return brief;
+  };
+  CHECK(cost({}, {}) == Money::usd(0.002));
+  CHECK(cost(Money::usd_per_million(1), {}) == Money::usd(400 * 1e-6 + 600 * 2e-6));
+  CHECK(cost({}, Money::usd_per_million(3)) == Money::usd(200 * 3e-6 + 800 * 2e-6));
+  CHECK(cost(Money::usd_per_million(1), Money::usd_per_million(3)) == Money::usd(400 * 1e-6 + 200 * 3e-6 + 400 * 2e-6));
 }
 
 TEST_CASE("counts that are missing, negative or absurd make no refund and no overflow") {

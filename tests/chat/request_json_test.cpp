@@ -46,7 +46,8 @@ constexpr std::string_view full_request = R"({
              "parameters": {"type": "object", "properties": {"b": {"type": "integer"}, "a": {}}}}}],
   "tool_choice": {"type": "function", "function": {"name": "look"}},
   "parallel_tool_calls": false,
-  "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": true}},
+  "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "An animal",
+                      "schema": {"type": "object"}, "strict": true}},
   "max_output_tokens": 300, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "reasoning_effort": "low",
   "metadata": {"user_id": "u", "session_id": "s", "request_id": "r", "tags": {"team": "search"}},
   "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"}
@@ -76,15 +77,18 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true}});
 
   REQUIRE(request.tools.size() == 1);
-  CHECK(request.tools[0].parameters == R"({"type":"object","properties":{"b":{"type":"integer"},"a":{}}})");
+  CHECK(request.tools[0] ==
+        Tool{"look", "Looks", R"({"type":"object","properties":{"b":{"type":"integer"},"a":{}}})", true});
   CHECK(request.tool_choice == ToolChoice{ToolChoice::Mode::named, "look"});
   CHECK(request.parallel_tool_calls == false);
-  CHECK(request.response_format->schema == R"({"type":"object"})");
+  CHECK(request.response_format ==
+        ResponseFormat{ResponseFormat::Type::json_schema, "n", R"({"type":"object"})", "An animal", true});
   CHECK(request.max_output_tokens == 300);
   CHECK(request.temperature == 0.5);
+  CHECK(request.top_p == 0.9);
   CHECK(request.stop == std::vector<std::string>{"END"});
-  CHECK(request.metadata.tags == std::vector<Header>{{"team", "search"}});
-  CHECK(request.metadata.trace_parent == "00-1-2-01");
+  CHECK(request.reasoning_effort == "low");
+  CHECK(request.metadata == Metadata{"u", "s", "r", "00-1-2-01", {{"team", "search"}}});
   CHECK(request.headers == std::vector<Header>{{"X-Team", "search"}});
 }
 
@@ -101,6 +105,35 @@ TEST_CASE("a request that is written and read again is the same") {
   const auto from_sorted = request_from_json(sorted);
   REQUIRE(from_sorted);
   CHECK(from_sorted->messages == first->messages);
+}
+
+TEST_CASE("the parts of an assistant's turn stand in the order in which a model writes") {
+  const auto request = request_from_text(R"({"messages": [{"role": "assistant", "content": "So.", "refusal": "No.",
+    "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}], "reasoning": [{"text": "Hm."}]}]})");
+  REQUIRE(request);
+  CHECK(request->messages[0].parts ==
+        std::vector<Part>{Reasoning{"Hm.", "", "", {}}, Text{"So."}, Text{"No."}, ToolCall{"1", "f", "{}"}});
+}
+
+TEST_CASE("a refusal among the parts is text, and bytes of a file without a type are a PDF") {
+  const auto request = request_from_text(R"({"messages": [
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+    {"role": "user", "content": [{"type": "file", "file": {"filename": "a.pdf", "file_data": "JVBERi0="}}]}]})");
+  REQUIRE(request);
+  CHECK(request->messages[0].parts == std::vector<Part>{Text{"No."}});
+  CHECK(request->messages[1].parts == std::vector<Part>{Document{"", "JVBERi0=", "application/pdf", "a.pdf"}});
+}
+
+TEST_CASE("brackets in a text are no nesting") {
+  const std::string brackets = std::string(100'000, '[') + "\\\"" + std::string(100'000, '{');
+  const auto request = request_from_text(R"({"messages": [{"role": "user", "content": ")" + brackets + "\"}]}");
+  REQUIRE(request);
+  CHECK(text_of(request->messages[0].parts).size() == 200'001);
+}
+
+TEST_CASE("a call without arguments is written with an empty object") {
+  const std::vector<Message> conversation{Message{Role::assistant, {ToolCall{"1", "f", ""}}}};
+  CHECK(to_json(conversation)[0]["tool_calls"][0]["function"]["arguments"] == "{}");
 }
 
 TEST_CASE("a plain prompt makes a small document") {
@@ -200,6 +233,12 @@ TEST_CASE("a bad content part is named by its place") {
              ContainsSubstring("`messages[0].content[0].image_url.url` must be an address"));
   CHECK_THAT(part_problem(R"({"type": "image_url", "image_url": "data:image/png,abc"})"),
              ContainsSubstring("data:<media type>;base64,<data>"));
+  const auto with_detail = [&](const std::string& detail) {
+    return part_problem(R"({"type": "image_url", "image_url": {"url": "https://host/a.png", "detail": ")" + detail +
+                        "\"}}");
+  };
+  for (const char* detail : {"auto", "low", "high"}) CHECK(with_detail(detail) == "no problem");
+  CHECK_THAT(with_detail("best"), ContainsSubstring("image_url.detail` must be auto, low or high"));
   CHECK(part_problem(R"({"type": "file", "file": {"filename": "a"}})") ==
         "`messages[0].content[0].file` must have exactly one of file_data and file_url");
   CHECK(message_problem(R"({"role": "system", "content": [{"type": "image_url"}]})") ==
@@ -220,6 +259,7 @@ TEST_CASE("bad reasoning and tool calls are named by their place") {
 TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("temperature": "hot")") == "`temperature` must be a number, not a string");
   CHECK(key_problem(R"("temperature": 3)") == "`temperature` must be from 0 to 2, not 3");
+  CHECK(key_problem(R"("top_p": 1.1)") == "`top_p` must be from 0 to 1, not 1.1");
   CHECK(key_problem(R"("max_output_tokens": 0)") == "`max_output_tokens` must be a whole number above zero, not 0");
   CHECK(key_problem(R"("max_output_tokens": 1.5)") == "`max_output_tokens` must be a whole number above zero, not 1.5");
   CHECK_THAT(key_problem(R"("reasoning_effort": "much")"), ContainsSubstring("must be one of none, minimal, low"));
@@ -228,6 +268,9 @@ TEST_CASE("bad options are named with what is accepted") {
         "`tools[0].type` is not supported; accepted is function");
   CHECK(key_problem(R"("tools": [{"type": "function", "function": {}}])") ==
         "`tools[0].function.name` is missing; it must be a string that is not empty");
+  const std::string tool = R"({"type": "function", "function": {"name": "f"}})";
+  CHECK(key_problem(R"("tools": [)" + tool + ", " + tool + "]") ==
+        "`tools[1].function.name` is the name of an earlier tool; names must differ");
   CHECK_THAT(key_problem(R"("tool_choice": "any")"), ContainsSubstring(R"(must be "auto", "none", "required" or)"));
   CHECK(key_problem(R"("tool_choice": {"type": "function", "function": {"name": "g"}})") ==
         "`tool_choice.function.name` is not the name of one of `tools`");

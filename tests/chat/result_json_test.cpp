@@ -78,14 +78,27 @@ TEST_CASE("an answer has the form that backstop-chat prints") {
         R"("elapsed_ms":500,"cost_usd":0.00064,"rate_limit":null,"reason":null}],"error":null})");
 }
 
+TEST_CASE("each count of tokens stands under its own key") {
+  Usage usage;
+  usage.input_tokens = 1;
+  usage.output_tokens = 2;
+  usage.cached_input_tokens = 3;
+  usage.cache_write_tokens = 4;
+  usage.reasoning_tokens = 5;
+  CHECK(json_text(to_json(usage)) ==
+        R"({"input_tokens":1,"output_tokens":2,"cached_input_tokens":3,"reasoning_tokens":5})");
+}
+
 TEST_CASE("an attempt says what its answer told of the provider's limits") {
   RateLimitStatus status;
   status.requests = {60, 3, 20s};
+  status.tokens.limit = 5000;
   status.output_tokens.remaining = 0;
   Attempt attempt;
   attempt.rate_limit = std::make_shared<const RateLimitStatus>(status);
   CHECK(json_text(to_json(attempt)["rate_limit"]) ==
-        R"({"requests":{"limit":60,"remaining":3,"reset_after_ms":20000},"tokens":null,"input_tokens":null,)"
+        R"({"requests":{"limit":60,"remaining":3,"reset_after_ms":20000},)"
+        R"("tokens":{"limit":5000,"remaining":null,"reset_after_ms":null},"input_tokens":null,)"
         R"("output_tokens":{"limit":null,"remaining":0,"reset_after_ms":null}})");
 }
 
@@ -111,6 +124,20 @@ TEST_CASE("a failure has the same keys, and says what is known") {
   CHECK(json_text(json["error"]) ==
         R"({"kind":"stream_interrupted","message":"connection reset","target":"openai/gpt-4o","http_status":200,)"
         R"("code":"reset","request_id":null,"retry_after_ms":2500,"committed":true,"partial_text":"Once upon"})");
+}
+
+TEST_CASE("a failure that does not say how long its call took has the sum of its waits and attempts") {
+  Error error{ErrorKind::server_error, "the provider failed"};
+  error.attempts = sample_attempts();
+  CHECK(result_to_json(Result<ChatResponse>{error})["elapsed_ms"] == 12 + 1.5 + 500);
+}
+
+TEST_CASE("text that was not delivered is not told as if it had been") {
+  Error error{ErrorKind::stream_interrupted, "connection reset"};
+  error.partial_text = "held back";
+  CHECK(to_json(error)["partial_text"].is_null());
+  error.committed = true;
+  CHECK(to_json(error)["partial_text"] == "held back");
 }
 
 TEST_CASE("the provider's own words are the message of an error, and stand in an attempt's reason") {

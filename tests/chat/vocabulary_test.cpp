@@ -76,6 +76,14 @@ TEST_CASE("the provider's words stand behind ours, for the error and for each at
   CHECK(quoted_reason_of(attempt) == "(it said: Overloaded)");
 }
 
+TEST_CASE("the reason of a candidate that was skipped tells for how long it stays out") {
+  Attempt attempt;
+  attempt.out_for = 12300ms;
+  CHECK(reason_of(attempt) == "(for another 12.3 s)");
+  attempt.reason = "circuit_open";
+  CHECK(reason_of(attempt) == "circuit_open (for another 12.3 s)");
+}
+
 TEST_CASE("values of the vocabulary can be formatted and aligned") {
   const Target target = Target::parse("openai/gpt-4o");
   CHECK(fmt::format("{}", sample_error()) == to_string(sample_error()));
@@ -87,14 +95,73 @@ TEST_CASE("values of the vocabulary can be formatted and aligned") {
 }
 
 TEST_CASE("enumerators have the names that the documentation uses") {
-  CHECK(to_string(Role::system) == "system");
-  CHECK(to_string(Role::assistant) == "assistant");
+  using enum Role;
+  CHECK(to_string(system) == "system");
+  CHECK(to_string(user) == "user");
+  CHECK(to_string(assistant) == "assistant");
+  CHECK(to_string(tool) == "tool");
   CHECK(to_string(TimeoutLimit::none) == "none");
+  CHECK(to_string(TimeoutLimit::connect) == "connect");
+  CHECK(to_string(TimeoutLimit::first_byte) == "first_byte");
+  CHECK(to_string(TimeoutLimit::first_token) == "first_token");
+  CHECK(to_string(TimeoutLimit::idle) == "idle");
+  CHECK(to_string(TimeoutLimit::attempt) == "attempt");
   CHECK(to_string(TimeoutLimit::deadline_share) == "deadline_share");
+  CHECK(to_string(TimeoutLimit::client_deadline) == "client_deadline");
   CHECK(to_string(FinishReason::stop) == "stop");
+  CHECK(to_string(FinishReason::length) == "length");
+  CHECK(to_string(FinishReason::tool_calls) == "tool_calls");
+  CHECK(to_string(FinishReason::content_filter) == "content_filter");
+  CHECK(to_string(FinishReason::context_full) == "context_full");
+  CHECK(to_string(FinishReason::paused) == "paused");
   CHECK(to_string(FinishReason::other) == "other");
-  CHECK(to_string(StreamEvent::Type::text) == "text");
-  CHECK(to_string(StreamEvent::Type::failed) == "failed");
+  using Type = StreamEvent::Type;
+  CHECK(to_string(Type::text) == "text");
+  CHECK(to_string(Type::reasoning) == "reasoning");
+  CHECK(to_string(Type::tool_call_delta) == "tool_call_delta");
+  CHECK(to_string(Type::tool_call) == "tool_call");
+  CHECK(to_string(Type::restarted) == "restarted");
+  CHECK(to_string(Type::degraded) == "degraded");
+  CHECK(to_string(Type::finished) == "finished");
+  CHECK(to_string(Type::failed) == "failed");
+}
+
+TEST_CASE("what passes with time is what a provider or the way to it may do better a little later") {
+  using enum ErrorKind;
+  for (const ErrorTraits& row : error_table) {
+    CAPTURE(row.name);
+    const bool passes = row.kind == connect_failed || row.kind == timeout || row.kind == stream_interrupted ||
+                        row.kind == rate_limited || row.kind == overloaded || row.kind == server_error;
+    Error error{row.kind, ""};
+    CHECK(passes_with_time(error) == passes);
+    error.should_retry = true;
+    CHECK(passes_with_time(error) == passes);
+    error.should_retry = false;  // the server knows better
+    CHECK_FALSE(passes_with_time(error));
+
+    Error broken{stream_interrupted, ""};
+    broken.cause = row.kind;
+    CHECK(passes_with_time(broken) == passes);
+  }
+}
+
+TEST_CASE("an attempt's line has the time to its first token, and what is known of its cost") {
+  const auto line = [](bool known, Money cost, bool estimated) {
+    Error error{ErrorKind::timeout, ""};
+    Attempt& attempt = error.attempts.emplace_back();
+    attempt.target = Target::parse("a/m");
+    attempt.outcome = ErrorKind::timeout;
+    attempt.sent = true;
+    attempt.elapsed = 2s;
+    attempt.ttft = 150ms;
+    attempt.cost = cost;
+    attempt.cost_known = known;
+    attempt.cost_estimated = estimated;
+    return to_string(error).substr(to_string(error).find("took"));
+  };
+  CHECK(line(true, Money::usd(0.5), false) == "took 2.0 s, first token after 150 ms, $0.50");
+  CHECK(line(true, Money::usd(0.5), true) == "took 2.0 s, first token after 150 ms, about $0.50");
+  CHECK(line(false, Money{}, true) == "took 2.0 s, first token after 150 ms, cost unknown");
 }
 
 TEST_CASE("an answer's text, reasoning and tool calls are found among its parts") {

@@ -16,6 +16,7 @@ ROOMS = [
     ("observe/observer",),  # the interface of call events: values only, used by the runtime
     ("json",),
     ("catalog",),
+    ("runtime/clock",),  # points in time: a value
     ("handover",),
     ("runtime",),
     ("state",),

@@ -147,6 +147,8 @@ TEST_CASE("values of the wrong kind are shown with what is accepted") {
       {target(R"("headers": {"x team": "a"})"), {"`fallback_policy.targets[1].headers.x team` has a name or a value"}},
       {target(R"("forward_headers": ["authorization"])"),
        {"`fallback_policy.targets[1].forward_headers[0]` would hand a key"}},
+      {target(R"("forward_headers": ["x team"])"),
+       {R"(`fallback_policy.targets[1].forward_headers[0]` is "x team"; it must be the name of an HTTP header)"}},
   });
 }
 
@@ -167,6 +169,8 @@ TEST_CASE("a list of targets that leads nowhere is refused") {
        {"give `api_key_env` too"}},
       {targets(R"(["azure/a"])"), {"give `base_url` too"}},
       {targets(R"([{"target": "openai/a", "wire": "anthropic"}])"), {"give `base_url` too"}},
+      {targets(R"([{"target": "ollama/a", "wire": "anthropic", "base_url": "http://localhost:1"}])"),
+       {"give `api_key_env` too"}},
   });
 }
 
@@ -176,6 +180,9 @@ TEST_CASE("explicit limits that contradict each other are refused") {
        {R"(`fallback_policy.timeout.attempt` is "20s", longer than `fallback_policy.deadline`, which is "10s")"}},
       {R"({"fallback_policy": {"deadline": "10s", "targets": [{"target": "openai/a", "timeout": {"idle": "11s"}}]}})",
        {"`fallback_policy.targets[0].timeout.idle`", "longer than `fallback_policy.deadline`"}},
+      {R"({"fallback_policy": {"deadline": "10s", "timeout": {"attempt": "5s"},
+            "targets": [{"target": "openai/a", "timeout": {"attempt": "20s"}}]}})",
+       {"`fallback_policy.targets[0].timeout.attempt`", "longer than `fallback_policy.deadline`"}},
       {policy(R"("timeout": {"connect": "5s", "attempt": "4s"})"),
        {"`fallback_policy.timeout.connect`", "`fallback_policy.timeout.attempt`"}},
       {policy(R"("max_retries": 2, "retry": {"max_attempts": 2})"),
@@ -196,6 +203,7 @@ TEST_CASE("a key in the file is refused and not quoted") {
       {target(R"("headers": {"Authorization": "hunter2"})"), "targets[1].headers.Authorization"},
       {target(R"("headers": {"x-api-key": "hunter2"})"), "targets[1].headers.x-api-key"},
       {target(R"("headers": {"x-team": "Bearer hunter2"})"), "targets[1].headers.x-team"},
+      {target(R"("headers": {"x-team": "basic hunter2"})"), "targets[1].headers.x-team"},
       {target(R"("note": ")" + key + "\""), "targets[1].note"},
       {target(R"("base_url": "https://host/v1?version=3&api-key=hunter2")"), "targets[1].base_url"},
       {policy(R"("openai_api_key": "hunter2")"), "fallback_policy.openai_api_key"},
@@ -210,6 +218,26 @@ TEST_CASE("a key in the file is refused and not quoted") {
   CHECK_THAT(problem_with(target(R"("api_key": "hunter2")")), ContainsSubstring("`api_key_env`"));
 }
 
+TEST_CASE("what looks like a key, or is named like one, is taken for one") {
+  for (const char* beginning : {"sk-", "sk_", "AIza", "AKIA", "gsk_", "csk-", "xai-", "hf_", "ghp_", "nvapi-", "r8_",
+                                "fw_", "github_pat_", "pplx-"}) {
+    CAPTURE(beginning);
+    const std::string key = beginning + std::string(20, 'a');
+    CHECK_THAT(problem_with(target(R"("failure_domain": ")" + key + "\"")), ContainsSubstring("looks like it"));
+  }
+  for (const char* name : {"key", "token", "api_key", "apiKey", "x-access-key", "secret_key", "subscription-key",
+                           "accessToken", "auth_token", "api-token", "security_token", "client_secret", "password",
+                           "Authorization", "credentials", "Cookie", "x-goog-api-key"}) {
+    CAPTURE(name);
+    CHECK_THAT(problem_with(target("\"" + std::string{name} + R"(": "hunter2")")), ContainsSubstring("by its name"));
+  }
+  for (const char* harmless : {"sk-short", "monkey", "a sentence that is long enough, sk-", "max_tokens"}) {
+    CAPTURE(harmless);
+    CHECK_THAT(problem_with(target(R"("failure_domain": ")" + std::string{harmless} + "\"")),
+               ContainsSubstring("no problem"));
+  }
+}
+
 TEST_CASE("all complaints come at once, each once") {
   const std::string problem =
       problem_with(R"({"fallback_policy": {"targets": ["openai/a", "openai/b"], "deadline": 5, "colour": "red",
@@ -218,6 +246,13 @@ TEST_CASE("all complaints come at once, each once") {
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.deadline"));
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.colour"));
   CHECK_THAT(problem, ContainsSubstring("fallback_policy.timeout.idle"));
+}
+
+TEST_CASE("a single complaint stands alone, and a long value is told by its beginning") {
+  CHECK(problem_with(policy(R"("max_attempts": 0)")) ==
+        "`fallback_policy.max_attempts` is 0; it must be a whole number from 1 to 1000");
+  CHECK(problem_with(policy(R"("enabled": ")" + std::string(500, 'x') + "\"")) ==
+        "`fallback_policy.enabled` is \"" + std::string(79, 'x') + "...; it must be true or false");
 }
 
 TEST_CASE("complaints about a file begin with its name") {

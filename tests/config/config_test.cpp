@@ -145,6 +145,73 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(own.rate_limit->max_wait == 5s);
 }
 
+TEST_CASE("every key of a target is read into a field of its own") {
+  const Config config = parsed(R"({"fallback_policy": {"targets": [{"target": "openai/a",
+    "context_window": 11, "max_output_tokens": 12, "failure_domain": "d",
+    "capabilities": {"tools": false, "vision": true, "documents": false, "json_schema": true, "reasoning": false,
+                     "prefill": true},
+    "price": {"input": 21, "output": 22, "cache_read": 23, "cache_write": 24},
+    "timeout": {"connect": "31s", "first_byte": "32s", "first_token": "33s", "idle": "34s", "attempt": "35s"},
+    "retry": {"max_attempts": 41, "initial": "42s", "max": "43s", "on": [444]},
+    "circuit_breaker": {"consecutive_failures": 51, "failure_rate": 0.52, "min_calls": 53, "window": "54s",
+                        "open_for": "55s", "open_for_max": "56s", "ramp": "57s"},
+    "rate_limit": {"requests_per_minute": 61, "tokens_per_minute": 62, "input_tokens_per_minute": 63,
+                   "output_tokens_per_minute": 64, "burst": 65, "max_wait": "66s"}}]}})");
+  const TargetConfig& target = config.targets.at(0);
+  CHECK(target.model.context_window == 11);
+  CHECK(target.model.max_output_tokens == 12);
+  CHECK(target.model.failure_domain == "d");
+  CHECK(target.model.capabilities == Capabilities{.tools = false, .vision = true, .documents = false,
+                                                  .json_schema = true, .reasoning = false, .prefill = true});
+  CHECK(target.model.price == Price{Money::usd_per_million(21), Money::usd_per_million(22), Money::usd_per_million(23),
+                                    Money::usd_per_million(24), {}});
+  CHECK(target.timeout.connect == 31s);
+  CHECK(target.timeout.first_byte == 32s);
+  CHECK(target.timeout.first_token == 33s);
+  CHECK(target.timeout.idle == 34s);
+  CHECK(target.timeout.attempt == 35s);
+  CHECK(target.retry.max_attempts == 41);
+  CHECK(target.retry.initial == 42s);
+  CHECK(target.retry.max == 43s);
+  CHECK(target.retry.on_status == std::vector<int>{444});
+  CHECK(target.circuit_breaker.consecutive_failures == 51);
+  CHECK(target.circuit_breaker.failure_rate == 0.52);
+  CHECK(target.circuit_breaker.min_calls == 53);
+  CHECK(target.circuit_breaker.window == 54s);
+  CHECK(target.circuit_breaker.open_for == 55s);
+  CHECK(target.circuit_breaker.open_for_max == 56s);
+  CHECK(target.circuit_breaker.ramp == 57s);
+  REQUIRE(target.rate_limit);
+  CHECK(target.rate_limit->requests_per_minute == 61);
+  CHECK(target.rate_limit->tokens_per_minute == 62);
+  CHECK(target.rate_limit->input_tokens_per_minute == 63);
+  CHECK(target.rate_limit->output_tokens_per_minute == 64);
+  CHECK(target.rate_limit->burst == 65);
+  CHECK(target.rate_limit->max_wait == 66s);
+}
+
+TEST_CASE("what a policy says of the call and of its streams reaches the client") {
+  const auto client = FallbackClient::from_config(parse_config(R"({"fallback_policy": {
+    "targets": ["ollama/a", "ollama/b"], "deadline": "50s", "max_attempts": 7,
+    "mid_stream": {"hold": {"tokens": 20, "time": "1s", "then": "restart"}}}})"));
+  if (!client) FAIL(client.error().message);
+  CHECK(client->options().limits.deadline == 50s);
+  CHECK(client->options().limits.max_attempts == 7);
+  CHECK(client->options().mid_stream == MidStream::restart);
+  CHECK(client->options().hold == StreamHold{.tokens = 20, .time = 1s});
+}
+
+TEST_CASE("without retries nothing is repeated when all targets have failed either") {
+  const auto repeats = [](std::string_view keys) {
+    const auto client = FallbackClient::from_config(
+        parse_config(R"({"fallback_policy": {"targets": ["ollama/a"], )" + std::string{keys} + "}}"));
+    if (!client) FAIL(client.error().message);
+    return client->options().recovery.repeat_failed;
+  };
+  CHECK_FALSE(repeats(R"("max_retries": 0)"));
+  CHECK(repeats(R"("max_retries": 1)"));
+}
+
 TEST_CASE("a rate limit of the file stands around each target") {
   const auto client = FallbackClient::from_config(parsed(
       R"({"fallback_policy": {"targets": ["ollama/a", "ollama/b"], "rate_limit": {"requests_per_minute": 6}}})"));
@@ -162,6 +229,26 @@ TEST_CASE("a default gives way to what is explicit") {
   CHECK(target.circuit_breaker.open_for_max == 10min);
   // Two sends to the first target, while the second is ready, and seven to that one.
   CHECK(config.limits.max_attempts == 9);
+}
+
+TEST_CASE("the first backoff gives way to an explicit longest one, and the first open time likewise") {
+  const Config config = parsed(R"({"fallback_policy": {"targets": ["openai/a"], "retry": {"max": "100ms"},
+    "circuit_breaker": {"open_for_max": "7s"}}})");
+  CHECK(config.targets[0].retry.initial == 100ms);
+  CHECK(config.targets[0].circuit_breaker.open_for == 7s);
+}
+
+TEST_CASE("each kind of cap stands around the targets, also alone") {
+  const auto stack_with = [](std::string_view caps) {
+    const auto client = FallbackClient::from_config(
+        parse_config(R"({"fallback_policy": {"targets": ["ollama/a"], "cost_cap": {)" + std::string{caps} + "}}}"));
+    if (!client) FAIL(client.error().message);
+    return client->describe();
+  };
+  CHECK_THAT(stack_with(R"("per_request_usd": 0.5)"), ContainsSubstring("cost_cap(per_request = $0.50)"));
+  CHECK_THAT(stack_with(R"("per_day_usd": 20)"), ContainsSubstring("budget") && ContainsSubstring("$20.00"));
+  CHECK_THAT(stack_with(R"("fallback_premium_per_day_usd": 5)"),
+             ContainsSubstring("budget") && ContainsSubstring("$5.00"));
 }
 
 TEST_CASE("a policy that is not enabled keeps the first target") {

@@ -3,18 +3,22 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/observe/observer.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
 
-// The real clock and real threads: what is tested is who drives the loop, not how long things take.
+// Mostly the real clock and real threads: what is tested is who drives the loop, not how long things take.
 
 namespace {
 
@@ -159,6 +163,29 @@ TEST_CASE("a stream may be cancelled from another thread than the one that reads
   const Result<ChatResponse>& reply = stream.result();
   REQUIRE_FALSE(reply);
   CHECK(reply.error().kind == ErrorKind::cancelled);
+}
+
+TEST_CASE("letting go of a call does not wait for its answer", "[scenario-202]") {
+  struct Ending final : Observer {
+    void on_call(const CallEvent& event) noexcept override {
+      kind = event.error != nullptr ? std::optional{event.error->kind} : std::nullopt;
+      elapsed = event.elapsed;
+    }
+    std::optional<ErrorKind> kind;
+    Duration elapsed{0};
+  };
+  VirtualRuntime world;
+  const auto ending = std::make_shared<Ending>();
+  FallbackOptions options;
+  options.runtime = world.share();
+  options.observers = {ending};
+  const FallbackClient client{{Provider{ScriptedProvider{"one/a", {answer("late").after(5s)}}}}, options};
+  {
+    const PendingCall call = client.start("hello");
+    world.run_for(1s);
+  }
+  CHECK(ending->kind == ErrorKind::cancelled);
+  CHECK(ending->elapsed == 1s);
 }
 
 TEST_CASE("letting go of a call cancels it", "[scenario-202]") {

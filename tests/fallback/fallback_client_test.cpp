@@ -10,9 +10,9 @@
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
-#include "backstop/state/cooldown.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "state/cooldown.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;

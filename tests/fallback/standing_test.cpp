@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
-#include "backstop/handover/cost_estimate.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
@@ -17,6 +16,7 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "handover/cost_estimate.hpp"
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -338,4 +338,66 @@ TEST_CASE("clients that have copies of one target share what is known of it") {
   CHECK(shared.send_count() == 1);
   lab.world.run_for(30s);
   CHECK(there.chat("hello")->served_by.name() == "one/m");
+}
+
+TEST_CASE("the row of a target that was passed over says how long it will be out") {
+  Lab lab;
+  const ScriptedProvider first{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 30s})}};
+  const ScriptedProvider second{"two/b", {answer("hi").after(4s)}};
+  const FallbackClient client = lab.client({first, second});
+  REQUIRE(client.chat("hello"));
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  REQUIRE(reply->attempts.size() == 2);
+  CHECK_FALSE(reply->attempts[0].sent);
+  CHECK(reply->attempts[0].out_for == 26s);
+  CHECK(reason_of(reply->attempts[0]) == "cooling down after rate_limited (for another 26.0 s)");
+}
+
+TEST_CASE("the worst cost of a plan is that of its dearest target for every attempt of the call") {
+  Lab lab;
+  const ScriptedProvider cheap{priced("cheap", 1)};
+  const ScriptedProvider dear{priced("dear", 3)};
+  const FallbackClient client = lab.client({cheap, dear}, {.max_attempts = 4});
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 10;
+  const Plan plan = client.explain(request);
+  CHECK(plan.worst_cost == Money::usd(4 * 3 * 10));
+  const ScriptedProvider unpriced{"one/a"};
+  CHECK_FALSE(lab.client({cheap, unpriced}).explain(request).worst_cost);
+}
+
+TEST_CASE("a target that fails before anything goes out uses none of the call's attempts") {
+  class Keyless final : public ModelProvider {
+   public:
+    explicit Keyless(std::string_view name) : ModelProvider{Target{name, "m"}} {}
+
+   private:
+    Task<Result<ChatResponse>> send(const ChatRequest&, CallContext&) const override {
+      co_return Error{ErrorKind::authentication, "there is no key"};
+    }
+  };
+  Lab lab;
+  const ScriptedProvider last{"two/b", {answer("hi")}};
+  const FallbackClient client = lab.client({Keyless{"one"}, last}, {.max_attempts = 1});
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == last.target());
+  CHECK_FALSE(reply->attempts.front().sent);
+}
+
+TEST_CASE("a client within another knows when the target around it is no longer ready") {
+  Lab lab;
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider first{"one/a", {error(ErrorKind::server_error).after(1s)}};
+  const ScriptedProvider second{
+      "two/b", {error(ErrorKind::server_error), error(ErrorKind::server_error), answer("hi")}};
+  const ScriptedProvider around{"three/c"};
+  const FallbackClient inner = lab.client({first, second | retry()});
+  const FallbackClient outer = lab.client({inner, around | circuit_breaker(breaker)});
+  lab.world.at(500ms, [&] { breaker->isolate(); });
+  const auto reply = outer.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == second.target());
+  CHECK(second.send_count() == 3);  // as often as alone
 }

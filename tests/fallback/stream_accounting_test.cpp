@@ -4,6 +4,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/state/budget.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -51,4 +52,18 @@ TEST_CASE("any number of events before the content neither commits nor reaches t
   REQUIRE(reply);
   CHECK(log.text() == "in time");
   CHECK(log.events().size() == 2);
+}
+
+TEST_CASE("the time in which a stream's consumer waits counts against the limits of the attempt") {
+  VirtualRuntime world;
+  ScriptedProvider silent{"one/a", {silence()}};
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = world.share();
+  const FallbackClient client{{silent | timeout({.first_token = 10s})}, options};
+  ChatStream stream = client.stream("hello");
+  const auto& reply = stream.result();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().timeout_limit == TimeoutLimit::first_token);
+  CHECK(reply.error().elapsed == 10s);
 }

@@ -104,9 +104,92 @@ TEST_CASE("a window is too small only beyond reasonable doubt") {
     CHECK_FALSE(unfit(window_of(1500), ChatRequest{russian}));
     CHECK(unfit(window_of(1000), ChatRequest{russian}));
   }
+  SECTION("every text that the model reads counts") {
+    ChatRequest request{"hello"};
+    SECTION("of a call") { request.messages.push_back(Message{Role::assistant, {ToolCall{"a", "f", words}}}); }
+    SECTION("of a result") { request.messages.push_back(Message::tool_result("a", words)); }
+    SECTION("of a tool") { request.tools.push_back(Tool{.name = "f", .description = words}); }
+    SECTION("of a tool's schema") { request.tools.push_back(Tool{.name = "f", .parameters = words}); }
+    SECTION("of the answer's schema") { request.response_format = ResponseFormat{.schema = words}; }
+    CHECK(unfit(window_of(1000), request));
+    CHECK_FALSE(unfit(window_of(2100), request));
+  }
   SECTION("images alone never make it too small") {
     ChatRequest request{"look"};
     for (int i = 0; i < 50; ++i) request.messages[0].parts.emplace_back(Image{.url = "https://example.org/cat.png"});
     CHECK_FALSE(unfit(window_of(8000), request));
+  }
+}
+
+TEST_CASE("after a window that was too small only a larger one will do") {
+  Requirement requirement;
+  requirement.window_above = 8000;
+  const ChatRequest request{"hello"};
+  Needs needs = needs_of(request);
+  needs.requirement = &requirement;
+  for (const std::int64_t window : {4000, 8000}) {
+    CAPTURE(window);
+    const auto error = unfit(window_of(window), request, needs);
+    REQUIRE(error);
+    CHECK(error->kind == ErrorKind::context_window_exceeded);
+    CHECK(error->message == "its context window of " + std::to_string(window) +
+                                " tokens is no larger than the 8000 that were too few");
+  }
+  CHECK_FALSE(unfit(window_of(8001), request, needs));
+  CHECK_FALSE(unfit(Target{"unknown", "model"}, request, needs));
+}
+
+TEST_CASE("what has failed for good, or shares a failure domain with what failed, is not asked again") {
+  ModelFacts facts;
+  facts.failure_domain = "our account";
+  const Target failed{"local", "failed", facts};
+  Requirement requirement;
+  requirement.failed.push_back(Target{"local", "wrong"});
+  requirement.failed_domains.push_back({failed, ErrorKind::quota_exhausted});
+  const ChatRequest request{"hello"};
+  Needs needs = needs_of(request);
+  needs.requirement = &requirement;
+
+  const auto again = unfit(Target{"local", "wrong"}, request, needs);
+  REQUIRE(again);
+  CHECK(again->kind == ErrorKind::local_limit);
+  const auto shared = unfit(target_with(facts), request, needs);
+  REQUIRE(shared);
+  CHECK(shared->kind == ErrorKind::local_limit);
+  CHECK(shared->message ==
+        "it shares the failure domain \"our account\" with local/failed, which failed with quota_exhausted");
+  facts.failure_domain = "another";
+  CHECK_FALSE(unfit(target_with(facts), request, needs));
+  CHECK_FALSE(unfit(target_with({}), request, needs));
+}
+
+TEST_CASE("after a cap has refused, only a cheaper target with a known price will do") {
+  const auto priced = [](double output) {
+    ModelFacts facts;
+    facts.price = Price{.input = Money{}, .output = Money::usd_per_million(output)};
+    return target_with(facts);
+  };
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 1000;
+  Requirement requirement;
+  requirement.cheaper_than = Money::usd(0.01);  // a thousand tokens at 10 dollars a million
+  Needs needs = needs_of(request);
+  needs.requirement = &requirement;
+  CHECK_FALSE(unfit(priced(9.99), request, needs));
+  for (const Target& target : {priced(10), priced(20), target_with({})}) {
+    const auto error = unfit(target, request, needs);
+    REQUIRE(error);
+    CHECK(error->kind == ErrorKind::budget_exceeded);
+  }
+  ModelFacts local;
+  local.local = true;
+  CHECK_FALSE(unfit(target_with(local), request, needs));
+  local.price = priced(20).facts().price;
+  CHECK(unfit(target_with(local), request, needs));
+
+  SECTION("without an output limit the least answer counts, 256 tokens") {
+    request.max_output_tokens.reset();
+    CHECK_FALSE(unfit(priced(39), request, needs));
+    CHECK(unfit(priced(39.1), request, needs));
   }
 }

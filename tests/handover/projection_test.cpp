@@ -1,5 +1,7 @@
-#include "backstop/handover/projection.hpp"
+#include "handover/projection.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <set>
 #include <string>
 
@@ -109,7 +111,8 @@ TEST_CASE("tool-call ids become what the target accepts, on call and result alik
       const ChatRequest request = tool_conversation("toolu_vrtx_01" + std::to_string(i));
       const Projection projection = project(request, mistral);
       const std::string id = call_at(projection, 1, 1).id;
-      CHECK(handover_rules("mistral").tool_ids.accepts(id));
+      CHECK(id.size() == 9);
+      CHECK(std::all_of(id.begin(), id.end(), [](unsigned char letter) { return std::isalnum(letter) != 0; }));
       CHECK(result_at(projection, 2).call_id == id);
       seen.insert(id);
     }
@@ -118,12 +121,15 @@ TEST_CASE("tool-call ids become what the target accepts, on call and result alik
   }
   SECTION("an id that occurs again is made unique") {
     ChatRequest request = tool_conversation("call_0");
-    const ChatRequest again = tool_conversation("call_0");
+    ChatRequest again = tool_conversation("call_0");
+    std::get<ToolResult>(again.messages.back().parts[0]).text = "13:00";
     request.messages.insert(request.messages.end(), again.messages.begin(), again.messages.end());
     const Projection projection = project(request, gpt);
     CHECK(call_at(projection, 1, 1).id == "call_0");
     CHECK(call_at(projection, 4, 1).id != "call_0");
     CHECK(result_at(projection, 5).call_id == call_at(projection, 4, 1).id);
+    CHECK(result_at(projection, 2).text == "12:00");  // each call has its own result
+    CHECK(result_at(projection, 5).text == "13:00");
   }
   SECTION("ids that become the same are told apart") {
     ChatRequest request = tool_conversation("a.b");
@@ -167,6 +173,18 @@ TEST_CASE("a call without a result is answered with an error") {
   CHECK(result_at(projection, 2, 1) == ToolResult{"b", "12:00", false});
 }
 
+TEST_CASE("a call is not answered by another one's second result") {
+  ChatRequest request{"What time is it?"};
+  request.messages.push_back(calls({ToolCall{"a", "now", "{}"}, ToolCall{"b", "now", "{}"}}));
+  request.messages.push_back(Message{Role::tool, {ToolResult{"a", "12:00", false}, ToolResult{"a", "12:01", true}}});
+  const Projection projection = project(request, gpt);
+  REQUIRE(projection.changed());
+  CHECK(projection.losses().results_dropped == 1);
+  CHECK(projection.losses().results_invented == 1);
+  CHECK(result_at(projection, 2, 0) == ToolResult{"a", "12:01", true});
+  CHECK(result_at(projection, 2, 1).call_id == "b");
+}
+
 TEST_CASE("a result without a call is dropped") {
   ChatRequest request{"Hello"};
   request.messages.push_back(Message::tool_result("lost", "42"));
@@ -206,6 +224,17 @@ TEST_CASE("results among other parts of a user's turn get a turn of their own") 
   REQUIRE(projection.request().messages.size() == 4);
   CHECK(result_at(projection, 2).text == "12:00");
   CHECK(projection.request().messages[3] == Message::user("Here."));
+}
+
+TEST_CASE("what stands beside results in their turn is the user's") {
+  ChatRequest request{"What time is it?"};
+  request.messages.push_back(calls({ToolCall{"a", "now", "{}"}}));
+  request.messages.push_back(Message{Role::tool, {ToolResult{"a", "12:00", false}, Text{"Here."}}});
+  const Projection projection = project(request, claude);
+  REQUIRE(projection.request().messages.size() == 4);
+  CHECK(projection.request().messages[2].role == Role::tool);
+  CHECK(projection.request().messages[3] == Message::user("Here."));
+  CHECK_FALSE(projection.losses().any());
 }
 
 TEST_CASE("calls of one turn that share an id are told apart by their order") {
@@ -257,6 +286,22 @@ TEST_CASE("names of tools that a target refuses are changed and changed back") {
   CHECK(projection.original_tool_name(seen.tools[0].name) == "clock.now");
   CHECK(projection.original_tool_name("clock_now") == "clock_now");
   CHECK(projection.original_tool_name(seen.tools[2].name) == std::string(100, 'n'));
+}
+
+TEST_CASE("names of tools that only the history has are told apart from those that were changed") {
+  ChatRequest request{"Hello"};
+  request.messages.push_back(calls(
+      {ToolCall{"a", "clock.now", "{}"}, ToolCall{"b", "clock_now", "{}"}, ToolCall{"c", std::string(70, 'n'), "{}"},
+       ToolCall{"d", std::string(80, 'n'), "{}"}, ToolCall{"e", "clock.now", "{}"}}));
+  const Projection projection = project(request, gpt);
+  std::set<std::string> names;
+  for (std::size_t part = 0; part < 5; ++part) {
+    const std::string& name = call_at(projection, 1, part).name;
+    CHECK(name.size() <= 64);
+    CHECK(projection.original_tool_name(name) == std::get<ToolCall>(request.messages[1].parts[part]).name);
+    names.insert(name);
+  }
+  CHECK(names.size() == 4);
 }
 
 TEST_CASE("everything but the conversation and the tools is carried over unchanged") {

@@ -99,6 +99,55 @@ TEST_CASE("each target has its own success, failures by kind and spend") {
   CHECK(snapshot.spend == Money::usd(0.06));
 }
 
+TEST_CASE("what the application ended itself says nothing about a target's success") {
+  Metrics metrics;
+  const Target first = Target::parse("a/1");
+  tell(metrics, {attempt_at("a/1", {})}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::cancelled)}, first);
+  tell(metrics, {attempt_at("a/1", ErrorKind::deadline_exceeded)}, first);
+  CHECK(metrics.snapshot().find("a/1")->success_rate() == 1);
+  tell(metrics, {attempt_at("a/1", ErrorKind::timeout)}, first);
+  CHECK(metrics.snapshot().find("a/1")->success_rate() == 0.5);
+}
+
+TEST_CASE("what was sent is no skipped candidate, and what was skipped is no fallback") {
+  Metrics metrics;
+  const Target first = Target::parse("a/1");
+  Attempt skipped = attempt_at("b/1", ErrorKind::circuit_open);
+  skipped.sent = false;
+  tell(metrics, {skipped, attempt_at("a/1", ErrorKind::overloaded)}, first);
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.fallbacks == 0);
+  CHECK(snapshot.find("a/1")->skips.total() == 0);
+  CHECK(snapshot.find("b/1")->skips.total() == 1);
+  CHECK(snapshot.find("b/1")->failures.total() == 0);
+}
+
+TEST_CASE("an attempt that was stopped because another had answered is no trouble") {
+  Metrics metrics;
+  tell(metrics, {attempt_at("a/1", ErrorKind::cancelled), attempt_at("b/1", {})}, Target::parse("a/1"));
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.troubled == 0);
+  CHECK(snapshot.rescued == 0);
+  CHECK(snapshot.rescued_share() == 1);
+  CHECK(snapshot.fallbacks == 1);
+}
+
+TEST_CASE("an answer of the first choice beside a stopped hedge is no fallback") {
+  Metrics metrics;
+  tell(metrics, {attempt_at("b/1", ErrorKind::cancelled), attempt_at("a/1", {})}, Target::parse("a/1"));
+  CHECK(metrics.snapshot().fallbacks == 0);
+}
+
+TEST_CASE("a target that was out is trouble, and an answer from another one a rescue") {
+  Metrics metrics;
+  Attempt skipped = attempt_at("a/1", ErrorKind::circuit_open);
+  skipped.sent = false;
+  tell(metrics, {skipped, attempt_at("b/1", {})}, Target::parse("a/1"));
+  CHECK(metrics.snapshot().troubled == 1);
+  CHECK(metrics.snapshot().rescued == 1);
+}
+
 TEST_CASE("the cost differential compares answered calls with what their first choice would have cost") {
   Metrics metrics;
   ModelFacts facts;

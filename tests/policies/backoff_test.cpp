@@ -1,4 +1,4 @@
-#include "backstop/policies/backoff.hpp"
+#include "policies/backoff.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -318,6 +318,30 @@ TEST_CASE("cancelled calls say nothing on the load", "[scenario-131]") {
   CHECK(limit.snapshot().limit == 10);
 }
 
+TEST_CASE("a limit of time that the call itself sets says nothing on the load", "[scenario-131]") {
+  VirtualRuntime runtime;
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const ConcurrencyLimit limit{AdaptiveConcurrencyOptions{.initial = 10}};
+  const Provider silent = ScriptedProvider{"a/m", {testing::silence()}} | adaptive_concurrency(limit);
+  const ScriptedProvider other{"b/m"};
+  SECTION("the end of the target's share of the deadline") {
+    const FallbackClient client{{silent, other}, options};
+    const auto reply = client.chat("hello", {.deadline = 20s});
+    REQUIRE(reply);
+    CHECK(runtime.elapsed() == 10s);
+  }
+  SECTION("the deadline of a client that is another's target") {
+    FallbackOptions inside = options;
+    inside.limits.deadline = 5s;
+    const FallbackClient client{{FallbackClient{{silent}, inside}, other}, options};
+    const auto reply = client.chat("hello");
+    REQUIRE(reply);
+    CHECK(runtime.elapsed() == 5s);
+  }
+  CHECK(limit.snapshot().limit == 10);
+}
+
 TEST_CASE("long answers do not shrink an adaptive limit", "[scenario-133]") {
   VirtualRuntime runtime;
   const ConcurrencyLimit limit{AdaptiveConcurrencyOptions{.initial = 10}};

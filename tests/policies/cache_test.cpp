@@ -321,6 +321,22 @@ TEST_CASE("around a client it answers also while every target is out, and keeps 
   CHECK_FALSE(runtime.call(client, exact("something else")));
 }
 
+TEST_CASE("an answer for all users is found for each of them while every target is out") {
+  VirtualRuntime runtime;
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider model{"a/m", {answer("for all")}};
+  const FallbackClient client{model | circuit_breaker(breaker) | cache({.across_users = true})};
+  ChatRequest request = exact();
+  request.metadata.user_id = "ann";
+  REQUIRE(runtime.call(client, request));
+  breaker->isolate();
+  request.metadata.user_id = "bob";
+  const auto reply = runtime.call(client, request);
+  REQUIRE(reply);
+  CHECK(reply->text() == "for all");
+  CHECK(model.send_count() == 1);
+}
+
 TEST_CASE("a cache describes itself and refuses what cannot be") {
   CHECK((ScriptedProvider{"a/m"} | cache()).describe() == "a/m | cache");
   CHECK(cache({.ttl = 10min, .any_temperature = true}).describe() == "cache(ttl = 600s, any_temperature = true)");

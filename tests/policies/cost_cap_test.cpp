@@ -324,6 +324,21 @@ TEST_CASE("what one cap let through and another refused is given back") {
   CHECK(lab.snapshot(small) == BudgetSnapshot{});
 }
 
+TEST_CASE("what an outer cap refuses at one target is there again in the inner one for the next target") {
+  Lab lab;
+  const Budget inner{{.per_period = Money::usd(25)}};
+  const Budget outer{{.per_period = Money::usd(15)}};
+  const ScriptedProvider dear{dollar_target("dear", 2), {costing(10)}};
+  const ScriptedProvider cheap{dollar_target("cheap"), {costing(10)}};
+  const Provider capped = Provider{lab.client(dear, cheap)} | cost_cap(inner) | cost_cap(outer);
+  const auto reply = lab.call(capped, request_for(10));
+  REQUIRE(reply);
+  CHECK(reply->served_by == cheap.target());
+  CHECK(lab.runtime.elapsed() == 0s);
+  CHECK(dear.send_count() == 0);
+  CHECK(lab.snapshot(inner) == BudgetSnapshot{{Money::usd(10), Money{}}, {}});
+}
+
 TEST_CASE("a single send that may cost too much is not sent") {
   Lab lab;
   const ScriptedProvider model{dollar_target(), {costing(1)}};
@@ -512,6 +527,21 @@ TEST_CASE("a call that is cancelled while it waits for what is reserved leaves i
   REQUIRE(third->result());
   CHECK(lab.runtime.since(third->ended_at()) == 4s);
   CHECK(lab.snapshot(budget) == BudgetSnapshot{});
+}
+
+TEST_CASE("those behind calls that were cancelled while they waited for what is reserved have their turn in time") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(0).after(1s)}};
+  const Provider capped = model | cost_cap(budget);
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (int i = 0; i < 6; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
+  for (const std::size_t i : {2U, 3U, 4U}) {
+    lab.runtime.at(i * 100ms, [&, i] { calls[i]->cancel(); });
+  }
+  lab.runtime.run_all();
+  CHECK(lab.runtime.since(calls[1]->ended_at()) == 2s);
+  CHECK(lab.runtime.since(calls[5]->ended_at()) == 3s);
 }
 
 TEST_CASE("a model on this machine costs nothing unless it has a price") {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/retry.hpp"
@@ -85,6 +86,7 @@ TEST_CASE("a call that would wait too long is refused at once and says for how l
   CHECK(refused.error().replay == ReplaySafety::not_sent);
   REQUIRE(refused.error().attempts.size() == 1);
   CHECK_FALSE(refused.error().attempts[0].sent);
+  CHECK(refused.error().attempts[0].out_for == 1s);
   CHECK(lab.requests_left() == 0);
   CHECK(lab.model.send_count() == 10);
   CHECK(lab.runtime.elapsed() == 0s);
@@ -415,6 +417,32 @@ TEST_CASE("what an open breaker refuses is not waited for and takes nothing", "[
   CHECK(refused.error().kind == ErrorKind::circuit_open);
   CHECK(lab.runtime.elapsed() == 0s);
   CHECK(lab.snapshot().waiting == 0);
+}
+
+TEST_CASE("a call waits for its turn although a bulkhead further in is full until then") {
+  VirtualRuntime runtime;
+  ScriptedProvider model{"a/m", {answer("hi").after(500ms)}};
+  const Provider guarded =
+      model | bulkhead({.max_in_flight = 1}) | rate_limit({.requests_per_minute = 60, .burst = 1});
+  const auto first = runtime.start(guarded, "hello");
+  const auto second = runtime.start(guarded, "hello");
+  runtime.run_all();
+  CHECK(first->result());
+  REQUIRE(second->result());
+  CHECK(second->result()->attempts[0].waited == 1s);
+  CHECK(runtime.elapsed() == 1500ms);
+}
+
+TEST_CASE("the row says how long its attempt has waited in all queues together") {
+  VirtualRuntime runtime;
+  ScriptedProvider model{"a/m", {answer("hi").after(3s)}};
+  const Provider guarded = model | bulkhead({.max_in_flight = 1, .max_queued = 1}) |
+                           rate_limit({.requests_per_minute = 60, .burst = 1});
+  const auto first = runtime.start(guarded, "hello");
+  const auto second = runtime.start(guarded, "hello");
+  runtime.run_all();
+  CHECK(first->result()->attempts[0].waited == 0s);
+  CHECK(second->result()->attempts[0].waited == 3s);  // one for its turn, two for the permit
 }
 
 TEST_CASE("one limit is shared by the targets and clients that have its handle") {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -507,6 +508,23 @@ TEST_CASE("a hint that says nothing leaves the backoff as it is", "[scenario-38]
   REQUIRE(runtime.call(provider | retry(), "hello"));
   CHECK(gaps(provider)[0] >= 500ms);
   CHECK(gaps(provider)[0] <= 1s);
+}
+
+TEST_CASE("the row of a send says how long it was waited for since the send before, over all retries") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {answer("hi")}};
+  int refusals = 2;
+  InterceptOptions options;
+  options.before = [&](RequestEdit&) -> Result<void> {
+    if (refusals-- > 0) return Error{ErrorKind::server_error, "the application's own proxy is away"};
+    return {};
+  };
+  const auto reply = runtime.call(provider | intercept(options) | retry(), "hello");
+  REQUIRE(reply);
+  REQUIRE(reply->attempts.size() == 3);
+  CHECK(reply->attempts[2].sent);
+  CHECK(runtime.elapsed() > 0s);
+  CHECK(reply->attempts[2].waited == runtime.elapsed());
 }
 
 TEST_CASE("a hint above 120 s is not waited for", "[scenario-39]") {

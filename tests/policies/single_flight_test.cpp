@@ -127,6 +127,18 @@ TEST_CASE("a call whose deadline is shorter fails alone; the send has the time o
   CHECK(lab.model.send_count() == 1);
 }
 
+TEST_CASE("a retry inside has the time of the most patient call", "[scenario-190]") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {error(ErrorKind::rate_limited, {.retry_after = 10s}).after(1s), answer("hi")}};
+  const Provider shared = model | retry() | single_flight();
+  const auto hasty = runtime.start(shared, "hello", {.deadline = 5s});
+  const auto patient = runtime.start(shared, "hello", {.deadline = 60s});
+  runtime.run_all();
+  CHECK(hasty->result().error().kind == ErrorKind::deadline_exceeded);
+  REQUIRE(patient->result());
+  CHECK(patient->ended_at() >= patient->started_at() + 11s);
+}
+
 TEST_CASE("a send that fails fails all of its calls, and the next call begins anew", "[scenario-191]") {
   Step failing = error(ErrorKind::server_error, {.http_status = 502});
   failing.after(1s);
@@ -359,6 +371,40 @@ TEST_CASE("retries inside the flight are the flight's, and count for the call th
   CHECK(one->result()->attempts.size() == 2);
   CHECK(two->result()->attempts.size() == 1);
   CHECK(runtime.idle());
+}
+
+TEST_CASE("what a shared send has used of the call's attempts is not there for the next target") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {error(ErrorKind::server_error)}};
+  const ScriptedProvider second{"b/m", {error(ErrorKind::server_error)}};
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = runtime.share();
+  const FallbackClient client{{first | retry() | single_flight(), second | retry()}, options};
+  CHECK_FALSE(client.chat("hello", {.max_attempts = 3}));
+  CHECK(first.send_count() == 2);
+  CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("what a hold keeps back of a shared stream has not been delivered: another target may answer") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {deltas({"half "}).wait(100ms).cut()}};
+  const ScriptedProvider second{"b/m", {answer("whole")}};
+  const Provider shared = first | single_flight();
+  FallbackOptions options;
+  options.hold.emplace();
+  const FallbackClient client{{shared, second}, options};
+  EventLog open{runtime.runtime()};
+  EventLog held{runtime.runtime()};
+  const auto without_hold = runtime.start(shared, "hello", {.sink = &open});
+  const auto with_hold = runtime.start(client, "hello", {.sink = &held});
+  runtime.run_all();
+  CHECK(first.send_count() == 1);
+  CHECK(without_hold->result().error().committed);
+  CHECK(open.text() == "half ");
+  REQUIRE(with_hold->result());
+  CHECK(held.text() == "whole");
+  CHECK(held.count(StreamEvent::Type::restarted) == 0);
 }
 
 TEST_CASE("every send has one event, though several calls share it") {

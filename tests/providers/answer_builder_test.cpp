@@ -145,6 +145,50 @@ TEST_CASE("reasoning alone is an answer") {
   CHECK(answer.take().has_value());
 }
 
+TEST_CASE("encrypted reasoning alone is an answer too") {
+  Answer answer;
+  answer.redacted_reasoning("opaque");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->parts == std::vector<Part>{Reasoning{"", "", "opaque", target}});
+}
+
+TEST_CASE("an answer may be as large as its limit") {
+  for (const std::size_t limit : {9U, 10U}) {
+    Answer answer;
+    answer.set_limits({.bytes = limit});
+    answer.text("Hello");
+    answer.reasoning("world");
+    CHECK(answer.failure().has_value() == (limit == 9));
+  }
+}
+
+TEST_CASE("the first id and the first name of the model stand") {
+  Answer answer;
+  for (const char* said : {"", "first", "second", ""}) {
+    answer.id(said);
+    answer.model(said);
+  }
+  answer.text("Hi");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->id == "first");
+  CHECK(response->model == "first");
+}
+
+TEST_CASE("arguments may be nested 500 levels deep") {
+  for (const std::size_t depth : {500U, 501U}) {
+    CAPTURE(depth);
+    std::string nested = "1";
+    for (std::size_t level = 0; level < depth; ++level) nested = R"({"a":)" + nested + "}";
+    Answer answer;
+    answer.tool_call(0, "a", "f", nested);
+    const Result<ChatResponse> response = answer.take();
+    REQUIRE(response);
+    CHECK((response->tool_calls().at(0).arguments == nested) == (depth == 500));
+  }
+}
+
 TEST_CASE("a filter after text or a call ends an answer, before it there is none") {
   Answer none;
   none.finish_reason(FinishReason::content_filter);
@@ -211,6 +255,15 @@ TEST_CASE("an id that changes with every piece does not make another call") {
   const Result<ChatResponse> response = answer.take();
   REQUIRE(response->tool_calls().size() == 1);
   CHECK(response->tool_calls()[0] == ToolCall{"a", "get", "{\"q\":1}"});
+}
+
+TEST_CASE("an id and a name that come with every piece do not make another call") {
+  Answer answer;
+  answer.tool_call(0, "a", "get", "{\"q\":");
+  answer.tool_call(0, "a", "get", "1}");
+  const Result<ChatResponse> response = answer.take();
+  REQUIRE(response);
+  CHECK(response->tool_calls() == std::vector<ToolCall>{{"a", "get", "{\"q\":1}"}});
 }
 
 TEST_CASE("ids are made up where there are none, and where one comes twice") {

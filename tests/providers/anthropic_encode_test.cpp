@@ -143,6 +143,14 @@ TEST_CASE("tool calls and their results in Anthropic's form") {
     {"type": "text", "text": "Well?"}]})"));
 }
 
+TEST_CASE("results come first in a turn of Anthropic's, whatever stands before them") {
+  const Json messages = messages_of(ChatRequest{std::vector<Message>{
+      Message::user("Weather?"), Message{Role::assistant, {ToolCall{"a", "get", "{}"}}},
+      Message{Role::user, {Text{"Here."}, ToolResult{"a", "42", false}}}}});
+  CHECK(messages.at(2)["content"].at(0)["type"] == "tool_result");
+  CHECK(messages.at(2)["content"].at(1)["text"] == "Here.");
+}
+
 TEST_CASE("thinking goes back byte for byte and in its place") {
   ChatRequest request{"Why?"};
   request.messages.push_back(Message{Role::assistant,
@@ -197,6 +205,14 @@ TEST_CASE("tools and how they may be chosen") {
   request.parallel_tool_calls = false;
   CHECK(body_of(request)["tool_choice"] == Json::parse(R"({"type": "auto", "disable_parallel_tool_use": true})"));
 
+  SECTION("one call at a time is said wherever there may be calls") {
+    for (const auto mode : {ToolChoice::Mode::automatic, ToolChoice::Mode::required, ToolChoice::Mode::named}) {
+      request.tool_choice = ToolChoice{mode, "now"};
+      CHECK(body_of(request)["tool_choice"]["disable_parallel_tool_use"] == true);
+    }
+    request.tool_choice = ToolChoice{ToolChoice::Mode::none, ""};
+    CHECK(body_of(request)["tool_choice"] == Json::parse(R"({"type": "none"})"));
+  }
   SECTION("a tool without parameters has an empty object") {
     request.tools[0].parameters.clear();
     CHECK(body_of(request)["tools"][0]["input_schema"] == Json::parse(R"({"type": "object", "properties": {}})"));

@@ -17,7 +17,10 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/testing/event_log.hpp"
 #include "backstop/testing/matchers.hpp"
+#include "call/root_call.hpp"
+#include "policies/context_edit.hpp"
 #include "support/fault_server.hpp"
 #include "support/replay_transport.hpp"
 #include "support/standing.hpp"
@@ -73,6 +76,17 @@ class KeyedWorld {
   void answer(const std::string& key, ReplayedAnswer answer) { answers_[key] = std::move(answer); }
   void recover(const std::string& key) { answers_.erase(key); }
   testing::VirtualClock& clock() noexcept { return clock_; }
+  /// Calls the provider itself, ready or not.
+  [[nodiscard]] Result<ChatResponse> call(const Provider& provider, bool stream = false) const {
+    const ChatRequest request{"Hi"};
+    EventLog log{*runtime_};
+    detail::RootCall call{*runtime_, CallLimits{}, nullptr};
+    Runtime::Gate gate;
+    runtime_->block_until(gate, [&] {
+      call.start(provider.get(), request, stream ? &log : nullptr, [&] { runtime_->open(gate); });
+    });
+    return call.result();
+  }
   /// Which keys requests came with since the last look.
   std::vector<std::string> used() { return std::exchange(used_, {}); }
   [[nodiscard]] FallbackClient client(std::vector<Provider> providers, int max_attempts = 5) const {
@@ -171,6 +185,92 @@ TEST_CASE("a dead key is put aside for five minutes, an unpaid one for longer ea
   }
 }
 
+TEST_CASE("a key that has worked again rests as briefly as the first time") {
+  KeyedWorld world;
+  const Credentials keys = credentials({"a"});
+  const FallbackClient client = world.client({model("gpt-4o", keys)});
+  for (int round = 0; round < 2; ++round) {
+    world.answer("a", refusal(402, ""));
+    CHECK(fails_with(client.chat("Hi"), ErrorKind::quota_exhausted));
+    const auto resting = keys.resting(world.clock().now());
+    REQUIRE(resting[0]);
+    CHECK(resting[0]->until == world.clock().now() + 5min);
+    world.clock().advance(5min);
+    world.recover("a");
+    CHECK(answers(client.chat("Hi")));
+  }
+}
+
+TEST_CASE("calls go on with the key that worked last, also when an earlier one is ready again") {
+  KeyedWorld world;
+  const FallbackClient client = world.client({model("gpt-4o", credentials({"a", "b"}))});
+  world.answer("a", limited("30"));
+  CHECK(answers(client.chat("Hi")));
+  world.recover("a");
+  world.clock().advance(31s);
+  static_cast<void>(world.used());
+  CHECK(answers(client.chat("Hi")));
+  CHECK(world.used() == Keys{"b"});
+}
+
+TEST_CASE("of the failures at several keys the one that only waits is returned, wherever it came") {
+  for (const auto& [waiting, dead] : {std::pair{"a", "b"}, std::pair{"b", "a"}}) {
+    CAPTURE(waiting);
+    KeyedWorld world;
+    const FallbackClient client = world.client({model("gpt-4o", credentials({"a", "b"}))});
+    world.answer(waiting, limited("20"));
+    world.answer(dead, refusal(401, "invalid_api_key"));
+    const auto reply = client.chat("Hi");
+    CHECK(fails_with(reply, ErrorKind::rate_limited));
+    CHECK(reply.error().http_status == 429);
+    CHECK(reply.error().code == "rate_limit_exceeded");
+    CHECK(reply.error().retry_after == 20s);
+  }
+}
+
+TEST_CASE("a key whose name a failure repeats is masked, whichever of several it is") {
+  KeyedWorld world;
+  const FallbackClient client = world.client({model("gpt-4o", credentials({"key-one-0123", "key-two-0123"}))});
+  ReplayedAnswer echo = refusal(401, "invalid_api_key");
+  echo.body = R"({"error":{"message":"neither key-one-0123 nor key-two-0123","code":"invalid_api_key"}})";
+  world.answer("key-one-0123", echo);
+  world.answer("key-two-0123", echo);
+  const auto reply = client.chat("Hi");
+  REQUIRE_FALSE(reply);
+  for (const Attempt& attempt : reply.error().attempts) CHECK(attempt.provider_message == "neither *** nor ***");
+}
+
+TEST_CASE("a forced probe asks the key that is ready first, and what it finds out counts") {
+  KeyedWorld world;
+  const Credentials keys = credentials({"a", "b"});
+  const Provider keyed = model("gpt-4o", keys);
+  const Provider forced = keyed | edit_context([](CallContext& context) {
+    RoutingHint hint = context.hint();
+    hint.forced_probe = true;
+    context.set_hint(hint);
+  });
+  world.answer("a", limited("60"));
+  world.answer("b", limited("30"));
+  CHECK(fails_with(world.call(keyed), ErrorKind::rate_limited));
+  CHECK(world.used() == Keys{"a", "b"});
+  const auto refused = world.call(keyed);
+  CHECK(fails_with(refused, ErrorKind::local_limit));
+  CHECK(refused.error().retry_after == 30s);
+  CHECK(refused.error().message == "none of the 2 keys is ready; the first rests after rate_limited");
+  CHECK(world.used().empty());
+
+  world.answer("b", limited("90"));
+  CHECK(fails_with(world.call(forced), ErrorKind::rate_limited));
+  CHECK(world.used() == Keys{"b"});
+  CHECK(keys.resting(world.clock().now())[1]->until == world.clock().now() + 90s);
+  world.recover("a");
+  CHECK(answers(world.call(forced)));
+  CHECK(world.used() == Keys{"a"});
+  CHECK_FALSE(keys.resting(world.clock().now())[0]);
+  CHECK(answers(world.call(keyed)));
+  CHECK(world.used() == Keys{"a"});
+}
+
 TEST_CASE("targets that share keys share what is known of them") {
   KeyedWorld world;
   const Credentials keys = credentials({"a", "b"});
@@ -181,6 +281,14 @@ TEST_CASE("targets that share keys share what is known of them") {
   CHECK(world.used() == Keys{"a", "b"});
   CHECK(answers(second.chat("Hi")));
   CHECK(world.used() == Keys{"b"});
+
+  world.answer("b", refusal(401, "invalid_api_key"));
+  static_cast<void>(first.chat("Hi"));
+  const Standing standing = testing::standing_of(model("gpt-4.1", keys), world.clock().now());
+  CHECK_FALSE(standing.ready());
+  CHECK(standing.why == ErrorKind::local_limit);
+  CHECK(standing.ready_at == world.clock().now() + 5min);
+  CHECK(standing.probe == Standing::Probe::never);  // a dead key is no better at another model
 }
 
 TEST_CASE("when every key is out the target is passed over until the first is ready", "[scenario-43]") {
@@ -198,6 +306,7 @@ TEST_CASE("when every key is out the target is passed over until the first is re
   CHECK(sends(reply, 2));
   CHECK_FALSE(testing::standing_of(keyed, world.clock().now()).ready());
   CHECK(testing::standing_of(keyed, world.clock().now()).ready_at == world.clock().now() + 20s);
+  CHECK(testing::standing_of(keyed, world.clock().now()).probe == Standing::Probe::never);
 
   const auto passed_over = client.chat("Hi");
   CHECK(answered_by(passed_over, "openai/backup"));
@@ -238,6 +347,20 @@ TEST_CASE("failures that are not the key's are not tried with another") {
   }
 }
 
+TEST_CASE("once content has been delivered no other key is tried") {
+  KeyedWorld world;
+  ReplayedAnswer broken;
+  broken.headers = {{"content-type", "text/event-stream"}};
+  broken.body = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"
+                "data: {\"error\":{\"message\":\"no\",\"code\":\"rate_limit_exceeded\"}}\n\n";
+  world.answer("a", broken);
+  const auto reply = world.call(model("gpt-4o", credentials({"a", "b"})), true);
+  CHECK(fails_with(reply, ErrorKind::stream_interrupted));
+  CHECK(reply.error().cause == ErrorKind::rate_limited);
+  CHECK(reply.error().partial_text == "Hel");
+  CHECK(world.used() == Keys{"a"});
+}
+
 TEST_CASE("keys appear nowhere but in their header", "[scenario-216]") {
   faults::FaultServer server;
   server.always(faults::unauthorized());
@@ -265,6 +388,17 @@ TEST_CASE("keys can be declared well again") {
   CHECK(keys.resting(world.clock().now())[0]);
   keys.reset();
   CHECK_FALSE(keys.resting(world.clock().now())[0]);
+}
+
+TEST_CASE("blanks and line ends around a key of the environment are no part of it") {
+  setenv("BACKSTOP_TEST_KEY_A", " a\n", 1);
+  KeyedWorld world;
+  const Provider one =
+      openai({.model = "gpt-4o", .api_key_env = "BACKSTOP_TEST_KEY_A", .base_url = "http://replayed.test/v1"});
+  CHECK(answers(world.call(one)));
+  CHECK(answers(world.call(model("gpt-4o", credentials_from_env({"BACKSTOP_TEST_KEY_A"})))));
+  CHECK(world.used() == Keys{"a", "a"});
+  unsetenv("BACKSTOP_TEST_KEY_A");
 }
 
 TEST_CASE("lists of keys that cannot be right are refused, and the keys not told") {

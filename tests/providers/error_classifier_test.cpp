@@ -126,6 +126,8 @@ const std::vector<Row> rows{
     {"github", 429, R"({"error":{"code":"RateLimitReached","message":"Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 5631 seconds before retrying."}})", quota_exhausted, "RateLimitReached"},
     {"cloudflare", 429, R"({"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}]})", overloaded, "3040"},
     {"nvidia", 410, "", model_not_found, ""},
+    {"bedrock", 400, R"({"__type":"ThrottlingException","message":"no"})", rate_limited, "ThrottlingException"},
+    {"bedrock", 400, R"({"__type":"com.amazon.coral.service#x","Message":"Input is too long for requested model."})", context_window_exceeded, "com.amazon.coral.service#x"},
     {"gemini", 400, R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}])", authentication, "400"},
     {"gemini", 503, R"({"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}})", overloaded, "503"},
     {"gemini", 500, R"({"error":{"code":429,"message":"wrapped"}})", rate_limited, "429"},
@@ -152,6 +154,64 @@ TEST_CASE("each provider's refusals mean what they mean") {
   }
 }
 
+TEST_CASE("of a page only the beginning is searched for words") {
+  const std::string words = "Incorrect API key";
+  CHECK(classified("openai", 500, "<html>" + words).kind == authentication);
+  CHECK(classified("openai", 500, "<html>" + std::string(500, 'x') + words).kind == server_error);
+  // A message of the provider's own is searched to its end.
+  CHECK(classified("openai", 500, R"({"error":")" + std::string(1000, 'x') + words + "\"}").kind == authentication);
+}
+
+TEST_CASE("a status inside an error that came under 200 decides, where it is one of a failure") {
+  CHECK(classified("openrouter", 200, R"({"error":{"code":503,"message":"x"}})").kind == overloaded);
+  CHECK(classified("openrouter", 200, R"({"error":{"code":"429","message":"x"}})").kind == rate_limited);
+  CHECK(classified("openrouter", 200, R"({"error":{"status_code":401,"message":"x"}})").kind == authentication);
+  for (const char* code : {"200", "399", "600", "-503", "\"503 x\""}) {
+    CAPTURE(code);
+    const std::string body = R"({"error":{"message":"x","code":)" + std::string{code} + "}}";
+    CHECK(classified("openrouter", 200, body).kind == server_error);
+  }
+}
+
+TEST_CASE("a type that only says that it is an error is no code") {
+  CHECK(classified("anthropic", 500, R"({"type":"error","message":"x"})").code.empty());
+  CHECK(classified("mistral", 500, R"({"type":"odd_error","message":"x"})").code == "odd_error");
+}
+
+TEST_CASE("AWS names the type of an error in a header where the body has none") {
+  const Error error = classified("bedrock", 400, R"({"message":"no"})",
+                                 {{"x-amzn-errortype", "ThrottlingException:http://internal.amazon.com/coral/"}});
+  CHECK(error.kind == rate_limited);
+  CHECK(error.code == "ThrottlingException");
+}
+
+TEST_CASE("the words of a refusal are those that say most") {
+  CHECK(classified("nvidia", 422, R"({"detail":[{"loc":["body","tools"],"msg":"Field required"},{"msg":"Bad"}]})")
+            .provider_message == R"(["body","tools"]: Field required; Bad)");
+  CHECK(classified("openrouter", 502, R"({"error":{"message":"Provider returned error","metadata":{"raw":"no room"}}})")
+            .provider_message == "Provider returned error: no room");
+  CHECK(classified("openrouter", 403, R"({"error":{"message":"flagged","metadata":{"reasons":["violence"]}}})")
+            .provider_message == R"(flagged ["violence"])");
+}
+
+TEST_CASE("Google's delay stands among the details of its error") {
+  const Error error = classified("gemini", 429, R"({"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[
+    {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}})");
+  CHECK(error.kind == rate_limited);
+  CHECK(error.retry_after == 34500ms);
+}
+
+TEST_CASE("without a status of a failure its generic type decides") {
+  const auto kind_of_type = [](const char* type) {
+    ProviderFailure failure;
+    failure.type = type;
+    return kind_of(failure, "openai", 200);
+  };
+  CHECK(kind_of_type("invalid_request_error") == invalid_request);
+  CHECK(kind_of_type("api_error") == server_error);
+  CHECK(kind_of_type("") == server_error);
+}
+
 TEST_CASE("a wait in the words of a refusal comes along") {
   const Error error = classified("github", 429, R"({"error":{"code":"RateLimitReached","message":"Please wait 5631 seconds before retrying."}})");
   CHECK(error.kind == rate_limited);
@@ -172,11 +232,45 @@ TEST_CASE("hints and ids of a refusal come along") {
 }
 
 TEST_CASE("how safe a replay is depends on who failed") {
-  CHECK(classified("openai", 429, "").replay == ReplaySafety::not_sent);
-  CHECK(classified("openai", 401, "").replay == ReplaySafety::not_sent);
-  CHECK(classified("openai", 500, "").replay == ReplaySafety::maybe_processed);
-  CHECK(classified("openai", 504, "").replay == ReplaySafety::maybe_processed);
-  CHECK(classified("openai", 408, "").replay == ReplaySafety::maybe_processed);
+  for (const int status : {400, 401, 403, 404, 409, 413, 422, 429, 499, 503, 529}) {
+    CAPTURE(status);
+    CHECK(classified("openai", status, "").replay == ReplaySafety::not_sent);
+  }
+  for (const int status : {408, 500, 502, 504, 520, 524}) {
+    CAPTURE(status);
+    CHECK(classified("openai", status, "").replay == ReplaySafety::maybe_processed);
+  }
+}
+
+TEST_CASE("each status alone has its meaning") {
+  struct Status {
+    int status;
+    ErrorKind kind;
+  };
+  for (const Status& row :
+       {Status{400, invalid_request}, Status{401, authentication}, Status{402, quota_exhausted}, Status{403, permission},
+        Status{404, model_not_found}, Status{405, invalid_request}, Status{408, timeout}, Status{409, invalid_request},
+        Status{410, model_not_found}, Status{413, context_window_exceeded}, Status{422, invalid_request},
+        Status{424, server_error}, Status{425, rate_limited}, Status{429, rate_limited}, Status{498, overloaded},
+        Status{499, overloaded}, Status{500, server_error}, Status{502, server_error}, Status{503, overloaded},
+        Status{504, server_error}, Status{529, overloaded}, Status{302, malformed_response}}) {
+    CAPTURE(row.status);
+    CHECK(to_string(kind_of_status(row.status, "somebody")) == to_string(row.kind));
+  }
+  CHECK(kind_of_status(498, "cohere") == authentication);
+  for (const char* provider : {"openai", "azure", "anthropic"}) CHECK(kind_of_status(409, provider) == server_error);
+}
+
+TEST_CASE("a provider's id of the request is found in whichever header it uses, else in the body") {
+  for (const char* name : {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid",
+                           "mistral-correlation-id", "inference-id"}) {
+    CAPTURE(name);
+    CHECK(classified("openai", 500, "", {{name, "r1"}}).request_id == "r1");
+  }
+  CHECK(classified("openai", 500, R"({"error":{"message":"x","request_id":"r1"}})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"error":{"message":"x"},"request_id":"r1"})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"message":"x","request_id":"r1"})").request_id == "r1");
+  CHECK(classified("openai", 500, R"({"request_id":"body"})", {{"request-id", "head"}}).request_id == "head");
 }
 
 TEST_CASE("a key that the provider echoes is masked") {

@@ -30,6 +30,14 @@ Task<Result<ChatResponse>> answer_later(const ChatRequest& request, CallContext&
   co_return answer;
 }
 
+Task<Result<ChatResponse>> answer_all_the_same(const ChatRequest&, CallContext& context) {
+  const Result<void> slept = co_await context.sleep(5s);
+  static_cast<void>(slept);
+  ChatResponse answer;
+  answer.parts.emplace_back(Text{"too late"});
+  co_return answer;
+}
+
 Task<Result<ChatResponse>> answer_in_pieces(const ChatRequest&, CallContext& context) {
   ChatResponse answer;
   for (const std::string_view piece : {"one ", "two"}) {
@@ -141,6 +149,48 @@ TEST_CASE("a function may answer in full, or with an error") {
     const auto reply = runtime.call(make_provider("f/m", [](const ChatRequest&) { return std::string{}; }), "hello");
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::malformed_response);
+    CHECK(reply.error().replay == ReplaySafety::processed);
+  }
+}
+
+TEST_CASE("an answer gets what its function left out") {
+  VirtualRuntime runtime;
+  const Target other{"elsewhere", "n"};
+  const auto reply = runtime.call(make_provider("f/m",
+                                                [&other](const ChatRequest&) {
+                                                  ChatResponse answer;
+                                                  answer.parts.emplace_back(Reasoning{.text = "Hm."});
+                                                  answer.parts.emplace_back(Reasoning{.text = "Oh.", .origin = other});
+                                                  answer.parts.emplace_back(ToolCall{"", "now", "{}"});
+                                                  answer.parts.emplace_back(ToolCall{"mine", "now", "{}"});
+                                                  answer.parts.emplace_back(ToolCall{"", "now", "{}"});
+                                                  return answer;
+                                                }),
+                                  "hello");
+  REQUIRE(reply);
+  CHECK(std::get<Reasoning>(reply->parts.at(0)).origin == Target{"f", "m"});
+  CHECK(std::get<Reasoning>(reply->parts.at(1)).origin == other);
+  const std::vector<ToolCall> calls = reply->tool_calls();
+  REQUIRE(calls.size() == 3);
+  CHECK(calls[1].id == "mine");
+  CHECK_FALSE(calls[0].id.empty());
+  CHECK_FALSE(calls[2].id.empty());
+  CHECK(calls[0].id != calls[2].id);
+}
+
+TEST_CASE("an answer may be empty where its reason to stop says why") {
+  VirtualRuntime runtime;
+  using enum FinishReason;
+  for (const FinishReason reason : {stop, length, tool_calls, content_filter, context_full, paused, other}) {
+    CAPTURE(to_string(reason));
+    const auto reply = runtime.call(make_provider("f/m",
+                                                  [reason](const ChatRequest&) {
+                                                    ChatResponse answer;
+                                                    answer.finish_reason = reason;
+                                                    return answer;
+                                                  }),
+                                    "hello");
+    CHECK(reply.has_value() == (reason == length || reason == context_full || reason == paused));
   }
 }
 
@@ -163,6 +213,20 @@ TEST_CASE("a coroutine is a provider, and waits on the call's own clock") {
     CHECK(runtime.elapsed() == 2s);
   }
   CHECK(runtime.idle());
+}
+
+TEST_CASE("an answer that comes after its call was stopped is none") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  VirtualCallOptions options;
+  options.deadline = 2s;
+  options.sink = &log;
+  const auto reply = runtime.call(make_provider("f/m", answer_all_the_same), "hello", options);
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+  CHECK(log.count(StreamEvent::Type::text) == 0);
+  REQUIRE(reply.error().attempts.size() == 1);
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::deadline_exceeded);
 }
 
 TEST_CASE("an answer that is there at once is streamed in one piece") {

@@ -1,15 +1,19 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
+#include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
+#include "support/standing.hpp"
 
 using namespace backstop;
 using namespace backstop::testing_support;
@@ -131,6 +135,7 @@ TEST_CASE("an error after text breaks the stream, with the words and the code of
   CHECK(error.provider_message == "busy");
   CHECK(error.message == "the provider failed");
   CHECK(error.code == "server_error");
+  CHECK(error.cause == ErrorKind::server_error);
   CHECK(error.partial_text == "Hello");
   CHECK(error.committed);
   CHECK(error.http_status == 200);
@@ -164,6 +169,42 @@ TEST_CASE("a stream that ends without its end is broken", "[scenario-204]") {
     REQUIRE_FALSE(call.result);
     CHECK(call.result.error().kind == ErrorKind::malformed_response);
   }
+}
+
+TEST_CASE("a broken stream tells its cause, which decides what comes of the call") {
+  const auto cause_of = [](const std::string& body) {
+    const ReplayedCall call = streamed(events(body));
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
+    return call.result.error().cause;
+  };
+  CHECK(cause_of(hello + "data: {\"error\":{\"message\":\"x\",\"code\":\"rate_limit_exceeded\"}}\n\n") ==
+        ErrorKind::rate_limited);
+  CHECK(cause_of(hello + "data: {\"error\":{\"message\":\"x\",\"type\":\"overloaded_error\"}}\n\n") ==
+        ErrorKind::overloaded);
+  CHECK(cause_of(hello + "data: x\n\n") == ErrorKind::malformed_response);
+  CHECK_FALSE(cause_of(hello));
+}
+
+TEST_CASE("an answer that breaks off after its head may have been processed") {
+  ReplayedAnswer cut = json(R"({"choices":[)");
+  cut.cut = true;
+  const ReplayedCall whole = plain(cut);
+  REQUIRE_FALSE(whole.result);
+  CHECK(whole.result.error().replay == ReplaySafety::maybe_processed);
+  CHECK(whole.result.error().http_status == 200);
+  CHECK(whole.result.error().request_id == "req_7");
+  cut = events(hello);
+  cut.cut = true;
+  const ReplayedCall stream = streamed(cut);
+  REQUIRE_FALSE(stream.result);
+  CHECK(stream.result.error().replay == ReplaySafety::maybe_processed);
+  CHECK(stream.result.error().partial_text == "Hello");
+  // What has been written is paid for, by estimate: two tokens, and one of the prompt.
+  REQUIRE(stream.result.error().attempts.size() == 1);
+  const Attempt& row = stream.result.error().attempts[0];
+  CHECK(row.cost_estimated);
+  CHECK(row.cost == Money::usd_per_million(10) * 2 + Money::usd_per_million(2.5));
 }
 
 TEST_CASE("a finish reason or the end mark alone makes a stream complete") {
@@ -245,15 +286,31 @@ TEST_CASE("a consumer that does not read stops the reading, and nothing is lost 
 }
 
 TEST_CASE("a hint on an answer means nothing", "[scenario-47]") {
-  ReplayedAnswer answer = events(hello + stop + done);
-  answer.headers.emplace_back("retry-after", "30");
-  CHECK(streamed(answer).result);
+  const auto ready_after = [](ReplayedAnswer answer) {
+    answer.headers.emplace_back("retry-after", "30");
+    const Provider gpt = provider();
+    static_cast<void>(call_with(gpt, "Hi", answer, true));
+    return testing::standing_of(gpt, testing::VirtualClock{}.now()).ready();
+  };
+  CHECK(ready_after(events(hello + stop + done)));
+  CHECK_FALSE(ready_after(json(R"({"error":{"message":"slow down"}})", 429)));  // as a refusal's would
 }
 
 TEST_CASE("a hint beside an error inside an answer is taken") {
   ReplayedAnswer answer = events("data: {\"error\":{\"message\":\"x\",\"code\":\"rate_limit_exceeded\"}}\n\n");
   answer.headers.emplace_back("retry-after", "4");
   CHECK(streamed(answer).result.error().retry_after == 4s);
+}
+
+TEST_CASE("beside other errors inside an answer the head's hints mean nothing") {
+  ReplayedAnswer answer = events("data: {\"error\":{\"message\":\"x\",\"code\":\"server_error\"}}\n\n");
+  answer.headers.emplace_back("retry-after", "4");
+  answer.headers.emplace_back("x-should-retry", "false");
+  const ReplayedCall call = streamed(answer);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::server_error);
+  CHECK_FALSE(call.result.error().retry_after);
+  CHECK_FALSE(call.result.error().should_retry);
 }
 
 TEST_CASE("an event that is no JSON is malformed; an answer in HTML too") {
@@ -305,9 +362,17 @@ TEST_CASE("only the first choice counts") {
 }
 
 TEST_CASE("a finish reason that means a failure is one") {
-  const std::string resources = chunk("", R"(,"finish_reason":"insufficient_system_resource")");
-  CHECK(streamed(events(resources + done)).result.error().kind == ErrorKind::malformed_response);
-  CHECK(streamed(events(hello + resources + done)).result.error().kind == ErrorKind::stream_interrupted);
+  for (const std::string word : {"error", "insufficient_system_resource"}) {
+    CAPTURE(word);
+    const std::string end = chunk("", R"(,"finish_reason":")" + word + "\"") + done;
+    const ReplayedCall empty = streamed(events(end));
+    REQUIRE_FALSE(empty.result);
+    CHECK(empty.result.error().kind == ErrorKind::malformed_response);
+    CHECK(empty.result.error().code == word);
+    const ReplayedCall begun = streamed(events(hello + end));
+    REQUIRE_FALSE(begun.result);
+    CHECK(begun.result.error().kind == ErrorKind::stream_interrupted);
+  }
 }
 
 TEST_CASE("a key appears in no error, whatever the provider sends") {
@@ -505,9 +570,84 @@ TEST_CASE("Ollama needs no key, and its address no version") {
   }
 }
 
+TEST_CASE("a server that needs no key needs the one whose variable is named") {
+  const ReplayedAnswer answer = json(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})");
+  CHECK(call_with(ollama({.model = "m"}), "Hi", answer, false).result);
+  const ReplayedCall call =
+      call_with(ollama({.model = "m", .api_key_env = "BACKSTOP_TEST_NO_SUCH_KEY"}), "Hi", answer, false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::authentication);
+  CHECK(call.requests.empty());
+}
+
+TEST_CASE("a secret among the headers that were forwarded is masked, where the provider repeats it") {
+  ModelOptions options{.model = "gpt-4o", .api_key = "sk-1", .base_url = "http://h.test/v1"};
+  options.forward_headers = {"x-my-token"};
+  ChatRequest request{"Hi"};
+  request.headers = {{"X-My-Token", "hunter2-hunter2"}};
+  const ReplayedCall call = call_with(openai(options), request, json(R"({"error":"not hunter2-hunter2"})", 401), false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().provider_message == "not ***");
+}
+
 TEST_CASE("targets have the names that were given") {
   CHECK(openai({.model = "gpt-4o"}).target().name() == "openai/gpt-4o");
   CHECK(openai({.model = "gpt-4o", .name = "team-a"}).target().name() == "team-a/gpt-4o");
   CHECK(known_provider("togetherai", {.model = "m"})->target().name() == "togetherai/m");
-  CHECK(openai({.model = "gpt-4o", .context_window = 5}).target().facts().context_window == 5);
+}
+
+TEST_CASE("what the application says of a model stands in its target's facts") {
+  const Price price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
+  const Capabilities capabilities{.tools = false, .prefill = true};
+  for (const bool several_keys : {false, true}) {
+    ModelOptions options{.model = "gpt-4o", .price = price, .context_window = 5, .max_output_tokens = 4,
+                         .capabilities = capabilities, .failure_domain = "our account"};
+    if (several_keys) options.credentials = credentials({"a", "b"});
+    for (const Provider& model : {openai(options), anthropic(options)}) {
+      CAPTURE(model.target().name());
+      const ModelFacts& facts = model.target().facts();
+      CHECK(facts.price == price);
+      CHECK(facts.context_window == 5);
+      CHECK(facts.max_output_tokens == 4);
+      CHECK(facts.capabilities == capabilities);
+      CHECK(facts.failure_domain == "our account");
+      CHECK_FALSE(facts.local);
+    }
+  }
+  CHECK(openai({.model = "gpt-4o"}).target().facts().context_window == 128'000);  // by the catalogue
+  CHECK(openai({.model = "gpt-4o"}).target().facts().failure_domain.empty());
+}
+
+TEST_CASE("a server on this machine is known by its address") {
+  const auto is_local = [](const char* base_url) {
+    return openai_compatible({.model = "m", .base_url = base_url, .name = "mine"}).target().facts().local;
+  };
+  for (const char* base_url : {"http://localhost", "http://localhost:8080/v1", "HTTP://LocalHost/",
+                               "http://127.0.0.1:1", "https://127.0.0.1/v1", "http://[::1]:8080/v1"}) {
+    CAPTURE(base_url);
+    CHECK(is_local(base_url));
+  }
+  for (const char* base_url : {"http://localhost.example.org", "http://127.0.0.10/v1", "http://box:8080",
+                               "https://api.test/localhost", "http://[::12]:8080"}) {
+    CAPTURE(base_url);
+    CHECK_FALSE(is_local(base_url));
+  }
+  CHECK(ollama({.model = "m"}).target().facts().local);
+}
+
+TEST_CASE("each attempt of a call has a span of its own in the application's trace") {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-";
+  ChatRequest request{"Hi"};
+  request.metadata.trace_parent = trace + "b7ad6b7169203331-01";
+  const ReplayedCall call = call_with(provider() | retry({.max_attempts = 3}), request, json("{}", 500), false);
+  REQUIRE(call.requests.size() == 3);
+  std::set<std::string> spans{"b7ad6b7169203331"};
+  for (const HttpRequest& sent : call.requests) {
+    const auto header = std::find_if(sent.headers.begin(), sent.headers.end(),
+                                     [](const Header& one) { return one.first == "traceparent"; });
+    REQUIRE(header != sent.headers.end());
+    CHECK(header->second.substr(0, 36) == trace);
+    CHECK(header->second.substr(52) == "-01");
+    CHECK(spans.insert(header->second.substr(36, 16)).second);
+  }
 }

@@ -167,11 +167,16 @@ TEST_CASE("images and documents in the form of Chat Completions") {
     {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}},
     {"type":"image_url","image_url":{"url":"https://x.test/a.png"}},
     {"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,BBBB"}}])"));
+  const Json nameless = body_of(with_parts({Document{"", "BBBB", "application/pdf", ""}}));
+  CHECK(nameless["messages"][0]["content"][0]["file"]["filename"] == "document");
   const ChatRequest by_address = with_parts({Document{"https://x.test/a.pdf", "", "", ""}});
   const Result<HttpRequest> http = encoded(by_address, endpoint_for("openai", "gpt-4o"));
   REQUIRE_FALSE(http);
   CHECK(http.error().kind == ErrorKind::unsupported_capability);
   CHECK(body_of(by_address, "mistral", "m")["messages"][0]["content"][0]["document_url"] == "https://x.test/a.pdf");
+  const ChatRequest named = with_parts({Document{"", "BBBB", "application/pdf", "a.pdf"}});
+  CHECK(body_of(named, "mistral", "m")["messages"][0]["content"] == Json::parse(R"([
+    {"type":"document_url","document_url":"data:application/pdf;base64,BBBB","document_name":"a.pdf"}])"));
 }
 
 TEST_CASE("calls and their results") {
@@ -196,6 +201,7 @@ TEST_CASE("reasoning goes back to its origin only, where the server has a field 
     return body_of(turn(origin), provider, model)["messages"][0];
   };
   CHECK(message("groq", "m", Target{"groq", "m"})["reasoning"] == "Hmm.");
+  CHECK(message("groq", "m", Target{"groq", "another"})["reasoning"] == "Hmm.");
   CHECK_FALSE(message("groq", "m", Target{"openai", "m"}).contains("reasoning"));
   CHECK_FALSE(message("openai", "gpt-5.4", Target{"openai", "gpt-5.4"}).contains("reasoning"));
   CHECK(message("deepseek", "deepseek-v4-pro", Target{"deepseek", "deepseek-v4-pro"})["reasoning_content"] == "Hmm.");
@@ -250,6 +256,33 @@ TEST_CASE("headers of the application go only where they are named, and never ov
   for (const std::string_view name : {"Cookie", "Authorization", "X-Other", "Content-Length", "api-key"}) {
     CAPTURE(name);
     CHECK(header_of(*http, name) == "(none)");
+  }
+}
+
+TEST_CASE("what belongs to the connection or carries a key is never forwarded, even where it is named") {
+  for (const char* name : {"host", "connection", "content-length", "content-type", "content-encoding", "accept",
+                           "accept-encoding", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive",
+                           "proxy-connection", "authorization", "proxy-authorization", "api-key", "x-api-key",
+                           "x-goog-api-key", "cookie", "x-amz-security-token", "cf-aig-authorization"}) {
+    CAPTURE(name);
+    ChatRequest request{"Hi"};
+    request.headers = {{name, "theirs"}};
+    Endpoint endpoint = endpoint_for("openai", "gpt-4o");
+    endpoint.forward_headers = {name};
+    const Result<HttpRequest> http = encoded(request, endpoint);
+    REQUIRE(http);
+    CHECK(header_of(*http, name) != "theirs");
+  }
+}
+
+TEST_CASE("a trace context of another form is not sent") {
+  const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (std::string bad : {std::string{"x"}, good + "-00", good.substr(1), "ff" + good.substr(2), "0G" + good.substr(2),
+                          good.substr(0, 54) + "F"}) {
+    CAPTURE(bad);
+    ChatRequest request{"Hi"};
+    request.metadata.trace_parent = bad;
+    CHECK(header_of(*encoded(request, endpoint_for("openai", "gpt-4o")), "traceparent") == "(none)");
   }
 }
 

@@ -112,6 +112,49 @@ TEST_CASE("the limits of the other providers, each in its own words") {
             ->requests == Window{1000, 999, 295s});
 }
 
+TEST_CASE("every header of every limit is read for what it limits") {
+  struct Limit {
+    const char* prefix;
+    const char* suffix;
+    RateLimitWindow RateLimitStatus::*window;
+  };
+  const auto requests = &RateLimitStatus::requests;
+  const auto tokens = &RateLimitStatus::tokens;
+  const auto input_tokens = &RateLimitStatus::input_tokens;
+  const auto output_tokens = &RateLimitStatus::output_tokens;
+  for (const Limit& limit :
+       {Limit{"x-ratelimit-", "-requests", requests}, Limit{"x-ratelimit-", "-tokens", tokens},
+        Limit{"x-ratelimit-", "-project-tokens", tokens}, Limit{"anthropic-ratelimit-requests-", "", requests},
+        Limit{"anthropic-ratelimit-tokens-", "", tokens}, Limit{"anthropic-ratelimit-input-tokens-", "", input_tokens},
+        Limit{"anthropic-ratelimit-output-tokens-", "", output_tokens},
+        Limit{"x-ratelimit-", "-requests-minute", requests}, Limit{"x-ratelimit-", "-requests-hour", requests},
+        Limit{"x-ratelimit-", "-requests-day", requests}, Limit{"x-ratelimit-", "-tokens-minute", tokens},
+        Limit{"x-ratelimit-", "-tokens-hour", tokens}, Limit{"x-ratelimit-", "-tokens-day", tokens},
+        Limit{"x-ratelimit-", "-req-minute", requests}, Limit{"x-ratelimitbysize-", "-minute", tokens},
+        Limit{"x-ratelimitbysize-", "-month", tokens}, Limit{"ratelimitbysize-", "", tokens},
+        Limit{"x-ratelimit-", "-tokens-prompt", input_tokens},
+        Limit{"x-ratelimit-", "-tokens-generated", output_tokens}, Limit{"x-ratelimit-", "", requests},
+        Limit{"x-tokenlimit-", "", tokens}, Limit{"ratelimit-", "", requests}}) {
+    const auto name = [&limit](const char* field) { return std::string{limit.prefix} + field + limit.suffix; };
+    CAPTURE(name("limit"));
+    RateLimitStatus expected;
+    expected.*limit.window = Window{100, 7, 3s};
+    CHECK(status_of({{name("limit"), "100"}, {name("remaining"), "7"}, {name("reset"), "3"}}) == expected);
+  }
+}
+
+TEST_CASE("of limits of which as much is left, or nothing is told, the smaller one counts") {
+  CHECK(status_of({{"x-ratelimit-limit-tokens-minute", "6000"}, {"x-ratelimit-limit-tokens-day", "100000"}})->tokens ==
+        Window{6000, {}, {}});
+  CHECK(status_of({{"x-ratelimit-limit-tokens-minute", "100000"}, {"x-ratelimit-limit-tokens-day", "6000"}})->tokens ==
+        Window{6000, {}, {}});
+  CHECK(status_of({{"x-ratelimit-limit-tokens-minute", "6000"},
+                   {"x-ratelimit-remaining-tokens-minute", "5"},
+                   {"x-ratelimit-limit-tokens-day", "100"},
+                   {"x-ratelimit-remaining-tokens-day", "5"}})
+            ->tokens == Window{100, 5, {}});
+}
+
 TEST_CASE("of several limits of one kind the tightest counts, whole") {
   const auto status = status_of({{"x-ratelimit-limit-tokens", "150000"},
                                  {"x-ratelimit-remaining-tokens", "140000"},
@@ -139,6 +182,8 @@ TEST_CASE("hostile values are dropped, and the rest stands", "[scenario-38]") {
     CHECK_FALSE(status_of({{"x-ratelimit-reset-requests", value}}));
   }
   CHECK_FALSE(status_of({{"x-ratelimit-limit-requests", "-5"}}));
+  CHECK_FALSE(status_of({{"x-ratelimit-limit-requests", std::string(64, '0') + "5"}}));
+  CHECK(status_of({{"x-ratelimit-limit-requests", std::string(63, '0') + "5"}})->requests == Window{5, {}, {}});
 }
 
 TEST_CASE("other headers say nothing of limits") {

@@ -133,6 +133,22 @@ TEST_CASE("waits in the words of a message") {
   CHECK_FALSE(hint({}, "Please wait for your turn."));
 }
 
+TEST_CASE("each phrase for a wait is known, beside a rate limit and beside an overload") {
+  for (const int status : {429, 503, 500, 400}) {
+    for (const char* phrase : {"Try again in 4 seconds", "Please retry in 4s", "please try again after 4 seconds",
+                               "Retry after 4 seconds.", "Please wait 4 seconds"}) {
+      CAPTURE(status, phrase);
+      HttpResponseHead head;
+      head.status = status;
+      ProviderFailure failure;
+      failure.message = phrase;
+      CHECK(retry_hint(head, failure, now).has_value() == (status == 429 || status == 503));
+      failure.quotes_body = true;  // a page, not an error of the provider's
+      CHECK_FALSE(retry_hint(head, failure, now));
+    }
+  }
+}
+
 TEST_CASE("the body's own delay goes before the words and after the headers") {
   HttpResponseHead head;
   ProviderFailure failure;
@@ -154,6 +170,41 @@ TEST_CASE("durations as servers write them") {
   CHECK_FALSE(parse_duration("1x"));
   CHECK_FALSE(parse_duration("-1s"));
   CHECK_FALSE(parse_duration("800h"));
+}
+
+TEST_CASE("every unit of a duration is known, in any case, with a blank before it or without") {
+  struct Unit {
+    const char* name;
+    Duration span;
+  };
+  for (const Unit& unit :
+       {Unit{"milliseconds", 1ms}, Unit{"millisecond", 1ms}, Unit{"ms", 1ms}, Unit{"us", 1us}, Unit{"\xC2\xB5s", 1us},
+        Unit{"ns", 1ns}, Unit{"seconds", 1s}, Unit{"second", 1s}, Unit{"secs", 1s}, Unit{"sec", 1s}, Unit{"s", 1s},
+        Unit{"SEC", 1s}, Unit{"minutes", 1min}, Unit{"minute", 1min}, Unit{"mins", 1min}, Unit{"min", 1min},
+        Unit{"m", 1min}, Unit{"hours", 1h}, Unit{"hour", 1h}, Unit{"hrs", 1h}, Unit{"hr", 1h}, Unit{"h", 1h},
+        Unit{"days", 24h}, Unit{"day", 24h}, Unit{"d", 24h}, Unit{"Days", 24h}}) {
+    CAPTURE(unit.name);
+    CHECK(parse_duration(std::string{"3"} + unit.name) == 3 * unit.span);
+    CHECK(parse_duration(std::string{"3 "} + unit.name) == 3 * unit.span);
+    CHECK(leading_duration(std::string{"3 "} + unit.name + ", please") == 3 * unit.span);
+  }
+}
+
+TEST_CASE("a duration at the beginning of a sentence ends with its last unit") {
+  CHECK(leading_duration("1m12.5s. Visit us") == 72500ms);
+  CHECK(leading_duration("2m 30 requests") == 2min);
+  CHECK(leading_duration("20, or later") == 20s);
+  CHECK(leading_duration("3 more times") == 3s);  // no minutes
+  CHECK_FALSE(parse_duration("2m 30"));
+  CHECK_FALSE(parse_duration("3 months"));
+  CHECK_FALSE(leading_duration("a while"));
+}
+
+TEST_CASE("the longest duration that is believed is 31 days") {
+  CHECK(parse_duration("744h") == 744h);
+  CHECK_FALSE(parse_duration("744h1s"));
+  CHECK(believable_seconds(1e-3) == 1ms);
+  CHECK_FALSE(believable_seconds(0));
 }
 
 TEST_CASE("x-should-retry is true, false or not there") {

@@ -1,3 +1,4 @@
+#include "providers/failure/secret_headers.hpp"
 #include "providers/failure/secrets.hpp"
 
 #include <string>
@@ -62,6 +63,19 @@ TEST_CASE("a header's value is masked whole, and its parts where the name tells 
   CHECK(masked(basic, "user me:hunter2") == "user ***");
   CHECK(masked(basic, "password hunter2, bWU6aHVudGVyMg") == "password ***, ***");
   CHECK(masked(with_header("cookie", "a=one; session=0123456789"), "session 0123456789") == "session ***");
+}
+
+TEST_CASE("every header that carries a key is known by its name, in any case") {
+  for (const char* name : {"authorization", "Authorization", "proxy-authorization", "api-key", "x-api-key",
+                           "x-goog-api-key", "cookie", "x-amz-security-token", "cf-aig-authorization"}) {
+    CAPTURE(name);
+    CHECK(carries_secret(name));
+    CHECK(masked(with_header(name, "Scheme abcd"), "it was abcd") == "it was ***");
+  }
+  for (const char* name : {"x-request-id", "x-team", "authorization-hint", ""}) {
+    CAPTURE(name);
+    CHECK_FALSE(carries_secret(name));
+  }
 }
 
 TEST_CASE("the values in an address's query are masked, as written and as meant") {

@@ -95,6 +95,16 @@ TEST_CASE("one blank after the colon belongs to the field, a second one to the v
   CHECK(read("data:  a\n\n") == Seen{"| a"});
 }
 
+TEST_CASE("a byte order mark at the beginning is no part of the first field, and one elsewhere is") {
+  const std::string mark = "\xEF\xBB\xBF";
+  CHECK(read(mark + "data: 1\n\ndata: 2\n\n") == Seen{"|1", "|2"});
+  CHECK(read(mark + "data: 1") == Seen{"|1"});
+  CHECK(read(mark + "{\"a\":1}") == Seen{"*|{\"a\":1}"});
+  CHECK(read({"\xEF", "\xBB", "\xBF" "data: 1\n\n"}) == Seen{"|1"});
+  CHECK(read("data: 1\n\n" + mark + "data: 2\n\n") == Seen{"|1"});
+  CHECK(read("data: " + mark + "1\n\n") == Seen{"|" + mark + "1"});
+}
+
 TEST_CASE("a name counts for its own event only") {
   CHECK(read("event: first\ndata: 1\n\ndata: 2\n\n") == Seen{"first|1", "|2"});
 }

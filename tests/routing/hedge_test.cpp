@@ -11,6 +11,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -513,4 +514,46 @@ TEST_CASE("options of a hedge that cannot be right are refused") {
   FallbackOptions options;
   options.hedge = HedgeOptions{.budget = {.most = 0}};
   CHECK_THROWS_AS((FallbackClient{{Provider{ScriptedProvider{"one/a"}}}, options}), std::invalid_argument);
+}
+
+TEST_CASE("a target that was only slow is asked again when the hedge that won breaks off") {
+  VirtualRuntime world;
+  ScriptedProvider first{"one/a", {silence(), answer("from a")}};
+  ScriptedProvider second{"two/b", {deltas({"half"}, 1s).wait(1s).cut()}};
+  FallbackOptions options;
+  options.mid_stream = MidStream::restart;
+  options.hedge.emplace();
+  options.recovery.max_wait = 0s;
+  options.runtime = world.share();
+  EventLog log{world.runtime()};
+  const auto reply = world.call(FallbackClient{{first, second}, options}, "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->served_by == first.target());
+  CHECK(log.text() == "from a");
+  CHECK(log.count(StreamEvent::Type::restarted) == 1);
+  CHECK(first.send_count() == 2);
+}
+
+TEST_CASE("a hedge that is refused before it is sent is there for the next call") {
+  const HedgeBudget budget;
+  HedgeOptions options;
+  options.shared_budget = budget;
+  InterceptOptions refusing;
+  refusing.before = [](RequestEdit&) -> Result<void> { return Error{ErrorKind::local_limit, "not now"}; };
+  ScriptedProvider first{"one/a", {answer("late").after(15s)}};
+  ScriptedProvider second{"two/b"};
+  HedgedClient hedged{options, {first, second | intercept(refusing)}};
+  REQUIRE(hedged.ask());
+  CHECK(second.send_count() == 0);
+  CHECK(budget.balance() == 1.05);  // what it begins with, and the share of the call
+}
+
+TEST_CASE("a hedge is one send, whatever retry stands around its target") {
+  ScriptedProvider first{"one/a", {answer("late").after(30s)}};
+  ScriptedProvider second{"two/b", {error(ErrorKind::server_error)}};
+  HedgedClient hedged{first, second | retry()};
+  const auto reply = hedged.ask();
+  REQUIRE(reply);
+  CHECK(reply->served_by == first.target());
+  CHECK(second.send_count() == 1);
 }

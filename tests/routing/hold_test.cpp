@@ -183,3 +183,18 @@ TEST_CASE("holds that cannot be right are refused") {
   const ScriptedProvider only{"one/a"};
   CHECK_THROWS_AS(Held({only}, {.tokens = -1}), std::invalid_argument);
 }
+
+TEST_CASE("what was kept of attempts that failed does not count for the next") {
+  VirtualRuntime world;
+  const std::string some(120, 'x');  // about 30 tokens of the 40 that are held
+  const ScriptedProvider first{"one/a", {deltas({some}).cut()}};
+  const ScriptedProvider second{"two/b", {deltas({some}).cut()}};
+  const ScriptedProvider third{"three/c", {answer("whole")}};
+  FallbackOptions options;
+  options.hold = StreamHold{.tokens = 40};
+  EventLog log{world.runtime()};
+  const auto reply = world.call(FallbackClient{{first, second, third}, options}, "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->served_by == third.target());
+  CHECK(log.text() == "whole");
+}

@@ -620,3 +620,37 @@ TEST_CASE("bounds that cannot be are refused with their name") {
   const ScriptedProvider model{"one/a"};
   CHECK_THROWS_AS((FallbackClient{{model}, FallbackOptions{.recovery = {.max_wait = -1s}}}), std::invalid_argument);
 }
+
+TEST_CASE("that a failure domain is out is found out anew when its targets have been waited for") {
+  VirtualRuntime world;
+  ModelFacts facts;
+  facts.failure_domain = "gateway";
+  const ScriptedProvider first{Target{"one", "a", facts},
+                               {error(ErrorKind::connect_failed), error(ErrorKind::server_error)}};
+  const ScriptedProvider second{Target{"two", "b", facts}, {answer("hi")}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const auto reply = FallbackClient{{first, second}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == second.target());
+  CHECK(first.send_count() == 2);
+  CHECK(reply->attempts[1].outcome);
+  CHECK_FALSE(reply->attempts[1].sent);
+}
+
+TEST_CASE("targets of one failure domain are waited for like others, and the plan says so") {
+  VirtualRuntime world;
+  ModelFacts facts;
+  facts.failure_domain = "gateway";
+  const ScriptedProvider first{Target{"one", "a", facts}, {out_for(3s), answer("back")}};
+  const ScriptedProvider second{Target{"two", "b", facts}, {out_for(5s), answer("late")}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{{first, second}, options};
+  CHECK_FALSE(client.chat("hello", {.recovery_wait = 0s}));
+  CHECK(client.explain("hello").waits == 3s);
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "back");
+  CHECK(world.elapsed() == 3s);
+}

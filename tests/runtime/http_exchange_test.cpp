@@ -1,4 +1,4 @@
-#include "backstop/runtime/http_exchange.hpp"
+#include "runtime/http_exchange.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -9,60 +9,16 @@
 
 #include "backstop/fallback_client.hpp"
 #include "support/fault_server.hpp"
+#include "support/poster.hpp"
 
 using namespace backstop;
+using namespace backstop::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
 // Real sockets: what libcurl and the exchange make of what servers do.
 
 namespace {
-
-/// A provider that posts a chat request by hand and reads the body to its end.
-class Poster final : public ModelProvider {
- public:
-  Poster(std::string url, bool stream) : ModelProvider{Target{"test", "m"}}, stream_{stream} {
-    request_.url = std::move(url);
-    request_.headers = {{"content-type", "application/json"}};
-    request_.body = stream ? R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})"
-                           : R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
-  }
-
- protected:
-  Task<Result<ChatResponse>> send(const ChatRequest&, CallContext& context) const override {
-    HttpExchange exchange{request_, context};
-    auto head = co_await exchange.head();
-    if (!head) co_return head.error();
-    std::string body;
-    for (;;) {
-      auto more = co_await exchange.read();
-      if (!more) {
-        Error error = more.error();
-        error.partial_text = body;
-        co_return error;
-      }
-      if (more->empty()) break;
-      body += *more;
-      if (stream_ && context.streaming()) {
-        StreamEvent event;
-        event.delta = *more;
-        context.emit(event);
-        ConsumerReady room{context};
-        co_await room;
-        if (context.stopping()) co_return context.stop_error();
-      }
-    }
-    ChatResponse response;
-    response.parts.emplace_back(Text{body});
-    response.id = exchange.response().header("X-REQUEST-ID");
-    response.usage.output_tokens = exchange.response().status;
-    co_return response;
-  }
-
- private:
-  HttpRequest request_;
-  bool stream_;
-};
 
 FallbackClient client_of(const std::string& url, bool stream = false) {
   FallbackOptions options;

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 
 namespace stacks {
 

@@ -76,6 +76,16 @@ struct KeptCase {
        {.seed = 79823, .root = {.children = {{.leaf = 0}}}, .leaves = {{.script = {{.pieces = 2, .gap = 400}}}}, .requests = {{}}, .consumers = {{.face = Face::start, .on_done = OnDone::chats}, {}, {.face = Face::start, .destroy_at = 400, .destroy_in_callback = true}}}},
       {"text-equals-deltas", "a shared flight of more events than a reader's buffer holds arrives whole",
        {.seed = 6210, .root = {.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}}}}}, .leaves = {{.script = {{.pieces = 70, .latency = 50}}}}, .requests = {{}}, .consumers = {{.face = Face::stream}}}},
+      {"no-crash", "the deadline of a call passes while its consumer waits for another inside an event of a shared send",
+       {.seed = 954657, .root = {.children = {{.client = {.hold = true, .deadline = 1000, .recovery = 1}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}}}}, .policies = {{.kind = PolicyKind::single_flight}}}}}, .leaves = {{.script = {{.latency = 300}, {.latency = 1500}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink, .sink = SinkDoes::chats}}}},
+      {"text-equals-deltas", "the hold's time is over while a shared send that failed waits to be repeated",
+       {.seed = 291503, .root = {.client = {.hold = true, .hedge = 0, .recovery = 2}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}, {.kind = PolicyKind::retry}}}}}, .leaves = {{.script = {{.fault = 21}, {}}}}, .requests = {{}}, .consumers = {{.face = Face::stream}}}},
+      {"nested-equals-flat", "a client's target that left the call to others is asked when these have failed",
+       {.seed = 74634, .root = {.children = {{.children = {{.leaf = 0}, {.leaf = 1, .policies = {{.kind = PolicyKind::breaker}}}}}, {.leaf = 2}}}, .leaves = {{.script = {{.fault = 8}}}, {.script = {{.fault = 17}, {}}}, {.script = {{.fault = 24, .latency = 12000}}}}, .requests = {{}}, .consumers = {{}, {}, {}, {}}}},
+      {"text-equals-deltas", "a client whose stream broke, and that found nobody to resume it, is asked again",
+       {.seed = 501533, .root = {.client = {.recovery = 2}, .children = {{.client = {.mid_stream = 2}, .children = {{.leaf = 0}}, .policies = {{.kind = PolicyKind::decorator, .level = 1}}}, {.leaf = 1}}}, .leaves = {{.script = {{.fault = 20}}}, {.script = {{}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink}}}},
+      {"nested-equals-flat", "who else is ready is found out anew for each target of a client",
+       {.seed = 621068, .root = {.children = {{.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::after, .level = 2}}}, {.leaf = 1}}}, {.leaf = 2}}}, .leaves = {{.script = {{.fault = 16}}}, {.script = {{.fault = 15}}}, {.script = {{.fault = 1}}}}, .requests = {{}}, .consumers = {{}, {}}}},
   };
 }
 

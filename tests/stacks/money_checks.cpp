@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "backstop/chat/token_estimate.hpp"
-#include "backstop/handover/cost_estimate.hpp"
+#include "chat/token_estimate.hpp"
+#include "handover/cost_estimate.hpp"
 #include "stacks/checks.hpp"
 
 namespace stacks {

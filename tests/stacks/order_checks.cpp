@@ -54,22 +54,16 @@ Case without_waiting(Case played) {
   return played;
 }
 
-/// What a client decides candidate by candidate, so that a client among them makes a difference: which is probed when
-/// everything is out, which takes a call after all that its limit had left to others, and for whom sends are kept before
-/// a cap has said that only cheaper ones will do.
+/// Where a client among the candidates makes a difference: for whom sends are kept before a cap has said that only
+/// cheaper ones will do, and which target without its model is probed when everything is out.
 bool depends_on_candidates(const Case& played) {
+  if (has_policy(played.root, PolicyKind::cap_budget) || has_policy(played.root, PolicyKind::cap_request)) return true;
   const auto faults = testing::every_fault();
-  const auto cools_the_model = [&](const StepSpec& step) {
-    return step.fault >= 0 && faults[static_cast<std::size_t>(step.fault) % faults.size()].name == "no_such_model";
-  };
-  for (const PolicyKind kind : {PolicyKind::breaker, PolicyKind::rate_limit, PolicyKind::bulkhead, PolicyKind::adaptive,
-                                PolicyKind::cap_budget, PolicyKind::cap_request}) {
-    if (has_policy(played.root, kind)) return true;
-  }
-  return
-         std::any_of(played.leaves.begin(), played.leaves.end(), [&](const LeafSpec& leaf) {
-           return std::any_of(leaf.script.begin(), leaf.script.end(), cools_the_model);
-         });
+  return std::any_of(played.leaves.begin(), played.leaves.end(), [&](const LeafSpec& leaf) {
+    return std::any_of(leaf.script.begin(), leaf.script.end(), [&](const StepSpec& step) {
+      return step.fault >= 0 && faults[static_cast<std::size_t>(step.fault) % faults.size()].name == "no_such_model";
+    });
+  });
 }
 
 bool collect_leaves(const Node& node, bool is_root, std::vector<Node>& leaves) {

@@ -1,4 +1,4 @@
-#include "backstop/state/latency_window.hpp"
+#include "state/latency_window.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -512,6 +512,14 @@ TEST_CASE("when limits change what has flowed in at the old rate stays", "[scena
     CHECK(tokens_left(limit) == 500);
     CHECK(limit.options().tokens_per_minute == 500);
   }
+  SECTION("what the provider has closed stays closed until its hint") {
+    const RateLimit closed{{.requests_per_minute = 60, .burst = 10}};
+    RateReservation refused{closed, {}, start};
+    refused.settle({.throttled = true, .retry_after = 30s}, start);
+    closed.change({.requests_per_minute = 600, .burst = 100}, start + 10s);
+    CHECK(requests_left(closed, start + 29s) == 0);
+    CHECK(RateReservation{closed, {}, start + 10s}.turn() == start + 30s);
+  }
   SECTION("debt stays debt") {
     const RateLimit tokens_only{{.tokens_per_minute = 1000}};
     RateReservation first{tokens_only, tokens(0, 0), start};

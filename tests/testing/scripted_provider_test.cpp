@@ -1,12 +1,14 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/policy.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -198,4 +200,27 @@ TEST_CASE("an action may plan the next one") {
   CHECK(times.size() == 100);
   CHECK(times.back() == 100s);
   CHECK(runtime.idle());
+}
+
+TEST_CASE("what a step waits before its answer comes after the connection") {
+  VirtualRuntime runtime;
+  const ScriptedProvider provider{"a/m", {answer("hi").connects_after(1s).after(4s)}};
+  const auto reply = runtime.call(provider | timeout({.connect = 2s}), "hello");
+  REQUIRE(reply);
+  CHECK(runtime.elapsed() == 5s);
+}
+
+TEST_CASE("running for no time does everything that needs none, one thing after the other") {
+  VirtualRuntime runtime;
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const FallbackClient client{{Provider{ScriptedProvider{"a/m", {answer("hi")}}}}, options};
+  PendingCall first = client.start("hello");
+  std::optional<PendingCall> second;
+  first.on_done([&](const Result<ChatResponse>&) { second.emplace(client.start("hello")); });
+  runtime.run_for(0s);
+  CHECK(first.done());
+  REQUIRE(second);
+  CHECK(second->done());
+  CHECK(runtime.elapsed() == 0s);
 }

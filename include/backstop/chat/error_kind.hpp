@@ -114,4 +114,9 @@ inline constexpr std::array<ErrorTraits, error_kind_count> error_table{{
   return std::nullopt;
 }
 
+/// Refused in the process, without a send; another target may take the call now.
+[[nodiscard]] constexpr bool is_refusal(ErrorKind kind) noexcept {
+  return kind == ErrorKind::circuit_open || kind == ErrorKind::local_limit;
+}
+
 }  // namespace backstop::inline v0

@@ -7,6 +7,8 @@
 #include "backstop/chat/error_kind.hpp"
 #include "backstop/chat/money.hpp"
 #include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
 
 namespace backstop::inline v0 {
 
@@ -23,6 +25,19 @@ struct Requirement {
   bool priced = false;                         ///< a cap needs to know what a send may cost
   std::vector<FailedDomain> failed_domains{};
   std::vector<Target> failed{};  ///< with failures that do not pass with time: not asked again
+  /// Targets that failed in ways that time mends.
+  struct Tried {
+    Target target;
+    TimePoint at;
+    bool may_be_asked = false;  ///< again: nobody else is left
+  };
+  std::vector<Tried> tried{};
+  bool left_some = false;        ///< a client inside has left targets of its own to others, for now
+
+  [[nodiscard]] BACKSTOP_EXPORT const Tried* find_tried(const Target& target) const noexcept;
+  BACKSTOP_EXPORT void note_tried(const Target& target, TimePoint at);
+  /// Of attempts that were made for several calls together.
+  BACKSTOP_EXPORT void add(const Requirement& other);
 };
 
 }  // namespace backstop::inline v0

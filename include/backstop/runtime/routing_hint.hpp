@@ -6,16 +6,22 @@
 
 namespace backstop::inline v0 {
 
+namespace detail {
+class Walk;
+}
+
 /// What the routing above tells of the other targets of the call. A client inside another adds to it.
 struct RoutingHint {
   bool other_ready = false;  ///< another target, at whatever level, could be sent to right now
   bool in_client = false;    ///< a client is around, which does the waiting for targets to recover
   bool forced_probe = false;  ///< every target is out, and this one was chosen for one attempt all the same
+  bool after_all = false;    ///< had left the call to others, and these have failed
   int barred_sends = 0;      ///< of the call's sends, how many the limit of a client around does not allow here
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
   TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
+  const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out
 };
 

@@ -25,6 +25,8 @@ class StreamSink {
   [[nodiscard]] virtual bool holding() const noexcept { return false; }
   /// An attempt at that target begins. What is kept back of earlier ones will not be finished, and is to be dropped.
   virtual void on_attempt(const Target& target) noexcept { static_cast<void>(target); }
+  /// The attempt has failed: what is kept back of it is to be dropped now, while a repeat is waited for.
+  virtual void on_attempt_failed() noexcept {}
 
  protected:
   ~StreamSink() = default;
@@ -39,6 +41,7 @@ class ForwardingSink : public StreamSink {
   [[nodiscard]] Duration consumer_time() const noexcept override { return next_->consumer_time(); }
   [[nodiscard]] bool holding() const noexcept override { return next_->holding(); }
   void on_attempt(const Target& target) noexcept override { next_->on_attempt(target); }
+  void on_attempt_failed() noexcept override { next_->on_attempt_failed(); }
 
  protected:
   /// `next` must outlive this.

@@ -8,16 +8,16 @@
 #include <utility>
 #include <vector>
 
-#include "backstop/handover/projection.hpp"
 #include "backstop/runtime/call_context.hpp"
-#include "backstop/runtime/http_exchange.hpp"
 #include "answer_reader.hpp"
+#include "handover/projection.hpp"
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
 #include "providers/wire/content_coding.hpp"
 #include "request_headers.hpp"
 #include "resolve_endpoint.hpp"
+#include "runtime/http_exchange.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backstop/providers/credentials.hpp"
-#include "backstop/state/cooldown.hpp"
+#include "state/cooldown.hpp"
 
 namespace backstop::inline v0::detail {
 

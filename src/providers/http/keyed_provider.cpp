@@ -103,6 +103,7 @@ Standing KeyedProvider::standing(const ChatRequest& request, const Needs& needs,
     }
     best = best ? Standing::of_either(*best, standing) : standing;
   }
+  best->targets = 1;
   best->ready_targets = best->ready() ? 1 : 0;
   return *best;
 }

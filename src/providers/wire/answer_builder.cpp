@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "backstop/handover/projection.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "finish_reasons.hpp"
+#include "handover/projection.hpp"
 #include "json_document.hpp"
 #include "text/ascii.hpp"
 

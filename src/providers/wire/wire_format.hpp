@@ -4,12 +4,12 @@
 #include <memory>
 #include <string_view>
 
-#include "answer_builder.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
-#include "backstop/handover/rules.hpp"
 #include "backstop/runtime/http_transport.hpp"
+#include "answer_builder.hpp"
 #include "endpoint.hpp"
+#include "handover/rules.hpp"
 #include "json_document.hpp"
 #include "request_limits.hpp"
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -15,7 +14,7 @@ struct ToolIdRule {
   std::size_t least_size = 1;
   std::size_t most_size = 1024;
 
-  [[nodiscard]] BACKSTOP_EXPORT bool accepts(std::string_view id) const noexcept;
+  [[nodiscard]] bool accepts(std::string_view id) const noexcept;
 };
 
 /// Whose reasoning a target takes back.
@@ -37,6 +36,6 @@ struct HandoverRules {
 
 /// The rules of the provider or wire format of that name. For one not known: those of OpenAI's chat wire, which most
 /// servers speak.
-[[nodiscard]] BACKSTOP_EXPORT const HandoverRules& handover_rules(std::string_view provider) noexcept;
+[[nodiscard]] const HandoverRules& handover_rules(std::string_view provider) noexcept;
 
 }  // namespace backstop::inline v0

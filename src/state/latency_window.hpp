@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
 
 namespace backstop::inline v0 {
@@ -15,7 +14,7 @@ namespace backstop::inline v0 {
 ///
 /// Thread safety: all functions may be called from any thread. Cost: the percentile is worked out with every 128th
 /// sample, so that asking for it reads one atomic; no allocation.
-class BACKSTOP_EXPORT LatencyWindow {
+class LatencyWindow {
  public:
   /// `percentile` is in (0, 1); with fewer than `min_samples`, at most 256, there is none.
   LatencyWindow(double percentile, int min_samples) noexcept

@@ -18,7 +18,7 @@ namespace backstop::inline v0 {
 /// is not taken.
 ///
 /// Errors: `connect_failed` or `stream_interrupted` from the transport; the stop's error when the call is stopped.
-class BACKSTOP_EXPORT HttpExchange final : private HttpReceiver, private StopCallback {
+class HttpExchange final : private HttpReceiver, private StopCallback {
  public:
   /// Starts sending. `request` and `context` must outlive the exchange.
   HttpExchange(const HttpRequest& request, const CallContext& context);

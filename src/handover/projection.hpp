@@ -8,8 +8,7 @@
 
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/target.hpp"
-#include "backstop/export.hpp"
-#include "backstop/handover/rules.hpp"
+#include "handover/rules.hpp"
 
 namespace backstop::inline v0 {
 
@@ -26,13 +25,13 @@ struct HandoverLosses {
 };
 
 /// "2 blocks of reasoning dropped, 1 tool call without a result answered with an error"; empty without losses.
-[[nodiscard]] BACKSTOP_EXPORT std::string to_string(const HandoverLosses& losses);
+[[nodiscard]] std::string to_string(const HandoverLosses& losses);
 
 /// A request as one target should see it: the original itself when that will do, otherwise an adapted copy.
 ///
 /// What was renamed is kept, so that it can be turned back: names of tools that the target would refuse, and ids of
 /// tool calls. Must not outlive the request that it was made from.
-class BACKSTOP_EXPORT Projection {
+class Projection {
  public:
   using Renamed = std::pair<std::string, std::string>;  ///< the application's, the target's
 
@@ -74,7 +73,7 @@ class BACKSTOP_EXPORT Projection {
 ///
 /// Cost: where nothing has to change, a walk over the parts that copies nothing (one small allocation when there are
 /// several tool calls).
-[[nodiscard]] BACKSTOP_EXPORT Projection project(const ChatRequest& request, const Target& target,
+[[nodiscard]] Projection project(const ChatRequest& request, const Target& target,
                                                  const HandoverRules& rules);
 [[nodiscard]] inline Projection project(const ChatRequest& request, const Target& target) {
   return project(request, target, handover_rules(target.provider()));

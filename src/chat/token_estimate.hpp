@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include "backstop/chat/request.hpp"
-#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -11,7 +10,7 @@ namespace backstop::inline v0 {
 /// four bytes to a token), a flat 1,000 per image and a quarter of the decoded bytes for documents up to 100,000. What
 /// comes by address counts as much as may stand there: 1,600 per image, 100,000 per document.
 /// For reservations and costs of attempts that reported no usage. O(parts), no allocation.
-[[nodiscard]] BACKSTOP_EXPORT std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept;
+[[nodiscard]] std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept;
 
 /// The same for a text.
 [[nodiscard]] constexpr std::int64_t estimate_tokens(std::size_t bytes) noexcept {

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/money.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/runtime/clock.hpp"
+
+namespace backstop::inline v0 {
+
+/// What a call would do, found out without sending anything.
+struct Plan {
+  struct Step {
+    Target target;
+    std::string stack;                  ///< the target with its policies
+    std::optional<Error> skipped;       ///< why it would be passed over now
+    std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
+  };
+  std::vector<Step> steps;              ///< in the order in which they would be tried; of a client its targets
+  std::int64_t estimated_input_tokens = 0;
+  Duration worst_time{0};               ///< the call's deadline
+  std::optional<Money> worst_cost;      ///< with every attempt spent on the dearest target; empty when unknown
+  int max_attempts = 0;
+  /// Set when every target is out: how long the call would wait for the first to be back, or to find out.
+  std::optional<Duration> waits{};
+};
+
+}  // namespace backstop::inline v0

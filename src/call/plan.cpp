@@ -1,0 +1,85 @@
+#include "call/plan.hpp"
+
+#include <algorithm>
+
+#include "backstop/provider.hpp"
+#include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/stop.hpp"
+#include "routing/walk.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+/// The steps that a candidate stands for: itself, or the targets of the client that it is.
+void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<Error>& refused,
+                  const ChatRequest& request, const Needs& needs, TimePoint now) {
+  const ChatProvider* inside = &provider;
+  Layer layer = inside->layer();
+  while (layer.around.size() == 1 && layer.name != "fallback") {
+    inside = layer.around.front();
+    layer = inside->layer();
+  }
+  const Standing standing = provider.standing(request, needs, now);
+  if (layer.around.empty()) {
+    Plan::Step& step = plan.steps.emplace_back();
+    step.target = provider.target();
+    step.stack = provider.describe();
+    step.skipped = refused;
+    step.worst_cost = standing.worst_cost;
+    return;
+  }
+  for (const ChatProvider* member : layer.around) {
+    std::optional<Error> out = refused;
+    const Standing own = member->standing(request, needs, now);
+    if (!own.ready()) out = refusal_of(own, request, needs, now);
+    explain_into(plan, *member, out, request, needs, now);
+  }
+}
+
+[[nodiscard]] std::optional<Money> worst_cost_of(const Plan& plan) {
+  Money dearest;
+  for (const Plan::Step& step : plan.steps) {
+    if (!step.worst_cost) return std::nullopt;
+    dearest = std::max(dearest, *step.worst_cost);
+  }
+  return dearest * plan.max_attempts;
+}
+
+/// How long a call would wait for the first target to be back, or to find out.
+[[nodiscard]] std::optional<Duration> wait_of(const Walk& walk, const RecoveryQueue& recovery, TimePoint now) {
+  const RecoveryOptions& options = recovery.options();
+  const Walk::Recovery back = walk.recovery(now, options.probe_interval);
+  const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
+  const TimePoint at = std::min(back.at, probe_at);
+  const Duration wait = saturating_difference(at, now);
+  if (at == TimePoint::max() || wait > options.max_wait) return std::nullopt;
+  return wait;
+}
+
+}  // namespace
+
+Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtime& runtime, const CallLimits& limits,
+             const ChatRequest& request) {
+  const TimePoint now = runtime.clock().now();
+  CallState call{runtime};
+  Branch branch;
+  StopSource stop;
+  CallContext context{call, branch, stop, TimePoint::max()};
+  Walk walk{candidates, request, context};
+  walk.needs().costs = true;
+  Plan plan;
+  plan.estimated_input_tokens = walk.needs().input_tokens;
+  plan.max_attempts = limits.max_attempts;
+  plan.worst_time = limits.deadline;
+  for (std::size_t index = 0; index < candidates.size(); ++index) {
+    const ChatProvider& provider = candidates[index]->provider.get();
+    explain_into(plan, provider, walk.obstacle(index, now), request, walk.needs(), now);
+  }
+  plan.worst_cost = worst_cost_of(plan);
+  const bool all_out = std::all_of(plan.steps.begin(), plan.steps.end(),
+                                   [](const Plan::Step& step) { return step.skipped.has_value(); });
+  if (all_out) plan.waits = wait_of(walk, recovery, now);
+  return plan;
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,266 @@
+#include "providers/failure/provider_quirks.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "providers/failure/error_classifier.hpp"
+#include "text/ascii.hpp"
+
+using namespace backstop;
+using namespace backstop::detail;
+
+namespace {
+
+/// What a provider says, as it writes it, and what that means.
+struct Example {
+  std::string_view provider;  ///< empty: whoever
+  int status;                 ///< 0: any
+  std::string_view said;
+  ErrorKind kind;
+};
+
+using enum ErrorKind;
+
+const std::vector<Example> codes{
+    // clang-format off
+    {"openrouter", 402, "in_flight_budget_exhausted", rate_limited},
+    {"deepseek", 402, "invalid_request_error", quota_exhausted},
+    {"zai", 0, "1113", quota_exhausted},
+    {"zai", 0, "1308", quota_exhausted},
+    {"zai", 0, "1309", quota_exhausted},
+    {"zai", 0, "1302", rate_limited},
+    {"zai", 0, "1305", overloaded},
+    {"zai", 0, "1211", model_not_found},
+    {"zai", 0, "1261", context_window_exceeded},
+    {"zai", 0, "1301", content_filtered},
+    {"mistral", 0, "1300", rate_limited},
+    {"mistral", 0, "3505", overloaded},
+    {"mistral", 0, "1500", model_not_found},
+    {"mistral", 0, "invalid_model", model_not_found},
+    {"mistral", 0, "3280", invalid_request},
+    {"cloudflare", 0, "3040", overloaded},
+    {"cloudflare", 0, "3006", context_window_exceeded},
+    {"xai", 0, "The service is currently unavailable. Try again later.", overloaded},
+    {"groq", 0, "tool_use_failed", malformed_response},
+    {"", 0, "insufficient_quota", quota_exhausted},
+    {"", 0, "credit_balance_exhausted", quota_exhausted},
+    {"", 0, "billing_hard_limit_reached", quota_exhausted},
+    {"", 0, "billing_not_active", quota_exhausted},
+    {"", 0, "billing_error", quota_exhausted},
+    {"", 0, "payment_required", quota_exhausted},
+    {"", 0, "exceeded_current_quota_error", quota_exhausted},
+    {"", 0, "quota_exhausted", quota_exhausted},
+    {"", 0, "INSUFFICIENT_G1_CREDITS_BALANCE", quota_exhausted},
+    {"", 0, "PrepaidBillOverdue", quota_exhausted},
+    {"", 0, "PostpaidBillOverdue", quota_exhausted},
+    {"", 0, "CommodityNotPurchased", quota_exhausted},
+    {"", 0, "Arrearage", quota_exhausted},
+    {"", 0, "AccessDenied.Unpurchased", quota_exhausted},
+    {"", 0, "AllocationQuota.FreeTierOnly", quota_exhausted},
+    {"", 0, "ServiceQuotaExceededException", quota_exhausted},
+    {"", 0, "overloaded_error", overloaded},
+    {"", 0, "overloaded", overloaded},
+    {"", 0, "engine_overloaded_error", overloaded},
+    {"", 0, "engine_overloaded", overloaded},
+    {"", 0, "service_tier_capacity_exceeded", overloaded},
+    {"", 0, "provider_overloaded", overloaded},
+    {"", 0, "provider_unavailable", overloaded},
+    {"", 0, "server_overloaded", overloaded},
+    {"", 0, "slow_down", overloaded},
+    {"", 0, "unavailable_error", overloaded},
+    {"", 0, "service_unavailable", overloaded},
+    {"", 0, "UNAVAILABLE", overloaded},
+    {"", 0, "MODEL_CAPACITY_EXHAUSTED", overloaded},
+    {"", 0, "MODEL_CAPACITY_EXCEEDED", overloaded},
+    {"", 0, "ModelNotReadyException", overloaded},
+    {"", 0, "ServiceUnavailableException", overloaded},
+    {"", 0, "rate_limit_exceeded", rate_limited},
+    {"", 0, "rate_limit_error", rate_limited},
+    {"", 0, "rate_limited", rate_limited},
+    {"", 0, "rate_limit_reached_error", rate_limited},
+    {"", 0, "RateLimitReached", rate_limited},
+    {"", 0, "too_many_requests", rate_limited},
+    {"", 0, "limit_requests", rate_limited},
+    {"", 0, "token_quota_exceeded", rate_limited},
+    {"", 0, "Throttling.RateQuota", rate_limited},
+    {"", 429, "RESOURCE_EXHAUSTED", rate_limited},
+    {"", 0, "invalid_api_key", authentication},
+    {"", 0, "authentication_error", authentication},
+    {"", 0, "invalid_authentication_error", authentication},
+    {"", 0, "InvalidApiKey", authentication},
+    {"", 0, "API_KEY_INVALID", authentication},
+    {"", 0, "UNAUTHENTICATED", authentication},
+    {"", 0, "UnrecognizedClientException", authentication},
+    {"", 0, "InvalidSignatureException", authentication},
+    {"", 0, "ExpiredTokenException", authentication},
+    {"", 0, "permission_error", permission},
+    {"", 0, "permission_denied", permission},
+    {"", 0, "permission_denied_error", permission},
+    {"", 0, "PERMISSION_DENIED", permission},
+    {"", 0, "AccessDeniedException", permission},
+    {"", 0, "model_not_found", model_not_found},
+    {"", 0, "not_found_error", model_not_found},
+    {"", 0, "resource_not_found_error", model_not_found},
+    {"", 0, "DeploymentNotFound", model_not_found},
+    {"", 0, "NotFoundError", model_not_found},
+    {"", 0, "NOT_FOUND", model_not_found},
+    {"", 0, "ResourceNotFoundException", model_not_found},
+    {"", 0, "model_decommissioned", model_not_found},
+    {"", 0, "context_length_exceeded", context_window_exceeded},
+    {"", 0, "exceed_context_size_error", context_window_exceeded},
+    {"", 0, "tokens_limit_reached", context_window_exceeded},
+    {"", 0, "token_limit_exceeded", context_window_exceeded},
+    {"", 0, "request_too_large", context_window_exceeded},
+    {"", 0, "payload_too_large", context_window_exceeded},
+    {"", 0, "too_many_prompt_tokens", context_window_exceeded},
+    {"", 0, "string_above_max_length", invalid_request},
+    {"", 0, "unsupported_parameter", unsupported_capability},
+    {"", 0, "unsupported_value", unsupported_capability},
+    {"", 0, "content_filter", content_filtered},
+    {"", 0, "content_policy_violation", content_filtered},
+    {"", 0, "ResponsibleAIPolicyViolation", content_filtered},
+    {"", 0, "invalid_prompt", content_filtered},
+    {"", 0, "bio_policy", content_filtered},
+    {"", 0, "image_content_policy_violation", content_filtered},
+    {"", 0, "DataInspectionFailed", content_filtered},
+    {"", 0, "data_inspection_failed", content_filtered},
+    {"", 0, "tool_use_failed", malformed_response},
+    {"", 0, "timeout_error", server_error},
+    {"", 0, "DEADLINE_EXCEEDED", server_error},
+    {"", 0, "ModelErrorException", server_error},
+    {"", 0, "ModelStreamErrorException", server_error},
+    {"", 0, "InternalServerException", server_error},
+    // clang-format on
+};
+
+const std::vector<Example> sentences{
+    // clang-format off
+    {"", 0, "Rate limit of 50 per 86400s exceeded for UserByModelByDay.", quota_exhausted},
+    {"", 0, "Error code: insufficient_quota", quota_exhausted},
+    {"", 0, "You have no credits remaining.", quota_exhausted},
+    {"", 0, "Your credit balance is too low to access the Anthropic API.", quota_exhausted},
+    {"", 0, "Insufficient Balance", quota_exhausted},
+    {"", 0, "Insufficient credits. Add more to continue.", quota_exhausted},
+    {"", 0, "Monthly spend limit reached", quota_exhausted},
+    {"", 0, "You reached your monthly spending limit.", quota_exhausted},
+    {"", 0, "Your team has used all available credits", quota_exhausted},
+    {"", 0, "You have exceeded your monthly included credits for Inference Providers.", quota_exhausted},
+    {"", 0, "billing_hard_limit has been reached", quota_exhausted},
+    {"", 0, "you have used up your daily free allocation of 10,000 neurons", quota_exhausted},
+    {"", 0, "\xE4\xBD\x99\xE9\xA2\x9D\xE4\xB8\x8D\xE8\xB6\xB3, 1113", quota_exhausted},
+    {"", 403, "Quota exceeded for this project.", quota_exhausted},
+    {"", 403, "Not enough credit.", quota_exhausted},
+    {"", 403, "Billing is disabled.", quota_exhausted},
+    {"", 403, "The model requires moderation on its input.", content_filtered},
+    {"", 403, "Your input was flagged.", content_filtered},
+    {"", 403, "The security token included in the request is invalid.", authentication},
+    {"", 429, "That model is currently overloaded with other requests.", overloaded},
+    {"", 429, "The model is over capacity.", overloaded},
+    {"", 429, "Capacity temporarily exceeded, please try again.", overloaded},
+    {"", 0, "Incorrect API key provided: k.", authentication},
+    {"", 0, "Invalid API Key", authentication},
+    {"", 0, "API key not valid. Please pass a valid API key.", authentication},
+    {"", 0, "invalid x-api-key", authentication},
+    {"deepseek", 400, "The supported API model names are a or b, but you passed c.", model_not_found},
+    {"", 400, "m is not a valid model ID", model_not_found},
+    {"", 400, "The provided model identifier is invalid.", model_not_found},
+    {"", 400, "Invocation of model ID m with on-demand throughput isn't supported.", model_not_found},
+    {"xai", 0, "Model not found: m", model_not_found},
+    {"perplexity", 400, "Invalid model 'm'.", model_not_found},
+    {"", 0, "The response was filtered due to Azure OpenAI's content management policy.", content_filtered},
+    {"", 0, "Output blocked by content filtering policy", content_filtered},
+    {"", 0, "Invalid prompt: potentially violating our usage policy.", content_filtered},
+    {"", 0, "Your request was rejected as a result of the safety system.", content_filtered},
+    {"", 0, "input length and `max_tokens` exceed context limit: 9 + 3 > 10", context_window_exceeded},
+    {"", 0, "This model's maximum context length is 8192 tokens.", context_window_exceeded},
+    {"", 0, "The request is beyond the model's maximum context limit.", context_window_exceeded},
+    {"", 0, "Your input exceeds the context window of this model.", context_window_exceeded},
+    {"", 0, "The input is longer than the model's context length.", context_window_exceeded},
+    {"", 0, "Input tokens exceed the configured limit of 8 tokens.", context_window_exceeded},
+    {"", 0, "`inputs` tokens + `max_new_tokens` must be <= 4096.", context_window_exceeded},
+    {"", 0, "the request exceeds the available context size", context_window_exceeded},
+    {"", 0, "The input token count (9) exceeds the maximum number of tokens allowed (8).", context_window_exceeded},
+    {"", 0, "The number of tokens exceed model maximum.", context_window_exceeded},
+    {"", 0, "Request payload size exceeds the limit: 20971520 bytes.", context_window_exceeded},
+    {"", 0, "Current length is 9 while limit is 8", context_window_exceeded},
+    {"", 0, "The maximum input length is 8 tokens.", context_window_exceeded},
+    {"", 0, "This model's maximum prompt length is 10 but the request contains 20 tokens", context_window_exceeded},
+    {"", 0, "prompt is too long: 9 tokens > 8 maximum", context_window_exceeded},
+    {"", 400, "Input is too long for requested model.", context_window_exceeded},
+    {"", 400, "too many tokens: 9 of 8", context_window_exceeded},
+    {"", 0, "Too many input tokens.", context_window_exceeded},
+    {"", 0, "The prompt has too many tokens.", context_window_exceeded},
+    {"", 0, "prompt token count of 9 exceeds the limit of 8", context_window_exceeded},
+    {"", 0, "This model does not support assistant message prefill.", unsupported_capability},
+    {"", 400, "m does not support effort level 'xhigh'.", unsupported_capability},
+    {"", 400, "m does not support tools", unsupported_capability},
+    {"", 400, "m does not support thinking", unsupported_capability},
+    {"", 400, "m does not support chat", unsupported_capability},
+    // clang-format on
+};
+
+/// Under a status that alone means something else, where the example does not name one.
+ErrorKind kind_of_example(const Example& example, const ProviderFailure& failure) {
+  const std::string_view provider = example.provider.empty() ? "somebody" : example.provider;
+  const int other_status = example.kind == invalid_request ? 500 : 418;
+  return kind_of(failure, provider, example.status != 0 ? example.status : other_status);
+}
+
+/// Whether the row is about this example.
+bool is_about(const ProviderQuirk& row, const Example& example) {
+  if (row.provider != example.provider || row.status != example.status || row.kind != example.kind) return false;
+  if (row.where == ProviderQuirk::Where::code) return equal_ignoring_case(row.pattern, example.said);
+  std::string said{example.said};
+  std::string pattern{row.pattern};
+  std::transform(said.begin(), said.end(), said.begin(), to_lower);
+  std::transform(pattern.begin(), pattern.end(), pattern.begin(), to_lower);
+  return said.find(pattern) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("every code of a provider means what it means, wherever in the error it stands") {
+  for (const Example& example : codes) {
+    CAPTURE(example.provider, example.status, example.said);
+    for (std::string ProviderFailure::*const field :
+         {&ProviderFailure::code, &ProviderFailure::type, &ProviderFailure::status, &ProviderFailure::reason}) {
+      ProviderFailure failure;
+      failure.*field = example.said;
+      CHECK(to_string(kind_of_example(example, failure)) == to_string(example.kind));
+    }
+  }
+}
+
+TEST_CASE("every wording of a provider means what it means") {
+  for (const Example& example : sentences) {
+    CAPTURE(example.provider, example.status, example.said);
+    ProviderFailure failure;
+    failure.message = example.said;
+    CHECK(to_string(kind_of_example(example, failure)) == to_string(example.kind));
+  }
+}
+
+TEST_CASE("a code that only one provider has means nothing at another") {
+  for (const Example& example : codes) {
+    const auto same = [&](const Example& other) { return other.said == example.said && other.provider.empty(); };
+    if (example.provider.empty() || std::any_of(codes.begin(), codes.end(), same)) continue;
+    CAPTURE(example.provider, example.said);
+    ProviderFailure failure;
+    failure.code = example.said;
+    const bool refused = example.kind == invalid_request;
+    CHECK(kind_of(failure, "somebody", refused ? 500 : 418) == (refused ? server_error : invalid_request));
+  }
+}
+
+TEST_CASE("every row of the table has an example") {
+  for (const ProviderQuirk& row : provider_quirks) {
+    CAPTURE(row.provider, row.status, row.pattern);
+    const std::vector<Example>& examples = row.where == ProviderQuirk::Where::message ? sentences : codes;
+    const auto fits = [&row](const Example& example) { return is_about(row, example); };
+    CHECK(std::any_of(examples.begin(), examples.end(), fits));
+  }
+}
