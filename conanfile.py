@@ -34,6 +34,7 @@ class BackstopConan(ConanFile):
         self.requires("nlohmann_json/[>=3.11 <4]", transitive_headers=True)
         self.requires("fmt/[>=9 <13]", transitive_headers=True, transitive_libs=True)
         self.requires("simdjson/[>=3 <5]")
+        self.requires("zlib/[>=1.2.11 <2]")
 
     def build_requirements(self):
         self.tool_requires("cmake/[>=3.25 <5]")
@@ -64,7 +65,8 @@ class BackstopConan(ConanFile):
         self.cpp_info.set_property("cmake_file_name", "backstop")
         self.cpp_info.set_property("cmake_target_name", "backstop::backstop")
         self.cpp_info.libs = ["backstop"]
-        self.cpp_info.requires = ["libcurl::libcurl", "nlohmann_json::nlohmann_json", "fmt::fmt", "simdjson::simdjson"]
+        self.cpp_info.requires = ["libcurl::libcurl", "nlohmann_json::nlohmann_json", "fmt::fmt", "simdjson::simdjson",
+                                  "zlib::zlib"]
         if not self.options.shared:
             self.cpp_info.defines.append("BACKSTOP_STATIC_DEFINE")
         if self.settings.os in ("Linux", "FreeBSD"):

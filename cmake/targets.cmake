@@ -18,7 +18,7 @@ function(backstop_define_library target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_link_libraries(${target}
     PUBLIC nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
-    PRIVATE CURL::libcurl simdjson::simdjson)
+    PRIVATE CURL::libcurl simdjson::simdjson ZLIB::ZLIB)
   set_target_properties(${target} PROPERTIES
     CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   backstop_target_warnings(${target})

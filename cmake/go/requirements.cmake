@@ -7,7 +7,8 @@ set(library_requirements
   "header:curl/curl.h|libcurl4-openssl-dev|libcurl 7.88 or newer"
   "header:nlohmann/json.hpp|nlohmann-json3-dev|nlohmann/json 3.11 or newer"
   "header:fmt/core.h|libfmt-dev|fmt 9 or newer"
-  "header:simdjson.h|libsimdjson-dev|simdjson 3 or newer")
+  "header:simdjson.h|libsimdjson-dev|simdjson 3 or newer"
+  "header:zlib.h|zlib1g-dev|zlib 1.2.11 or newer")
 set(test_requirements
   "header:catch2/catch_all.hpp|catch2|Catch2 3"
   "program:ccache|ccache|ccache"

@@ -67,7 +67,8 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const StreamEvent& event);
 
 /// A tool call's arguments as an object. Nothing and `null` are `{}`; what is no JSON object, or is nested more than
-/// 500 levels deep, becomes `{"rawInvalidInput": text}`.
+/// 500 levels deep, becomes `{"rawInvalidInput": text}`. A number that no type of C++ holds exactly, such as an integer
+/// above 2^64, becomes a string with U+FDD0 in front, which `json_text` writes as the number that it was.
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json arguments_to_json(std::string_view arguments);
 
 /// JSON as text on one line, or indented by that many spaces. Bytes that are not UTF-8 become U+FFFD.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "backstop/json.hpp"
+#include "text/bare_words.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -81,7 +82,7 @@ nlohmann::ordered_json arguments_to_json(std::string_view arguments) {
   const auto is_space = [](char letter) { return letter == ' ' || letter == '\t' || letter == '\n' || letter == '\r'; };
   if (std::all_of(arguments.begin(), arguments.end(), is_space)) return nlohmann::ordered_json::object();
   if (detail::nesting_of(arguments) <= detail::deepest_json) {
-    auto json = nlohmann::ordered_json::parse(arguments, nullptr, false);
+    auto json = nlohmann::ordered_json::parse(detail::mark_numbers(arguments), nullptr, false);
     if (json.is_object()) return json;
     if (json.is_null()) return nlohmann::ordered_json::object();
   }
@@ -91,7 +92,8 @@ nlohmann::ordered_json arguments_to_json(std::string_view arguments) {
 }
 
 std::string json_text(const nlohmann::ordered_json& json, int indent) {
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return detail::restore_bare_words(json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
+                                    detail::BareWords::numbers);
 }
 
 }  // namespace backstop::inline v0

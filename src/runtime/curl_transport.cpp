@@ -75,6 +75,7 @@ class CurlTransfer final : public HttpTransfer {
   HttpResponseHead head_;
   std::size_t header_bytes_ = 0;
   bool connected_ = false;
+  bool died_ = false;  ///< the connection, with the request on it and no answer
   bool head_delivered_ = false;
   bool head_too_large_ = false;
   bool active_ = false;
@@ -285,8 +286,16 @@ std::size_t CurlTransfer::receive_body(char* bytes, std::size_t, std::size_t cou
   return count;
 }
 
+// libcurl sends a request again by itself when a connection that was kept dies before the answer: the server may have
+// read it all the same. Only where no byte of it has left, as on a connection that was closed meanwhile, it may.
 int CurlTransfer::before_request(void* self, char*, char*, int, int) noexcept {
   auto& transfer = *static_cast<CurlTransfer*>(self);
+  if (transfer.connected_) {
+    long sent = 0;
+    curl_easy_getinfo(transfer.easy_.get(), CURLINFO_REQUEST_SIZE, &sent);
+    transfer.died_ = sent != 0;
+    return transfer.died_ ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+  }
   transfer.connected_ = true;
   transfer.receiver_->on_connected();
   return CURL_PREREQFUNC_OK;
@@ -312,7 +321,8 @@ Error CurlTransfer::error_of(CURLcode code) const {
     error.message = fmt::format("the connection to {} broke: {}", host_, detail);
   } else {
     error.kind = ErrorKind::connect_failed;
-    error.message = connected_ ? fmt::format("{} closed the connection without an answer: {}", host_, detail)
+    error.message = died_ ? fmt::format("{} closed the connection without an answer", host_)
+                    : connected_ ? fmt::format("{} closed the connection without an answer: {}", host_, detail)
                                : fmt::format("no connection to {}: {}", host_, detail);
   }
   error.replay = connected_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;

@@ -195,6 +195,24 @@ TEST_CASE("arguments of a tool call are an object, whatever the model wrote") {
   CHECK(arguments_to_json(deep)["rawInvalidInput"] == deep);
 }
 
+TEST_CASE("numbers of a tool call's arguments are written as they were, whatever their size") {
+  for (const std::string arguments :
+       {R"({"id":123456789012345678901234567890,"n":[-98765432109876543210,1e999]})", R"({"u":18446744073709551615})",
+        R"({"d":0.12345678901234567890123,"s":"123456789012345678901234567890","t":"\"1e999"})"}) {
+    CHECK(json_text(arguments_to_json(arguments)) == arguments);
+    ChatResponse response;
+    response.parts.emplace_back(ToolCall{"call_1", "f", arguments});
+    CHECK(json_text(result_to_json(response)).find("\"arguments\":" + arguments) != std::string::npos);
+    const auto back = messages_from_json(to_json(std::vector{response.message()}));
+    REQUIRE(back);
+    CHECK(back->at(0).parts == response.parts);
+  }
+  // A text is none of them, though it begins with the mark.
+  for (const std::string text : {"\xEF\xB7\x90", "\xEF\xB7\x90" "12", "\xEF\xB7\x90,\"a\":", "\xEF\xB7\x90NaN"}) {
+    CHECK(nlohmann::ordered_json::parse(json_text(text)) == text);
+  }
+}
+
 TEST_CASE("events of a stream are lines") {
   const auto line = [](const StreamEvent& event) { return json_text(to_json(event)); };
   CHECK(line({.type = StreamEvent::Type::text, .delta = "He"}) == R"({"event":"text","delta":"He"})");

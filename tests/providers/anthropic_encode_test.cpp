@@ -21,7 +21,8 @@ Target claude(std::string_view model, std::optional<std::int64_t> max_output_tok
 const Target sonnet = claude("claude-sonnet-4-5");
 
 Json body_of(const ChatRequest& request, const Target& target = sonnet, bool stream = false) {
-  const Result<std::string> body = detail::encode_anthropic_body(request, target, stream);
+  const detail::FittedRequest fitted{request, detail::AnthropicFormat{}.limits(request, target)};
+  const Result<std::string> body = detail::encode_anthropic_body(fitted.request(), target, stream);
   REQUIRE(body);
   return Json::parse(*body);
 }
@@ -56,7 +57,7 @@ ChatRequest with_effort(std::string effort) {
 
 TEST_CASE("a plain question in Anthropic's form") {
   CHECK(body_of("Hello") == Json::parse(R"({"model": "claude-sonnet-4-5", "max_tokens": 4096,
-    "messages": [{"role": "user", "content": "Hello"}]})"));
+    "messages": [{"role": "user", "content": "Hello"}], "stream": false})"));
   CHECK(body_of("Hello", sonnet, true)["stream"] == true);
 }
 
@@ -326,11 +327,11 @@ TEST_CASE("structured output") {
 
 TEST_CASE("stop sequences and the user's id") {
   ChatRequest request{"Hello"};
-  request.stop = {"END", "\n\n"};
+  request.stop = {"END", "\n\n", " x "};
   request.metadata.user_id = "u-1";
   request.metadata.session_id = "s-1";
   const Json body = body_of(request);
-  CHECK(body["stop_sequences"] == Json::parse(R"(["END", "\n\n"])"));
+  CHECK(body["stop_sequences"] == Json::parse(R"(["END", " x "])"));
   CHECK(body["metadata"] == Json::parse(R"({"user_id": "u-1"})"));
 }
 

@@ -57,7 +57,8 @@ Target target_of(const Example& example) {
 }
 
 Json body_of(const ChatRequest& request, const Target& target) {
-  const Result<std::string> body = encode_anthropic_body(request, target, false);
+  const FittedRequest fitted{request, AnthropicFormat{}.limits(request, target)};
+  const Result<std::string> body = encode_anthropic_body(fitted.request(), target, false);
   REQUIRE(body);
   return Json::parse(*body);
 }

@@ -56,6 +56,25 @@ const std::vector<Row> rows{
     {"openai", 400, R"({"error":{"message":"Unsupported parameter: 'stop'","type":"invalid_request_error","code":"unsupported_parameter"}})", unsupported_capability, "unsupported_parameter"},
     {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","code":"content_policy_violation"}})", content_filtered, "content_policy_violation"},
     {"openai", 400, R"({"error":{"message":"Invalid 'messages'","type":"invalid_request_error","code":null}})", invalid_request, "invalid_request_error"},
+    // One model's limits are not the request's fault.
+    {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","param":"max_tokens","code":null}})", unsupported_capability, "invalid_request_error"},
+    {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","param":"response_format","code":"invalid_request_error"}})", unsupported_capability, "invalid_request_error"},
+    {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","param":"temperature","code":"invalid_value"}})", unsupported_capability, "invalid_value"},
+    {"openai", 400, R"({"error":{"message":"no","type":"invalid_request_error","param":"messages","code":null}})", invalid_request, "invalid_request_error"},
+    {"openai", 400, R"({"error":{"message":"This model's maximum context length is 8 tokens","type":"invalid_request_error","param":"max_tokens","code":null}})", context_window_exceeded, "invalid_request_error"},
+    {"vllm", 400, R"({"object":"error","message":"At most 0 image(s) may be provided in one prompt.","type":"BadRequestError","code":400})", unsupported_capability, "400"},
+    {"vllm", 400, R"({"object":"error","message":"m is not a multimodal model","type":"BadRequestError","code":400})", unsupported_capability, "400"},
+    {"deepseek", 400, R"({"error":{"message":"Failed to deserialize: messages[0]: unknown variant `image_url`, expected `text`","type":"invalid_request_error"}})", unsupported_capability, "invalid_request_error"},
+    {"deepseek", 400, R"({"error":{"message":"Invalid max_tokens value, the valid range of max_tokens is [1, 8192]","type":"invalid_request_error"}})", unsupported_capability, "invalid_request_error"},
+    {"anthropic", 400, R"({"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: 64001 > 64000, which is the maximum allowed number of output tokens for claude-x"}})", unsupported_capability, "invalid_request_error"},
+    {"groq", 400, R"({"error":{"message":"This model does not support response format `json_schema`","type":"invalid_request_error"}})", unsupported_capability, "invalid_request_error"},
+    {"zai", 400, R"({"error":{"code":"1210","message":"temperature must be within [0, 1]"}})", unsupported_capability, "1210"},
+    {"ollama", 400, R"({"error":"llama2 does not support tools"})", unsupported_capability, ""},
+    // Nobody says why.
+    {"openai", 400, "", unsupported_capability, ""},
+    {"openai", 400, "{}", unsupported_capability, ""},
+    {"openai", 400, "<html>400 Bad Request</html>", unsupported_capability, ""},
+    {"openai", 400, R"({"error":{"message":"no"}})", invalid_request, ""},
     {"openai", 408, "", timeout, ""},
     {"openai", 409, "{}", server_error, ""},
     {"groq", 409, "{}", invalid_request, ""},
@@ -279,7 +298,8 @@ TEST_CASE("what is ours says nothing that the provider said") {
   for (const Row& row : rows) {
     CAPTURE(row.provider, row.status, row.body);
     const Error error = classified(row.provider, row.status, row.body);
-    const bool ours = error.message == sentence_of(error.kind) || error.message.starts_with("the server answered with a");
+    const bool ours = error.message == sentence_of(error.kind) || error.message.starts_with("the server answered with a") ||
+                      error.message == "the provider refused the request and did not say why";
     CHECK(ours);
   }
   const Error error = classified("openai", 400, R"({"error":{"message":"Invalid content: 'my secret prompt'","code":null}})");

@@ -72,7 +72,10 @@ HttpRequest encoded(std::string_view provider, const ChatRequest& request, bool 
                     std::string_view model = "m") {
   const KnownProvider* known = find_known_provider(provider);
   REQUIRE(known != nullptr);
-  const Result<HttpRequest> http = OpenAiChat{known->dialect}.encode(request, endpoint_of(provider, model), stream);
+  const OpenAiChat format{known->dialect};
+  const Endpoint endpoint = endpoint_of(provider, model);
+  const FittedRequest fitted{request, format.limits(request, endpoint.target)};
+  const Result<HttpRequest> http = format.encode(fitted.request(), endpoint, stream);
   REQUIRE(http);
   return *http;
 }

@@ -23,7 +23,9 @@ Endpoint endpoint_for(std::string_view provider, std::string model) {
 }
 
 Result<HttpRequest> encoded(const ChatRequest& request, const Endpoint& endpoint, bool stream = false) {
-  return OpenAiChat{find_known_provider(endpoint.provider)->dialect}.encode(request, endpoint, stream);
+  const OpenAiChat format{find_known_provider(endpoint.provider)->dialect};
+  const FittedRequest fitted{request, format.limits(request, endpoint.target)};
+  return format.encode(fitted.request(), endpoint, stream);
 }
 
 Json body_of(const ChatRequest& request, std::string_view provider = "openai", std::string model = "gpt-4o",
@@ -50,7 +52,7 @@ TEST_CASE("a plain question in the form of Chat Completions") {
   REQUIRE(http);
   CHECK(http->method == "POST");
   CHECK(http->url == "https://api.test/v1/chat/completions");
-  CHECK(http->body == R"({"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]})");
+  CHECK(http->body == R"({"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}],"stream":false})");
   CHECK(header_of(*http, "authorization") == "Bearer sk-test");
   CHECK(header_of(*http, "content-type") == "application/json");
   CHECK(header_of(*http, "accept") == "application/json");

@@ -37,6 +37,25 @@ const std::vector<Example> codes{
     {"zai", 0, "1211", model_not_found},
     {"zai", 0, "1261", context_window_exceeded},
     {"zai", 0, "1301", content_filtered},
+    {"zai", 0, "1000", authentication},
+    {"zai", 0, "1001", authentication},
+    {"zai", 0, "1002", authentication},
+    {"zai", 0, "1003", authentication},
+    {"zai", 0, "1004", authentication},
+    {"zai", 0, "1212", unsupported_capability},
+    {"zai", 0, "1220", permission},
+    {"zai", 0, "1230", server_error},
+    {"zai", 0, "1234", server_error},
+    {"", 0, "base_resp/1002", rate_limited},
+    {"", 0, "base_resp/1039", rate_limited},
+    {"", 0, "base_resp/1041", rate_limited},
+    {"", 0, "base_resp/1004", authentication},
+    {"", 0, "base_resp/2049", authentication},
+    {"", 0, "base_resp/1008", quota_exhausted},
+    {"", 0, "base_resp/2056", quota_exhausted},
+    {"", 0, "base_resp/1026", content_filtered},
+    {"", 0, "base_resp/1027", content_filtered},
+    {"", 0, "base_resp/2013", invalid_request},
     {"mistral", 0, "1300", rate_limited},
     {"mistral", 0, "3505", overloaded},
     {"mistral", 0, "1500", model_not_found},
@@ -197,9 +216,73 @@ const std::vector<Example> sentences{
     {"", 0, "prompt token count of 9 exceeds the limit of 8", context_window_exceeded},
     {"", 0, "This model does not support assistant message prefill.", unsupported_capability},
     {"", 400, "m does not support effort level 'xhigh'.", unsupported_capability},
-    {"", 400, "m does not support tools", unsupported_capability},
-    {"", 400, "m does not support thinking", unsupported_capability},
     {"", 400, "m does not support chat", unsupported_capability},
+    {"", 400, "max_tokens is too large: 99999. This model supports at most 4096 completion tokens.", unsupported_capability},
+    {"", 400, "max_completion_tokens is too large: 99999.", unsupported_capability},
+    {"", 400, "max_tokens: 99999 > 8192, which is the maximum allowed number of output tokens for m", unsupported_capability},
+    {"", 400, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", unsupported_capability},
+    {"", 400, "Range of max_tokens should be [1, 8192]", unsupported_capability},
+    {"", 400, "max_tokens must be less than or equal to 8192", unsupported_capability},
+    {"", 400, "`max_tokens` must be less than or equal to `8192`", unsupported_capability},
+    {"", 400, "The maximum tokens you requested exceeds the model limit of 8192.", unsupported_capability},
+    {"", 400, "This response_format type is unavailable now", unsupported_capability},
+    {"", 400, "m does not support response format `json_schema`.", unsupported_capability},
+    {"", 400, "response_format is not supported here", unsupported_capability},
+    {"", 400, "'response_format' is not supported here", unsupported_capability},
+    {"", 400, "JSON mode is not supported here", unsupported_capability},
+    {"", 400, "JSON mode is not enabled here", unsupported_capability},
+    {"", 400, "m does not support JSON output", unsupported_capability},
+    {"", 400, "m does not support structured outputs", unsupported_capability},
+    {"", 400, "m does not support tool use", unsupported_capability},
+    {"", 400, "m does not support function calling", unsupported_capability},
+    {"", 400, "\"auto\" tool choice requires --enable-auto-tool-choice to be set", unsupported_capability},
+    {"", 400, "start the server with --tool-call-parser", unsupported_capability},
+    {"", 400, "tool calling is not supported here", unsupported_capability},
+    {"", 400, "`tool calling` is not supported here", unsupported_capability},
+    {"", 400, "Tool use is not supported here", unsupported_capability},
+    {"", 400, "tools are not supported here", unsupported_capability},
+    {"", 400, "tools is not supported here", unsupported_capability},
+    {"", 400, "At most 0 image(s) may be provided in one request.", unsupported_capability},
+    {"", 400, "m does not support image input", unsupported_capability},
+    {"", 400, "m does not support vision", unsupported_capability},
+    {"", 400, "Images are not supported here", unsupported_capability},
+    {"", 400, "image input is not supported here", unsupported_capability},
+    {"", 400, "image_url is only supported by certain models", unsupported_capability},
+    {"", 400, "messages[0]: unknown variant `image_url`, expected `text`", unsupported_capability},
+    {"", 400, "m is not a multimodal model", unsupported_capability},
+    {"", 400, "temperature must be at most 1", unsupported_capability},
+    {"", 400, "Invalid temperature: only 1 is allowed", unsupported_capability},
+    {"", 400, "temperature: range: 0..1", unsupported_capability},
+    {"", 400, "m does not support temperature", unsupported_capability},
+    {"", 400, "`temperature` and `top_p` cannot both be specified", unsupported_capability},
+    {"", 400, "top_p must be in (0, 1)", unsupported_capability},
+    {"", 400, "invalid top_p", unsupported_capability},
+    {"", 400, "each stop sequence must contain non-whitespace", unsupported_capability},
+    {"", 400, "m does not support stop sequences", unsupported_capability},
+    {"", 400, "m does not support thinking", unsupported_capability},
+    {"", 400, "m does not support reasoning", unsupported_capability},
+    {"", 400, "This model does not support the field.", unsupported_capability},
+    {"", 400, "That is not supported with this model.", unsupported_capability},
+    {"", 400, "That is not supported by this model.", unsupported_capability},
+    {"", 400, "That is not supported for this model.", unsupported_capability},
+    {"", 400, "That is not supported by the model.", unsupported_capability},
+    // clang-format on
+};
+
+const std::vector<Example> params{
+    // clang-format off
+    {"", 400, "max_tokens", unsupported_capability},
+    {"", 400, "max_completion_tokens", unsupported_capability},
+    {"", 400, "max_output_tokens", unsupported_capability},
+    {"", 400, "response_format", unsupported_capability},
+    {"", 400, "tools", unsupported_capability},
+    {"", 400, "tool_choice", unsupported_capability},
+    {"", 400, "parallel_tool_calls", unsupported_capability},
+    {"", 400, "temperature", unsupported_capability},
+    {"", 400, "top_p", unsupported_capability},
+    {"", 400, "stop", unsupported_capability},
+    {"", 400, "reasoning_effort", unsupported_capability},
+    {"", 400, "stream_options", unsupported_capability},
     // clang-format on
 };
 
@@ -214,6 +297,7 @@ ErrorKind kind_of_example(const Example& example, const ProviderFailure& failure
 bool is_about(const ProviderQuirk& row, const Example& example) {
   if (row.provider != example.provider || row.status != example.status || row.kind != example.kind) return false;
   if (row.where == ProviderQuirk::Where::code) return equal_ignoring_case(row.pattern, example.said);
+  if (row.where == ProviderQuirk::Where::param) return row.pattern == example.said;
   std::string said{example.said};
   std::string pattern{row.pattern};
   std::transform(said.begin(), said.end(), said.begin(), to_lower);
@@ -244,6 +328,16 @@ TEST_CASE("every wording of a provider means what it means") {
   }
 }
 
+TEST_CASE("a field at fault means what it means") {
+  for (const Example& example : params) {
+    CAPTURE(example.provider, example.status, example.said);
+    ProviderFailure failure;
+    failure.param = example.said;
+    failure.message = "no";
+    CHECK(to_string(kind_of_example(example, failure)) == to_string(example.kind));
+  }
+}
+
 TEST_CASE("a code that only one provider has means nothing at another") {
   for (const Example& example : codes) {
     const auto same = [&](const Example& other) { return other.said == example.said && other.provider.empty(); };
@@ -259,7 +353,9 @@ TEST_CASE("a code that only one provider has means nothing at another") {
 TEST_CASE("every row of the table has an example") {
   for (const ProviderQuirk& row : provider_quirks) {
     CAPTURE(row.provider, row.status, row.pattern);
-    const std::vector<Example>& examples = row.where == ProviderQuirk::Where::message ? sentences : codes;
+    const bool in_words = row.where == ProviderQuirk::Where::message;
+    const bool in_field = row.where == ProviderQuirk::Where::param;
+    const std::vector<Example>& examples = in_words ? sentences : in_field ? params : codes;
     const auto fits = [&row](const Example& example) { return is_about(row, example); };
     CHECK(std::any_of(examples.begin(), examples.end(), fits));
   }

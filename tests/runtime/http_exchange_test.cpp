@@ -77,6 +77,42 @@ TEST_CASE("a connection closed before an answer may have been processed") {
   }
 }
 
+TEST_CASE("a kept connection that dies with a request on it is a failure of that request, and nothing is sent again") {
+  for (const bool stream : {false, true}) {
+    faults::FaultServer server;
+    const FallbackClient client = client_of(server.base_url("/v1/chat/completions"), stream);
+    server.next(faults::answer("First."));
+    server.next(faults::close_after_request());
+    server.always(faults::answer("Not asked for."));
+    REQUIRE(client.chat("x"));
+    const auto reply = client.chat("x");
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::connect_failed);
+    CHECK(reply.error().replay == ReplaySafety::maybe_processed);
+    CHECK_THAT(reply.error().message, ContainsSubstring("closed the connection without an answer"));
+    CHECK(reply.error().attempts.size() == 1);
+    CHECK(server.request_count() == 2);
+
+    CHECK(client.chat("x"));
+    CHECK(server.request_count() == 3);
+  }
+}
+
+TEST_CASE("a connection that was closed while nobody used it costs nothing") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::answer("All is well."));
+  for (std::size_t round = 1; round <= 5; ++round) {
+    const auto reply = client.chat("x");
+    REQUIRE(reply);
+    CHECK(reply->attempts.size() == 1);
+    CHECK(server.request_count() == round);
+    server.drop_idle_connections();
+    for (int i = 0; i < 200 && server.open_connections() != 0; ++i) std::this_thread::sleep_for(1ms);
+  }
+  CHECK(server.connection_count() == 5);
+}
+
 TEST_CASE("a body that breaks off is never an answer") {
   faults::FaultServer server;
   for (auto behaviour : {faults::truncated_body(), faults::reset_after_headers()}) {

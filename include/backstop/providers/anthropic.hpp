@@ -15,7 +15,9 @@ namespace backstop::inline v0 {
 /// - The wire demands an output limit: the request's `max_output_tokens`, else the model's own, else 4096.
 /// - `reasoning_effort` becomes adaptive thinking with an effort, or a budget of thinking tokens on older models.
 /// - A JSON schema becomes `output_config.format` where the model enforces it, elsewhere an instruction.
-/// - What a model refuses is left out of its requests: sampling parameters on the newest models and while thinking.
+/// - What a model refuses is lowered or left out of its requests, with a note in the attempt's row: an output limit
+///   above its own, a temperature above 1, blank stop sequences, sampling parameters on the newest models (and, without
+///   a note, while thinking).
 ///
 /// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an
 /// error of the call (`authentication`). A request that the model cannot take (`named` tool choice where calls cannot

@@ -13,8 +13,10 @@
 /// address that is not http(s)://host, headers that cannot be sent. A missing key is an error of the call
 /// (`authentication`, saying which variable to set), so that a client can be put together without it.
 ///
-/// OpenAI's reasoning models (o-series, GPT-5 and later) refuse `temperature` and `top_p` while they reason; the two are
-/// left out there. Reasoning of earlier turns is sent back only to the target that it came from.
+/// What a target is known to refuse is lowered, cut or left out, with a note in the attempt's row: an output limit
+/// above the model's own, a temperature outside its range, stop sequences that are empty or too many; at OpenAI's
+/// reasoning models (o-series, GPT-5 and later) `temperature` and `top_p` while they reason, and `stop`. Reasoning of
+/// earlier turns is sent back only to the target that it came from.
 namespace backstop::inline v0 {
 
 /// A model at OpenAI. Key: OPENAI_API_KEY.

@@ -71,7 +71,8 @@ class HttpTransport {
 };
 
 /// The real transport: libcurl. Connections, TLS sessions and DNS answers are kept and used again; HTTP/2 is used
-/// where a server offers it over TLS; certificates are verified; redirects are not followed.
+/// where a server offers it over TLS; certificates are verified; redirects are not followed. A request is never sent
+/// twice: when a kept connection dies with it, the transfer fails.
 [[nodiscard]] BACKSTOP_EXPORT std::unique_ptr<HttpTransport> curl_transport(const Clock& clock);
 
 }  // namespace backstop::inline v0

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -10,38 +8,25 @@
 
 #include "format.hpp"
 #include "providers/failure/read_failure.hpp"
+#include "providers/wire/finish_reasons.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
-struct StopReason {
-  std::string_view name;
-  FinishReason reason;
-};
-constexpr std::array<StopReason, 7> stop_reasons{{
-    {"end_turn", FinishReason::stop},
-    {"stop_sequence", FinishReason::stop},
-    {"max_tokens", FinishReason::length},
-    {"tool_use", FinishReason::tool_calls},
-    {"refusal", FinishReason::content_filter},
-    {"model_context_window_exceeded", FinishReason::context_full},
-    {"pause_turn", FinishReason::paused},
-}};
-
-/// Reads `stop_reason`, which stands in a message or in the delta of `message_delta`. False where there is none.
+/// Reads `stop_reason`, which stands in a message or in the delta of `message_delta`. False where there is none that is
+/// known.
 bool read_stop(const JsonElement& element, AnswerBuilder& answer) {
   const std::string_view name = text_of(element, "stop_reason");
   if (name.empty()) return false;
-  const auto known = std::find_if(stop_reasons.begin(), stop_reasons.end(),
-                                  [name](const StopReason& candidate) { return candidate.name == name; });
-  const FinishReason reason = known == stop_reasons.end() ? FinishReason::other : known->reason;
-  if (reason == FinishReason::content_filter && !answer.has_tool_calls() && !answer.has_text()) {
+  const FinishWord* known = find_finish_word(name);
+  const bool filtered = known != nullptr && known->reason == FinishReason::content_filter;
+  if (filtered && !answer.has_tool_calls() && !answer.has_text()) {
     const std::optional<JsonElement> details = member(element, "stop_details");
     const std::string_view why = details ? text_of(*details, "explanation") : std::string_view{};
     if (!why.empty()) answer.block(why, text_of(*details, "category"));
   }
-  answer.finish_reason(reason);
-  return true;
+  answer.finish_word(name);
+  return known != nullptr && known->means == FinishWord::Means::reason;
 }
 
 /// The wire's counts, which come in pieces: `input_tokens` excludes what the cache served, and what comes last counts.
@@ -66,46 +51,98 @@ class UsageReader {
   std::optional<std::int64_t> input_;
 };
 
+using Take = void (AnswerBuilder::*)(std::string_view);
+
+/// A string, or another scalar as it is written; anything else would leave a gap.
+void read_text(const JsonElement& object, std::string_view key, Take take, AnswerBuilder& answer) {
+  const WrittenText text{member(object, key)};
+  if (!text.readable()) return answer.unreadable("a text");
+  (answer.*take)(text.view());
+}
+
 /// What a tool call's input is as text; empty where there is none yet, which streams write as `{}`.
 [[nodiscard]] std::string input_of(const JsonElement& block) {
   const std::optional<JsonElement> input = member(block, "input");
   if (!input) return {};
   if (input->is_string()) return std::string{as_text(*input)};
   if (JsonObject object; input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
-  return simdjson::minify(*input);
+  return json_of(*input);
 }
 
 /// What is done with a content block. The calls that the provider runs itself, their results and whatever else there
 /// may be in time are passed over.
 enum class BlockKind : std::uint8_t { ignored, text, thinking, tool_call };
 
-[[nodiscard]] BlockKind kind_of(std::string_view type) noexcept {
+[[nodiscard]] BlockKind kind_of(const JsonElement& block) noexcept {
+  const std::string_view type = text_of(block, "type");
   if (type == "text") return BlockKind::text;
   if (type == "thinking" || type == "redacted_thinking") return BlockKind::thinking;
   if (type == "tool_use") return BlockKind::tool_call;
-  return BlockKind::ignored;
+  if (!type.empty()) return BlockKind::ignored;
+  if (member(block, "text")) return BlockKind::text;
+  if (member(block, "thinking")) return BlockKind::thinking;
+  return member(block, "input") ? BlockKind::tool_call : BlockKind::ignored;
 }
 
 /// Reads a content block as it stands whole in a message, or as it begins in a stream.
 BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder& answer) {
-  const BlockKind kind = kind_of(text_of(block, "type"));
+  const BlockKind kind = kind_of(block);
   if (kind != BlockKind::ignored) answer.end_part();
   switch (kind) {
     case BlockKind::text:
-      answer.text(text_of(block, "text"));
+      read_text(block, "text", &AnswerBuilder::text, answer);
       break;
     case BlockKind::thinking:
-      answer.reasoning(text_of(block, "thinking"));
+      read_text(block, "thinking", &AnswerBuilder::reasoning, answer);
       answer.reasoning_signature(text_of(block, "signature"));
       answer.redacted_reasoning(text_of(block, "data"));
       break;
     case BlockKind::tool_call:
-      answer.tool_call(index, text_of(block, "id"), text_of(block, "name"), {});
+      answer.tool_call(index, WrittenText{member(block, "id")}.view(), WrittenText{member(block, "name")}.view(), {});
       break;
     case BlockKind::ignored:
+      if (text_of(block, "type").empty()) answer.unreadable("a content block");
       break;
   }
   return kind;
+}
+
+void read_whole_block(std::int64_t number, const JsonElement& block, AnswerBuilder& answer) {
+  if (!block.is_object()) {
+    const WrittenText text{block};  // some gateways write plain text here
+    if (!text.readable()) return answer.unreadable("a content block");
+    answer.text(text.view());
+  } else if (read_block(number, block, answer) == BlockKind::tool_call) {
+    answer.tool_call(number, {}, {}, input_of(block));
+    answer.end_tool_call(number);
+  }
+}
+
+/// A message as it stands whole.
+void read_message(const JsonElement& body, AnswerBuilder& answer) {
+  answer.id(text_of(body, "id"));
+  answer.model(text_of(body, "model"));
+  const std::optional<JsonElement> content = member(body, "content");
+  JsonArray blocks;
+  if (content && content->get(blocks) == simdjson::SUCCESS) {
+    std::int64_t number = 0;
+    for (const JsonElement block : blocks) read_whole_block(number++, block, answer);
+  } else if (content) {
+    read_whole_block(0, *content, answer);
+  }
+  if (const auto usage = member(body, "usage")) UsageReader{}.read(*usage, answer.usage());
+  read_stop(body, answer);
+  answer.complete();
+}
+
+/// Of an event that has neither a type nor a name.
+std::string_view type_by_fields(const JsonElement& data) noexcept {
+  if (member(data, "content_block")) return "content_block_start";
+  if (member(data, "message")) return "message_start";
+  if (const auto delta = member(data, "delta")) {
+    return member(*delta, "stop_reason") ? "message_delta" : "content_block_delta";
+  }
+  return {};
 }
 
 class AnthropicStreamDecoder final : public StreamDecoder {
@@ -115,8 +152,15 @@ class AnthropicStreamDecoder final : public StreamDecoder {
       answer.fail(read_failure(data));
       return Next::end;
     }
+    if (JsonArray list; data.get(list) == simdjson::SUCCESS) {
+      Next next = Next::more;
+      for (const JsonElement entry : list) {
+        if (next == Next::more) next = on_event(name, entry, answer);
+      }
+      return next;
+    }
     std::string_view type = text_of(data, "type");
-    if (type.empty()) type = name;
+    if (type.empty()) type = name.empty() ? type_by_fields(data) : name;
     if (type == "content_block_delta") {
       on_delta(data, answer);
     } else if (type == "content_block_start") {
@@ -131,6 +175,9 @@ class AnthropicStreamDecoder final : public StreamDecoder {
       end_blocks(answer);
       answer.complete();
       return Next::end;
+    } else if (type == "message") {
+      read_message(data, answer);
+      return Next::end;
     }
     return Next::more;  // pings, and events yet to be invented
   }
@@ -144,9 +191,15 @@ class AnthropicStreamDecoder final : public StreamDecoder {
     return Next::more;
   }
 
+  void on_end(AnswerBuilder& answer) override {
+    end_blocks(answer);
+    answer.complete();
+  }
+
  private:
   struct Block {
-    std::int64_t index = 0;
+    std::int64_t index = 0;   ///< the wire's
+    std::int64_t number = 0;  ///< of all blocks of the stream
     BlockKind kind = BlockKind::ignored;
     bool ended = false;
     bool has_pieces = false;  ///< of the tool call's input; then what stood at its beginning does not count
@@ -164,9 +217,11 @@ class AnthropicStreamDecoder final : public StreamDecoder {
   void on_block_start(const JsonElement& data, AnswerBuilder& answer) {
     const std::optional<JsonElement> content = member(data, "content_block");
     if (!content) return;
+    if (!content->is_object()) return answer.unreadable("a content block");
     Block block;
-    block.index = count_of(data, "index").value_or(static_cast<std::int64_t>(blocks_.size()));
-    block.kind = read_block(block.index, *content, answer);
+    block.number = static_cast<std::int64_t>(blocks_.size());
+    block.index = count_of(data, "index").value_or(block.number);
+    block.kind = read_block(block.number, *content, answer);
     if (block.kind == BlockKind::tool_call) block.input = input_of(*content);
     newest_[block.index] = blocks_.size();
     blocks_.push_back(std::move(block));
@@ -175,23 +230,32 @@ class AnthropicStreamDecoder final : public StreamDecoder {
   void on_delta(const JsonElement& data, AnswerBuilder& answer) {
     const std::optional<JsonElement> delta = member(data, "delta");
     if (!delta) return;
+    if (!delta->is_object()) return answer.unreadable("a delta");
     Block* block = find(data);
-    const std::string_view type = text_of(*delta, "type");
-    if (type == "input_json_delta") {
-      if (block == nullptr || block->kind != BlockKind::tool_call) return;
-      const std::string_view piece = text_of(*delta, "partial_json");
-      block->has_pieces = block->has_pieces || !piece.empty();
-      answer.tool_call(block->index, {}, {}, piece);
-      return;
-    }
     if (block != nullptr && block->kind == BlockKind::ignored) return;
-    if (type == "text_delta") {
-      answer.text(text_of(*delta, "text"));
-    } else if (type == "thinking_delta") {
-      answer.reasoning(text_of(*delta, "thinking"));
-    } else if (type == "signature_delta") {
+    const std::string_view type = text_of(*delta, "type");
+    const auto is = [&](std::string_view name, std::string_view field) {
+      return type == name || (type.empty() && member(*delta, field));
+    };
+    if (is("text_delta", "text")) {
+      read_text(*delta, "text", &AnswerBuilder::text, answer);
+    } else if (is("thinking_delta", "thinking")) {
+      read_text(*delta, "thinking", &AnswerBuilder::reasoning, answer);
+    } else if (is("input_json_delta", "partial_json")) {
+      on_input(*delta, block, answer);
+    } else if (is("signature_delta", "signature")) {
       answer.reasoning_signature(text_of(*delta, "signature"));
     }
+  }
+
+  static void on_input(const JsonElement& delta, Block* block, AnswerBuilder& answer) {
+    const std::optional<JsonElement> json = member(delta, "partial_json");
+    if (!json) return;
+    const std::string piece = json->is_string() ? std::string{as_text(*json)} : json_of(*json);
+    if (piece.empty()) return;
+    if (block == nullptr || block->kind != BlockKind::tool_call) return answer.unreadable("the input of no tool call");
+    block->has_pieces = true;
+    answer.tool_call(block->number, {}, {}, piece);
   }
 
   void on_block_stop(const JsonElement& data, AnswerBuilder& answer) {
@@ -216,8 +280,8 @@ class AnthropicStreamDecoder final : public StreamDecoder {
     if (block.ended) return;
     block.ended = true;
     if (block.kind == BlockKind::tool_call) {
-      if (!block.has_pieces) answer.tool_call(block.index, {}, {}, block.input);
-      answer.end_tool_call(block.index);
+      if (!block.has_pieces) answer.tool_call(block.number, {}, {}, block.input);
+      answer.end_tool_call(block.number);
     }
     if (block.kind != BlockKind::ignored) answer.end_part();
   }
@@ -238,26 +302,9 @@ class AnthropicStreamDecoder final : public StreamDecoder {
 void AnthropicFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
   if (holds_failure(body)) {
     answer.fail(read_failure(body));
-    return;
+  } else {
+    read_message(body, answer);
   }
-  answer.id(text_of(body, "id"));
-  answer.model(text_of(body, "model"));
-  if (const auto content = member(body, "content")) {
-    if (JsonArray blocks; content->get(blocks) == simdjson::SUCCESS) {
-      std::int64_t index = 0;
-      for (const JsonElement block : blocks) {
-        if (read_block(index, block, answer) == BlockKind::tool_call) {
-          answer.tool_call(index, {}, {}, input_of(block));
-          answer.end_tool_call(index);
-        }
-        ++index;
-      }
-    }
-    answer.text(as_text(*content));  // some gateways write plain text here
-  }
-  if (const auto usage = member(body, "usage")) UsageReader{}.read(*usage, answer.usage());
-  read_stop(body, answer);
-  answer.complete();
 }
 
 std::unique_ptr<StreamDecoder> AnthropicFormat::stream_decoder() const {

@@ -56,7 +56,7 @@ class BodyWriter {
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
-    if (stream) body_["stream"] = true;
+    body_["stream"] = stream;  // some gateways stream unless told not to
     return json_text(body_);
   }
 
@@ -64,9 +64,7 @@ class BodyWriter {
   using Failure = std::optional<Error>;
 
   [[nodiscard]] std::int64_t max_tokens() const noexcept {
-    const std::optional<std::int64_t> most = target_.facts().max_output_tokens;
-    const std::int64_t wanted = request_.max_output_tokens.value_or(most.value_or(default_max_tokens));
-    return most ? std::min(wanted, *most) : wanted;
+    return request_.max_output_tokens.value_or(target_.facts().max_output_tokens.value_or(default_max_tokens));
   }
 
   [[nodiscard]] Failure write_tools() {
@@ -177,8 +175,8 @@ class BodyWriter {
   }
 
   void write_sampling() {
-    if (thinks_ || !family_.takes_sampling) return;
-    if (request_.temperature) body_["temperature"] = std::clamp(*request_.temperature, 0.0, 1.0);
+    if (thinks_) return;
+    if (request_.temperature) body_["temperature"] = *request_.temperature;
     // Newer models refuse the two together, and advise to set one only.
     if (request_.top_p && !request_.temperature) body_["top_p"] = *request_.top_p;
   }
@@ -205,6 +203,14 @@ class BodyWriter {
 
 Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream) {
   return BodyWriter{request, target}.write(stream);
+}
+
+RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
+  RequestLimits limits = WireFormat::limits(request, target);
+  limits.sampling = claude_family(target.model()).takes_sampling;
+  limits.most_temperature = 1;
+  limits.blank_stop_sequences = false;
+  return limits;
 }
 
 Result<HttpRequest> AnthropicFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {

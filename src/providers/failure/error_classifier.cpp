@@ -6,6 +6,7 @@
 
 #include "provider_quirks.hpp"
 #include "providers/wire/json_document.hpp"
+#include "providers/wire/server_sent_events.hpp"
 #include "read_failure.hpp"
 #include "retry_hints.hpp"
 #include "text/ascii.hpp"
@@ -27,6 +28,7 @@ bool is_success(int status) noexcept { return status >= 200 && status < 300; }
 
 bool fits(const ProviderQuirk& quirk, const ProviderFailure& failure, std::string_view lower_message) noexcept {
   if (quirk.where == ProviderQuirk::Where::message) return lower_message.find(quirk.pattern) != std::string_view::npos;
+  if (quirk.where == ProviderQuirk::Where::param) return failure.param == quirk.pattern;
   for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type},
                                       std::string_view{failure.status}, std::string_view{failure.reason}}) {
     const bool prefix = quirk.where == ProviderQuirk::Where::prefix;
@@ -53,6 +55,12 @@ bool never_fits_the_limit(const ProviderFailure& failure, ErrorKind kind) {
   if (kind != ErrorKind::rate_limited) return false;
   const std::string message = lower_case(failure.message);
   return message.find("request too large") != std::string::npos && message.find("requested") != std::string::npos;
+}
+
+// Refused, and nothing is said that could be read: by whatever stands before the model as likely as by the model.
+bool says_nothing(const ProviderFailure& failure) noexcept {
+  const bool coded = !failure.code.empty() || !failure.type.empty() || !failure.status.empty();
+  return (failure.message.empty() || failure.quotes_body) && !coded;
 }
 
 bool may_carry_hint(ErrorKind kind, bool in_answer) noexcept {
@@ -119,6 +127,8 @@ ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int
   }
   // A gateway that wraps a refusal of the model behind it.
   if (status >= 500 && failure.http_status == 429) return ErrorKind::rate_limited;
+  // It might be the same elsewhere, which is found out by asking.
+  if (status == 400 && says_nothing(failure)) return ErrorKind::unsupported_capability;
   return telling != 0 ? kind_of_status(telling, provider) : kind_of_generic_type(failure);
 }
 
@@ -128,8 +138,12 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
   const ErrorKind kind = kind_of(failure, source.endpoint.provider, status);
 
   Error error{kind, failure.finding.empty() ? std::string{sentence_of(kind)} : failure.finding};
+  if (kind == ErrorKind::unsupported_capability && says_nothing(failure) && failure.finding.empty()) {
+    error.message = "the provider refused the request and did not say why";
+  }
   error.provider_message = source.secrets.quote(failure.message, longest_message);
-  const std::string& code = !failure.code.empty() ? failure.code : !failure.type.empty() ? failure.type : failure.status;
+  const std::string& type = failure.type.empty() ? failure.status : failure.type;
+  const std::string& code = failure.code.empty() ? type : failure.code;
   error.code = source.secrets.quote(code, longest_code);
   add_source(error, source.head, source.secrets);
   if (error.request_id.empty()) error.request_id = source.secrets.quote(failure.request_id, longest_code);
@@ -144,7 +158,14 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
 
 Error classify_body(std::string_view body, const FailureSource& source) {
   ProviderFailure failure;
-  const JsonDocument document{body};
+  JsonDocument document{body};
+  ServerSentEvents events;
+  if (!document.valid()) {
+    // Who asked for a stream may be refused in an event.
+    events.feed(body);
+    ServerSentEvents::Event event;
+    if (events.next(event) || events.finish(event)) document.parse(event.data, event.readable_behind);
+  }
   if (document.valid()) failure = read_failure(document.root());
   if (failure.code.empty() && failure.type.empty()) {
     // AWS: "ThrottlingException:http://internal.amazon.com/..."

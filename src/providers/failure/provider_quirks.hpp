@@ -14,6 +14,7 @@ struct ProviderQuirk {
     code,     ///< the code, type, status or reason is `pattern`, in any case
     prefix,   ///< one of them begins with it
     message,  ///< the message contains it, in any case (`pattern` is in lower case)
+    param,    ///< it is the field of the request that is at fault
   };
 
   std::string_view provider;  ///< empty: any
@@ -27,6 +28,9 @@ struct ProviderQuirk {
 /// trustworthy than a wording: rows of codes stand before those of messages. Types that say nothing specific
 /// (`invalid_request_error`, `api_error`) have no row here; the status decides then.
 ///
+/// A refusal with 400 that is about a limit of this one model, or about what it cannot do, is not the request's fault:
+/// another model may take it.
+///
 /// Source: the providers' API specifications, their SDKs' tables, and error bodies seen in the wild.
 inline constexpr auto provider_quirks = [] {
   using Where = ProviderQuirk::Where;
@@ -36,12 +40,21 @@ inline constexpr auto provider_quirks = [] {
       // The same code, another meaning.
       {"openrouter", 402, Where::code, "in_flight_budget_exhausted", rate_limited},
       {"deepseek", 402, Where::code, "invalid_request_error", quota_exhausted},
+      {"zai", 0, Where::code, "1000", authentication},
+      {"zai", 0, Where::code, "1001", authentication},
+      {"zai", 0, Where::code, "1002", authentication},
+      {"zai", 0, Where::code, "1003", authentication},
+      {"zai", 0, Where::code, "1004", authentication},
       {"zai", 0, Where::code, "1113", quota_exhausted},
       {"zai", 0, Where::code, "1308", quota_exhausted},
       {"zai", 0, Where::code, "1309", quota_exhausted},
       {"zai", 0, Where::code, "1302", rate_limited},
       {"zai", 0, Where::code, "1305", overloaded},
       {"zai", 0, Where::code, "1211", model_not_found},
+      {"zai", 0, Where::code, "1212", unsupported_capability},
+      {"zai", 0, Where::code, "1220", permission},
+      {"zai", 0, Where::code, "1230", server_error},
+      {"zai", 0, Where::code, "1234", server_error},
       {"zai", 0, Where::code, "1261", context_window_exceeded},
       {"zai", 0, Where::code, "1301", content_filtered},
       {"mistral", 0, Where::code, "1300", rate_limited},
@@ -53,6 +66,18 @@ inline constexpr auto provider_quirks = [] {
       {"cloudflare", 0, Where::code, "3006", context_window_exceeded},
       {"xai", 0, Where::prefix, "the service is currently unavailable", overloaded},
       {"groq", 0, Where::code, "tool_use_failed", malformed_response},
+
+      // MiniMax's own codes, under a status of 200.
+      {"", 0, Where::code, "base_resp/1002", rate_limited},
+      {"", 0, Where::code, "base_resp/1039", rate_limited},
+      {"", 0, Where::code, "base_resp/1041", rate_limited},
+      {"", 0, Where::code, "base_resp/1004", authentication},
+      {"", 0, Where::code, "base_resp/2049", authentication},
+      {"", 0, Where::code, "base_resp/1008", quota_exhausted},
+      {"", 0, Where::code, "base_resp/2056", quota_exhausted},
+      {"", 0, Where::code, "base_resp/1026", content_filtered},
+      {"", 0, Where::code, "base_resp/1027", content_filtered},
+      {"", 0, Where::code, "base_resp/2013", invalid_request},
 
       // No money.
       {"", 0, Where::code, "insufficient_quota", quota_exhausted},
@@ -213,9 +238,76 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::message, "prompt token count of", context_window_exceeded},
       {"", 0, Where::message, "does not support assistant message prefill", unsupported_capability},
       {"", 400, Where::message, "does not support effort level", unsupported_capability},
-      {"", 400, Where::message, "does not support tools", unsupported_capability},
-      {"", 400, Where::message, "does not support thinking", unsupported_capability},
       {"", 400, Where::message, "does not support chat", unsupported_capability},
+
+      // A limit of this model, or something that it lacks: the field at fault where the provider names it, ...
+      {"", 400, Where::param, "max_tokens", unsupported_capability},
+      {"", 400, Where::param, "max_completion_tokens", unsupported_capability},
+      {"", 400, Where::param, "max_output_tokens", unsupported_capability},
+      {"", 400, Where::param, "response_format", unsupported_capability},
+      {"", 400, Where::param, "tools", unsupported_capability},
+      {"", 400, Where::param, "tool_choice", unsupported_capability},
+      {"", 400, Where::param, "parallel_tool_calls", unsupported_capability},
+      {"", 400, Where::param, "temperature", unsupported_capability},
+      {"", 400, Where::param, "top_p", unsupported_capability},
+      {"", 400, Where::param, "stop", unsupported_capability},
+      {"", 400, Where::param, "reasoning_effort", unsupported_capability},
+      {"", 400, Where::param, "stream_options", unsupported_capability},
+      // ... else its words. The output limit:
+      {"", 400, Where::message, "max_tokens is too large", unsupported_capability},
+      {"", 400, Where::message, "max_completion_tokens is too large", unsupported_capability},
+      {"", 400, Where::message, "maximum allowed number of output tokens", unsupported_capability},
+      {"", 400, Where::message, "invalid max_tokens value", unsupported_capability},
+      {"", 400, Where::message, "range of max_tokens", unsupported_capability},
+      {"", 400, Where::message, "max_tokens must be", unsupported_capability},
+      {"", 400, Where::message, "max_tokens` must be", unsupported_capability},
+      {"", 400, Where::message, "maximum tokens you requested exceeds", unsupported_capability},
+      // The form of the answer:
+      {"", 400, Where::message, "response_format type is unavailable", unsupported_capability},
+      {"", 400, Where::message, "does not support response format", unsupported_capability},
+      {"", 400, Where::message, "response_format is not supported", unsupported_capability},
+      {"", 400, Where::message, "response_format' is not supported", unsupported_capability},
+      {"", 400, Where::message, "json mode is not supported", unsupported_capability},
+      {"", 400, Where::message, "json mode is not enabled", unsupported_capability},
+      {"", 400, Where::message, "does not support json", unsupported_capability},
+      {"", 400, Where::message, "does not support structured output", unsupported_capability},
+      // Tools:
+      {"", 400, Where::message, "does not support tool", unsupported_capability},
+      {"", 400, Where::message, "does not support function calling", unsupported_capability},
+      {"", 400, Where::message, "tool choice requires", unsupported_capability},
+      {"", 400, Where::message, "tool-call-parser", unsupported_capability},
+      {"", 400, Where::message, "tool calling is not supported", unsupported_capability},
+      {"", 400, Where::message, "tool calling` is not supported", unsupported_capability},
+      {"", 400, Where::message, "tool use is not supported", unsupported_capability},
+      {"", 400, Where::message, "tools are not supported", unsupported_capability},
+      {"", 400, Where::message, "tools is not supported", unsupported_capability},
+      // Images:
+      {"", 400, Where::message, "image(s) may be provided", unsupported_capability},
+      {"", 400, Where::message, "does not support image", unsupported_capability},
+      {"", 400, Where::message, "does not support vision", unsupported_capability},
+      {"", 400, Where::message, "images are not supported", unsupported_capability},
+      {"", 400, Where::message, "image input is not supported", unsupported_capability},
+      {"", 400, Where::message, "image_url is only supported by", unsupported_capability},
+      {"", 400, Where::message, "unknown variant `image_url`", unsupported_capability},
+      {"", 400, Where::message, "is not a multimodal model", unsupported_capability},
+      // How the model is to choose its words:
+      {"", 400, Where::message, "temperature must be", unsupported_capability},
+      {"", 400, Where::message, "invalid temperature", unsupported_capability},
+      {"", 400, Where::message, "temperature: range", unsupported_capability},
+      {"", 400, Where::message, "does not support temperature", unsupported_capability},
+      {"", 400, Where::message, "`temperature` and `top_p` cannot", unsupported_capability},
+      {"", 400, Where::message, "top_p must be", unsupported_capability},
+      {"", 400, Where::message, "invalid top_p", unsupported_capability},
+      {"", 400, Where::message, "each stop sequence must", unsupported_capability},
+      {"", 400, Where::message, "does not support stop", unsupported_capability},
+      {"", 400, Where::message, "does not support thinking", unsupported_capability},
+      {"", 400, Where::message, "does not support reasoning", unsupported_capability},
+      // Anything else that only this model, or this server, does not take:
+      {"", 400, Where::message, "this model does not support", unsupported_capability},
+      {"", 400, Where::message, "not supported with this model", unsupported_capability},
+      {"", 400, Where::message, "not supported by this model", unsupported_capability},
+      {"", 400, Where::message, "not supported for this model", unsupported_capability},
+      {"", 400, Where::message, "not supported by the model", unsupported_capability},
   });
   // clang-format on
 }();

@@ -77,11 +77,12 @@ void read_metadata(const JsonElement& metadata, ProviderFailure& failure) {
 }
 
 void read_fields(const JsonElement& object, ProviderFailure& failure) {
-  failure.message = first_of(object, {"message", "Message", "msg"});
+  failure.message = first_of(object, {"message", "Message", "msg", "error_msg", "status_msg"});
   if (failure.message.empty()) {
     if (const auto detail = member(object, "detail")) failure.message = detail_words(*detail);
   }
-  failure.code = words_of(object, "code");
+  failure.code = first_of(object, {"code", "error_code"});
+  failure.param = words_of(object, "param");
   failure.type = first_of(object, {"type", "__type"});
   failure.request_id = words_of(object, "request_id");
   for (const std::string_view key : {"code", "status_code", "status", "raw_status_code"}) {
@@ -91,6 +92,14 @@ void read_fields(const JsonElement& object, ProviderFailure& failure) {
   if (const auto details = member(object, "details")) read_google_details(*details, failure);
   if (const auto inner = member(object, "innererror")) failure.reason = words_of(*inner, "code");
   if (const auto metadata = member(object, "metadata")) read_metadata(*metadata, failure);
+}
+
+// A number, or one in a string.
+bool number_in(const JsonElement& code, double& number) noexcept {
+  if (code.get(number) == simdjson::SUCCESS) return true;
+  const std::string_view text = as_text(code);
+  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return problem == std::errc{} && stop == text.data() + text.size();
 }
 
 std::optional<JsonElement> first_element(const JsonElement& list) noexcept {
@@ -104,6 +113,10 @@ std::optional<JsonElement> first_element(const JsonElement& list) noexcept {
 ProviderFailure read_failure(const JsonElement& document) {
   ProviderFailure failure;
   if (const auto first = first_element(document)) return read_failure(*first);
+  if (document.is_string()) {
+    failure.message = as_text(document);
+    return failure;
+  }
   const auto error = member(document, "error");
   if (error && error->is_object()) {
     read_fields(*error, failure);
@@ -117,6 +130,12 @@ ProviderFailure read_failure(const JsonElement& document) {
       return failure;
     }
   }
+  if (const auto base = member(document, "base_resp"); base && is_failed_base(*base)) {
+    read_fields(*base, failure);
+    failure.code = words_of(*base, "status_code");
+    failure.reason = "base_resp/" + failure.code;
+    return failure;
+  }
   read_fields(document, failure);
   // Flat documents have a `type` that only says that they are errors.
   if (failure.type == "error") failure.type.clear();
@@ -126,8 +145,25 @@ ProviderFailure read_failure(const JsonElement& document) {
 
 bool is_failure_value(const JsonElement& error) noexcept {
   JsonObject object;
-  if (error.get(object) == simdjson::SUCCESS) return object.size() != 0;
-  return !as_text(error).empty();
+  if (error.get(object) == simdjson::SUCCESS) return object.begin() != object.end();
+  JsonArray list;
+  if (error.get(list) == simdjson::SUCCESS) return list.begin() != list.end();
+  if (error.is_string()) return !as_text(error).empty() && !is_bare_word(error);
+  if (bool yes = false; error.get(yes) == simdjson::SUCCESS) return yes;
+  double number = 0;
+  return error.get(number) == simdjson::SUCCESS && number != 0;
+}
+
+bool is_failure_code(const JsonElement& code) noexcept {
+  double number = -1;
+  if (number_in(code, number)) return number != 0 && (number < 200 || number > 299);
+  const std::string_view word = as_text(code);
+  return !equal_ignoring_case(word, "ok") && !equal_ignoring_case(word, "success");
+}
+
+bool is_failed_base(const JsonElement& base) noexcept {
+  const std::optional<JsonElement> status = member(base, "status_code");
+  return status && is_failure_code(*status);
 }
 
 bool holds_failure(const JsonElement& document) noexcept {

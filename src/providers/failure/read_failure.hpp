@@ -8,27 +8,37 @@
 namespace backstop::inline v0::detail {
 
 /// Reads an error out of a JSON document of any provider's shape: `{"error": {...}}`, `{"error": "..."}`, flat
-/// `{"message", "type", "code"}`, `[{"error": ...}]`, `{"errors": [...]}`, `{"detail": ...}`, AWS's `Message`.
+/// `{"message", "type", "code"}`, `[{"error": ...}]`, `{"errors": [...]}`, `{"detail": ...}`, `{"code", "msg"}`,
+/// MiniMax's `{"base_resp": ...}`, AWS's `Message`, a mere string.
 /// Use on documents known to be errors; see `holds_failure` for those that may be answers.
 [[nodiscard]] ProviderFailure read_failure(const JsonElement& document);
 
-/// An `error` that says something: not null, false, "" or {}.
+/// An `error` that says something: not null, false, 0, "", {} or [].
 [[nodiscard]] bool is_failure_value(const JsonElement& error) noexcept;
 
+/// A `code` of a failure, and not one that says that all is well: 0, 200, "ok".
+[[nodiscard]] bool is_failure_code(const JsonElement& code) noexcept;
+
+/// MiniMax's `base_resp` when its `status_code` is not 0.
+[[nodiscard]] bool is_failed_base(const JsonElement& base) noexcept;
+
 /// Whether a document that came with a status of 200 is an error in disguise: a non-empty `error` at the top,
-/// `"object": "error"` or `"type": "error"`, or an error's fields and none of an answer's. For decoders that look at
-/// every field anyway; the others ask `holds_failure`.
+/// `"object": "error"` or `"type": "error"`, a failed `base_resp`; or no answer, and `"success": false` or an error's
+/// fields. For decoders that look at every field anyway; the others ask `holds_failure`.
 class FailureSigns {
  public:
   void note(std::string_view key, const JsonElement& value) noexcept {
     // By length first: every event of every stream goes through here.
     switch (key.size()) {
+      case 3:
+        if (is_key(key, "msg")) note_message(value);
+        break;
       case 4:
         if (is_key(key, "type")) {
           error_ = error_ || as_text(value) == "error";
           code_ = true;
         } else if (is_key(key, "code")) {
-          code_ = true;
+          code_ = code_ || is_failure_code(value);
         }
         break;
       case 5:
@@ -38,28 +48,52 @@ class FailureSigns {
         if (is_key(key, "object")) {
           error_ = error_ || as_text(value) == "error";
         } else if (is_key(key, "detail")) {
-          message_ = message_ || value.is_string();
+          note_message(value);
+        } else if (is_key(key, "errors")) {
+          refused_ = refused_ || is_failure_value(value);
         } else if (is_key(key, "output")) {
-          answer_ = true;
+          note_answer(value);
         }
         break;
       case 7:
         if (is_key(key, "choices") || is_key(key, "content")) {
-          answer_ = true;
+          note_answer(value);
         } else if (is_key(key, "message")) {
-          message_ = message_ || value.is_string();
+          note_message(value);
+        } else if (is_key(key, "success")) {
+          bool success = true;
+          refused_ = refused_ || (value.get(success) == simdjson::SUCCESS && !success);
+        }
+        break;
+      case 9:
+        if (is_key(key, "base_resp")) {
+          error_ = error_ || is_failed_base(value);
+        } else if (is_key(key, "error_msg")) {
+          note_message(value);
         }
         break;
       case 10:
-        if (is_key(key, "candidates")) answer_ = true;
+        if (is_key(key, "candidates")) {
+          note_answer(value);
+        } else if (is_key(key, "error_code")) {
+          code_ = code_ || is_failure_code(value);
+        }
         break;
       default: break;
     }
   }
-  [[nodiscard]] bool failure() const noexcept { return error_ || (message_ && code_ && !answer_); }
+  [[nodiscard]] bool failure() const noexcept { return error_ || (!answer_ && (refused_ || (message_ && code_))); }
 
  private:
+  void note_message(const JsonElement& value) noexcept { message_ = message_ || value.is_string(); }
+  void note_answer(const JsonElement& value) noexcept {
+    JsonArray list;
+    const bool empty = value.is_null() || (value.get(list) == simdjson::SUCCESS && list.begin() == list.end());
+    answer_ = answer_ || !empty;
+  }
+
   bool error_ = false;
+  bool refused_ = false;
   bool message_ = false;
   bool code_ = false;
   bool answer_ = false;

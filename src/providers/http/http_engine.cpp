@@ -1,5 +1,6 @@
 #include "http_engine.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -8,12 +9,12 @@
 #include <vector>
 
 #include "backstop/runtime/call_context.hpp"
+#include "answer_reader.hpp"
 #include "handover/projection.hpp"
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
-#include "providers/failure/read_failure.hpp"
-#include "providers/wire/server_sent_events.hpp"
+#include "providers/wire/content_coding.hpp"
 #include "request_headers.hpp"
 #include "resolve_endpoint.hpp"
 #include "runtime/http_exchange.hpp"
@@ -26,22 +27,23 @@ constexpr std::size_t largest_error_body = std::size_t{1} << 20;
 constexpr std::size_t longest_request_id = 200;
 constexpr std::size_t longest_quote = 500;
 
-/// How long the end of a body is waited for once the stream has said that it is complete: a connection that is read to
-/// the end can be used again.
+/// How long the end of a body is waited for once all that it can say has come: a connection that is read to the end can
+/// be used again.
 constexpr Duration drain_time = std::chrono::milliseconds{100};
 
 /// How long the wire's terminal marker is waited for once the model has said why it finished: some servers send none,
 /// and leave the connection open.
 constexpr Duration tail_time = std::chrono::seconds{5};
 
+/// How long the body of a refusal is read after its head: some servers never end it.
+constexpr Duration refusal_time = std::chrono::seconds{3};
+
 /// Stops a scope of its own when time is up.
 class DrainLimit final : private Timer {
  public:
   explicit DrainLimit(StopSource& parent) noexcept : stop_{parent} {}
   [[nodiscard]] StopSource& stop() noexcept { return stop_; }
-  void start(const CallContext& context, Duration span) {
-    context.runtime().timers().arm(*this, saturating_add(context.runtime().refresh_now(), span));
-  }
+  void start(const CallContext& context, TimePoint until) { context.runtime().timers().arm(*this, until); }
   void rest() noexcept { disarm(); }
 
  private:
@@ -49,11 +51,6 @@ class DrainLimit final : private Timer {
 
   StopSource stop_;
 };
-
-bool is_json_type(std::string_view type) noexcept {
-  type = trim(type.substr(0, type.find(';')));
-  return equal_ignoring_case(type, "application/json") || equal_ignoring_case(type, "application/problem+json");
-}
 
 /// What the parts of an attempt share.
 struct Attempting {
@@ -65,6 +62,16 @@ struct Attempting {
   HttpExchange& exchange;
   DrainLimit& drain;
   AnswerBuilder& answer;
+  bool stream;  ///< was asked for
+
+  [[nodiscard]] TimePoint after(Duration span) const {
+    return saturating_add(context.runtime().refresh_now(), span);
+  }
+  /// For bytes, at most.
+  void wait_until(TimePoint until) const {
+    drain.rest();
+    drain.start(context, until);
+  }
 
   /// The target's, and what the application's own headers may have brought along. For failures only: it copies.
   [[nodiscard]] Secrets secrets() const {
@@ -80,17 +87,6 @@ struct Attempting {
     return {endpoint, exchange.response(), context.runtime().wall_now(), secrets, request.body};
   }
 };
-
-/// Reads the rest of the body into `body`; false when it is larger than `limit`.
-Task<Result<bool>> read_body(HttpExchange& exchange, std::size_t limit, std::string& body) {
-  for (;;) {
-    const Result<std::string_view> piece = co_await exchange.read();
-    if (!piece) co_return piece.error();
-    if (piece->empty()) co_return true;
-    if (body.size() + piece->size() > limit) co_return false;
-    body.append(*piece);
-  }
-}
 
 // An error that comes in the middle of an answer. What the consumer has seen stands beside it.
 Error in_the_middle(Error error, const AnswerBuilder& answer) {
@@ -123,7 +119,7 @@ Error broken(const Attempting& attempt, const Error& cause) {
   return in_the_middle(std::move(error), attempt.answer);
 }
 
-Result<ChatResponse> conclude(const Attempting& attempt) {
+Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& reader) {
   AnswerBuilder& answer = attempt.answer;
   const auto classified = [&](const ProviderFailure& failure) {
     const Secrets secrets = attempt.secrets();
@@ -135,82 +131,9 @@ Result<ChatResponse> conclude(const Attempting& attempt) {
   if (response) return response;
   Error error = std::move(response).error();
   add_source(error, attempt.exchange.response(), attempt.secrets());
+  error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
   error.replay = ReplaySafety::processed;
   return delivered ? in_the_middle(std::move(error), answer) : std::move(error);
-}
-
-bool looks_like_answer(std::string_view body) noexcept {
-  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
-  body = trim(body);
-  for (const std::string_view beginning : {"{", "[", "\"", "data:", "event:", "id:", ":"}) {
-    if (body.starts_with(beginning)) return true;
-  }
-  return false;
-}
-
-Result<ChatResponse> decode_body(const Attempting& attempt, std::string_view body) {
-  const JsonDocument document{body};
-  if (!document.valid()) {
-    Error error = faulty(attempt, ErrorKind::malformed_response,
-                         body.empty() ? "the answer has no body" : "the answer is no JSON");
-    // A page of HTML says why; what begins like an answer is part of one, and is not quoted.
-    if (!looks_like_answer(body)) error.provider_message = attempt.secrets().quote(body, longest_quote);
-    return error;
-  }
-  attempt.wire.decode(document.root(), attempt.answer);
-  return conclude(attempt);
-}
-
-/// Reads one stream's events into the answer.
-class StreamReader {
- public:
-  explicit StreamReader(const Attempting& attempt)
-      : attempt_{&attempt}, decoder_{attempt.wire.stream_decoder()} {}
-
-  /// True at the true end, also when the answer has failed.
-  [[nodiscard]] bool take(const ServerSentEvents::Event& event) {
-    any_event_ = true;
-    AnswerBuilder& answer = attempt_->answer;
-    if (event.data.starts_with("[DONE]")) return decoder_->on_done(answer) == StreamDecoder::Next::end;
-    document_.parse(event.data, event.readable_behind);
-    const JsonDocument& document = document_;
-    if (!document.valid()) {
-      fail("an event of the stream is no JSON");
-    } else if (equal_ignoring_case(event.name, "error")) {
-      answer.fail(read_failure(document.root()));
-    } else if (event.bare) {
-      attempt_->wire.decode(document.root(), answer);  // a whole answer where a stream was asked for
-      answer.complete();
-    } else {
-      return decoder_->on_event(event.name, document.root(), answer) == StreamDecoder::Next::end || has_failed();
-    }
-    return true;
-  }
-
-  void fail(std::string finding) {
-    ProviderFailure failure;
-    failure.kind = ErrorKind::malformed_response;
-    failure.finding = std::move(finding);
-    attempt_->answer.fail(std::move(failure));
-  }
-  [[nodiscard]] bool any_event() const noexcept { return any_event_; }
-
- private:
-  [[nodiscard]] bool has_failed() const noexcept { return attempt_->answer.failure().has_value(); }
-
-  const Attempting* attempt_;
-  std::unique_ptr<StreamDecoder> decoder_;
-  JsonDocument document_;  // the event being read; one parser for all
-  bool any_event_ = false;
-};
-
-// The body ended, and the wire's terminal marker did not come.
-Error unfinished(const Attempting& attempt, const StreamReader& reader) {
-  if (!reader.any_event()) {
-    return faulty(attempt, ErrorKind::malformed_response, "the stream ended without a single event");
-  }
-  return in_the_middle(faulty(attempt, ErrorKind::stream_interrupted, "the stream ended before the answer was complete"),
-                       attempt.answer);
 }
 
 // By the caller, or because another attempt has won; not by a limit on this attempt.
@@ -221,88 +144,115 @@ bool stopped_from_above(const CallContext& context) noexcept {
 
 // Reads what is left of a body whose content is known to be over.
 Task<Result<bool>> drain(const Attempting& attempt) {
-  attempt.drain.start(attempt.context, drain_time);
+  attempt.wait_until(attempt.after(drain_time));
   for (;;) {
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     if (!piece || piece->empty()) co_return true;
   }
 }
 
-Task<Result<ChatResponse>> read_stream(const Attempting& attempt) {
-  StreamReader reader{attempt};
-  ServerSentEvents events;
-  ServerSentEvents::Event event;
-  const std::size_t limit = attempt.endpoint.answer_limits.stream_bytes;
-  std::size_t received = 0;
-  bool at_end = false;
-  while (!at_end) {
-    if (attempt.answer.is_complete()) attempt.drain.start(attempt.context, tail_time);
+// The body ended, and the answer is not complete.
+Error unfinished(const Attempting& attempt, const AnswerReader& reader) {
+  const std::string_view finding = reader.finding_of_nothing(attempt.stream);
+  Error error = finding.empty()
+                    ? faulty(attempt, ErrorKind::stream_interrupted, "the stream ended before the answer was complete")
+                    : faulty(attempt, ErrorKind::malformed_response, std::string{finding});
+  error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
+  return in_the_middle(std::move(error), attempt.answer);
+}
+
+Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
+  AnswerReader reader{attempt.wire, attempt.answer, attempt.endpoint.answer_limits};
+  ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
+  bool ended = false;
+  std::optional<TimePoint> patience;  // while the answer is complete as far as anybody knows; comments do not renew it
+  while (!ended && !reader.at_end()) {
+    const bool whole = reader.has_whole_document();
+    if (!whole && !attempt.answer.is_complete()) {
+      patience.reset();
+    } else if (!patience) {
+      patience = attempt.after(whole ? drain_time : tail_time);
+    }
+    if (patience) attempt.wait_until(*patience);
     const Result<std::string_view> piece = co_await attempt.exchange.read();
     attempt.drain.rest();
     if (!piece) {
-      if (attempt.answer.is_complete() && !stopped_from_above(attempt.context)) break;
+      const bool enough = attempt.answer.is_complete() || reader.has_whole_document();
+      if (enough && !stopped_from_above(attempt.context)) break;
       co_return broken(attempt, piece.error());
     }
-    if (piece->empty()) {
-      if (events.finish(event)) at_end = reader.take(event);
-      break;
+    ended = piece->empty();
+    if (ended) {
+      decoder.finish();
+    } else {
+      decoder.feed(*piece);
     }
-    received += piece->size();
-    if (received > limit) {
-      reader.fail(too_large("the stream", limit, "stream_bytes").message);
-      break;
+    std::string_view plain;
+    while (!reader.at_end() && decoder.next(plain)) {
+      reader.feed(plain);
+      while (reader.next()) {
+        patience.reset();
+        ConsumerReady ready{attempt.context};
+        if (!ready.await_ready()) co_await ready;
+        if (attempt.context.stopping()) co_return broken(attempt, attempt.context.stop_error());
+      }
     }
-    events.feed(*piece);
-    while (!at_end && events.next(event)) {
-      at_end = reader.take(event);
-      ConsumerReady ready{attempt.context};
-      if (!ready.await_ready()) co_await ready;
-      if (attempt.context.stopping()) co_return broken(attempt, attempt.context.stop_error());
-    }
-    if (events.too_large()) {
-      reader.fail("an event of the stream is larger than 16 MiB");
-      at_end = true;
-    }
+    if (!decoder.fault().empty()) reader.fail(std::string{decoder.fault()});
   }
+  reader.finish(ended);
   if (!attempt.answer.failure()) {
     if (!attempt.answer.is_complete()) co_return unfinished(attempt, reader);
-    if (at_end) {
+    if (!ended && reader.at_end()) {
       const Result<bool> drained = co_await drain(attempt);
       static_cast<void>(drained);
     }
   }
-  co_return conclude(attempt);
+  co_return conclude(attempt, reader);
 }
 
-Task<Result<ChatResponse>> read_whole(const Attempting& attempt) {
-  std::string body;
-  const std::size_t limit = attempt.endpoint.answer_limits.bytes;
-  const Result<bool> read = co_await read_body(attempt.exchange, limit, body);
-  if (!read) co_return broken(attempt, read.error());
-  if (!*read) {
-    Error error = too_large("the answer", limit, "bytes");
-    co_return faulty(attempt, error.kind, std::move(error.message));
-  }
-  co_return decode_body(attempt, body);
-}
-
+// A body that breaks off, does not end or is too long is still one to classify: by its status, and by what has come.
 Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
+  ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   std::string body;
-  // A body that breaks off or is too long is still one to classify by its status.
-  const Result<bool> read = co_await read_body(attempt.exchange, largest_error_body, body);
-  if (!read && attempt.context.stopping()) co_return broken(attempt, read.error());
+  ObjectScan scan;
+  attempt.wait_until(attempt.after(refusal_time));
+  for (bool ended = false; !ended && body.size() <= largest_error_body && decoder.fault().empty();) {
+    const Result<std::string_view> piece = co_await attempt.exchange.read();
+    if (!piece && stopped_from_above(attempt.context)) co_return broken(attempt, piece.error());
+    if (!piece) break;
+    ended = piece->empty();
+    if (ended) {
+      decoder.finish();
+    } else {
+      decoder.feed(*piece);
+    }
+    std::string_view plain;
+    while (body.size() <= largest_error_body && decoder.next(plain)) {
+      body.append(plain);
+      const bool was_closed = scan.closed();
+      scan.feed(plain);
+      if (scan.closed() && !was_closed) attempt.wait_until(attempt.after(drain_time));
+    }
+  }
+  attempt.drain.rest();
   const Secrets secrets = attempt.secrets();
   const FailureSource source = attempt.source(secrets);
   co_return classify_body(body, source);
 }
 
-// Which key is used, and what the conversation lost on its way to this target, stand in the attempt's row.
-void note_circumstances(const Endpoint& endpoint, const Projection& projection, Attempt& row) {
-  row.reason = endpoint.key_note;
+void add_note(Attempt& row, std::string_view note) {
+  if (note.empty()) return;
+  row.reason.append(row.reason.empty() ? "" : "; ").append(note);
+}
+
+// Which key is used, and what became of the conversation and the settings on their way to this target, stand in the
+// attempt's row.
+void note_circumstances(const Endpoint& endpoint, const Projection& projection, const FittedRequest& fitted,
+                        Attempt& row) {
+  add_note(row, endpoint.key_note);
   const HandoverLosses losses = projection.losses();
-  if (!losses.any()) return;
-  if (!row.reason.empty()) row.reason += "; ";
-  row.reason += "conversation adapted: " + to_string(losses);
+  if (losses.any()) add_note(row, "conversation adapted: " + to_string(losses));
+  add_note(row, fitted.notes());
 }
 
 // What an answer's head says stands there too, of failures as well: a success may tell that the next call will be one
@@ -352,8 +302,9 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
   const bool stream = context.progress()->streamed;
   const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
   const std::size_t row = context.state().ledger.size() - 1;  // other attempts of the call may add theirs meanwhile
-  note_circumstances(endpoint_, projection, context.state().ledger[row]);
-  Result<HttpRequest> encoded = wire_->encode(projection.request(), endpoint_, stream);
+  const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint_.target)};
+  note_circumstances(endpoint_, projection, fitted, context.state().ledger[row]);
+  Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint_, stream);
   if (!encoded) co_return std::move(encoded).error();
   renew_span(*encoded, context.runtime().random());
 
@@ -364,7 +315,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
   AnswerBuilder answer{endpoint_.target, &context};
   answer.set_projection(projection);
   answer.set_limits(endpoint_.answer_limits);
-  const Attempting attempt{endpoint_, *wire_, context, *encoded, *secrets_, exchange, drain, answer};
+  const Attempting attempt{endpoint_, *wire_, context, *encoded, *secrets_, exchange, drain, answer, stream};
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
@@ -374,9 +325,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     co_return refused;
   }
-  const bool whole = !stream || is_json_type(exchange.response().header("content-type"));
-  Task<Result<ChatResponse>> reading = whole ? read_whole(attempt) : read_stream(attempt);
-  Result<ChatResponse> answered = co_await reading;
+  Result<ChatResponse> answered = co_await read_answer(attempt);
   co_return answered;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "providers/failure/secret_headers.hpp"
+#include "providers/wire/content_coding.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
@@ -56,6 +57,7 @@ Error unsendable(std::string_view what) {
 Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const Endpoint& endpoint, bool stream) {
   set_header(http, "content-type", "application/json");
   set_header(http, "accept", stream ? "text/event-stream" : "application/json");
+  set_header(http, "accept-encoding", accepted_codings);
   if (const std::string_view parent = trace_parent_of(request); is_trace_parent(parent)) {
     set_header(http, trace_header, parent);
   }

@@ -1,4 +1,3 @@
-#include <array>
 #include <string>
 #include <string_view>
 
@@ -9,71 +8,55 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-struct Reason {
-  std::string_view wire;
-  FinishReason ours;
-};
+using Take = void (AnswerBuilder::*)(std::string_view);
 
-// What is not here is `other`.
-constexpr std::array reasons{
-    Reason{"stop", FinishReason::stop},
-    Reason{"length", FinishReason::length},
-    Reason{"tool_calls", FinishReason::tool_calls},
-    Reason{"content_filter", FinishReason::content_filter},
-    Reason{"function_call", FinishReason::tool_calls},
-    Reason{"model_length", FinishReason::length},      // Mistral
-    Reason{"eos", FinishReason::stop},                 // Together
-    Reason{"guardrail_intervened", FinishReason::content_filter},  // Bedrock
-};
-
-FinishReason finish_reason_of(std::string_view wire) noexcept {
-  for (const Reason& row : reasons) {
-    if (row.wire == wire) return row.ours;
-  }
-  return FinishReason::other;
+// A string, or another scalar as it is written; anything else would leave a gap.
+void read_text(const JsonElement& value, Take take, AnswerBuilder& answer) {
+  const WrittenText text{value};
+  if (!text.readable()) return answer.unreadable("a text");
+  (answer.*take)(text.view());
 }
 
-// DeepSeek's and the gateways' words for "the answer did not come about".
-bool means_failure(std::string_view wire) noexcept { return wire == "error" || wire == "insufficient_system_resource"; }
-
-void read_finish_reason(const JsonElement& value, AnswerBuilder& answer) {
-  const std::string_view wire = as_text(value);
-  if (wire.empty()) return;
-  if (means_failure(wire)) {
-    ProviderFailure failure;
-    failure.kind = ErrorKind::malformed_response;
-    failure.finding = "the provider ended the answer with the finish reason \"" + std::string{wire} + "\"";
-    failure.code = wire;
-    answer.fail(std::move(failure));
-    return;
-  }
-  answer.finish_reason(finish_reason_of(wire));
-  answer.complete();
+void read_text(const JsonElement& object, std::string_view key, Take take, AnswerBuilder& answer) {
+  if (const auto value = member(object, key)) read_text(*value, take, answer);
 }
 
-// Mistral's `[{"type": "text", "text": ...}, {"type": "thinking", "thinking": [{"type": "text", ...}]}]`.
-void read_content_parts(const JsonArray& parts, AnswerBuilder& answer) {
-  for (const JsonElement part : parts) {
-    const std::string_view type = text_of(part, "type");
-    if (type == "text" || type == "output_text") answer.text(text_of(part, "text"));
-    if (type == "refusal") answer.refusal(text_of(part, "refusal"));
-    if (type != "thinking") continue;
-    const std::optional<JsonElement> thinking = member(part, "thinking");
-    if (!thinking) continue;
-    if (thinking->is_string()) answer.reasoning(as_text(*thinking));
-    JsonArray pieces;
-    if (thinking->get(pieces) != simdjson::SUCCESS) continue;
-    for (const JsonElement piece : pieces) answer.reasoning(text_of(piece, "text"));
+// A truth value says whether there is a refusal, and is none of its words.
+void read_refusal(const JsonElement& value, AnswerBuilder& answer) {
+  if (!value.is_bool()) read_text(value, &AnswerBuilder::refusal, answer);
+}
+
+void read_thinking(const JsonElement& thinking, AnswerBuilder& answer) {
+  JsonArray pieces;
+  if (thinking.get(pieces) != simdjson::SUCCESS) return read_text(thinking, &AnswerBuilder::reasoning, answer);
+  for (const JsonElement piece : pieces) {
+    if (piece.is_object()) {
+      read_text(piece, "text", &AnswerBuilder::reasoning, answer);
+    } else {
+      read_text(piece, &AnswerBuilder::reasoning, answer);
+    }
+  }
+}
+
+// Mistral's `{"type": "text", "text": ...}` and `{"type": "thinking", "thinking": [{"type": "text", ...}]}`.
+void read_content_part(const JsonElement& part, AnswerBuilder& answer) {
+  if (!part.is_object()) return read_text(part, &AnswerBuilder::text, answer);
+  const std::string_view type = text_of(part, "type");
+  if (type.empty() && !member(part, "text")) {
+    answer.unreadable("a part");
+  } else if (type.empty() || type == "text" || type == "output_text") {
+    read_text(part, "text", &AnswerBuilder::text, answer);
+  } else if (type == "refusal") {
+    read_text(part, "refusal", &AnswerBuilder::refusal, answer);
+  } else if (type == "thinking") {
+    if (const auto thinking = member(part, "thinking")) read_thinking(*thinking, answer);
   }
 }
 
 void read_content(const JsonElement& content, AnswerBuilder& answer) {
-  if (content.is_string()) {
-    answer.text(as_text(content));
-    return;
-  }
   JsonArray parts;
-  if (content.get(parts) == simdjson::SUCCESS) read_content_parts(parts, answer);
+  if (content.get(parts) != simdjson::SUCCESS) return read_content_part(content, answer);
+  for (const JsonElement part : parts) read_content_part(part, answer);
 }
 
 // OpenRouter: text comes in `reasoning` as well, signatures and encrypted reasoning here only.
@@ -82,8 +65,8 @@ void read_reasoning_details(const JsonElement& details, bool text_too, AnswerBui
   if (details.get(list) != simdjson::SUCCESS) return;
   for (const JsonElement entry : list) {
     if (text_too) {
-      answer.reasoning(text_of(entry, "text"));
-      answer.reasoning(text_of(entry, "summary"));
+      read_text(entry, "text", &AnswerBuilder::reasoning, answer);
+      read_text(entry, "summary", &AnswerBuilder::reasoning, answer);
     }
     answer.reasoning_signature(text_of(entry, "signature"));
     answer.redacted_reasoning(text_of(entry, "data"));
@@ -107,61 +90,77 @@ class CallNumbers {
   std::string last_id_;
 };
 
-// A string of JSON; Ollama and some others send the object itself.
-void read_call(std::int64_t index, std::string_view id, const JsonElement& function, AnswerBuilder& answer) {
-  const std::string_view name = text_of(function, "name");
+// `arguments` is a string of JSON; Ollama and some others send the object itself.
+void read_call(std::int64_t index, std::string_view id, std::string_view name, const JsonElement& function,
+               AnswerBuilder& answer) {
   const std::optional<JsonElement> arguments = member(function, "arguments");
   if (!arguments || arguments->is_string()) {
     answer.tool_call(index, id, name, arguments ? as_text(*arguments) : std::string_view{});
   } else {
-    answer.tool_call(index, id, name, simdjson::minify(*arguments));
+    answer.tool_call(index, id, name, json_of(*arguments));
   }
+}
+
+void read_listed_call(const JsonElement& call, CallNumbers& numbers, AnswerBuilder& answer) {
+  if (call.is_null()) return;
+  const std::optional<JsonElement> inner = member(call, "function");
+  if (!call.is_object() || (inner && !inner->is_object())) return answer.unreadable("a tool call");
+  const JsonElement& function = inner ? *inner : call;
+  const WrittenText id{member(call, "id")};
+  const WrittenText name{member(function, "name")};
+  if (!inner && name.view().empty()) {
+    if (text_of(call, "type").empty()) answer.unreadable("a tool call");
+    return;  // of something else than a function
+  }
+  read_call(numbers.of(call, id.view(), name.view()), id.view(), name.view(), function, answer);
 }
 
 void read_calls(const JsonElement& calls, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonArray list;
-  if (calls.get(list) != simdjson::SUCCESS) return;
-  for (const JsonElement call : list) {
-    const std::optional<JsonElement> function = member(call, "function");
-    if (!function) continue;
-    const std::string_view id = text_of(call, "id");
-    read_call(numbers.of(call, id, text_of(*function, "name")), id, *function, answer);
+  if (calls.get(list) == simdjson::SUCCESS) {
+    for (const JsonElement call : list) read_listed_call(call, numbers, answer);
+  } else if (calls.is_object()) {
+    read_listed_call(calls, numbers, answer);
+  } else if (!as_text(calls).empty()) {
+    answer.unreadable("a tool call");
   }
 }
 
 /// A message or the piece of one, in the order in which a model writes: reasoning, text, calls.
 void read_message(const JsonElement& message, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
-  if (message.get(object) != simdjson::SUCCESS) return;
-  std::string_view reasoning;
+  if (message.get(object) != simdjson::SUCCESS) return answer.unreadable("a message");
+  std::optional<JsonElement> reasoning;
   std::optional<JsonElement> details;
   std::optional<JsonElement> content;
-  std::string_view refusal;
+  std::optional<JsonElement> refusal;
   std::optional<JsonElement> calls;
   std::optional<JsonElement> function;
   for (const auto field : object) {
     const std::string_view key = field.key;
+    if (field.value.is_null()) continue;
     if (is_key(key, "content")) {
       content = field.value;
     } else if (is_key(key, "reasoning_content") || is_key(key, "reasoning")) {
-      if (reasoning.empty()) reasoning = as_text(field.value);
+      if (!reasoning || (reasoning->is_string() && as_text(*reasoning).empty())) reasoning = field.value;
     } else if (is_key(key, "reasoning_details")) {
       details = field.value;
     } else if (is_key(key, "refusal")) {
-      refusal = as_text(field.value);
+      refusal = field.value;
     } else if (is_key(key, "tool_calls")) {
       calls = field.value;
     } else if (is_key(key, "function_call")) {
       function = field.value;
     }
   }
-  answer.reasoning(reasoning);
-  if (details) read_reasoning_details(*details, reasoning.empty(), answer);
+  const bool has_reasoning = reasoning && !(reasoning->is_string() && as_text(*reasoning).empty());
+  if (has_reasoning) read_text(*reasoning, &AnswerBuilder::reasoning, answer);
+  if (details) read_reasoning_details(*details, !has_reasoning, answer);
   if (content) read_content(*content, answer);
-  answer.refusal(refusal);
+  if (refusal) read_refusal(*refusal, answer);
   if (calls) read_calls(*calls, numbers, answer);
   // Deprecated, one call without an id; Snowflake sends it empty beside everything else.
-  if (function && !text_of(*function, "name").empty()) read_call(-1, {}, *function, answer);
+  if (function) read_call(-1, {}, WrittenText{member(*function, "name")}.view(), *function, answer);
 }
 
 /// What a document is: an answer, or a piece of one in a stream.
@@ -169,18 +168,31 @@ enum class Form : std::uint8_t { whole, chunk };
 
 void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
-  if (choice.get(object) != simdjson::SUCCESS) return;
+  if (choice.get(object) != simdjson::SUCCESS) {
+    if (!choice.is_null()) answer.unreadable("a choice");
+    return;
+  }
   std::optional<JsonElement> delta;
   std::optional<JsonElement> message;
+  std::optional<JsonElement> text;
   std::optional<JsonElement> reason;
+  std::optional<JsonElement> usage;
+  std::optional<JsonElement> error;
   for (const auto field : object) {
     const std::string_view key = field.key;
+    if (field.value.is_null()) continue;
     if (is_key(key, "delta")) {
       delta = field.value;
     } else if (is_key(key, "message")) {
       message = field.value;
+    } else if (is_key(key, "text")) {
+      text = field.value;
     } else if (is_key(key, "finish_reason")) {
       reason = field.value;
+    } else if (is_key(key, "usage")) {
+      usage = field.value;
+    } else if (is_key(key, "error")) {
+      error = field.value;
     } else if (is_key(key, "index") && as_count(field.value).value_or(0) != 0) {
       return;
     }
@@ -188,19 +200,41 @@ void read_choice(const JsonElement& choice, Form form, CallNumbers& numbers, Ans
   // Perplexity sends both always: the message so far beside each delta, an empty delta beside the whole message.
   const std::optional<JsonElement>& first = form == Form::chunk ? delta : message;
   const std::optional<JsonElement>& second = form == Form::chunk ? message : delta;
-  if (first || second) read_message(first ? *first : *second, numbers, answer);
-  if (reason) read_finish_reason(*reason, answer);
+  if (first || second) {
+    read_message(first ? *first : *second, numbers, answer);
+  } else if (text) {
+    read_text(*text, &AnswerBuilder::text, answer);  // the older completions
+  }
+  if (usage) read_openai_usage(*usage, answer.usage());  // Moonshot
+  // Gateways that have begun to answer can say what went wrong only here.
+  if (error && is_failure_value(*error)) answer.fail(read_failure(choice));
+  if (reason) answer.finish_word(as_text(*reason));
+  // A message is the whole, also where a stream's event holds it; a piece that came alone is not.
+  if (message ? form == Form::whole || !delta : form == Form::whole && !delta) answer.complete();
+}
+
+void read_choices(const JsonElement& choices, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
+  JsonArray list;
+  if (choices.get(list) == simdjson::SUCCESS) {
+    for (const JsonElement choice : list) read_choice(choice, form, numbers, answer);
+  } else {
+    answer.unreadable("the list of choices");
+  }
 }
 
 void read_document(const JsonElement& document, Form form, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
   if (document.get(object) != simdjson::SUCCESS) {
-    if (holds_failure(document)) answer.fail(read_failure(document));
+    JsonArray list;
+    if (document.get(list) == simdjson::SUCCESS) {
+      for (const JsonElement entry : list) read_document(entry, form, numbers, answer);
+    } else if (!as_text(document).empty()) {
+      answer.fail(read_failure(document));
+    }
     return;
   }
   FailureSigns signs;
-  JsonArray choices;
-  bool has_choices = false;
+  std::optional<JsonElement> choices;
   for (const auto field : object) {
     const std::string_view key = field.key;
     signs.note(key, field.value);
@@ -221,15 +255,15 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
         }
         break;
       case 7:
-        if (is_key(key, "choices")) has_choices = field.value.get(choices) == simdjson::SUCCESS;
+        if (is_key(key, "choices") && !field.value.is_null()) choices = field.value;
         break;
       default: break;
     }
   }
   if (signs.failure()) {
     answer.fail(read_failure(document));
-  } else if (has_choices) {
-    for (const JsonElement choice : choices) read_choice(choice, form, numbers, answer);
+  } else if (choices) {
+    read_choices(*choices, form, numbers, answer);
   }
 }
 
@@ -253,6 +287,7 @@ class ChunkDecoder final : public StreamDecoder {
 void OpenAiChat::decode(const JsonElement& body, AnswerBuilder& answer) const {
   CallNumbers numbers;
   read_document(body, Form::whole, numbers, answer);
+  if (!answer.has_content()) answer.complete();  // nothing else would come
 }
 
 std::unique_ptr<StreamDecoder> OpenAiChat::stream_decoder() const { return std::make_unique<ChunkDecoder>(); }

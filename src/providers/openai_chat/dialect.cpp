@@ -9,17 +9,28 @@ using Reasoning = OpenAiDialect::ReasoningField;
 using User = OpenAiDialect::UserField;
 
 constexpr OpenAiDialect openai_itself{
-    .max_completion_tokens = true, .developer_role = true, .user = User::safety_identifier};
+    .max_completion_tokens = true,
+    .developer_role = true,
+    .user = User::safety_identifier,
+    .stop_sequences = 4,
+    .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
 constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .developer_role = true,
                               .user = User::user,
-                              .key = OpenAiDialect::KeyHeader::api_key};
-constexpr OpenAiDialect mistral{.stream_options = false, .document_urls = true, .user = User::none};
-constexpr OpenAiDialect deepseek{.json_schema = false, .reasoning = Reasoning::reasoning_content, .user = User::none};
+                              .key = OpenAiDialect::KeyHeader::api_key,
+                              .stop_sequences = 4,
+                              .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
+constexpr OpenAiDialect mistral{
+    .stream_options = false, .document_urls = true, .user = User::none, .most_temperature = 1.5};
+constexpr OpenAiDialect deepseek{
+    .json_schema = false, .reasoning = Reasoning::reasoning_content, .user = User::none, .stop_sequences = 16};
 constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
-constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = Reasoning::reasoning};
+constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = Reasoning::reasoning, .stop_sequences = 4};
 constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = Reasoning::reasoning};
-constexpr OpenAiDialect xai{.max_completion_tokens = true};
+constexpr OpenAiDialect xai{.max_completion_tokens = true,
+                            .stop_refused = OpenAiDialect::StopRefused::by_reasoning_grok};
+constexpr OpenAiDialect moonshot{.most_temperature = 1, .stop_sequences = 5};
+constexpr OpenAiDialect zai{.user = User::none, .most_temperature = 1, .stop_sequences = 1};
 constexpr OpenAiDialect plain{};
 constexpr OpenAiDialect without_user{.user = User::none};
 
@@ -37,8 +48,8 @@ constexpr std::array known{
     KnownProvider{{"fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"}, plain},
     KnownProvider{{"cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"}, cerebras},
     KnownProvider{{"perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY"}, without_user},
-    KnownProvider{{"moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"}, plain},
-    KnownProvider{{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"}, without_user},
+    KnownProvider{{"moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"}, moonshot},
+    KnownProvider{{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"}, zai},
     KnownProvider{{"qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"}, without_user},
     KnownProvider{{"deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"}, plain},
     KnownProvider{{"nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"}, without_user},

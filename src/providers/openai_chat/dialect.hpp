@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "providers/http/resolve_endpoint.hpp"
+#include "providers/wire/request_limits.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -14,6 +16,8 @@ struct OpenAiDialect {
   /// Which field names the end user.
   enum class UserField : std::uint8_t { none, user, safety_identifier };
   enum class KeyHeader : std::uint8_t { bearer, api_key };
+  /// Which models refuse `stop`.
+  enum class StopRefused : std::uint8_t { never, by_reasoning_gpt, by_reasoning_grok };
 
   bool max_completion_tokens = false;  ///< instead of `max_tokens`
   bool developer_role = false;         ///< system text of reasoning models goes under that role, without temperature
@@ -25,6 +29,9 @@ struct OpenAiDialect {
   ReasoningField reasoning = ReasoningField::none;
   UserField user = UserField::user;
   KeyHeader key = KeyHeader::bearer;
+  double most_temperature = 2;
+  std::size_t stop_sequences = RequestLimits::any_number;  ///< how many are taken
+  StopRefused stop_refused = StopRefused::never;
 };
 
 /// A provider that is known by name.

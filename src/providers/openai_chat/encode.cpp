@@ -34,6 +34,18 @@ bool takes_sampling(std::string_view model, const ChatRequest& request) noexcept
   return !is_reasoning_model(model) || (request.reasoning_effort == "none" && gpt_version(model) >= 5.1);
 }
 
+// OpenAI's reasoning models refuse `stop`, and so do xAI's.
+bool refuses_stop(std::string_view model, const OpenAiDialect& dialect) noexcept {
+  switch (dialect.stop_refused) {
+    case OpenAiDialect::StopRefused::never: return false;
+    case OpenAiDialect::StopRefused::by_reasoning_gpt: return is_reasoning_model(model);
+    case OpenAiDialect::StopRefused::by_reasoning_grok: break;
+  }
+  const bool reasons =
+      model.starts_with("grok-4") || model.starts_with("grok-3-mini") || model.starts_with("grok-code");
+  return reasons && model.find("non-reasoning") == std::string_view::npos;
+}
+
 Error unreadable(std::string_view what) {
   return {ErrorKind::invalid_request, std::string{what} + " is no JSON object; a JSON Schema is expected"};
 }
@@ -111,14 +123,12 @@ void write_effort(JsonWriter& json, std::string_view effort, const OpenAiDialect
   json.end_object();
 }
 
-void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect, std::string_view model) {
+void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect) {
   if (request.max_output_tokens) {
     json.field(dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
   }
-  if (!dialect.developer_role || takes_sampling(model, request)) {
-    if (request.temperature) json.field("temperature", *request.temperature);
-    if (request.top_p) json.field("top_p", *request.top_p);
-  }
+  if (request.temperature) json.field("temperature", *request.temperature);
+  if (request.top_p) json.field("top_p", *request.top_p);
   if (!request.stop.empty()) {
     json.key("stop");
     json.begin_array();
@@ -136,9 +146,9 @@ void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDial
   if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
 }
 
-void write_stream_options(JsonWriter& json, const OpenAiDialect& dialect) {
-  json.field("stream", true);
-  if (!dialect.stream_options) return;
+void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
+  json.field("stream", stream);  // some gateways stream unless told not to
+  if (!stream || !dialect.stream_options) return;
   json.key("stream_options");
   json.begin_object();
   json.field("include_usage", true);
@@ -165,6 +175,14 @@ void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader
 
 }  // namespace
 
+RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& target) const noexcept {
+  RequestLimits limits = WireFormat::limits(request, target);
+  limits.sampling = !dialect_.developer_role || takes_sampling(target.model(), request);
+  limits.most_temperature = dialect_.most_temperature;
+  limits.stop_sequences = refuses_stop(target.model(), dialect_) ? 0 : dialect_.stop_sequences;
+  return limits;
+}
+
 Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   const std::string_view model = endpoint.target.model();
   const bool developer = dialect_.developer_role && is_reasoning_model(model);
@@ -186,9 +204,9 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
     auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
     if (!written) return std::move(written).error();
   }
-  write_settings(json, request, dialect_, model);
+  write_settings(json, request, dialect_);
   write_metadata(json, request.metadata, dialect_);
-  if (stream) write_stream_options(json, dialect_);
+  write_stream(json, stream, dialect_);
   json.end_object();
 
   HttpRequest http;

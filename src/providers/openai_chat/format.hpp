@@ -15,6 +15,7 @@ class OpenAiChat final : public WireFormat {
  public:
   explicit OpenAiChat(OpenAiDialect dialect) noexcept : dialect_{dialect} {}
 
+  [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;
   void decode(const JsonElement& body, AnswerBuilder& answer) const override;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/runtime/call_context.hpp"
+#include "finish_reasons.hpp"
 #include "handover/projection.hpp"
 #include "json_document.hpp"
 #include "text/ascii.hpp"
@@ -81,9 +82,10 @@ void AnswerBuilder::redacted_reasoning(std::string_view data) {
   wrote_reasoning_ = true;
 }
 
-// Whether so much more may be taken. The first piece beyond the limit and all that follow are dropped.
+// Whether so much more content may be taken. The first piece beyond the limit and all that follow are dropped.
 bool AnswerBuilder::has_room(std::size_t bytes) {
   if (exceeded_) return false;
+  if (bytes != 0) complete_ = false;  // whatever said so
   bytes_ += bytes;
   if (bytes_ <= limits_.bytes) return true;
   exceed(too_large("the answer", limits_.bytes, "bytes").message);
@@ -92,6 +94,14 @@ bool AnswerBuilder::has_room(std::size_t bytes) {
 
 void AnswerBuilder::exceed(std::string finding) {
   exceeded_ = true;
+  malformed(std::move(finding));
+}
+
+void AnswerBuilder::unreadable(std::string_view what) {
+  malformed(fmt::format("{} of the answer cannot be read", what));
+}
+
+void AnswerBuilder::malformed(std::string finding) {
   ProviderFailure failure;
   failure.kind = ErrorKind::malformed_response;
   failure.finding = std::move(finding);
@@ -100,19 +110,21 @@ void AnswerBuilder::exceed(std::string finding) {
 
 void AnswerBuilder::tool_call(std::int64_t index, std::string_view id, std::string_view name,
                               std::string_view arguments) {
-  Call* call = find_call(index, id, name);
-  const bool begins = call == nullptr;
+  Call* call = last_call(index);
+  if (call != nullptr && repeats(*call, id, name, arguments)) return;
+  const bool begins = call == nullptr || begins_another(*call, id, name, arguments);
   if (begins && id.empty() && name.empty() && arguments.empty()) return;
   if (begins && !exceeded_ && calls_.size() >= limits_.tool_calls) {
     exceed(fmt::format("the answer has more than {} tool calls (`AnswerLimits::tool_calls`)", limits_.tool_calls));
   }
   if (!has_room((begins ? id.size() + name.size() : 0) + arguments.size())) return;
   if (begins) call = &begin_call(index, id);
-  if (call->ended) return;
-  ToolCall& written = std::get<ToolCall>(parts_[call->part]);
-  if (written.name.empty() && !name.empty()) {
-    written.name.assign(projection_ == nullptr ? name : projection_->original_tool_name(name));
+  if (call->ended) {
+    if (!trim(arguments).empty()) unreadable("a tool call that goes on after its end");
+    return;
   }
+  ToolCall& written = std::get<ToolCall>(parts_[call->part]);
+  if (written.name.empty() && !name.empty()) written.name.assign(our_name(name));
   call->arguments.append(arguments);
   const bool was_closed = call->scan.closed();
   call->scan.feed(arguments);
@@ -120,19 +132,33 @@ void AnswerBuilder::tool_call(std::int64_t index, std::string_view id, std::stri
   if (begins || !arguments.empty()) emit(StreamEvent::Type::tool_call_delta, arguments, &written);
 }
 
+std::string_view AnswerBuilder::our_name(std::string_view name) const noexcept {
+  return projection_ == nullptr ? name : projection_->original_tool_name(name);
+}
+
 AnswerBuilder::Call* AnswerBuilder::last_call(std::int64_t index) noexcept {
   const auto found = last_calls_.find(index);
   return found == last_calls_.end() ? nullptr : &calls_[found->second];
 }
 
-// Some servers number all calls 0; a second name under another id is another call. (Some others change the id with
-// every piece, but then without a name.)
-AnswerBuilder::Call* AnswerBuilder::find_call(std::int64_t index, std::string_view id, std::string_view name) noexcept {
-  Call* found = last_call(index);
-  if (found == nullptr) return nullptr;
-  const ToolCall& written = std::get<ToolCall>(parts_[found->part]);
-  const bool another = !id.empty() && !name.empty() && id != found->wire_id && !written.name.empty();
-  return another ? nullptr : found;
+const ToolCall& AnswerBuilder::written(const Call& call) const noexcept {
+  return std::get<ToolCall>(parts_[call.part]);
+}
+
+// Some servers change the id with every piece, but then without a name; others repeat the name, but then without an
+// end of the arguments.
+bool AnswerBuilder::begins_another(const Call& call, std::string_view id, std::string_view name,
+                                   std::string_view arguments) const noexcept {
+  if (name.empty() || written(call).name.empty()) return false;
+  if (!id.empty() && id != call.wire_id) return true;
+  return call.scan.closed() && !trim(arguments).empty();
+}
+
+bool AnswerBuilder::repeats(const Call& call, std::string_view id, std::string_view name,
+                            std::string_view arguments) const noexcept {
+  if (name.empty() || id != call.wire_id || !call.scan.closed() || arguments.empty()) return false;
+  const ToolCall& before = written(call);
+  return before.name == our_name(name) && arguments == (call.ended ? before.arguments : call.arguments);
 }
 
 AnswerBuilder::Call& AnswerBuilder::begin_call(std::int64_t index, std::string_view id) {
@@ -157,7 +183,10 @@ void AnswerBuilder::end_call(Call& call) {
   if (call.ended) return;
   call.ended = true;
   ToolCall& written = std::get<ToolCall>(parts_[call.part]);
-  if (written.name.empty()) return;  // nothing that could be called
+  if (written.name.empty()) {
+    if (arguments_object(std::move(call.arguments)) != "{}") unreadable("the name of a tool call");
+    return;
+  }
   written.arguments = arguments_object(std::move(call.arguments));
   emit(StreamEvent::Type::tool_call, {}, &written);
 }
@@ -181,6 +210,22 @@ void AnswerBuilder::model(std::string_view model) {
   if (model_.empty()) model_.assign(model);
 }
 
+void AnswerBuilder::finish_word(std::string_view word) {
+  const FinishWord* known = find_finish_word(word);
+  if (known == nullptr) {
+    if (!finish_reason_) finish_reason_ = FinishReason::other;
+  } else if (known->means == FinishWord::Means::reason) {
+    finish_reason_ = known->reason;
+    complete_ = true;
+  } else if (known->means == FinishWord::Means::failure) {
+    ProviderFailure failure;
+    failure.kind = ErrorKind::malformed_response;
+    failure.finding = fmt::format("the provider ended the answer with the finish reason \"{}\"", known->word);
+    failure.code = word;
+    fail(std::move(failure));
+  }
+}
+
 void AnswerBuilder::fail(ProviderFailure failure) {
   if (!failure_) failure_ = std::move(failure);
 }
@@ -195,6 +240,7 @@ void AnswerBuilder::block(std::string_view message, std::string_view code) {
 
 Result<ChatResponse> AnswerBuilder::take() {
   for (Call& call : calls_) end_call(call);
+  if (failure_) return Error{ErrorKind::malformed_response, failure_->finding};
   std::erase_if(parts_, [](const Part& part) {
     const auto* call = std::get_if<ToolCall>(&part);
     return call != nullptr && call->name.empty();
@@ -230,7 +276,14 @@ Result<ChatResponse> AnswerBuilder::take() {
 }
 
 void AnswerBuilder::emit(StreamEvent::Type type, std::string_view delta, const ToolCall* call) {
-  if (context_ == nullptr || !context_->streaming()) return;
+  if (context_ == nullptr) return;
+  if (!context_->streaming()) {
+    // The limits of streams hold for a plain call that has one on the wire.
+    const AttemptProgress* progress = context_->progress();
+    const bool first = progress != nullptr && progress->streamed && !AttemptProgress::reached(progress->first_content);
+    if (first) context_->note_first_content();
+    return;
+  }
   delivered_ = true;
   StreamEvent event;
   event.type = type;

@@ -59,21 +59,29 @@ class AnswerBuilder {
 
   /// More of the tool call with the wire's number `index`. An empty id or name means "not in this piece"; a name that
   /// is repeated is kept once. `arguments` are appended.
+  ///
+  /// Some servers number all calls 0: another id with a name begins another call, and so does a name with arguments
+  /// after arguments that are whole. The same id, name and whole arguments again are the same call.
   void tool_call(std::int64_t index, std::string_view id, std::string_view name, std::string_view arguments);
   /// No more of it will come, if the wire says so.
   void end_tool_call(std::int64_t index);
 
   void id(std::string_view id);
   void model(std::string_view model);
-  /// The last reason wins.
+  /// Why the model stopped, in the provider's word (`finish_reasons.hpp`). A known reason makes the answer complete,
+  /// as long as no content follows; a word for a failure is one; any other is noted as `other` where nothing better is
+  /// known. The last reason wins.
+  void finish_word(std::string_view word);
   void finish_reason(FinishReason reason) noexcept { finish_reason_ = reason; }
   [[nodiscard]] Usage& usage() noexcept { return usage_; }
 
   /// The wire's terminal marker (one that may stand before further events, such as usage): if the body ends now, the
-  /// answer is complete.
+  /// answer is complete. Content that comes after it takes that back.
   void complete() noexcept { complete_ = true; }
   /// The provider reports an error inside the answer. The first one stands.
   void fail(ProviderFailure failure);
+  /// `what`, which is needed, has a form that cannot be read: the answer is malformed rather than one with a gap.
+  void unreadable(std::string_view what);
   /// A filter blocked the prompt; nothing else will come.
   void block(std::string_view message, std::string_view code);
 
@@ -83,11 +91,13 @@ class AnswerBuilder {
   [[nodiscard]] const std::optional<ProviderFailure>& failure() const noexcept { return failure_; }
   [[nodiscard]] bool has_tool_calls() const noexcept { return !calls_.empty(); }
   [[nodiscard]] bool has_text() const noexcept { return wrote_text_; }
+  [[nodiscard]] bool has_content() const noexcept { return wrote_text_ || wrote_reasoning_ || has_tool_calls(); }
   /// Whether any content was handed to the consumer.
   [[nodiscard]] bool delivered() const noexcept { return delivered_; }
   [[nodiscard]] std::string partial_text() const { return text_of(parts_); }
 
-  /// The answer; or why a complete body is none: `content_filtered`, or `malformed_response` for an empty one.
+  /// The answer; or why a complete body is none: `content_filtered`, or `malformed_response` for an empty one and for
+  /// a call that does not say of what.
   /// Tool calls still open are closed and emitted. Call once, without a failure.
   [[nodiscard]] Result<ChatResponse> take();
 
@@ -105,8 +115,14 @@ class AnswerBuilder {
   P& open();
   [[nodiscard]] bool has_room(std::size_t bytes);
   void exceed(std::string finding);
+  void malformed(std::string finding);
   [[nodiscard]] Call* last_call(std::int64_t index) noexcept;
-  [[nodiscard]] Call* find_call(std::int64_t index, std::string_view id, std::string_view name) noexcept;
+  [[nodiscard]] std::string_view our_name(std::string_view name) const noexcept;
+  [[nodiscard]] bool begins_another(const Call& call, std::string_view id, std::string_view name,
+                                    std::string_view arguments) const noexcept;
+  [[nodiscard]] bool repeats(const Call& call, std::string_view id, std::string_view name,
+                             std::string_view arguments) const noexcept;
+  [[nodiscard]] const ToolCall& written(const Call& call) const noexcept;
   Call& begin_call(std::int64_t index, std::string_view id);
   void end_call(Call& call);
   void end_whole_calls();

@@ -1,6 +1,8 @@
 #include "json_document.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -8,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "foreign_text.hpp"
+#include "mended_json.hpp"
 #include "runtime/thread_cache.hpp"
 
 namespace backstop::inline v0::detail {
@@ -16,6 +19,7 @@ namespace {
 constexpr std::size_t most_kept_parsers = 8;
 constexpr std::size_t largest_kept_parser = std::size_t{1} << 20;
 constexpr int deepest = 500;
+constexpr std::string_view between_values{" \t\r\n,\0\x1E", 7};  // the last: RFC 7464, JSON text sequences
 
 using Parser = std::unique_ptr<simdjson::dom::parser>;
 using KeptParsers = ThreadCache<Parser, most_kept_parsers>;
@@ -23,6 +27,10 @@ using KeptParsers = ThreadCache<Parser, most_kept_parsers>;
 Parser borrow_parser() {
   if (auto kept = KeptParsers::take()) return *std::move(kept);
   return std::make_unique<simdjson::dom::parser>();
+}
+
+void keep(Parser parser) noexcept {
+  if (parser->capacity() <= largest_kept_parser) KeptParsers::keep(std::move(parser));
 }
 
 int depth_of(std::string_view text) noexcept {
@@ -53,24 +61,86 @@ int depth_of(std::string_view text) noexcept {
 JsonDocument::JsonDocument() : parser_{borrow_parser()} {}
 
 void JsonDocument::parse(std::string_view text, std::size_t readable_behind) {
+  rest_ = {};
   const bool copy = readable_behind < simdjson::SIMDJSON_PADDING;
-  simdjson::error_code problem = parser_->parse(text.data(), text.size(), copy).get(root_);
-  if (problem == simdjson::STRING_ERROR || problem == simdjson::UTF8_ERROR) {
-    // Half a surrogate pair or half a character, as comes from servers that cut a text between tokens.
-    const std::string mended = mend_json_text(text);
-    problem = parser_->parse(mended.data(), mended.size()).get(root_);
-  }
-  valid_ = problem == simdjson::SUCCESS;
+  valid_ = parser_->parse(text.data(), text.size(), copy).get(root_) == simdjson::SUCCESS;
+  if (!valid_) parse_mended(text);
 }
 
-JsonDocument::~JsonDocument() {
-  if (parser_->capacity() <= largest_kept_parser) KeptParsers::keep(std::move(parser_));
+// The strict parser looks at everything up to the end, so that it is not asked again for each of many values.
+bool JsonDocument::next() {
+  const std::string_view text = following();
+  if (text.empty()) return false;
+  parse_mended(text);
+  return true;
+}
+
+bool JsonDocument::is_last() const noexcept { return following().empty(); }
+
+std::string_view JsonDocument::following() const noexcept {
+  const std::string_view text = rest_.substr(std::min(rest_.find_first_not_of(between_values), rest_.size()));
+  return text.starts_with('{') || text.starts_with('[') ? text : std::string_view{};
+}
+
+void JsonDocument::parse_mended(std::string_view text) {
+  const MendedJson mended = mend_json(text);
+  valid_ = parser_->parse(mended.text.data(), mended.text.size()).get(root_) == simdjson::SUCCESS;
+  rest_ = valid_ ? text.substr(mended.length) : std::string_view{};
+}
+
+JsonDocument::~JsonDocument() { keep(std::move(parser_)); }
+
+WrittenText::WrittenText(const std::optional<JsonElement>& value) noexcept : digits_{} {
+  if (!value || value->is_null()) return;
+  bool truth = false;
+  std::int64_t whole = 0;
+  std::uint64_t large = 0;
+  double number = 0;
+  char* const begin = digits_.data();
+  char* const limit = begin + digits_.size();
+  char* end = begin;
+  if (value->is_string()) {
+    view_ = as_text(*value);
+    return;
+  }
+  if (value->get(truth) == simdjson::SUCCESS) {
+    view_ = truth ? "true" : "false";
+    return;
+  }
+  if (value->get(whole) == simdjson::SUCCESS) {
+    end = std::to_chars(begin, limit, whole).ptr;
+  } else if (value->get(large) == simdjson::SUCCESS) {
+    end = std::to_chars(begin, limit, large).ptr;
+  } else if (value->get(number) == simdjson::SUCCESS) {
+    const double size = std::abs(number);
+    const bool plain = number == 0 || (size >= 1e-4 && size < 1e16);
+    end = std::to_chars(begin, limit, number, plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+    // A whole number that was written without a point would have been read as one.
+    if (plain && std::find(begin, end, '.') == end) end = std::copy_n(".0", 2, end);
+  } else {
+    readable_ = false;
+  }
+  view_ = {begin, static_cast<std::size_t>(end - begin)};
+}
+
+std::string json_of(const JsonElement& element) {
+  return restore_bare_words(simdjson::minify(element), BareWords::all);
 }
 
 bool is_json_object(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] != '{' || depth_of(text) > deepest) return false;
-  if (JsonDocument document{text}; document.valid()) return document.root().is_object();
+  Parser parser = borrow_parser();
+  JsonElement root;
+  simdjson::error_code problem = parser->parse(text.data(), text.size()).get(root);
+  if (problem == simdjson::STRING_ERROR || problem == simdjson::UTF8_ERROR) {
+    // Half a surrogate pair or half a character, as comes from models that are cut between tokens.
+    const std::string mended = mend_json_text(text);
+    problem = parser->parse(mended.data(), mended.size()).get(root);
+  }
+  const bool is_object = problem == simdjson::SUCCESS && root.is_object();
+  keep(std::move(parser));
+  if (problem == simdjson::SUCCESS) return is_object;
   return nlohmann::json::accept(text);  // simdjson refuses numbers that fit no type of C++
 }
 

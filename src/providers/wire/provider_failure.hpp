@@ -16,6 +16,7 @@ struct ProviderFailure {
   bool quotes_body = false;       ///< `message` is the body itself: it is no JSON, or none that is known
   std::string code;               ///< numbers as text
   std::string type;
+  std::string param;              ///< the field of the request that is at fault, as the provider calls it
   std::string status;             ///< Google's `status`, such as RESOURCE_EXHAUSTED
   std::string reason;             ///< a finer code: Azure's `innererror.code`, Google's and OpenRouter's details
   std::string request_id;

@@ -11,6 +11,7 @@
 #include "endpoint.hpp"
 #include "handover/rules.hpp"
 #include "json_document.hpp"
+#include "request_limits.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -31,6 +32,8 @@ class StreamDecoder {
     static_cast<void>(answer);
     return Next::more;
   }
+  /// Nothing more comes, and the answer is complete though its true end was not seen: whatever the decoder kept.
+  virtual void on_end(AnswerBuilder& answer) { static_cast<void>(answer); }
 };
 
 /// One wire format: how a request is written, and how answers are read. Pure: no I/O, no clock, no state.
@@ -40,6 +43,13 @@ class WireFormat {
  public:
   virtual ~WireFormat() = default;
 
+  /// What the target refuses of the request; by its facts alone unless the wire knows more.
+  [[nodiscard]] virtual RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept {
+    static_cast<void>(request);
+    RequestLimits limits;
+    limits.output_tokens = target.facts().max_output_tokens;
+    return limits;
+  }
   /// The whole HTTP request with its key and headers (`request_headers.hpp` has those that all wires share).
   /// Errors: `invalid_request` or `unsupported_capability` for what the wire cannot express.
   [[nodiscard]] virtual Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "backstop/providers/answer_limits.hpp"
+#include "providers/wire/answer_builder.hpp"
+#include "providers/wire/json_document.hpp"
+#include "providers/wire/object_scan.hpp"
+#include "providers/wire/server_sent_events.hpp"
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Reads the body of one answer into its builder, in whatever form it comes: as events or as JSON documents. The bytes
+/// decide, not what was asked for and not the content type: servers send the one for the other, under either label.
+class AnswerReader {
+ public:
+  /// All of them must outlive the reader.
+  AnswerReader(const WireFormat& wire, AnswerBuilder& answer, const AnswerLimits& limits);
+
+  /// More of the body; the bytes must live until `next` has returned false.
+  void feed(std::string_view bytes);
+  /// Reads the next event that is whole; false when there is none, and at the end.
+  [[nodiscard]] bool next();
+  /// Nothing more comes. `cleanly`: the body ended, rather than broke off or stayed silent.
+  void finish(bool cleanly);
+  void fail(std::string finding);
+
+  /// The true end was seen, or the answer has failed: whatever follows is nothing.
+  [[nodiscard]] bool at_end() const noexcept { return at_end_; }
+  /// The body is a JSON document, and its last bracket has come.
+  [[nodiscard]] bool has_whole_document() const noexcept { return scan_.closed(); }
+  /// Why there is nothing in the body; empty when there is something. For whoever asked for a stream, or not.
+  [[nodiscard]] std::string_view finding_of_nothing(bool stream) const noexcept;
+  /// What a body without an answer says instead: the beginning of a page, or the message of a document; else empty.
+  [[nodiscard]] std::string_view words() const noexcept { return words_; }
+
+ private:
+  enum class Form : unsigned char { undecided, events, documents };
+
+  void decide(std::string_view bytes);
+  void begin_events(std::string_view bytes);
+  void add_to_document(std::string_view bytes);
+  void take(const ServerSentEvents::Event& event);
+  void take_documents();
+  void take_document(std::string_view event_name);
+  void note_words();
+  void fail(std::string finding, std::string_view words);
+  [[nodiscard]] StreamDecoder& decoder();
+
+  const WireFormat* wire_;
+  AnswerBuilder* answer_;
+  AnswerLimits limits_;
+  Form form_ = Form::undecided;
+  std::string body_;  ///< of documents; before the form is known, the beginning
+  std::string words_;
+  ObjectScan scan_;
+  std::size_t received_ = 0;
+  ServerSentEvents events_;
+  std::unique_ptr<StreamDecoder> decoder_;
+  JsonDocument document_;  ///< being read; one parser for all
+  bool any_event_ = false;
+  bool at_end_ = false;
+};
+
+}  // namespace backstop::inline v0::detail

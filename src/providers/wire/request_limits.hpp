@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "backstop/chat/request.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// What a target is known to refuse, although the wire has a field for it.
+struct RequestLimits {
+  static constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max();
+
+  std::optional<std::int64_t> output_tokens;  ///< the most that `max_output_tokens` may ask for
+  bool sampling = true;                       ///< takes `temperature` and `top_p`
+  double most_temperature = 2;
+  std::size_t stop_sequences = any_number;
+  bool blank_stop_sequences = true;           ///< takes those that are nothing but blanks
+};
+
+/// A request within the limits of a target: what the target would refuse is lowered, cut or left out, rather than
+/// sent to be refused. The original must outlive it.
+class FittedRequest {
+ public:
+  FittedRequest(const ChatRequest& original, const RequestLimits& limits);
+  FittedRequest(const FittedRequest&) = delete;
+  FittedRequest& operator=(const FittedRequest&) = delete;
+
+  /// The original where it is within the limits; else a copy.
+  [[nodiscard]] const ChatRequest& request() const noexcept { return changed_ ? *changed_ : *original_; }
+  /// What was changed, for the attempt's row; empty when nothing was.
+  [[nodiscard]] const std::string& notes() const noexcept { return notes_; }
+
+ private:
+  void fit_output(const RequestLimits& limits);
+  void fit_sampling(const RequestLimits& limits);
+  void fit_stop(const RequestLimits& limits);
+  ChatRequest& change(std::string_view note);
+
+  const ChatRequest* original_;
+  std::optional<ChatRequest> changed_;
+  std::string notes_;
+};
+
+}  // namespace backstop::inline v0::detail
