@@ -40,6 +40,7 @@ using detail::DeadlineShare;
 using detail::HedgeRace;
 using detail::InnerLimits;
 using detail::Recovery;
+using detail::RecoveryQueue;
 using detail::StreamRescue;
 using detail::Walk;
 
@@ -183,16 +184,18 @@ class FallbackClient::OneCall {
   OneCall(const FallbackClient& client, const ChatRequest& request, const CallContext& outer)
       : state_{client.state_.get()},
         context_{outer},
-        // Around another client's call its own limits are the call's already.
+        // Of the client that the application calls the limits are the call's already.
         limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
         success_{state_->recovery},
         walk_{state_->candidates, request, context_},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
         recovery_{state_->recovery, context_} {
-    RoutingHint hint = context_.hint();
-    hint.cooldown_max = state_->options.recovery.cooldown_max;
-    context_.set_hint(hint);
+    if (RoutingHint hint = context_.hint(); !hint.in_client) {
+      hint.cooldown_max = state_->options.recovery.cooldown_max;
+      context_.set_hint(hint);
+    }
     context_.add_observer(success_);
+    if (state_->options.hedge) state_->hedges->pay_in();
     if (context_.state().first_choice == nullptr) context_.state().first_choice = &client.target();
     if (context_.hint().forced_probe) forced_ = walk_.recovery(context_.now(), Duration::zero()).probe;
   }
@@ -229,6 +232,15 @@ class FallbackClient::OneCall {
                                                           bool others_ready, bool left_some);
 
  private:
+  /// What a forced probe has found out.
+  [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
+    using enum RecoveryQueue::ProbeEnd;
+    if (result) return answered;
+    const FallbackRule rule = traits_of(result.error().cause.value_or(result.error().kind)).fallback;
+    const bool of_the_call = rule == FallbackRule::never || rule == FallbackRule::opt_in || rule == FallbackRule::cheaper;
+    return of_the_call || context_.stopping() ? says_nothing : failed;
+  }
+
   const State* state_;
   CallContext context_;
   InnerLimits limits_;
@@ -316,14 +328,14 @@ class FallbackClient::OneCall::Visit {
 
 std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
                                                                    bool others_ready, bool left_some) {
-  recovery_.end_probe(result.has_value());
+  recovery_.end_probe(probe_end(result));
   if (result) {
     result->fallback = result->fallback || index > 0;
     rescue_.finish(*result);
     return result;
   }
   Error& error = result.error();
-  const bool wrote = error.committed || context_.committed();  // to the consumer, since it was asked
+  const bool wrote = context_.committed();  // to the consumer, since it was asked; whatever the error says
   rescue_.stamp(error);
   if (is_refusal(error.kind)) {
     walk_.note_refusal(index, error, others_ready || left_some);

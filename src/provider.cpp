@@ -101,12 +101,10 @@ class AttemptRecord {
 
   void close_error(Error& error, Attempt& attempt) const {
     error.target = attempt.target;
-    if (context_->committed()) {
-      error.committed = true;
-      if (!stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
-        error.cause = error.kind;
-        error.kind = ErrorKind::stream_interrupted;
-      }
+    error.committed = context_->committed();
+    if (error.committed && !stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
+      error.cause = error.kind;
+      error.kind = ErrorKind::stream_interrupted;
     }
     attempt.outcome = error.kind;
     attempt.http_status = error.http_status;
@@ -202,23 +200,29 @@ Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional
 
 }  // namespace
 
-ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
-
-Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
+Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint) const noexcept {
+  const Target& to = target();
   Standing standing;
-  standing.target = &target_;
+  standing.target = &to;
   if (needs.costs) {
-    if (const std::optional<Price> price = price_of(target_)) {
-      standing.worst_cost = cost_of(worst_usage(target_, request, needs.input_tokens), *price);
-      standing.least_cost = cost_of(least_usage(target_, request, needs.input_tokens, least_limited_output), *price);
+    if (const std::optional<Price> price = price_of(to)) {
+      standing.worst_cost = cost_of(worst_usage(to, request, needs.input_tokens), *price);
+      standing.least_cost = cost_of(least_usage(to, request, needs.input_tokens, least_limited_output), *price);
     }
   }
-  if (const std::optional<Misfit> misfit = misfit_of(target_, request, needs)) {
+  if (const std::optional<Misfit> misfit = misfit_of(to, request, needs)) {
     standing.verdict = Standing::Verdict::unfit;
     standing.why = misfit->kind;
     standing.what = misfit->what;
-    return standing;
   }
+  return standing;
+}
+
+ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
+
+Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
+  Standing standing = ChatProvider::standing(request, needs, now);
+  if (!standing.fit()) return standing;
   standing.soft_limited_until = state_->soft_limited_until.load(std::memory_order_relaxed);
   if (needs.requirement != nullptr) {
     if (const Requirement::Tried* tried = needs.requirement->find_tried(target_)) standing.failed_at = tried->at;

@@ -54,13 +54,14 @@ struct FallbackOptions {
 /// `FallbackOptions::recovery`, and one probe at a time finds out which has.
 ///
 /// A client is a provider: inside another client it is ready when one of its targets is, and its limits hold within
-/// those of the other; its `observers` and `runtime` are then not used.
+/// those of the other; its `observers`, `runtime` and `quote_providers` are then not used.
 ///
 /// Thread safety: every function may be called from any thread.
 /// Cost: copying copies a pointer. What is known of a target (cooldowns) belongs to its provider, and all clients that
 /// have a copy of that share it.
-/// Errors: the last provider's own error, never "all failed"; its `attempts` say what happened before. An exception out
-/// of a provider or policy of the application's own is `server_error`, and the next one is asked.
+/// Errors: the last provider's own error, never "all failed"; where none could be asked, why the one that recovers first
+/// could not, with `retry_after`. `attempts` says what happened before. An exception out of a provider or policy of the
+/// application's own is `server_error`, and the next one is asked.
 ///
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {

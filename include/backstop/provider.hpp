@@ -38,8 +38,11 @@ struct Layer {
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.
 ///
+/// Only what a `ModelProvider` sends is a send: limited, capped, counted and in the ledger. What another class sends by
+/// itself the policies around it do not see.
+///
 /// `const` means: may be used by many calls at the same time, from any thread.
-class ChatProvider {
+class BACKSTOP_EXPORT ChatProvider {
  public:
   virtual ~ChatProvider() = default;
   /// Who answers, and the facts known on it.
@@ -50,15 +53,9 @@ class ChatProvider {
   /// How it is put together, inner to outer: `openai/gpt-5 | timeout(20s) | retry(2)`. Never a key.
   [[nodiscard]] virtual std::string describe() const = 0;
   /// Whether it would take the request now, and what a send may cost. Policies that can refuse before sending say so
-  /// here, so that a client can skip them; all others hand the question on to the provider inside.
-  [[nodiscard]] virtual Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
-    static_cast<void>(request);
-    static_cast<void>(needs);
-    static_cast<void>(now);
-    Standing standing;
-    standing.target = &target();
-    return standing;
-  }
+  /// here, so that a client can skip them; all others hand the question on to the provider inside. By default the facts
+  /// of the target decide.
+  [[nodiscard]] virtual Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept;
   /// This layer of the stack alone; those further in are reached through `Layer::around`.
   [[nodiscard]] virtual Layer layer() const {
     Layer layer;

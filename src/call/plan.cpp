@@ -12,13 +12,14 @@ namespace {
 
 /// The steps that a candidate stands for: itself, or the targets of the client that it is.
 void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<Error>& refused,
-                  const ChatRequest& request, const Needs& needs, TimePoint now) {
+                  const ChatRequest& request, Walk& walk, TimePoint now) {
   const ChatProvider* inside = &provider;
   Layer layer = inside->layer();
   while (layer.around.size() == 1 && layer.name != "fallback") {
     inside = layer.around.front();
     layer = inside->layer();
   }
+  const Needs& needs = walk.needs();
   const Standing standing = provider.standing(request, needs, now);
   if (layer.around.empty()) {
     Plan::Step& step = plan.steps.emplace_back();
@@ -26,13 +27,18 @@ void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<
     step.stack = provider.describe();
     step.skipped = refused;
     step.worst_cost = standing.worst_cost;
+    if (refused && refused->kind == ErrorKind::budget_exceeded) walk.must_be_cheaper_than(step.target);
+    return;
+  }
+  if (standing.ready() && !inside->standing(request, needs, now).ready()) {  // a cache has the answer
+    plan.steps.push_back({provider.target(), provider.describe(), refused, Money{}});
     return;
   }
   for (const ChatProvider* member : layer.around) {
     std::optional<Error> out = refused;
     const Standing own = member->standing(request, needs, now);
     if (!own.ready()) out = refusal_of(own, request, needs, now);
-    explain_into(plan, *member, out, request, needs, now);
+    explain_into(plan, *member, out, request, walk, now);
   }
 }
 
@@ -46,14 +52,15 @@ void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<
 }
 
 /// How long a call would wait for the first target to be back, or to find out.
-[[nodiscard]] std::optional<Duration> wait_of(const Walk& walk, const RecoveryQueue& recovery, TimePoint now) {
+[[nodiscard]] std::optional<Duration> wait_of(const Walk& walk, const RecoveryQueue& recovery,
+                                              const CallContext& context) {
+  const TimePoint now = context.now();
   const RecoveryOptions& options = recovery.options();
   const Walk::Recovery back = walk.recovery(now, options.probe_interval);
   const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
   const TimePoint at = std::min(back.at, probe_at);
-  const Duration wait = saturating_difference(at, now);
-  if (at == TimePoint::max() || wait > options.max_wait) return std::nullopt;
-  return wait;
+  if (at > latest_return(options, context)) return std::nullopt;
+  return saturating_difference(at, now);
 }
 
 }  // namespace
@@ -64,7 +71,8 @@ Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtim
   CallState call{runtime};
   Branch branch;
   StopSource stop;
-  CallContext context{call, branch, stop, TimePoint::max()};
+  call.recovery_wait = limits.recovery_wait;
+  CallContext context{call, branch, stop, saturating_add(now, limits.deadline)};
   Walk walk{candidates, request, context};
   walk.needs().costs = true;
   Plan plan;
@@ -73,12 +81,12 @@ Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtim
   plan.worst_time = limits.deadline;
   for (std::size_t index = 0; index < candidates.size(); ++index) {
     const ChatProvider& provider = candidates[index]->provider.get();
-    explain_into(plan, provider, walk.obstacle(index, now), request, walk.needs(), now);
+    explain_into(plan, provider, walk.obstacle(index, now), request, walk, now);
   }
   plan.worst_cost = worst_cost_of(plan);
   const bool all_out = std::all_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Plan::Step& step) { return step.skipped.has_value(); });
-  if (all_out) plan.waits = wait_of(walk, recovery, now);
+  if (all_out) plan.waits = wait_of(walk, recovery, context);
   return plan;
 }
 

@@ -128,18 +128,25 @@ void RootCall::close(Result<ChatResponse>& result) {
     end.response = &*result;
   } else {
     complete(result.error());
-    if (consumer_) consumer_->stamp(result.error());
+    if (consumer_) {
+      consumer_->stamp(result.error());
+    } else {
+      result.error().committed = false;
+      result.error().partial_text.clear();
+    }
     if (!state_.quote_providers) result.error().provider_message.clear();
     end.type = StreamEvent::Type::failed;
     end.error = &result.error();
   }
+  if (state_.observers != nullptr) {
+    const WordsAside aside{result};
+    CallEvent event{end.response, end.error, result ? result->attempts : result.error().attempts, elapsed, cost,
+                    cost_known, {}};
+    if (state_.first_choice != nullptr) event.first_choice = *state_.first_choice;
+    for (const auto& observer : *state_.observers) observer->on_call(event);
+  }
+  // Last: from now on the consumer's thread may read the result.
   if (StreamSink* sink = context_.sink()) sink->on_event(end);
-  if (state_.observers == nullptr) return;
-  const WordsAside aside{result};
-  CallEvent event{end.response, end.error, result ? result->attempts : result.error().attempts, elapsed, cost,
-                  cost_known, {}};
-  if (state_.first_choice != nullptr) event.first_choice = *state_.first_choice;
-  for (const auto& observer : *state_.observers) observer->on_call(event);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -15,6 +15,11 @@ bool RunningCall::done() const noexcept {
   return done_;
 }
 
+bool RunningCall::settled() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return told_ || (done_ && runtime().driven_by_this_thread());
+}
+
 void RunningCall::launch(StreamSink* sink) {
   self_ = shared_from_this();
   runtime().post([this, sink] {
@@ -38,11 +43,20 @@ void RunningCall::end() noexcept {
     done_ = true;
   }
   on_end();
+  {
+    const std::lock_guard lock{mutex_};
+    told_ = true;
+  }
   if (in_background_) runtime().add_unattended(-1);
   runtime().open(gate_);
 }
 
 void RunningCall::cancel() {
+  if (runtime().driven_by_this_thread()) {
+    // From inside the call, too: nothing is sent any more.
+    if (!root_.ended()) root_.stop(StopReason::cancelled);
+    return;
+  }
   runtime().post([self = shared_from_this()] {
     if (!self->root_.ended()) self->root_.stop(StopReason::cancelled);
   });
@@ -51,7 +65,7 @@ void RunningCall::cancel() {
 const Result<ChatResponse>& RunningCall::wait() {
   static const Result<ChatResponse> waits_for_itself{
       Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
-  while (!done()) {
+  while (!settled()) {
     if (runtime().driven_by_this_thread() && root_.is_running()) return waits_for_itself;
     runtime().block_until(gate_);
   }
@@ -59,7 +73,7 @@ const Result<ChatResponse>& RunningCall::wait() {
 }
 
 void RunningCall::abandon() noexcept {
-  if (done()) return;
+  if (settled()) return;
   cancel();
   if (!runtime().driven_by_this_thread() || !root_.is_running()) {
     static_cast<void>(wait());

@@ -27,7 +27,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
 
   [[nodiscard]] Runtime& runtime() const noexcept { return *setup_.runtime; }
   [[nodiscard]] RootCall& root() noexcept { return root_; }
-  /// The end has come, and been told.
+  /// The result is there.
   [[nodiscard]] bool done() const noexcept;
   /// From any thread.
   void cancel();
@@ -52,6 +52,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
 
  private:
   void end() noexcept;
+  /// Nothing of it runs any more; from inside its own callback: the result is there.
+  [[nodiscard]] bool settled() const noexcept;
 
   CallSetup setup_;
   ChatRequest request_;
@@ -60,6 +62,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   bool in_background_ = false;
   mutable std::mutex mutex_;
   bool done_ = false;  // with the lock held
+  bool told_ = false;  // likewise: the application's callback has returned
 };
 
 }  // namespace backstop::inline v0::detail

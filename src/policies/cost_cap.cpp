@@ -19,11 +19,11 @@
 namespace backstop::inline v0 {
 namespace {
 
-/// Whether every send of a call to the provider goes to one target.
-[[nodiscard]] bool has_one_target(const ChatProvider& provider) {
+/// Whether every call to the provider is answered by a send to one target.
+[[nodiscard]] bool sends_to_one_target(const ChatProvider& provider) {
   const Layer layer = provider.layer();
-  if (layer.around.empty()) return true;
-  return layer.around.size() == 1 && has_one_target(*layer.around.front());
+  if (layer.around.empty()) return layer.name == "model";  // else a class of the application's, and who knows
+  return layer.around.size() == 1 && layer.name != "cache" && sends_to_one_target(*layer.around.front());
 }
 
 /// What a send costs, by what it has for output; the input is fixed.
@@ -55,7 +55,7 @@ class CostCap final : public Decorator {
   CostCap(Provider next, CostCapOptions options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{std::move(options)},
-        one_target_{has_one_target(Decorator::next().get())} {
+        one_target_{sends_to_one_target(Decorator::next().get())} {
     if (options_.per_period || options_.fallback_premium_per_period) {
       options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
@@ -70,11 +70,19 @@ class CostCap final : public Decorator {
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    if (!standing.fit() || !standing.least_cost || !options_.per_request) return standing;
-    if (*standing.least_cost <= *options_.per_request) return standing;
+    if (!standing.fit() || !standing.least_cost) return standing;
+    if (options_.per_request && *standing.least_cost > *options_.per_request) {
+      standing.what = "a send costs more than a call may";
+    } else if (std::any_of(options_.budgets.begin(), options_.budgets.end(), [&](const Budget& budget) {
+                 return budget.options().per_period &&
+                        budget.snapshot(now).spent.cost + *standing.least_cost > *budget.options().per_period;
+               })) {
+      standing.what = "a send costs more than is left of a budget";
+    } else {
+      return standing;
+    }
     standing.verdict = Standing::Verdict::unfit;
     standing.why = ErrorKind::budget_exceeded;
-    standing.what = "a send costs more than a call may";
     return standing;
   }
 
@@ -159,7 +167,7 @@ class CostCap::EachSend final : public AttemptObserver {
   void on_end(Send& send, const Attempt* row) noexcept override {
     UnderWay* ended = find(send);
     if (ended == nullptr) return;
-    if (row == nullptr) ended->reservation.withdraw();
+    if (row == nullptr && !send.begun) ended->reservation.withdraw();
     if (row != nullptr && row->sent) ended->reservation.settle(charge_of(*row, *ended), context_->now());
     remove(send);
   }

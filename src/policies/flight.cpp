@@ -86,9 +86,9 @@ void Flight::leave(Follower& follower) noexcept {
     one.payer = nullptr;
     if (ended() || followers_.empty()) continue;
     try {
-      if (find_payer(*one.send)) stop();
+      if (find_payer(*one.send)) stop(StopReason::cancelled);
     } catch (...) {
-      stop();
+      stop(StopReason::cancelled);
     }
   }
   if (!started_ || ended()) return;
@@ -105,10 +105,10 @@ void Flight::close() noexcept {
   flights_->open.erase(place);
 }
 
-void Flight::abandon() noexcept {
+void Flight::abandon(StopReason reason) noexcept {
   close();
   kept_ = shared_from_this();
-  stop();
+  stop(reason);
 }
 
 void Flight::on_task_done() noexcept {
@@ -212,7 +212,7 @@ void Flight::on_event(const StreamEvent& event) noexcept {
     bytes_ += events_.back().bytes();
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop();
+    stop(StopReason::cancelled);
   }
   // By number: a consumer may make calls leave or join.
   for (std::size_t i = 0; i < followers_.size(); ++i) {
@@ -228,7 +228,7 @@ void Flight::on_attempt(const Target& target) noexcept {
     attempts_.push_back(target);
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop();
+    stop(StopReason::cancelled);
   }
 }
 
@@ -278,7 +278,11 @@ Follower::Follower(Flight& flight, const CallContext& context)
 Follower::~Follower() {
   const bool last = flight_->started() && !flight_->ended() && flight_->followed_only_by(*this);
   flight_->leave(*this);
-  if (last) flight_->abandon();
+  if (last) flight_->abandon(stop_reason());
+}
+
+StopReason Follower::stop_reason() const noexcept {
+  return context_.stopping() ? context_.stop().reason() : StopReason::cancelled;
 }
 
 Duration Follower::consumer_time() const noexcept {

@@ -50,12 +50,12 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void leave(Follower& follower) noexcept;
   /// No one else can join.
   void close() noexcept;
-  void stop() noexcept { stop_.request_stop(StopReason::cancelled); }
+  void stop(StopReason reason) noexcept { stop_.request_stop(reason); }
   [[nodiscard]] bool followed_only_by(const Follower& follower) const noexcept {
     return followers_.size() == 1 && followers_.front() == &follower;
   }
   /// Stops it where nobody can wait for the end.
-  void abandon() noexcept;
+  void abandon(StopReason reason) noexcept;
 
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool ended() const noexcept { return result_.has_value(); }
@@ -159,6 +159,8 @@ class Follower final {
   [[nodiscard]] bool left_behind() const noexcept { return position_ < flight_->first_event(); }
   /// How long its consumer has kept it waiting, counted as the flight counts.
   [[nodiscard]] Duration consumer_time() const noexcept;
+  /// Why the send is stopped when this is the last to leave it.
+  [[nodiscard]] StopReason stop_reason() const noexcept;
   /// Hands on what has come, as far as the consumer takes it.
   void catch_up() noexcept;
   /// Resumes the coroutine if it waits for news.

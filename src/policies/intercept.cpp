@@ -129,7 +129,7 @@ class Intercept final : public Decorator {
     }
     if (error.target.empty()) error.target = target();
     error.replay = std::max(error.replay, replay);
-    error.committed = error.committed || context.committed();
+    error.committed = context.committed();
     return error;
   }
 

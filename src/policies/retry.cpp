@@ -137,7 +137,7 @@ class Retry::Repeats {
   // May it be repeated?
 
   [[nodiscard]] std::optional<Objection> objection_to(Error& error, ErrorKind kind) {
-    if (error.committed || context_->committed()) return "content had been delivered";
+    if (context_->committed()) return "content had been delivered";
     if (context_->hint().forced_probe) return "every target is out, and this was the one probe";
     if (const auto objection = objection_of_kind(error, traits_of(kind).retry)) return Objection{*objection};
     if (attempts() >= limit()) return fmt::format("attempt {} of {}", attempts(), limit());

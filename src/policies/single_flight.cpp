@@ -55,7 +55,7 @@ class SingleFlight final : public Decorator {
     }
     if (!flight->ended() && flight->followed_only_by(follower) && !flight->is_running()) {
       flight->close();
-      flight->stop();
+      flight->stop(follower.stop_reason());
       while (!flight->ended()) {
         Follower::Completion completion{follower};
         co_await completion;

@@ -77,7 +77,6 @@ HedgeRace::HedgeRace(const Entry& entry)
       first_lane_{*this, Side::first} {
   first_context_.set_stop(first_stop_);
   first_lane_.enter(first_context_);
-  budget_->pay_in();
   const TimePoint due = saturating_add(started_, delay_);
   if (due < outer_->deadline()) outer_->runtime().timers().arm(*this, due);
 }
@@ -93,13 +92,13 @@ void HedgeRace::on_timer() noexcept {
 }
 
 bool HedgeRace::may_launch() const noexcept {
-  if (winner_ != Side::none || outer_->stopping() || outer_->spare_sends() < 1) return false;
+  if (winner_ != Side::none || outer_->spare_sends() < 1) return false;
   try {
     if (options_->may_repeat && !options_->may_repeat(*request_)) return false;
   } catch (...) {  // documented: says no
     return false;
   }
-  return true;
+  return !outer_->stopping();  // the application may have cancelled it there
 }
 
 void HedgeRace::launch() {

@@ -23,18 +23,18 @@ class InnerLimits final : private Timer {
       return;
     }
     hint.barred_sends = std::max(hint.barred_sends, context.state().attempts_left - limits->max_attempts);
-    TimePoint deadline = saturating_add(context.now(), limits->deadline);
-    if (deadline < std::min(hint.whole_deadline, context.deadline())) {
-      // What is kept for the targets around is no part of the time in here.
-      deadline = std::min(deadline, share_end(hint, context.now()));
+    const TimePoint deadline = saturating_add(context.now(), limits->deadline);
+    const TimePoint whole = hint.whole_deadline;
+    if (deadline <= share_end(hint, context.now())) {
       hint.whole_deadline = deadline;
-      hint.targets_to_come = 0;
+      hint.targets_to_come = 0;  // the time that is kept for the targets around is none of this
     }
     context.set_hint(hint);
-    if (deadline >= context.deadline()) return;
+    // Beyond the share of the call's time, too: that is given back when content comes.
+    if (deadline >= whole && deadline >= context.deadline()) return;
     source_.emplace(context.stop());
     context.set_stop(*source_);
-    context.set_deadline(deadline);
+    context.set_deadline(std::min(deadline, context.deadline()));
     if (deadline <= context.now()) {
       source_->request_stop(StopReason::client_deadline);
     } else {

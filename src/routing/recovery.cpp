@@ -35,6 +35,14 @@ constexpr std::chrono::seconds probe_lease{120};
 
 }  // namespace
 
+TimePoint latest_return(const RecoveryOptions& options, const CallContext& context) noexcept {
+  const CallState& call = context.state();
+  const Duration allowed = call.recovery_wait.value_or(options.max_wait) - call.recovery_waited;
+  const TimePoint by_wait = saturating_add(context.now(), std::max(allowed, Duration::zero()));
+  if (context.deadline() == TimePoint::max()) return by_wait;
+  return std::min(by_wait, context.deadline() - options.min_attempt_time);
+}
+
 TimePoint RecoveryQueue::next_probe(TimePoint now) const noexcept {
   const std::lock_guard lock{mutex_};
   return probing(now) ? std::min(saturating_add(now, interval_), lease_until_) : std::max(now, next_probe_);
@@ -48,17 +56,17 @@ std::optional<std::uint64_t> RecoveryQueue::begin_probe(TimePoint now) noexcept 
   return ++probe_;
 }
 
-void RecoveryQueue::end_probe(std::uint64_t number, bool answered, TimePoint now) noexcept {
+void RecoveryQueue::end_probe(std::uint64_t number, ProbeEnd end, TimePoint now) noexcept {
   const std::lock_guard lock{mutex_};
   if (number == probe_) {
     probing_ = false;
-  } else if (!answered) {
+  } else if (end != ProbeEnd::answered) {
     return;  // its lease was over, and a later one is to find out
   }
-  if (answered) {
+  if (end == ProbeEnd::answered) {
     interval_ = options_.probe_interval;
     next_probe_ = now;
-  } else {
+  } else if (end == ProbeEnd::failed) {
     troubled_.store(true, std::memory_order_relaxed);
     next_probe_ = saturating_add(now, interval_);
     const Duration longest = options_.probe_interval_max;
@@ -134,24 +142,15 @@ bool Recovery::may_wait() const noexcept {
   return !context_->committed() && !context_->hint().in_client && !context_->stopping() && context_->sends_left() > 0;
 }
 
-// The latest moment at which the call may go on.
-TimePoint Recovery::bound() const noexcept {
-  const CallState& call = context_->state();
-  const Duration allowed = call.recovery_wait.value_or(queue_->options().max_wait) - call.recovery_waited;
-  const TimePoint by_wait = saturating_add(context_->now(), std::max(allowed, Duration::zero()));
-  if (context_->deadline() == TimePoint::max()) return by_wait;
-  return std::min(by_wait, context_->deadline() - queue_->options().min_attempt_time);
-}
-
 Task<Recovery::Next> Recovery::next(const Walk& walk) {
   trial_.fail();
   Next next;
   if (!may_wait()) co_return next;
-  const TimePoint latest = bound();
+  const TimePoint latest = latest_return(queue_->options(), *context_);
   std::optional<RecoveryQueue::Place> place;
   for (;;) {
     const TimePoint now = context_->now();
-    const Walk::Recovery back = walk.recovery(now, pace_, queue_->options().repeat_failed);
+    const Walk::Recovery back = walk.recovery(now, queue_->options().probe_interval, queue_->options().repeat_failed);
     if (back.at != TimePoint::max()) next.back_at = back.at;
     const bool first = !place || place->may_go();
     if (back.probe && back.probe_from <= now && first) probe_ = queue_->begin_probe(now);
@@ -185,8 +184,8 @@ Task<Recovery::Next> Recovery::next(const Walk& walk) {
   co_return next;
 }
 
-void Recovery::end_probe(bool answered) noexcept {
-  if (const auto number = std::exchange(probe_, std::nullopt)) queue_->end_probe(*number, answered, context_->now());
+void Recovery::end_probe(RecoveryQueue::ProbeEnd end) noexcept {
+  if (const auto number = std::exchange(probe_, std::nullopt)) queue_->end_probe(*number, end, context_->now());
 }
 
 }  // namespace detail

@@ -14,6 +14,9 @@
 
 namespace backstop::inline v0::detail {
 
+/// The latest moment at which a call may go on after having waited for a target to come back.
+[[nodiscard]] TimePoint latest_return(const RecoveryOptions& options, const CallContext& context) noexcept;
+
 /// The calls of one client that wait for a target to come back, and when the next forced probe may go.
 ///
 /// Thread safety: any number of threads. Cost: a success reads one atomic while nobody waits.
@@ -28,7 +31,8 @@ class RecoveryQueue {
   /// Its number, for the one call that makes it; empty for the others. One that has not ended when its lease is over
   /// keeps nobody back any more.
   [[nodiscard]] std::optional<std::uint64_t> begin_probe(TimePoint now) noexcept;
-  void end_probe(std::uint64_t number, bool answered, TimePoint now) noexcept;
+  enum class ProbeEnd : std::uint8_t { answered, failed, says_nothing };
+  void end_probe(std::uint64_t number, ProbeEnd end, TimePoint now) noexcept;
 
   /// A place in the queue, until the object goes away.
   class Place {
@@ -106,8 +110,8 @@ class RecoveryQueue {
 class Recovery {
  public:
   Recovery(RecoveryQueue& queue, CallContext& context) noexcept
-      : queue_{&queue}, context_{&context}, trial_{queue}, pace_{queue.options().probe_interval} {}
-  ~Recovery() { end_probe(false); }
+      : queue_{&queue}, context_{&context}, trial_{queue} {}
+  ~Recovery() { end_probe(RecoveryQueue::ProbeEnd::says_nothing); }
   Recovery(const Recovery&) = delete;
   Recovery& operator=(const Recovery&) = delete;
 
@@ -119,16 +123,14 @@ class Recovery {
   /// Waits within the bounds.
   [[nodiscard]] Task<Next> next(const Walk& walk);
   /// The probe has ended.
-  void end_probe(bool answered) noexcept;
+  void end_probe(RecoveryQueue::ProbeEnd end) noexcept;
 
  private:
-  [[nodiscard]] TimePoint bound() const noexcept;
   [[nodiscard]] bool may_wait() const noexcept;
 
   RecoveryQueue* queue_;
   CallContext* context_;
   RecoveryQueue::Trial trial_;
-  Duration pace_;  // after which a target that has failed is asked again; doubles
   std::optional<std::uint64_t> probe_;  // that this call makes
 };
 

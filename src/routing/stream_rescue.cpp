@@ -41,8 +41,7 @@ void StreamRescue::enter(CallContext& inner) {
 
 void StreamRescue::stamp(Error& error) {
   if (StreamSink* sink = held_ ? held_.get() : context_->sink()) sink->on_attempt_failed();
-  // In a plain call nothing is handed over before its end, whatever a provider says.
-  const bool now = context_->streaming() && (error.committed || context_->committed());
+  const bool now = context_->committed();  // whatever the error says
   delivered_ = delivered_ || now;
   if (resumable_) {
     partial_ = resumable_->text();

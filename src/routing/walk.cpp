@@ -179,16 +179,17 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
     case FallbackRule::larger_window:
       if (facts.context_window) requirement_->window_above = std::max(requirement_->window_above, facts.context_window);
       return true;
-    case FallbackRule::cheaper:
-      requirement_->priced = true;
-      if (const std::optional<Price> price = price_of(error.target)) {
-        const Usage least = least_usage(error.target, *request_, needs_.input_tokens, least_limited_output);
-        const Money cost = cost_of(least, *price);
-        requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
-      }
-      return true;
+    case FallbackRule::cheaper: must_be_cheaper_than(error.target); return true;
   }
   return false;
+}
+
+void Walk::must_be_cheaper_than(const Target& target) {
+  requirement_->priced = true;
+  const std::optional<Price> price = price_of(target);
+  if (!price) return;
+  const Money cost = cost_of(least_usage(target, *request_, needs_.input_tokens, least_limited_output), *price);
+  requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
 }
 
 void Walk::note_refusal(std::size_t index, const Error& error, bool others_ready) {
@@ -242,6 +243,7 @@ void Walk::begin_again(bool repeat_failed) {
   revisited_ = 0;
   left_to_others_.clear();
   notes_.clear();
+  refusal_.reset();
   requirement_->failed_domains.clear();
 }
 

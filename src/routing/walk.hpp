@@ -42,6 +42,8 @@ class Walk {
   void note_refusal(std::size_t index, const Error& error, bool others_ready);
   /// It has not failed, and may take the call when all others have.
   void leave_to_others(std::size_t index);
+  /// A cap had no room for a send to that target.
+  void must_be_cheaper_than(const Target& target);
   /// The consumer has a part of the answer: from now on only targets will do that can write the rest of it.
   void must_continue_text() noexcept { needs_.prefill = true; }
 

@@ -51,6 +51,7 @@ Error CallContext::stop_error() const {
 }
 
 void CallContext::emit(const StreamEvent& event) const noexcept {
+  if (event.type == StreamEvent::Type::finished || event.type == StreamEvent::Type::failed) return;  // the call's own
   if (event.is_content()) {
     if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();
     if (sink_ != nullptr && !sink_->holding()) note_delivered(event);
@@ -83,6 +84,7 @@ std::optional<Error> CallContext::ask_observers(Send& send) const {
     refusal->target = *send.target;
     return refusal;
   }
+  send.begun = true;
   return std::nullopt;
 }
 

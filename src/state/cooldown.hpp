@@ -54,7 +54,7 @@ class Cooldown {
   }
 
   /// `longest_hint`: a server's hint counts for no longer.
-  void note(const Error& error, TimePoint now, Duration longest_hint = std::chrono::minutes{10}) noexcept {
+  void note(const Error& error, TimePoint now, Duration longest_hint) noexcept {
     // A stream that broke off is judged by what broke it.
     const ErrorKind kind = error.cause.value_or(error.kind);
     const Duration hint = error.retry_after.value_or(Duration::zero());

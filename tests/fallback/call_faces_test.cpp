@@ -128,6 +128,27 @@ TEST_CASE("a started call runs in the background, can be waited for, and calls b
   CHECK(at_once);
 }
 
+TEST_CASE("who waits for a call, or lets go of it, waits for its callback too") {
+  for (const bool lets_go : {false, true}) {
+    const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
+    std::optional<PendingCall> call = client.start("hello");
+    std::promise<void> begun;
+    std::atomic<bool> returned = false;
+    call->on_done([&](const Result<ChatResponse>&) {
+      begun.set_value();
+      std::this_thread::sleep_for(50ms);
+      returned = true;
+    });
+    begun.get_future().wait();
+    if (lets_go) {
+      call.reset();
+    } else {
+      REQUIRE(call->wait());
+    }
+    CHECK(returned);
+  }
+}
+
 TEST_CASE("cancelling a silent call ends it", "[scenario-195]") {
   const FallbackClient client = client_of(ScriptedProvider{"one/a", {silence()}});
   PendingCall call = client.start("hello");

@@ -223,6 +223,23 @@ TEST_CASE("a call may be cancelled in its own callback, and ends once") {
   }
 }
 
+TEST_CASE("after a call was cancelled in a callback of its own nothing is sent") {
+  VirtualRuntime world;
+  const ScriptedProvider model{"one/a", {answer("hi")}};
+  std::optional<PendingCall> call;
+  InterceptOptions options;
+  options.before = [&](RequestEdit&) -> Result<void> {
+    call->cancel();
+    return {};
+  };
+  const FallbackClient client{{model | intercept(options), ScriptedProvider{"two/b"}}, {.runtime = world.share()}};
+  call = client.start("hello");
+  const auto& reply = call->wait();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::cancelled);
+  CHECK(model.send_count() == 0);
+}
+
 TEST_CASE("the client may be let go of in a callback of its own call") {
   for (const Place place : all_places) {
     CAPTURE(static_cast<int>(place));
@@ -387,4 +404,28 @@ TEST_CASE("a stream that is let go of while more is ahead than it takes leaves n
       CHECK(words == 1000);
     }
   }
+}
+
+TEST_CASE("the end of a stream is the call's to tell, whatever a provider emits") {
+  VirtualRuntime world;
+  const auto emits_ends = [](const ChatRequest&, CallContext& context) -> Task<Result<ChatResponse>> {
+    const Error failure{ErrorKind::server_error, "no"};
+    const ChatResponse nothing;
+    StreamEvent event;
+    event.type = StreamEvent::Type::failed;
+    event.error = &failure;
+    context.emit(event);
+    event.type = StreamEvent::Type::finished;
+    event.error = nullptr;
+    event.response = &nothing;
+    context.emit(event);
+    co_return failure;
+  };
+  const ScriptedProvider other{"two/b", {stream({"D"})}};
+  const FallbackClient client{{make_provider(Target{"own", "m"}, emits_ends), other}, {.runtime = world.share()}};
+  EventLog log{world.runtime()};
+  REQUIRE(client.start("hello", {}, log).wait());
+  REQUIRE(log.events().size() == 2);
+  CHECK(log.events()[0].delta == "D");
+  CHECK(log.events()[1].type == StreamEvent::Type::finished);
 }

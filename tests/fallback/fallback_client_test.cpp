@@ -366,9 +366,9 @@ TEST_CASE("a later, shorter hint never shortens a cooldown", "[scenario-45]") {
   const TimePoint start{1h};
   Error error{ErrorKind::rate_limited, "slow down"};
   error.retry_after = 10s;
-  cooldown.note(error, start);
+  cooldown.note(error, start, 10min);
   error.retry_after = 5s;
-  cooldown.note(error, start + 1s);
+  cooldown.note(error, start + 1s, 10min);
   REQUIRE(cooldown.active(start + 9s));
   CHECK(cooldown.active(start + 9s)->until == start + 10s);
   CHECK_FALSE(cooldown.active(start + 10s));
@@ -379,7 +379,7 @@ TEST_CASE("an exhausted quota cools down for 5 minutes, doubling up to an hour")
   const Error error{ErrorKind::quota_exhausted, "no credit"};
   TimePoint now{1h};
   for (const auto minutes : {5min, 10min, 20min, 40min, 60min, 60min}) {
-    cooldown.note(error, now);
+    cooldown.note(error, now, 10min);
     REQUIRE(cooldown.active(now));
     CHECK(cooldown.active(now)->until == now + minutes);
     now += minutes;

@@ -11,6 +11,7 @@
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/function.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -184,4 +185,43 @@ TEST_CASE("an observer is told in the course of the call, on its thread, and can
   CHECK(counter->calls == 1);
   CHECK(runtime.elapsed() >= 9s);
   CHECK(runtime.idle());
+}
+
+TEST_CASE("the end of a stream is told after the observers have been, with the provider's words", "[scenario-216]") {
+  struct Last final : Observer {
+    explicit Last(const EventLog& events) : log{&events} {}
+    void on_call(const CallEvent&) noexcept override { events_before = log->events().size(); }
+    const EventLog* log;
+    std::size_t events_before = 99;
+  };
+  struct Words final : StreamSink {
+    void on_event(const StreamEvent& event) noexcept override {
+      if (event.error != nullptr) said = event.error->provider_message;
+    }
+    std::string said;
+  };
+  VirtualRuntime world;
+  EventLog log{world.runtime()};
+  const auto last = std::make_shared<Last>(log);
+  const Provider model = make_provider("one/a", [](const ChatRequest&) -> Result<ChatResponse> {
+    Error error{ErrorKind::server_error, "failed"};
+    error.provider_message = "out of order";
+    return error;
+  });
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.observers = {last};
+  options.runtime = world.share();
+  const FallbackClient client{{model}, options};
+  SECTION("the observers come first") {
+    static_cast<void>(client.start("hello", {}, log).wait());
+    CHECK(last->events_before == 0);
+    CHECK(log.events().size() == 1);
+  }
+  SECTION("the words are there") {
+    Words words;
+    const auto& result = client.start("hello", {}, words).wait();
+    REQUIRE_FALSE(result);
+    CHECK(words.said == "out of order");
+  }
 }

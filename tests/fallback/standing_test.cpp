@@ -226,6 +226,21 @@ TEST_CASE("a client's own deadline holds inside another, and the next target is 
   CHECK(lab.world.idle());
 }
 
+TEST_CASE("a client's own deadline holds for a stream that flows, also beyond its share of the call's time") {
+  for (const Duration own : {4s, 6s, 7s}) {
+    CAPTURE(own / 1s);
+    VirtualRuntime world;
+    const ScriptedProvider slow{"one/a", {stream({"a", "b", "c", "d", "e", "f", "g", "h", "i"}, 1s)}};
+    const FallbackClient inner{{slow}, {.limits = {.deadline = own}}};
+    const FallbackClient client{{inner, ScriptedProvider{"two/b"}}, {.runtime = world.share()}};
+    EventLog log{world.runtime()};
+    const auto reply = world.call(client, "hello", {.deadline = 12s, .sink = &log});
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().timeout_limit == TimeoutLimit::client_deadline);
+    CHECK(world.elapsed() == own);
+  }
+}
+
 TEST_CASE("a client's own deadline says nothing of its targets' health") {
   Lab lab;
   const auto breaker = CircuitBreaker::create({.consecutive_failures = 1});
@@ -400,4 +415,37 @@ TEST_CASE("a client within another knows when the target around it is no longer 
   REQUIRE(reply);
   CHECK(reply->served_by == second.target());
   CHECK(second.send_count() == 3);  // as often as alone
+}
+
+TEST_CASE("a provider of the application's own is passed over by the facts of its target, like any other") {
+  struct Own final : ChatProvider {
+    explicit Own(Target its) : named{std::move(its)} {}
+    [[nodiscard]] const Target& target() const noexcept override { return named; }
+    Task<Result<ChatResponse>> call(const ChatRequest&, CallContext&) const override {
+      ++*asked;
+      ChatResponse response;
+      response.parts = {Text{"own"}};
+      co_return response;
+    }
+    [[nodiscard]] std::string describe() const override { return named.name(); }
+    Target named;
+    std::shared_ptr<int> asked = std::make_shared<int>(0);
+  };
+  ModelFacts facts;
+  facts.capabilities.tools = false;
+  facts.price = Price{.input = Money{}, .output = Money::usd_per_million(1)};
+  const Own own{Target{"own", "m", facts}};
+  VirtualRuntime world;
+  const ScriptedProvider other{"two/b", {answer("other")}};
+  const FallbackClient client{{own, other}, {.runtime = world.share()}};
+  ChatRequest with_tools{"hello"};
+  with_tools.tools = {Tool{.name = "look"}};
+  const auto reply = client.chat(with_tools);
+  REQUIRE(reply);
+  CHECK(reply->text() == "other");
+  CHECK(*own.asked == 0);
+  REQUIRE(client.explain(with_tools).steps[0].skipped);
+  CHECK(client.explain(with_tools).steps[0].skipped->kind == ErrorKind::unsupported_capability);
+  CHECK(client.explain("hello").steps[0].worst_cost);
+  CHECK(client.chat("hello")->text() == "own");
 }

@@ -321,6 +321,19 @@ TEST_CASE("around a client it answers also while every target is out, and keeps 
   CHECK_FALSE(runtime.call(client, exact("something else")));
 }
 
+TEST_CASE("a plan says that a cache around a client has the answer") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {answer("hi"), error(ErrorKind::authentication)}};
+  const FallbackClient inner{{model}, {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
+  const FallbackClient client{{inner | cache({.any_temperature = true})}, {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
+  REQUIRE(client.chat("known"));
+  REQUIRE_FALSE(client.chat("other"));
+  CHECK(client.chat("known"));
+  CHECK_FALSE(client.explain("known").steps[0].skipped);
+  CHECK_FALSE(client.explain("known").waits);
+  CHECK(client.explain("other").steps[0].skipped);
+}
+
 TEST_CASE("an answer for all users is found for each of them while every target is out") {
   VirtualRuntime runtime;
   const auto breaker = CircuitBreaker::create();

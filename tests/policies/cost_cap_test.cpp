@@ -10,6 +10,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/handover/needs.hpp"
+#include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
@@ -690,6 +691,78 @@ TEST_CASE("a cap counts every call that the application's own code makes inside 
   CHECK(model.send_count() == 3);
   CHECK(lab.call(model | intercept(five) | cost_cap({.per_request = Money::usd(150)}), request_for(30)));
   CHECK(model.send_count() == 8);
+}
+
+TEST_CASE("a provider of the application's own is not judged by the price of its name") {
+  /// Asks the one that costs nothing, under the name of the dear one.
+  struct Chooses final : ChatProvider {
+    Chooses(Provider dear_one, Provider free_one) : dear{std::move(dear_one)}, free{std::move(free_one)} {}
+    [[nodiscard]] const Target& target() const noexcept override { return dear.target(); }
+    Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+      return free.call(request, context);
+    }
+    [[nodiscard]] std::string describe() const override { return "chooses"; }
+    Provider dear;
+    Provider free;
+  };
+  Lab lab;
+  const ScriptedProvider dear{dollar_target("openai", 100)};
+  const ScriptedProvider free{dollar_target("local", 0)};
+  const Provider own = Chooses{dear, free};
+  CHECK(lab.call(own | cost_cap({.per_request = Money::usd(1)}), request_for(60)));
+  CHECK(free.send_count() == 1);
+}
+
+TEST_CASE("who waits for what a shared send holds goes on when its payer leaves") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target("openai"), {costing(60).after(20s)}};
+  const ScriptedProvider other{dollar_target("anthropic"), {costing(1)}};
+  const Budget first{{.per_period = Money::usd(100)}};
+  const Budget second{{.per_period = Money::usd(100)}};
+  const Provider shared = model | single_flight();
+  const auto pays = lab.runtime.start(shared | cost_cap(first), request_for(60));
+  lab.runtime.run_for(1s);
+  const auto follows = lab.runtime.start(shared | cost_cap(second), request_for(60));
+  const auto waits = lab.runtime.start(other | cost_cap(first), request_for(60));
+  lab.runtime.run_for(1s);
+  CHECK_FALSE(waits->done());
+  pays->cancel();
+  lab.runtime.run_for(1ms);
+  CHECK(waits->done());
+  lab.runtime.run_all();
+  CHECK(follows->result().has_value());
+}
+
+TEST_CASE("explain says what caps refuse, and who is passed over because of that") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider capped{dollar_target("openai"), {costing(80)}};
+  const ScriptedProvider dearer{dollar_target("anthropic", 2)};
+  const ScriptedProvider cheaper{dollar_target("local", 0.5)};
+  const FallbackClient client = lab.client(capped | cost_cap(budget), dearer, cheaper);
+  const auto passed_over = [&](const ChatRequest& request) {
+    std::string text;
+    for (const Plan::Step& step : client.explain(request).steps) text += step.skipped ? 'x' : 'o';
+    return text;
+  };
+  CHECK(passed_over(request_for(80)) == "ooo");
+  REQUIRE(client.chat(request_for(80)));
+  CHECK(passed_over(request_for(20)) == "ooo");
+  CHECK(passed_over(request_for(21)) == "xxo");
+  const auto reply = client.chat(request_for(21));
+  REQUIRE(reply);
+  CHECK(reply->served_by == cheaper.target());
+  CHECK(dearer.send_count() == 0);
+}
+
+TEST_CASE("an answer from a cache inside passes a cap that has no room for a send") {
+  Lab lab;
+  const ScriptedProvider model{dollar_target(), {costing(60)}};
+  const Provider capped = model | cache({.any_temperature = true}) | cost_cap({.per_period = Money::usd(100)});
+  CHECK(lab.call(capped, request_for(60)));
+  CHECK(lab.call(capped, request_for(60)));
+  CHECK_FALSE(lab.call(capped, request_for(61)));
+  CHECK(model.send_count() == 1);
 }
 
 TEST_CASE("a cost cap describes itself, and refuses options that make no sense") {

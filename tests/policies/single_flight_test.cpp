@@ -437,6 +437,30 @@ TEST_CASE("what a hold keeps back of a shared stream has not been delivered: ano
   CHECK(held.count(StreamEvent::Type::restarted) == 0);
 }
 
+TEST_CASE("a shared send that its last call leaves ends for the reason of that call") {
+  VirtualRuntime runtime;
+  const ScriptedProvider slow{"a/m", {silence()}};
+  const ScriptedProvider other{"b/m", {answer("B")}};
+  const auto first_row = [&](bool shares, const HedgeOptions* hedge, const CallLimits& limits) {
+    FallbackOptions options;
+    if (hedge != nullptr) options.hedge = *hedge;
+    options.recovery.max_wait = 0s;
+    options.runtime = runtime.share();
+    const FallbackClient client{{shares ? slow | single_flight() : Provider{slow}, other}, options};
+    const auto reply = client.chat("hello", limits);
+    const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
+    for (const Attempt& row : rows) {
+      if (row.sent && row.target == slow.target()) return std::pair{row.outcome, row.reason};
+    }
+    return std::pair{std::optional<ErrorKind>{}, std::string{"no row"}};
+  };
+  const HedgeOptions hedge;
+  CHECK(first_row(true, nullptr, {.deadline = 20s}) == first_row(false, nullptr, {.deadline = 20s}));
+  CHECK(first_row(true, nullptr, {.deadline = 20s}).first == ErrorKind::timeout);
+  CHECK(first_row(true, &hedge, {}) == first_row(false, &hedge, {}));
+  CHECK(first_row(true, &hedge, {}).second == "another attempt won");
+}
+
 TEST_CASE("every send has one event, though several calls share it") {
   struct Counter final : Observer {
     void on_attempt(const AttemptEvent&) noexcept override { ++attempts; }

@@ -392,6 +392,22 @@ TEST_CASE("what must not be asked twice is never hedged", "[scenario-145]") {
   }
 }
 
+TEST_CASE("a call that is cancelled where it is asked for a hedge gets none") {
+  ScriptedProvider first{"one/a", {silence()}};
+  ScriptedProvider second{"two/b"};
+  std::shared_ptr<VirtualCall> call;
+  HedgeOptions options;
+  options.may_repeat = [&](const ChatRequest&) {
+    call->cancel();
+    return true;
+  };
+  HedgedClient hedged{options, {first, second}};
+  call = hedged.world.start(*hedged.client, "hello");
+  hedged.world.run_all();
+  CHECK(call->result().error().kind == ErrorKind::cancelled);
+  CHECK(second.send_count() == 0);
+}
+
 TEST_CASE("a deadline before the delay has passed means no hedge", "[scenario-146]") {
   ScriptedProvider first{"one/a", {silence()}};
   ScriptedProvider second{"two/b"};
@@ -580,6 +596,20 @@ TEST_CASE("a hedge that is refused before it is sent is there for the next call"
   REQUIRE(hedged.ask());
   CHECK(second.send_count() == 0);
   CHECK(budget.balance() == 1.05);  // what it begins with, and the share of the call
+}
+
+TEST_CASE("every call pays its share of a hedge once, however many targets it asks") {
+  const HedgeBudget budget{{.share = 0.1}};
+  HedgeOptions hedge;
+  hedge.shared_budget = budget;
+  REQUIRE(budget.take());
+  const ScriptedProvider failing{"one/a", {error(ErrorKind::malformed_response)}};
+  HedgedClient many{hedge, {failing, ScriptedProvider{"two/b", {error(ErrorKind::malformed_response)}}, ScriptedProvider{"three/c"}}};
+  REQUIRE(many.ask());
+  CHECK(budget.balance() == 0.1);
+  HedgedClient one{hedge, {ScriptedProvider{"one/a"}}};
+  REQUIRE(one.ask());
+  CHECK(budget.balance() == 0.2);
 }
 
 TEST_CASE("a hedge is one send, whatever retry stands around its target") {

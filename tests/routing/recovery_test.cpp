@@ -327,6 +327,23 @@ TEST_CASE("a forced probe that hangs keeps others back for two minutes, not unti
   CHECK(lab.times(model) == Times{0s, 10s, 130s, 250s});
 }
 
+TEST_CASE("a forced probe that its caller gives up says nothing of the target, and the next one may go at once") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {error(ErrorKind::server_error), silence(), silence(), silence(), answer("back")}};
+  const Policy breaker = circuit_breaker({.consecutive_failures = 1, .open_for = 300s, .jitter = 0});
+  const FallbackClient client = lab.client({model | breaker}, {.max_wait = 0s});
+  take_out(client);
+  lab.world.run_for(1s);
+  for (int i = 0; i < 3; ++i) {
+    const auto given_up = lab.world.start(client, "hello");
+    lab.world.run_for(2s);
+    given_up->cancel();
+    lab.world.run_for(1ms);
+  }
+  CHECK(model.send_count() == 4);
+  CHECK(client.chat("hello"));
+}
+
 TEST_CASE("a call that a full bulkhead refuses waits for room") {
   Lab lab;
   const ScriptedProvider model{"one/a", {answer("hi").after(3s)}};
@@ -546,6 +563,20 @@ TEST_CASE("a plan tells the wait") {
   CHECK_FALSE(client.explain("hello").waits);
 }
 
+TEST_CASE("a plan tells no wait where the call would not wait") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {out_for(3s)}};
+  const auto waits = [&](const CallLimits& limits) {
+    return FallbackClient{{model}, {.limits = limits, .runtime = lab.world.share()}}.explain("hello").waits;
+  };
+  take_out(lab.client({model}));
+  CHECK(waits({}) == 3s);
+  CHECK_FALSE(waits({.recovery_wait = 2s}));
+  CHECK(waits({.recovery_wait = 3s}) == 3s);
+  CHECK_FALSE(waits({.deadline = 7s}));
+  CHECK(waits({.deadline = 8s}) == 3s);
+}
+
 TEST_CASE("a plan tells the wait for a forced probe, too") {
   Lab lab;
   const ScriptedProvider model{"one/a", {error(ErrorKind::server_error)}};
@@ -594,6 +625,30 @@ TEST_CASE("the longest that a hint is believed is an option") {
   lab.world.run_for(1ns);
   CHECK(client.chat("hello"));
   CHECK(lab.times(model) == Times{0s, 20s});
+}
+
+TEST_CASE("of clients within each other the outermost says how long a hint is believed") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {out_for(1h), answer("back")}};
+  const FallbackClient inner = lab.client({model}, {.max_wait = 0s, .cooldown_max = 600s});
+  const FallbackClient outer = lab.client({inner}, {.max_wait = 0s, .cooldown_max = 20s});
+  take_out(outer);
+  lab.world.run_for(20s);
+  CHECK(outer.chat("hello"));
+}
+
+TEST_CASE("after a wait the error names the target that recovers first then") {
+  Lab lab;
+  const ScriptedProvider first{"one/a", {out_for(3s), out_for(100s)}};
+  const ScriptedProvider second{"two/b", {out_for(30s)}};
+  const FallbackClient client = lab.client({first, second}, {.max_wait = 4s});
+  take_out(client);
+  const auto reply = client.chat("hello");
+  REQUIRE_FALSE(reply);
+  const auto later = client.chat("hello", {.recovery_wait = 0s});
+  REQUIRE_FALSE(later);
+  CHECK(later.error().target.name() == "two/b");
+  CHECK(later.error().retry_after == 27s);
 }
 
 TEST_CASE("what failed for good is not waited for") {

@@ -67,6 +67,7 @@ enum class LeafKind : std::uint8_t {
   custom_throws,        ///< ... whose coroutine throws
   custom_throws_plain,  ///< ... whose `send` is no coroutine and throws
   custom_emits,         ///< ... that emits whether or not the call streams
+  custom_claims,        ///< ... that fails, and says that the consumer has content and the end
 };
 
 struct LeafSpec {

@@ -14,8 +14,8 @@ constexpr std::array<std::string_view, 14> policy_names{
     "retry", "timeout", "breaker", "cap_request", "cap_budget", "rate_limit", "bulkhead", "adaptive",
     "cache", "single_flight", "before", "after", "around", "decorator"};
 constexpr std::array<std::string_view, 4> price_names{"unknown", "zero", "cheap", "dear"};
-constexpr std::array<std::string_view, 5> leaf_names{"scripted", "custom_answers", "custom_throws",
-                                                     "custom_throws_plain", "custom_emits"};
+constexpr std::array<std::string_view, 6> leaf_names{"scripted", "custom_answers", "custom_throws",
+                                                     "custom_throws_plain", "custom_emits", "custom_claims"};
 constexpr std::array<std::string_view, 5> face_names{"chat", "stream", "start", "start_sink", "chat_async"};
 constexpr std::array<std::string_view, 6> on_done_names{"none", "looks", "throws", "starts", "chats", "destroys"};
 constexpr std::array<std::string_view, 5> sink_names{"takes", "starts", "chats", "cancels", "pauses"};

@@ -154,7 +154,7 @@ class Generator {
 
   LeafKind custom_kind() {
     if (on(F::throwing_provider) && random_.one_in(2)) {
-      return random_.one_in(2) ? LeafKind::custom_throws : LeafKind::custom_throws_plain;
+      return random_.pick({LeafKind::custom_throws, LeafKind::custom_throws_plain, LeafKind::custom_claims});
     }
     return on(F::emit_blindly) ? LeafKind::custom_emits : LeafKind::custom_answers;
   }

@@ -85,7 +85,7 @@ class Oracle {
       }
     }
     const auto leaves = static_cast<int>(case_->leaves.size());
-    sends_needed_ = hedged_ ? 2 * leaves : leaves;
+    sends_needed_ = leaves;
     // A send is kept for each target that is ready when another is asked; which of them are changes with other calls
     // and with limits. Where it does, each target may use up all its retries before the next.
     if (repeats_ && (limited_ || case_->consumers.size() > 1)) sends_needed_ = 4 * leaves;
@@ -108,7 +108,6 @@ class Oracle {
            consumer_->destroy_at >= 0 || consumer_->sink == SinkDoes::cancels || consumer_->sink == SinkDoes::pauses;
   }
   bool any_opaque(const Node& node) {
-    hedged_ = hedged_ || node.client.hedge >= 0;
     for (const PolicySpec& policy : node.policies) {
       if (is_opaque(policy)) return true;
       // What others share with this call, and what ends theirs, is not followed.
@@ -135,7 +134,6 @@ class Oracle {
   const Case* case_;
   const ConsumerSpec* consumer_;
   const RequestSpec* request_;
-  bool hedged_ = false;
   bool repeats_ = false;
   bool rejects_ = false;  // what may have been delivered
   bool limited_ = false;

@@ -56,7 +56,7 @@ class Frame {
 /// A model in the application itself.
 class OwnProvider final : public backstop::ModelProvider {
  public:
-  enum class Does : std::uint8_t { answers, throws, throws_plain, emits };
+  enum class Does : std::uint8_t { answers, throws, throws_plain, emits, claims };
 
   OwnProvider(backstop::Target target, Does does)
       : ModelProvider{std::move(target)}, does_{does}, sends_{std::make_shared<Sends>()} {}
@@ -89,6 +89,17 @@ class OwnProvider final : public backstop::ModelProvider {
     auto thought = co_await thinking;
     if (!thought) co_return std::move(thought).error();
     if (does_ == Does::throws) throw std::runtime_error{"the application's provider threw"};
+    if (does_ == Does::claims) {
+      backstop::Error error{backstop::ErrorKind::server_error, "the application's provider failed"};
+      error.replay = backstop::ReplaySafety::maybe_processed;
+      error.committed = true;
+      error.partial_text = "ANSWER-MARK of somebody else";
+      backstop::StreamEvent end;
+      end.type = backstop::StreamEvent::Type::failed;
+      end.error = &error;
+      context.emit(end);
+      co_return error;
+    }
     ChatResponse response = own_answer("ANSWER-MARK of our own");
     if (does_ == Does::emits || context.streaming()) {
       backstop::StreamEvent event;

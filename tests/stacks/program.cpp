@@ -163,7 +163,7 @@ class Printer {
     if (!spec.vision) line(text_, "  facts{}.capabilities.vision = false;", number);
     if (spec.prefill) line(text_, "  facts{}.capabilities.prefill = true;", number);
     if (spec.kind != LeafKind::scripted) {
-      constexpr std::array<std::string_view, 5> does{"", "answers", "throws", "throws_plain", "emits"};
+      constexpr std::array<std::string_view, 6> does{"", "answers", "throws", "throws_plain", "emits", "claims"};
       line(text_,
            "  const stacks::OwnProvider p{0}{{Target{{\"p{0}\", \"m\", facts{0}}}, stacks::OwnProvider::Does::{1}}};",
            number, does[static_cast<std::size_t>(spec.kind)]);

@@ -51,6 +51,7 @@ OwnProvider::Does does(LeafKind kind) noexcept {
     case LeafKind::custom_throws: return OwnProvider::Does::throws;
     case LeafKind::custom_throws_plain: return OwnProvider::Does::throws_plain;
     case LeafKind::custom_emits: return OwnProvider::Does::emits;
+    case LeafKind::custom_claims: return OwnProvider::Does::claims;
     default: return OwnProvider::Does::answers;
   }
 }

@@ -78,7 +78,7 @@ class ReplayTransport final : public HttpTransport {
         receiver_->on_head(HttpResponseHead{answer.status, answer.headers});
       } else if (sent_ < answer.body.size()) {
         const auto split = std::upper_bound(answer.splits.begin(), answer.splits.end(), sent_);
-        const std::size_t end = split == answer.splits.end() ? answer.body.size() : *split;
+        const std::size_t end = split == answer.splits.end() ? answer.body.size() : std::min(*split, answer.body.size());
         // Memory of exactly that size, so that a reader that looks beyond it is found out.
         const std::vector<char> piece(answer.body.begin() + static_cast<std::ptrdiff_t>(sent_),
                                       answer.body.begin() + static_cast<std::ptrdiff_t>(end));

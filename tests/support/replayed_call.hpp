@@ -25,12 +25,12 @@ struct ReplayedCall {
 
 /// Calls the provider while the network answers as recorded: the whole path but for libcurl. `prepare` may set up the
 /// stream's consumer beforehand.
-inline ReplayedCall call_with(const Provider& provider, const ChatRequest& request, const ReplayedAnswer& answer,
-                              bool stream,
+inline ReplayedCall call_with(const Provider& provider, const ChatRequest& request,
+                              const ReplayTransport::Answering& answering, bool stream,
                               const std::function<void(testing::EventLog&, Runtime&)>& prepare = nullptr) {
   testing::VirtualClock clock;
   const TimePoint start = clock.now();
-  auto transport = std::make_unique<ReplayTransport>(clock, answer);
+  auto transport = std::make_unique<ReplayTransport>(clock, answering);
   ReplayTransport& network = *transport;
   RuntimeOptions options;
   options.clock = &clock;
@@ -47,6 +47,13 @@ inline ReplayedCall call_with(const Provider& provider, const ChatRequest& reque
     call.start(provider.get(), request, stream ? &log : nullptr, [&] { runtime.open(gate); });
   });
   return {call.result(), log.events(), network.requests(), clock.now() - start, runtime.idle() && network.idle()};
+}
+
+/// The same where every request has the same answer.
+inline ReplayedCall call_with(const Provider& provider, const ChatRequest& request, const ReplayedAnswer& answer,
+                              bool stream,
+                              const std::function<void(testing::EventLog&, Runtime&)>& prepare = nullptr) {
+  return call_with(provider, request, [&](const HttpRequest&) { return answer; }, stream, prepare);
 }
 
 }  // namespace backstop::testing_support

@@ -12,7 +12,8 @@
 
 namespace backstop::inline v0 {
 
-/// What a call would do, found out without sending anything.
+/// What a call would do, found out without sending anything. Of a cap around a client the cheapest of its targets counts,
+/// and what other calls have reserved does not.
 struct Plan {
   struct Step {
     Target target;

@@ -35,7 +35,7 @@ struct Attempt {
   Usage usage{};
   Money cost{};
   bool cost_known = true;       ///< false where the price is not: `cost` is then $0 and says nothing
-  bool cost_estimated = false;  ///< the provider did not report usage; the cost is an upper estimate
+  bool cost_estimated = false;  ///< the provider did not report usage; the cost is estimated by what went out and came in
   ReplaySafety replay = ReplaySafety::not_sent;
   std::string request_id{};  ///< the provider's
   /// What the answer's headers said of the provider's limits; null when nothing.

@@ -34,6 +34,7 @@ struct Send {
   /// Set with a refusal that may end soon: where to wait, and until when at most, before the observers are asked again.
   WakeupList* wait_in = nullptr;
   TimePoint wait_until{};
+  bool begun = false;  ///< all observers have let it begin
   Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use
 
   /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
@@ -62,7 +63,8 @@ class AttemptObserver {
   }
   /// The first content has come, of a stream or not. Also called for answers that no send below made (a cache's).
   virtual void on_first_content(TimePoint at) noexcept { static_cast<void>(at); }
-  /// The end of what `on_begin` let through. `row` says what came of it; null when it was not made after all.
+  /// The end of what `on_begin` let through. `row` says what came of it; null when it was not made after all, or, once
+  /// it had `begun`, goes on for another call.
   virtual void on_end(Send& send, const Attempt* row) noexcept {
     static_cast<void>(send);
     static_cast<void>(row);

@@ -88,16 +88,9 @@ struct Attempting {
   }
 };
 
-// An error that comes in the middle of an answer. What the consumer has seen stands beside it.
+// With what had been written of the answer, whether or not the consumer has it.
 Error in_the_middle(Error error, const AnswerBuilder& answer) {
-  if (!answer.delivered()) return error;
-  error.committed = true;
   error.partial_text = answer.partial_text();
-  const bool stopped_by_caller = error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
-  if (!stopped_by_caller && error.kind != ErrorKind::stream_interrupted) {
-    error.cause = error.kind;
-    error.kind = ErrorKind::stream_interrupted;
-  }
   return error;
 }
 
@@ -126,14 +119,13 @@ Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& rea
     return in_the_middle(classify(failure, attempt.source(secrets)), answer);
   };
   if (answer.failure()) return classified(*answer.failure());
-  const bool delivered = answer.delivered();
   Result<ChatResponse> response = answer.take();
   if (response) return response;
   Error error = std::move(response).error();
   add_source(error, attempt.exchange.response(), attempt.secrets());
   error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
   error.replay = ReplaySafety::processed;
-  return delivered ? in_the_middle(std::move(error), answer) : std::move(error);
+  return in_the_middle(std::move(error), answer);
 }
 
 // By the caller, or because another attempt has won; not by a limit on this attempt.

@@ -40,9 +40,9 @@ Task<Result<ChatResponse>> KeyedProvider::call(const ChatRequest& request, CallC
     }
     Error& error = result.error();
     if (!is_of_the_key(error)) co_return result;
-    cooldown.note(error, context.now());
+    cooldown.note(error, context.now(), context.hint().cooldown_max);
     ring_->pass_on(index);
-    if (context.stopping() || context.committed() || error.committed) co_return result;
+    if (context.stopping() || context.committed()) co_return result;
     // A key that only waits says more of the target than one that is dead.
     if (!failure || error.kind == ErrorKind::rate_limited) failure = std::move(error);
     if (context.spare_sends() <= 0) break;
@@ -62,7 +62,7 @@ Task<Result<ChatResponse>> KeyedProvider::call(const ChatRequest& request, CallC
   if (probed) {
     cooldown.clear();
   } else if (is_of_the_key(probed.error())) {
-    cooldown.note(probed.error(), context.now());
+    cooldown.note(probed.error(), context.now(), context.hint().cooldown_max);
   }
   co_return probed;
 }

@@ -19,7 +19,7 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
   std::string_view rest = url;
   const bool known_scheme = equal_ignoring_case(rest.substr(0, 7), "http://") ||
                             equal_ignoring_case(rest.substr(0, 8), "https://");
-  if (known_scheme) rest.remove_prefix(rest.find("//") + 2);
+  if (const std::size_t slashes = rest.find("//"); slashes != std::string_view::npos) rest.remove_prefix(slashes + 2);
   const std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
   if (host.find('@') != std::string_view::npos) {
     throw std::invalid_argument{std::string{who} + ": `base_url` must not hold a user name or password; give a key "
@@ -27,7 +27,7 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
   }
   const bool clean = is_header_value(url) && url.find_first_of(" \t#") == std::string_view::npos;
   if (!known_scheme || host.empty() || host.front() == ':' || !clean) {
-    throw std::invalid_argument{std::string{who} + ": `base_url` is " + quoted(url) +
+    throw std::invalid_argument{std::string{who} + ": `base_url` is " + quoted(url.substr(0, url.find('?'))) +
                                 "; it must be an address such as https://host/v1"};
   }
   const std::size_t query = url.find('?');

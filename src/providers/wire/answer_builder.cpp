@@ -284,7 +284,6 @@ void AnswerBuilder::emit(StreamEvent::Type type, std::string_view delta, const T
     if (first) context_->note_first_content();
     return;
   }
-  delivered_ = true;
   StreamEvent event;
   event.type = type;
   event.delta = delta;

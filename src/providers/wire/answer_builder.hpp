@@ -93,7 +93,6 @@ class AnswerBuilder {
   [[nodiscard]] bool has_text() const noexcept { return wrote_text_; }
   [[nodiscard]] bool has_content() const noexcept { return wrote_text_ || wrote_reasoning_ || has_tool_calls(); }
   /// Whether any content was handed to the consumer.
-  [[nodiscard]] bool delivered() const noexcept { return delivered_; }
   [[nodiscard]] std::string partial_text() const { return text_of(parts_); }
 
   /// The answer; or why a complete body is none: `content_filtered`, or `malformed_response` for an empty one and for
@@ -150,7 +149,6 @@ class AnswerBuilder {
   bool refused_ = false;
   bool wrote_text_ = false;
   bool wrote_reasoning_ = false;
-  bool delivered_ = false;
   std::uint64_t made_up_ids_ = 0;
 };
 
