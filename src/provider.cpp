@@ -11,6 +11,7 @@
 #include "backstop/runtime/wakeup_list.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
+#include "handover/misfit.hpp"
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_state.hpp"

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backstop/handover/needs.hpp"
+#include "handover/misfit.hpp"
 
 namespace backstop::inline v0 {
 namespace {

@@ -12,6 +12,7 @@
 #include "backstop/chat/usage.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
+#include "handover/misfit.hpp"
 
 namespace backstop::inline v0 {
 namespace {

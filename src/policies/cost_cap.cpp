@@ -15,6 +15,7 @@
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "policies/options_text.hpp"
+#include "state/budget_reservation.hpp"
 
 namespace backstop::inline v0 {
 namespace {

@@ -15,6 +15,7 @@
 #include "chat/token_estimate.hpp"
 #include "policies/options_text.hpp"
 #include "policies/wait_for_turn.hpp"
+#include "state/rate_reservation.hpp"
 
 namespace backstop::inline v0 {
 namespace {

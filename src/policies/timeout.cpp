@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "policies/tighter_limits.hpp"
 #include "text/duration.hpp"
 
 namespace backstop::inline v0 {
@@ -37,7 +38,7 @@ class Timeout final : public Decorator {
 
   // The limits are armed where the send is made.
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    const AttemptLimits both = context.limits() != nullptr ? tighter(options_, *context.limits()) : options_;
+    const AttemptLimits both = context.limits() != nullptr ? detail::tighter(options_, *context.limits()) : options_;
     CallContext inner = context;
     inner.set_limits(both);
     auto result = co_await next().call(request, inner);

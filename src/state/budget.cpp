@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backstop/state/rolling_window.hpp"
+#include "state/budget_reservation.hpp"
 
 namespace backstop::inline v0 {
 

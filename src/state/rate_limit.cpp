@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "state/rate_reservation.hpp"
 #include "state/recent_outputs.hpp"
 #include "state/token_bucket.hpp"
 

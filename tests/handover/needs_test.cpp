@@ -1,4 +1,5 @@
 #include "backstop/handover/needs.hpp"
+#include "handover/misfit.hpp"
 
 #include <string>
 

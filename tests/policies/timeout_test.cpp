@@ -14,6 +14,7 @@
 #include "backstop/providers/openai.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "policies/tighter_limits.hpp"
 #include "support/replay_transport.hpp"
 
 using namespace backstop;
@@ -423,10 +424,10 @@ TEST_CASE("of several timeouts around each other each limit is the tighter one")
                             .plain_calls_stream = PlainCallsStream::never};
   const AttemptLimits both{.connect = 1s, .first_byte = 4s, .first_token = 8s, .idle = 30s, .attempt = 60s,
                            .plain_calls_stream = PlainCallsStream::never};
-  CHECK(tighter(inner, outer) == both);
-  CHECK(tighter(outer, inner) == both);
+  CHECK(detail::tighter(inner, outer) == both);
+  CHECK(detail::tighter(outer, inner) == both);
   const AttemptLimits always{.plain_calls_stream = PlainCallsStream::always};
-  CHECK(tighter(always, outer).plain_calls_stream == PlainCallsStream::always);
+  CHECK(detail::tighter(always, outer).plain_calls_stream == PlainCallsStream::always);
 
   VirtualRuntime world;
   EventLog log{world.runtime()};

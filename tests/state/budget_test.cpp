@@ -1,4 +1,5 @@
 #include "backstop/state/budget.hpp"
+#include "state/budget_reservation.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>

@@ -12,7 +12,6 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
 #include "backstop/handover/requirement.hpp"
-#include "backstop/handover/requirement.hpp"
 #include "backstop/runtime/attempt_limits.hpp"
 #include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/attempt_progress.hpp"

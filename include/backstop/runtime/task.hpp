@@ -71,16 +71,6 @@ class TaskPromise final : public TaskPromiseBase {
   std::optional<T> value_;
 };
 
-template <>
-class TaskPromise<void> final : public TaskPromiseBase {
- public:
-  Task<void> get_return_object() noexcept;
-  void return_void() const noexcept {}
-  void take() const {
-    if (exception_) std::rethrow_exception(exception_);
-  }
-};
-
 }  // namespace detail
 
 /// A lazily started coroutine that yields one T; the building block of every call.
@@ -123,7 +113,6 @@ class [[nodiscard]] Task {
   }
   /// For executors: the result of a task that has ended.
   T take_result() { return handle_.promise().take(); }
-  [[nodiscard]] bool done() const noexcept { return handle_ && handle_.done(); }
 
  private:
   std::coroutine_handle<promise_type> handle_;
@@ -134,9 +123,6 @@ namespace detail {
 template <class T>
 Task<T> TaskPromise<T>::get_return_object() noexcept {
   return Task<T>{std::coroutine_handle<TaskPromise>::from_promise(*this)};
-}
-inline Task<void> TaskPromise<void>::get_return_object() noexcept {
-  return Task<void>{std::coroutine_handle<TaskPromise>::from_promise(*this)};
 }
 
 }  // namespace detail

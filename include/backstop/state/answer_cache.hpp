@@ -37,7 +37,6 @@ class BACKSTOP_EXPORT AnswerCache {
   void put(std::string key, ChatResponse answer, TimePoint until) const;
   void clear() const noexcept;
   [[nodiscard]] AnswerCacheSnapshot snapshot() const noexcept;
-  [[nodiscard]] std::size_t max_bytes() const noexcept;
 
   static constexpr std::size_t default_max_bytes = std::size_t{64} << 20U;
 

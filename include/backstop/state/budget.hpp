@@ -3,9 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "backstop/chat/money.hpp"
 #include "backstop/export.hpp"
@@ -46,14 +44,7 @@ struct BudgetSnapshot {
   friend bool operator==(const BudgetSnapshot&, const BudgetSnapshot&) = default;
 };
 
-/// Which limit left no room for a reservation.
-struct BudgetRefusal {
-  std::string_view limit_name;  ///< `per_period` or `fallback_premium_per_period`
-  Money limit;
-  Money spent;
-  Money reserved;  ///< by other sends under way
-  Duration period{};
-};
+struct BudgetRefusal;
 
 /// Money to spend, shared by all that hold the handle: policies of several targets, several clients.
 ///
@@ -82,30 +73,6 @@ class BACKSTOP_EXPORT Budget {
   void settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept;
 
   std::shared_ptr<State> state_;
-};
-
-/// The worst case of one send, set aside in several budgets: in all of them or in none. Destroyed without having been
-/// settled it is given back, for a send that did not happen.
-///
-/// The budgets must outlive it. Thread safety: one thread at a time.
-class BACKSTOP_EXPORT BudgetReservation {
- public:
-  BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept;
-  ~BudgetReservation();
-  BudgetReservation(const BudgetReservation&) = delete;
-  BudgetReservation& operator=(const BudgetReservation&) = delete;
-
-  /// Why there is no reservation; empty when there is one.
-  [[nodiscard]] const std::optional<BudgetRefusal>& refusal() const noexcept { return refusal_; }
-  /// Books what the send cost and gives the rest back. A negative amount counts as zero. Once only.
-  void settle(const BudgetCharge& actual, TimePoint now) noexcept;
-  /// Gives it back for a send that was refused elsewhere. Those who wait are not woken: for them nothing has changed.
-  void withdraw() noexcept;
-
- private:
-  std::span<const Budget> held_;
-  BudgetCharge worst_;
-  std::optional<BudgetRefusal> refusal_;
 };
 
 }  // namespace backstop::inline v0
