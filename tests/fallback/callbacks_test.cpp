@@ -12,6 +12,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/intercept.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -428,4 +429,34 @@ TEST_CASE("the end of a stream is the call's to tell, whatever a provider emits"
   REQUIRE(log.events().size() == 2);
   CHECK(log.events()[0].delta == "D");
   CHECK(log.events()[1].type == StreamEvent::Type::finished);
+}
+
+TEST_CASE("what an error of the application's own says of delivered content counts nowhere") {
+  Error claims{ErrorKind::server_error, "no"};
+  claims.committed = true;
+  claims.partial_text = "of another call";
+  claims.replay = ReplaySafety::maybe_processed;
+  const ScriptedProvider other{"two/b", {answer("D")}};
+  const Provider own = make_provider("own", [claims](const ChatRequest&) -> Result<ChatResponse> { return claims; });
+  InterceptOptions replaces;
+  replaces.after = [claims](const ChatRequest&, Result<ChatResponse>& result) { result = claims; };
+  const Provider replaced = ScriptedProvider{"three/c"} | intercept(replaces);
+  for (const MidStream policy : {MidStream::fail, MidStream::restart, MidStream::resume}) {
+    for (const Provider& first : {own, replaced, own | retry({.max_attempts = 2})}) {
+      VirtualRuntime world;
+      FallbackOptions options;
+      options.mid_stream = policy;
+      options.recovery.max_wait = 0s;
+      options.runtime = world.share();
+      const auto reply = FallbackClient{{first, other}, options}.chat("hello");
+      REQUIRE(reply);
+      CHECK(reply->text() == "D");
+      CHECK(reply->attempts.front().outcome.value_or(ErrorKind::server_error) == ErrorKind::server_error);
+      const auto alone = FallbackClient{{first}, options}.chat("hello");
+      REQUIRE_FALSE(alone);
+      CHECK(alone.error().kind == ErrorKind::server_error);
+      CHECK_FALSE(alone.error().committed);
+      CHECK(alone.error().partial_text.empty());
+    }
+  }
 }
