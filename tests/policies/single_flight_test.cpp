@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -384,6 +386,26 @@ TEST_CASE("what a shared send has used of the call's attempts is not there for t
   CHECK_FALSE(client.chat("hello", {.max_attempts = 3}));
   CHECK(first.send_count() == 2);
   CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("the error of a shared send says what this call's consumer has of it") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {deltas({"Once "}).cut()}};
+  std::optional<bool> committed;
+  InterceptOptions looks;
+  looks.after = [&](const ChatRequest&, Result<ChatResponse>& result) { committed = result.error().committed; };
+  const Provider shared = model | single_flight() | intercept(looks);
+  const auto seen_with = [&](std::optional<StreamHold> hold) {
+    EventLog log{runtime.runtime()};
+    FallbackOptions options;
+    options.hold = hold;
+    options.recovery.max_wait = 0s;
+    options.runtime = runtime.share();
+    CHECK_FALSE(runtime.call(FallbackClient{{shared}, options}, "hello", {.sink = &log}));
+    return committed;
+  };
+  CHECK(seen_with(std::nullopt) == true);
+  CHECK(seen_with(StreamHold{.tokens = 1000, .time = 1h}) == false);
 }
 
 TEST_CASE("a send that is shared counts for the call while it is under way: no hedge beyond its attempts") {
