@@ -42,7 +42,6 @@ class AnswerReader {
   enum class Form : unsigned char { undecided, events, documents };
 
   void decide(std::string_view bytes);
-  void begin_events(std::string_view bytes);
   void add_to_document(std::string_view bytes);
   void take(const ServerSentEvents::Event& event);
   void take_documents();

@@ -177,11 +177,7 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
       co_return broken(attempt, piece.error());
     }
     ended = piece->empty();
-    if (ended) {
-      decoder.finish();
-    } else {
-      decoder.feed(*piece);
-    }
+    decoder.feed(*piece);
     std::string_view plain;
     while (!reader.at_end() && decoder.next(plain)) {
       reader.feed(plain);
@@ -216,11 +212,7 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
     if (!piece && stopped_from_above(attempt.context)) co_return broken(attempt, piece.error());
     if (!piece) break;
     ended = piece->empty();
-    if (ended) {
-      decoder.finish();
-    } else {
-      decoder.feed(*piece);
-    }
+    decoder.feed(*piece);
     std::string_view plain;
     while (body.size() <= largest_error_body && decoder.next(plain)) {
       body.append(plain);
