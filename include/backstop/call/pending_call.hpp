@@ -25,8 +25,9 @@ class BACKSTOP_EXPORT PendingCall {
   PendingCall& operator=(PendingCall&& other) noexcept;
   ~PendingCall();
 
-  /// Blocks until the result is there. May be called again. From inside the call itself (its sink, a policy's function)
-  /// it does not block: the result is then an error of kind `invalid_request` that says so.
+  /// Blocks until the result is there and the callback of `on_done` has returned. May be called again. From inside the
+  /// call itself (its sink, a policy's function) it does not block: the result is then an error of kind
+  /// `invalid_request` that says so.
   [[nodiscard]] const Result<ChatResponse>& wait();
   [[nodiscard]] bool done() const noexcept;
   /// Stops every wait of the call and closes its connection; the result is then an error of kind `cancelled`, unless
