@@ -460,3 +460,33 @@ TEST_CASE("what an error of the application's own says of delivered content coun
     }
   }
 }
+
+TEST_CASE("a refusal that stands in for an answer of which the consumer has a part breaks the stream off") {
+  for (const ErrorKind kind : {ErrorKind::local_limit, ErrorKind::circuit_open, ErrorKind::server_error}) {
+    for (const MidStream policy : {MidStream::fail, MidStream::restart}) {
+      VirtualRuntime world;
+      InterceptOptions replaces;
+      replaces.after = [kind](const ChatRequest&, Result<ChatResponse>& result) { result = Error{kind, "no"}; };
+      const ScriptedProvider first{"one/a", {stream({"a", "b"})}};
+      const ScriptedProvider other{"two/b", {stream({"S", "T"})}};
+      FallbackOptions options;
+      options.mid_stream = policy;
+      options.recovery.max_wait = 0s;
+      options.runtime = world.share();
+      const FallbackClient client{{first | intercept(replaces), other}, options};
+      EventLog log{world.runtime()};
+      PendingCall call = client.start("hello", {}, log);
+      const auto& reply = call.wait();
+      if (policy == MidStream::restart) {
+        REQUIRE(reply);
+        CHECK(log.text() == "ST");  // since it began anew
+        CHECK(log.events()[2].type == StreamEvent::Type::restarted);
+      } else {
+        REQUIRE_FALSE(reply);
+        CHECK(reply.error().committed);
+        CHECK(reply.error().partial_text == "ab");
+        CHECK(other.send_count() == 0);
+      }
+    }
+  }
+}
