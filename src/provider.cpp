@@ -30,7 +30,11 @@ constexpr std::int64_t short_answer = 256;
 class AttemptRecord {
  public:
   AttemptRecord(Send& send, CallContext& context, TargetState& target, bool streamed)
-      : send_{&send}, context_{&context}, target_{&target}, row_{context.state().ledger.size()} {
+      : send_{&send},
+        context_{&context},
+        target_{&target},
+        statistics_{target.statistics()},
+        row_{context.state().ledger.size()} {
     CallState& state = context.state();
     --state.attempts_left;
     Attempt& attempt = state.add_row(*send.target);
@@ -43,8 +47,18 @@ class AttemptRecord {
     progress_.started = context.now();
     progress_.streamed = streamed;
     target.cooldown.note_begin(progress_.started);
+    if (const Pick& pick = context.hint().pick; pick.strategy != nullptr) {
+      attempt.chosen_by = *pick.strategy;
+      attempt.score = pick.score;
+    }
     if (context.streaming()) context.sink()->on_attempt(*send.target);
+    if (statistics_ != nullptr) statistics_->begin();
   }
+  ~AttemptRecord() {
+    if (statistics_ != nullptr) statistics_->abandon();
+  }
+  AttemptRecord(const AttemptRecord&) = delete;
+  AttemptRecord& operator=(const AttemptRecord&) = delete;
 
   [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
 
@@ -61,6 +75,7 @@ class AttemptRecord {
     }
     // Refused before anything went out, as for a missing key: no send of the call was used.
     if (!result && result.error().replay == ReplaySafety::not_sent && !progress_.network) attempt.sent = false;
+    note_network(attempt, end);
     if (attempt.sent) {
       note(result, attempt, end);
     } else {
@@ -76,12 +91,31 @@ class AttemptRecord {
   }
 
  private:
-  void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) const {
+  /// Whether the machine's network is at fault stands in the row.
+  void note_network(Attempt& attempt, TimePoint now) const {
+    if (!progress_.network || attempt.target.facts().local) return;
+    NetworkWatch& network = context_->runtime().network();
+    if (attempt.outcome == ErrorKind::connect_failed) {
+      network.note_failure(attempt.target, now);
+      if (network.at_fault()) attempt.reason += "; other providers cannot be reached either: local_network";
+    } else if (!attempt.outcome || attempt.http_status != 0) {
+      network.note_success();
+    }
+  }
+
+  void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) {
     if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
     if (result) {
       target_->cooldown.note_success();
     } else {
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
+    }
+    if (detail::TargetStatistics* statistics = std::exchange(statistics_, nullptr)) {
+      const Error* error = result ? nullptr : &result.error();
+      if (attempt.outcome == ErrorKind::connect_failed && context_->runtime().network().at_fault()) {
+        return statistics->abandon();
+      }
+      statistics->end({now, attempt.elapsed, attempt.ttft, error, attempt.usage});
     }
   }
 
@@ -145,6 +179,7 @@ class AttemptRecord {
   Send* send_;
   CallContext* context_;
   TargetState* target_;
+  detail::TargetStatistics* statistics_;  // until they have been told; null where nobody keeps any
   std::size_t row_;
   AttemptProgress progress_;
 };
@@ -241,6 +276,8 @@ Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs,
   standing.finds_out = state_->cooldown.finds_out();
   return standing;
 }
+
+detail::TargetStatistics* ModelProvider::keep_statistics() const { return &state_->keep_statistics(); }
 
 bool ModelProvider::streams(const ChatRequest& request, const CallContext& context) const noexcept {
   if (context.streaming()) return true;

@@ -44,6 +44,7 @@ class Decorator : public ChatProvider {
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     return next_.standing(request, needs, now);
   }
+  [[nodiscard]] detail::TargetStatistics* keep_statistics() const override { return next_.get().keep_statistics(); }
   /// Named by the description up to its options.
   [[nodiscard]] Layer layer() const override {
     Layer layer;

@@ -20,6 +20,10 @@
 namespace backstop::inline v0 {
 
 struct TargetState;
+namespace detail {
+class Pool;
+class TargetStatistics;
+}  // namespace detail
 
 class ChatProvider;
 
@@ -34,6 +38,7 @@ struct Layer {
   std::vector<const ChatProvider*> around{};  ///< what it calls; nothing for a model
   int sends = 1;  ///< the most that it makes of one call to it, by itself
   std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
+  const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order
 };
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.
@@ -56,6 +61,10 @@ class BACKSTOP_EXPORT ChatProvider {
   /// here, so that a client can skip them; all others hand the question on to the provider inside. By default the facts
   /// of the target decide.
   [[nodiscard]] virtual Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept;
+  /// For strategies: what is remembered of the sends to the one target behind it; kept from the first time that
+  /// somebody asks. Policies hand the question on. Null for what is more than one target, and for what sends by itself:
+  /// a client then keeps its own.
+  [[nodiscard]] virtual detail::TargetStatistics* keep_statistics() const { return nullptr; }
   /// This layer of the stack alone; those further in are reached through `Layer::around`.
   [[nodiscard]] virtual Layer layer() const {
     Layer layer;
@@ -99,6 +108,7 @@ class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const final;
   [[nodiscard]] std::string describe() const override { return target_.name(); }
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override;
+  [[nodiscard]] detail::TargetStatistics* keep_statistics() const override;
   [[nodiscard]] Layer layer() const override {
     Layer layer;
     layer.name = "model";

@@ -52,6 +52,8 @@ class Breaking final : public Decorator {
       outcome.jitter = context.runtime().random_unit();
       outcome.verdict = verdict_of(result.error());
       outcome.retry_after = result.error().retry_after;
+      const ErrorKind kind = result.error().cause.value_or(result.error().kind);
+      outcome.local_network = kind == ErrorKind::connect_failed && context.runtime().network().at_fault();
     }
     permit.record(outcome);
     co_return result;

@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "runtime/mixed_bits.hpp"
+
 namespace backstop::inline v0 {
 
 // Everything that more than one thread touches. `mutex` guards it all; `driver` is read without it only by the thread
@@ -17,6 +19,7 @@ struct Runtime::Threads {
   std::mutex mutex;
   std::vector<std::function<void()>> inbox;
   std::atomic<bool> has_posted{false};
+  std::atomic<std::uint64_t> seeds{0};
   std::atomic<std::thread::id> driver{};  // default: nobody drives
   Gate* sleepers = nullptr;
   std::size_t unattended = 0;
@@ -68,6 +71,7 @@ Runtime::Runtime(RuntimeOptions options)
     std::random_device device;
     random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
+  threads_->seeds.store(random_state_, std::memory_order_relaxed);
   opened_.reserve(64);
 }
 
@@ -91,10 +95,11 @@ std::shared_ptr<Runtime> Runtime::shared() {
 
 // splitmix64 (Steele, Lea, Flood 2014)
 std::uint64_t Runtime::random() noexcept {
-  std::uint64_t z = (random_state_ += 0x9e3779b97f4a7c15U);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-  return z ^ (z >> 31);
+  return detail::mixed_bits(random_state_ += detail::mixing_step);
+}
+
+std::uint64_t Runtime::new_seed() noexcept {
+  return detail::mixed_bits(~threads_->seeds.fetch_add(detail::mixing_step, std::memory_order_relaxed));
 }
 
 void Runtime::post(std::function<void()> work) {

@@ -217,7 +217,7 @@ Duration CircuitBreaker::next_open_time(const BreakerOutcome& outcome) noexcept 
   doublings_ = doublings_at(outcome.at);
   const Duration longest = options_.open_for_max;
   const Duration span = doubled(options_.open_for, doublings_, longest);
-  if (span < longest) ++doublings_;
+  if (span < longest && !outcome.local_network) ++doublings_;
   const Duration hint = std::min(outcome.retry_after.value_or(Duration::zero()), longest);
   return std::max(scaled(span, 1 + options_.jitter * outcome.jitter), hint);
 }

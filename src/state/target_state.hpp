@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <memory>
 
 #include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "state/cooldown.hpp"
+#include "state/target_statistics.hpp"
 
 namespace backstop::inline v0 {
 
@@ -14,6 +16,11 @@ namespace backstop::inline v0 {
 ///
 /// Thread safety: all functions from many threads.
 struct TargetState {
+  TargetState() = default;
+  TargetState(const TargetState&) = delete;
+  TargetState& operator=(const TargetState&) = delete;
+  ~TargetState() { delete statistics_.load(std::memory_order_relaxed); }
+
   Cooldown cooldown;
   /// Its limits are used up, as it said itself: others go first until then, if there are any.
   std::atomic<TimePoint> soft_limited_until{TimePoint::min()};
@@ -31,6 +38,22 @@ struct TargetState {
       }
     }
   }
+
+  /// Null until somebody keeps them: a target that nobody chooses among others pays nothing for them.
+  [[nodiscard]] detail::TargetStatistics* statistics() const noexcept {
+    return statistics_.load(std::memory_order_acquire);
+  }
+  /// From now on what its sends tell is remembered.
+  [[nodiscard]] detail::TargetStatistics& keep_statistics() {
+    if (detail::TargetStatistics* kept = statistics()) return *kept;
+    auto made = std::make_unique<detail::TargetStatistics>();
+    detail::TargetStatistics* kept = nullptr;
+    if (statistics_.compare_exchange_strong(kept, made.get(), std::memory_order_acq_rel)) return *made.release();
+    return *kept;
+  }
+
+ private:
+  std::atomic<detail::TargetStatistics*> statistics_{nullptr};
 };
 
 }  // namespace backstop::inline v0

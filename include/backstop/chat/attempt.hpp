@@ -42,6 +42,10 @@ struct Attempt {
   std::shared_ptr<const RateLimitStatus> rate_limit{};
   std::string reason{};      ///< why it failed or was skipped, and what was decided, for people; no foreign words
   std::string provider_message{};  ///< see `Error::provider_message`; observers get rows without it
+  /// The strategy that gave the target its place in the order, such as `lowest_latency`; null where they stood as
+  /// listed.
+  std::shared_ptr<const std::string> chosen_by{};
+  double score = 0;  ///< that it had there, the lowest first; what it counts is the strategy's
   std::optional<std::chrono::nanoseconds> out_for{};  ///< of a candidate that was skipped: until it can be asked again
 };
 

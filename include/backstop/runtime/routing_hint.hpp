@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <string>
 
 #include "backstop/runtime/clock.hpp"
 
@@ -9,6 +11,12 @@ namespace backstop::inline v0 {
 namespace detail {
 class Walk;
 }
+
+/// Why a target has its place in the order: stands in the rows of its sends.
+struct Pick {
+  const std::shared_ptr<const std::string>* strategy = nullptr;  ///< its name; null: as listed
+  double score = 0;
+};
 
 /// What the routing above tells of the other targets of the call. A client inside another adds to it.
 struct RoutingHint {
@@ -22,6 +30,8 @@ struct RoutingHint {
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
   TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
   const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
+  bool first_choice = true;  ///< where the call would have gone without failures is decided at this point
+  Pick pick{};  ///< of the innermost client
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out
 };
 

@@ -9,6 +9,7 @@
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "backstop/runtime/http_transport.hpp"
+#include "backstop/runtime/network_watch.hpp"
 #include "backstop/runtime/ready_queue.hpp"
 #include "backstop/runtime/timer.hpp"
 
@@ -32,7 +33,7 @@ struct RuntimeOptions {
 /// the others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
 /// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
 ///
-/// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread;
+/// Thread safety: `post`, `poll`, `block_until`, `ensure_background_driver` and `new_seed` may be called from any thread;
 /// everything else belongs to the driving thread, on which coroutines and callbacks run.
 class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
  public:
@@ -56,8 +57,12 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   [[nodiscard]] std::uint64_t random() noexcept;
   /// Uniform in [0, 1).
   [[nodiscard]] double random_unit() noexcept { return static_cast<double>(random() >> 11) * 0x1p-53; }
+  /// For random numbers of somebody else's; a different one each time, the same row of them for the same seed.
+  [[nodiscard]] std::uint64_t new_seed() noexcept;
   [[nodiscard]] HttpTransport& http() noexcept { return *transport_; }
   [[nodiscard]] TimerQueue& timers() noexcept { return timers_; }
+  /// What the connections of all targets say of this machine's network.
+  [[nodiscard]] NetworkWatch& network() noexcept { return network_; }
 
   /// For the time of its life a step of that call runs on this thread: code of the application may be called from it.
   /// Steps of one call do not nest: what becomes ready of it meanwhile goes on when this one is over.
@@ -148,6 +153,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   std::unique_ptr<HttpTransport> transport_;
   TimePoint now_;
   TimerQueue timers_;
+  NetworkWatch network_;
   ReadyQueue ready_;
   ReadyQueue deferred_;                          // ready, of calls that have a step on the stack
   const Step* step_ = nullptr;                   // the innermost that runs

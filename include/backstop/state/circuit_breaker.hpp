@@ -40,7 +40,8 @@ struct CircuitBreakerOptions {
   double failure_rate = 0.5;                          ///< ... this share of failures, above 0 and at most 1, ...
   int min_calls = 10;                                 ///< ... among at least so many calls ...
   Duration window = std::chrono::seconds{60};         ///< ... that ended within this time
-  Duration open_for = std::chrono::seconds{30};       ///< the first open time; it doubles with each further one
+  /// The first open time. It doubles with each further one, but for those that this machine's network is at fault for.
+  Duration open_for = std::chrono::seconds{30};
   Duration open_for_max = std::chrono::seconds{300};  ///< the longest open time, before jitter; longest hint obeyed
   double jitter = 0.2;                                ///< up to this share is added to an open time
   Duration forgive_after = std::chrono::seconds{60};  ///< closed for so long takes one doubling back
@@ -64,6 +65,7 @@ struct BreakerOutcome {
   TimePoint at{};
   std::optional<Duration> ttft{};         ///< time to first token
   std::optional<Duration> retry_after{};  ///< with a failure: the server's hint
+  bool local_network = false;             ///< with a failure: this machine's network is at fault, see `NetworkWatch`
   double jitter = 0;                      ///< a random number in [0, 1), used when this outcome opens the breaker
 };
 
