@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "call/client_snapshot.hpp"
 #include "call/pending_state.hpp"
 #include "call/plan.hpp"
 #include "call/stream_state.hpp"
@@ -14,6 +15,7 @@
 #include "routing/inner_limits.hpp"
 #include "routing/recovery.hpp"
 #include "routing/stream_rescue.hpp"
+#include "routing/visit_note.hpp"
 #include "routing/walk.hpp"
 #include "runtime/exception_error.hpp"
 
@@ -27,7 +29,7 @@ struct FallbackClient::State {
   }
 
   const FallbackOptions options;
-  detail::Candidates candidates;
+  detail::Pool pool;
   std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
   std::optional<const HedgeBudget> hedges;
   mutable detail::RecoveryQueue recovery;
@@ -42,6 +44,7 @@ using detail::InnerLimits;
 using detail::Recovery;
 using detail::RecoveryQueue;
 using detail::StreamRescue;
+using detail::VisitNote;
 using detail::Walk;
 
 void check(const CallLimits& limits) {
@@ -71,12 +74,21 @@ void list_targets(const ChatProvider& provider, std::vector<Target>& targets) {
 
 void refuse_repeated(const Candidates& candidates) {
   std::vector<Target> targets;
-  for (const auto& candidate : candidates) list_targets(candidate->provider.get(), targets);
+  for (const auto& candidate : candidates) {
+    targets.insert(targets.end(), candidate->targets.begin(), candidate->targets.end());
+  }
   for (std::size_t i = 0; i < targets.size(); ++i) {
     if (std::find(targets.begin() + static_cast<std::ptrdiff_t>(i) + 1, targets.end(), targets[i]) == targets.end()) continue;
     throw std::invalid_argument{fmt::format("the target {} is listed twice; give one of them another provider name",
                                             targets[i].name())};
   }
+}
+
+void remember(detail::Candidate& candidate) {
+  candidate.statistics = candidate.provider.get().keep_statistics();
+  if (candidate.statistics != nullptr) return;
+  candidate.own_statistics = std::make_unique<detail::TargetStatistics>();
+  candidate.statistics = candidate.own_statistics.get();
 }
 
 [[nodiscard]] Error all_out(const Error& soonest) {
@@ -136,41 +148,51 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   check(options);
   if (!options.runtime) options.runtime = Runtime::shared();
   auto state = std::make_shared<State>(std::move(options));
+  const bool chooses = providers.size() > 1 && !state->options.strategy.is_ordered();
   for (Provider& provider : providers) {
     auto candidate = std::make_unique<detail::Candidate>(std::move(provider));
+    list_targets(candidate->provider.get(), candidate->targets);
     candidate->is_pool = candidate->provider.standing({}, {}, {}).targets > 1;
     if (state->options.hedge) candidate->hedge = std::make_unique<const detail::HedgeDelays>(*state->options.hedge);
-    state->candidates.push_back(std::move(candidate));
+    if (chooses) remember(*candidate);
+    state->pool.candidates.push_back(std::move(candidate));
   }
-  refuse_repeated(state->candidates);
+  refuse_repeated(state->pool.candidates);
+  if (chooses) {
+    state->pool.choosing.emplace(state->options.strategy, state->pool.candidates, state->options.runtime->new_seed());
+  } else if (!state->options.strategy.is_ordered()) {
+    static_cast<void>(state->options.strategy.make(1));  // whether it fits
+  }
   state->observers = std::make_shared<const std::vector<std::shared_ptr<Observer>>>(state->options.observers);
   state_ = std::move(state);
 }
 
 const FallbackOptions& FallbackClient::options() const noexcept { return state_->options; }
 
-const Target& FallbackClient::target() const noexcept { return state_->candidates.front()->provider.target(); }
+const Target& FallbackClient::target() const noexcept { return state_->pool.candidates.front()->provider.target(); }
 
 std::string FallbackClient::describe() const {
   std::string text = "fallback(";
-  for (const auto& candidate : state_->candidates) {
+  for (const auto& candidate : state_->pool.candidates) {
     if (text.back() != '(') text += ", ";
     text += candidate->provider.describe();
   }
+  if (!state_->options.strategy.is_ordered()) text += ", strategy = " + state_->options.strategy.describe();
   return text + ")";
 }
 
 Layer FallbackClient::layer() const {
   Layer layer;
   layer.name = "fallback";
-  for (const auto& candidate : state_->candidates) layer.around.push_back(&candidate->provider.get());
+  layer.pool = &state_->pool;
+  for (const auto& candidate : state_->pool.candidates) layer.around.push_back(&candidate->provider.get());
   layer.sends = state_->options.limits.max_attempts;
   layer.limits = {{"deadline", state_->options.limits.deadline}};
   return layer;
 }
 
 Standing FallbackClient::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
-  const Candidates& candidates = state_->candidates;
+  const Candidates& candidates = state_->pool.candidates;
   Standing all = candidates.front()->provider.standing(request, needs, now);
   for (std::size_t index = 1; index < candidates.size(); ++index) {
     all = Standing::of_either(all, candidates[index]->provider.standing(request, needs, now));
@@ -187,7 +209,7 @@ class FallbackClient::OneCall {
         // Of the client that the application calls the limits are the call's already.
         limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
         success_{state_->recovery},
-        walk_{state_->candidates, request, context_},
+        walk_{state_->pool, request, context_, context_.now()},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
         recovery_{state_->recovery, context_} {
     if (RoutingHint hint = context_.hint(); !hint.in_client) {
@@ -196,7 +218,9 @@ class FallbackClient::OneCall {
     }
     context_.add_observer(success_);
     if (state_->options.hedge) state_->hedges->pay_in();
-    if (context_.state().first_choice == nullptr) context_.state().first_choice = &client.target();
+    if (context_.state().first_choice == nullptr || (context_.hint().in_client && context_.hint().first_choice)) {
+      context_.state().first_choice = &state_->pool.candidates[walk_.order().at(0)]->provider.target();
+    }
     if (context_.hint().forced_probe) forced_ = walk_.recovery(context_.now(), Duration::zero()).probe;
   }
 
@@ -262,16 +286,17 @@ class FallbackClient::OneCall::Visit {
         to_come_{probes_ ? 0 : call.walk_.ready_behind()},
         outside_{call.context_},
         inner_{entered(call, outside_)},
-        share_{with_hint(inner_), is_pool()} {
+        share_{with_hint(inner_), is_pool()},
+        note_{candidate(), inner_} {
     call.probed_ = call.probed_ || probes_;
     const FallbackOptions& options = call.state_->options;
     left_before_ = std::exchange(requirement().left_some, false);
     if (!options.hedge || to_come_ == 0 || call.context_.committed()) return;
-    race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->candidates, call.walk_, index,
+    race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->pool.candidates, call.walk_, index,
                                    request(), outside_, inner_});
   }
 
-  [[nodiscard]] const Provider& provider() const noexcept { return call_->state_->candidates[index_]->provider; }
+  [[nodiscard]] const Provider& provider() const noexcept { return candidate().provider; }
   [[nodiscard]] const ChatRequest& request() const noexcept { return call_->rescue_.request(); }
   [[nodiscard]] CallContext& context() noexcept { return race_ ? race_->context() : inner_; }
   /// At whatever level.
@@ -283,6 +308,7 @@ class FallbackClient::OneCall::Visit {
 
   /// The second, to be awaited before `end`; null when there is none.
   [[nodiscard]] ChildTask<Result<ChatResponse>>* first_ended(Result<ChatResponse>& result) {
+    note_.end(result, call_->context_.now());
     if (!race_) return nullptr;
     race_->first_ended(std::move(result));
     return race_->second();
@@ -307,11 +333,12 @@ class FallbackClient::OneCall::Visit {
     return outside;
   }
   CallContext& with_hint(CallContext& inner) const {
-    inner.set_hint(call_->walk_.hint(to_come_, probes_));
+    inner.set_hint(call_->walk_.hint(index_, to_come_, probes_));
     return inner;
   }
 
-  [[nodiscard]] bool is_pool() const noexcept { return call_->state_->candidates[index_]->is_pool; }
+  [[nodiscard]] const detail::Candidate& candidate() const noexcept { return *call_->state_->pool.candidates[index_]; }
+  [[nodiscard]] bool is_pool() const noexcept { return candidate().is_pool; }
   [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
 
   OneCall* call_;
@@ -323,6 +350,7 @@ class FallbackClient::OneCall::Visit {
   CallContext outside_;
   CallContext inner_;
   DeadlineShare share_;
+  VisitNote note_;
   std::optional<HedgeRace> race_;
 };
 
@@ -330,8 +358,11 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
                                                                    bool others_ready, bool left_some) {
   recovery_.end_probe(probe_end(result));
   if (result) {
-    result->fallback = result->fallback || index > 0;
+    result->fallback = result->fallback || walk_.order().place_of(index) > 0;
     rescue_.finish(*result);
+    if (const detail::Choosing* choosing = state_->pool.chooser()) {
+      choosing->note_answer(rescue_.request(), index, context_.now());
+    }
     return result;
   }
   Error& error = result.error();
@@ -426,7 +457,11 @@ PendingCall FallbackClient::start(ChatRequest request, CallLimits limits, Stream
 AsyncCall FallbackClient::chat_async(ChatRequest request) const { return AsyncCall{start(std::move(request))}; }
 
 Plan FallbackClient::explain(const ChatRequest& request) const {
-  return detail::plan_of(state_->candidates, state_->recovery, *state_->options.runtime, state_->options.limits, request);
+  return detail::plan_of(state_->pool, state_->recovery, *state_->options.runtime, state_->options.limits, request);
+}
+
+ClientSnapshot FallbackClient::snapshot() const {
+  return detail::snapshot_of(state_->pool, state_->options.strategy, state_->options.runtime->clock().now());
 }
 
 }  // namespace backstop::inline v0

@@ -10,6 +10,7 @@
 #include "backstop/call/async_call.hpp"
 #include "backstop/call/call_limits.hpp"
 #include "backstop/call/chat_stream.hpp"
+#include "backstop/call/client_snapshot.hpp"
 #include "backstop/call/pending_call.hpp"
 #include "backstop/call/plan.hpp"
 #include "backstop/chat/request.hpp"
@@ -21,6 +22,7 @@
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/mid_stream.hpp"
 #include "backstop/routing/recovery_options.hpp"
+#include "backstop/routing/strategy.hpp"
 
 namespace backstop::inline v0 {
 
@@ -33,6 +35,7 @@ struct CallSetup;
 /// Defaults are right for most applications.
 struct FallbackOptions {
   CallLimits limits{};
+  Strategy strategy = ordered();             ///< in which order the candidates are asked
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold{};  ///< unset: content is handed over as it comes
   bool fall_back_on_content_filter = false;  ///< another provider's filter may think otherwise
@@ -47,7 +50,8 @@ struct FallbackOptions {
 
 /// Calls the first of several providers that works.
 ///
-/// Each call goes to the providers in their order. One that cools down, whose breaker is open, or that cannot do what
+/// Each call goes to the providers in the order of `FallbackOptions::strategy`, which is that of the list unless said
+/// otherwise. One that cools down, whose breaker is open, or that cannot do what
 /// the request needs is skipped; after a failure that another may not have, the next is asked. One that was skipped
 /// only because its limits would have made the call wait, or because its breaker admits a share of the calls so far, is
 /// asked when the others have failed. When all are out, the call waits for the first to recover, within
@@ -66,8 +70,8 @@ struct FallbackOptions {
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
  public:
-  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, and with `problem_with`
-  /// of the options.
+  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, with `problem_with` of the
+  /// options, and for a strategy that does not fit so many providers.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
   explicit FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
   template <class First, class Second, class... More>
@@ -97,6 +101,9 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   [[nodiscard]] AsyncCall chat_async(ChatRequest request) const;
   /// Dry run: the order, what would be passed over and why, the worst case in time and cost.
   [[nodiscard]] Plan explain(const ChatRequest& request) const;
+
+  /// What is known of its candidates now.
+  [[nodiscard]] ClientSnapshot snapshot() const;
 
   [[nodiscard]] const FallbackOptions& options() const noexcept;
   [[nodiscard]] const Target& target() const noexcept override;

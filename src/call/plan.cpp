@@ -34,11 +34,16 @@ void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<
     plan.steps.push_back({provider.target(), provider.describe(), refused, Money{}});
     return;
   }
-  for (const ChatProvider* member : layer.around) {
+  Order order{layer.around.size()};
+  if (layer.pool != nullptr && layer.pool->choosing) {
+    layer.pool->choosing->decide(order, request, needs, now, Choosing::Mode::dry_run);
+  }
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    const ChatProvider& member = *layer.around[order.at(place)];
     std::optional<Error> out = refused;
-    const Standing own = member->standing(request, needs, now);
+    const Standing own = member.standing(request, needs, now);
     if (!own.ready()) out = refusal_of(own, request, needs, now);
-    explain_into(plan, *member, out, request, walk, now);
+    explain_into(plan, member, out, request, walk, now);
   }
 }
 
@@ -65,7 +70,7 @@ void explain_into(Plan& plan, const ChatProvider& provider, const std::optional<
 
 }  // namespace
 
-Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtime& runtime, const CallLimits& limits,
+Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, const CallLimits& limits,
              const ChatRequest& request) {
   const TimePoint now = runtime.clock().now();
   CallState call{runtime};
@@ -73,14 +78,15 @@ Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtim
   StopSource stop;
   call.recovery_wait = limits.recovery_wait;
   CallContext context{call, branch, stop, saturating_add(now, limits.deadline)};
-  Walk walk{candidates, request, context};
+  Walk walk{pool, request, context, now, Choosing::Mode::dry_run};
   walk.needs().costs = true;
   Plan plan;
   plan.estimated_input_tokens = walk.needs().input_tokens;
   plan.max_attempts = limits.max_attempts;
   plan.worst_time = limits.deadline;
-  for (std::size_t index = 0; index < candidates.size(); ++index) {
-    const ChatProvider& provider = candidates[index]->provider.get();
+  for (std::size_t place = 0; place < walk.order().size(); ++place) {
+    const std::size_t index = walk.order().at(place);
+    const ChatProvider& provider = pool.candidates[index]->provider.get();
     explain_into(plan, provider, walk.obstacle(index, now), request, walk, now);
   }
   plan.worst_cost = worst_cost_of(plan);

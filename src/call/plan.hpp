@@ -4,13 +4,13 @@
 #include "backstop/call/plan.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/runtime/runtime.hpp"
-#include "routing/candidate.hpp"
+#include "routing/choosing.hpp"
 #include "routing/recovery.hpp"
 
 namespace backstop::inline v0::detail {
 
 /// What a call of a client with these candidates would do now.
-[[nodiscard]] Plan plan_of(const Candidates& candidates, const RecoveryQueue& recovery, Runtime& runtime,
+[[nodiscard]] Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime,
                            const CallLimits& limits, const ChatRequest& request);
 
 }  // namespace backstop::inline v0::detail

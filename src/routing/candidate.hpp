@@ -4,8 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "backstop/chat/target.hpp"
 #include "backstop/provider.hpp"
 #include "routing/hedge_delays.hpp"
+#include "state/target_statistics.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -14,8 +16,13 @@ struct Candidate {
   explicit Candidate(Provider candidate) : provider{std::move(candidate)} {}
 
   Provider provider;
+  std::vector<Target> targets{};  ///< that it may send to
   bool is_pool = false;  ///< a client, with other targets than the one that failed
-  std::unique_ptr<const HedgeDelays> hedge;  ///< where hedging is on
+  std::unique_ptr<const HedgeDelays> hedge{};  ///< where hedging is on
+  /// Null where nobody chooses by them.
+  TargetStatistics* statistics = nullptr;
+  /// Of what is more than one target: fed by the calls to it.
+  std::unique_ptr<TargetStatistics> own_statistics{};
 };
 
 using Candidates = std::vector<std::unique_ptr<const Candidate>>;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "routing/deadline_share.hpp"
+#include "routing/visit_note.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/duration.hpp"
 
@@ -34,6 +35,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
         context{*race.outer_},
         lane{race, Side::second},
         share{entered(race), (*race.candidates_)[candidate]->is_pool},
+        note{*(*race.candidates_)[candidate], context},
         race_{&race} {}
 
   std::size_t index;
@@ -42,6 +44,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
   CallContext context;
   Lane lane;
   DeadlineShare share;  // of its own: time is kept for the targets behind both
+  VisitNote note;
   std::optional<Result<ChatResponse>> result;
 
  private:
@@ -154,6 +157,7 @@ void HedgeRace::second_ended() noexcept {
   } catch (...) {
     second.result.emplace(error_from_exception("the provider"));
   }
+  second.note.end(*second.result, outer_->now());
   if (second.sends == 0) budget_->put_back();
   if (*second.result && winner_ == Side::none) second_wins();
 }

@@ -32,23 +32,27 @@ namespace {
 
 }  // namespace
 
-Walk::Walk(const Candidates& candidates, const ChatRequest& request, const CallContext& context)
-    : candidates_{&candidates},
+Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
+           Choosing::Mode mode)
+    : candidates_{&pool.candidates},
       request_{&request},
       context_{&context},
       requirement_{&context.state().requirement},
-      needs_{needs_of(request)} {
+      choosing_{pool.chooser()},
+      needs_{needs_of(request)},
+      order_{candidates_->size()} {
   needs_.prefill = context.hint().continues_text;
   needs_.requirement = requirement_;
+  if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode);
   if (!context.hint().after_all) return;
-  position_ = candidates.size();
-  for (std::size_t index = 0; index < candidates.size(); ++index) left_to_others_.push_back(index);
+  position_ = candidates_->size();
+  for (std::size_t place = 0; place < candidates_->size(); ++place) left_to_others_.push_back(order_.at(place));
 }
 
 std::optional<std::size_t> Walk::next() {
   const TimePoint now = context_->now();
   while (position_ < candidates_->size()) {
-    const std::size_t index = position_++;
+    const std::size_t index = order_.at(position_++);
     if (has_failed(index) || is_barred(index)) continue;
     const std::optional<Error> out = obstacle(index, now);
     if (!out) return index;
@@ -88,7 +92,8 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
 std::optional<std::size_t> Walk::beside(std::size_t asked) const {
   const Target& target = candidate(asked).provider.target();
   const std::string& domain = target.facts().failure_domain;
-  for (std::size_t index = asked + 1; index < candidates_->size(); ++index) {
+  for (std::size_t place = order_.place_of(asked) + 1; place < candidates_->size(); ++place) {
+    const std::size_t index = order_.at(place);
     if (has_failed(index) || is_barred(index)) continue;
     const Standing standing = standing_of(index, context_->now());
     const bool same_domain =
@@ -102,7 +107,8 @@ std::optional<std::size_t> Walk::beside(std::size_t asked) const {
 
 int Walk::ready_behind() const {
   int ready = 0;
-  for (std::size_t index = position_; index < candidates_->size(); ++index) {
+  for (std::size_t place = position_; place < candidates_->size(); ++place) {
+    const std::size_t index = order_.at(place);
     if (has_failed(index) || is_barred(index)) continue;
     const Standing standing = standing_of(index, context_->now());
     if (standing.ready()) ready += standing.ready_targets;
@@ -110,7 +116,16 @@ int Walk::ready_behind() const {
   return ready;
 }
 
-RoutingHint Walk::hint(int to_come, bool probes) const {
+RoutingHint Walk::hint(std::size_t index, int to_come, bool probes) const {
+  RoutingHint hint = hint_of_others(to_come, probes);
+  const bool first = order_.place_of(index) == 0 && revisited_ == 0 && !begun_again_;
+  hint.first_choice = hint.first_choice && first;
+  hint.pick = {};
+  if (choosing_ != nullptr) hint.pick = {&choosing_->name(), order_.score_of(index)};
+  return hint;
+}
+
+RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   RoutingHint hint = outer_hint();
   hint.in_client = true;
   hint.other_ready = hint.other_ready || to_come > 0;
@@ -125,13 +140,13 @@ RoutingHint Walk::hint(int to_come, bool probes) const {
 
 RoutingHint Walk::hint_beside(std::size_t index) const {
   const Standing standing = standing_of(index, context_->now());
-  return hint(std::max(0, ready_behind() - standing.ready_targets), false);
+  return hint(index, std::max(0, ready_behind() - standing.ready_targets), false);
 }
 
 RoutingHint Walk::outer_hint() const {
   RoutingHint hint = context_->hint();
   if (hint.around == nullptr || hint.forced_probe) return hint;
-  const RoutingHint now = hint.around->hint(hint.around->ready_behind(), false);
+  const RoutingHint now = hint.around->hint_of_others(hint.around->ready_behind(), false);
   hint.other_ready = now.other_ready;
   hint.kept_sends = now.kept_sends;
   if (hint.whole_deadline == now.whole_deadline) hint.targets_to_come = now.targets_to_come;
@@ -209,7 +224,8 @@ void Walk::leave_to_others(std::size_t index) {
 Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) const {
   Recovery recovery;
   std::optional<Standing> best;
-  for (std::size_t index = 0; index < candidates_->size(); ++index) {
+  for (std::size_t place = 0; place < candidates_->size(); ++place) {
+    const std::size_t index = order_.at(place);
     if (is_barred(index) || (!repeat_failed && has_failed(index))) continue;
     const Standing standing = standing_of(index, now);
     if (!standing.fit()) continue;
@@ -239,6 +255,7 @@ void Walk::begin_again(bool repeat_failed) {
       if (note.failed) barred_.push_back(note.index);
     }
   }
+  begun_again_ = true;
   position_ = 0;
   revisited_ = 0;
   left_to_others_.clear();
@@ -263,7 +280,8 @@ bool Walk::is_barred(std::size_t index) const noexcept {
 }
 
 bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
-  for (std::size_t other = index + 1; other < candidates_->size(); ++other) {
+  for (std::size_t place = order_.place_of(index) + 1; place < candidates_->size(); ++place) {
+    const std::size_t other = order_.at(place);
     if (has_failed(other) || is_barred(other)) continue;
     const Standing standing = standing_of(other, now);
     if (standing.ready() && standing.soft_limited_until <= now) return true;

@@ -11,14 +11,20 @@
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/standing.hpp"
 #include "routing/candidate.hpp"
+#include "routing/choosing.hpp"
+#include "routing/order.hpp"
 
 namespace backstop::inline v0::detail {
 
-/// The walk of one call along the candidates of a client: who is asked next, who is passed over and why, and what the
+/// The walk of one call along the candidates of a client, in the order that its strategy has made: who is asked next, who is passed over and why, and what the
 /// failures so far ask of the next one.
 class Walk {
  public:
-  Walk(const Candidates& candidates, const ChatRequest& request, const CallContext& context);
+  Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
+       Choosing::Mode mode = Choosing::Mode::call);
+
+  /// Who is asked in which order.
+  [[nodiscard]] const Order& order() const noexcept { return order_; }
 
   /// The next candidate to be asked; those passed over on the way get their row. Each in order, then those that left
   /// the call to others, if these have failed. Empty when nobody is left.
@@ -29,7 +35,7 @@ class Walk {
   /// How many targets behind the one that `next` gave last could be sent to right now.
   [[nodiscard]] int ready_behind() const;
   /// What the candidate asked next is told of the others. `to_come`: how many are ready behind it.
-  [[nodiscard]] RoutingHint hint(int to_come, bool probes) const;
+  [[nodiscard]] RoutingHint hint(std::size_t index, int to_come, bool probes) const;
 
   /// What that candidate is told, where it is asked beside the one that `next` gave last.
   [[nodiscard]] RoutingHint hint_beside(std::size_t index) const;
@@ -88,6 +94,7 @@ class Walk {
   }
   /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.
   [[nodiscard]] RoutingHint outer_hint() const;
+  [[nodiscard]] RoutingHint hint_of_others(int to_come, bool probes) const;
   /// Whether a client around has other targets that it may still ask in this round.
   [[nodiscard]] bool others_around() const;
   [[nodiscard]] bool other_goes_first(std::size_t index, TimePoint now) const;
@@ -97,7 +104,10 @@ class Walk {
   const ChatRequest* request_;
   const CallContext* context_;
   Requirement* requirement_;  // the call's
+  const Choosing* choosing_;  // null: as listed
   Needs needs_;
+  Order order_;
+  bool begun_again_ = false;
   std::size_t position_ = 0;
   std::size_t revisited_ = 0;
   std::vector<std::size_t> left_to_others_;

@@ -226,6 +226,7 @@ int main() {
     streamed_events(client, url, events);
     event_allocations(client, first);
     bench::policies_on_an_instant_provider(runtime_of_its_own());
+    bench::strategies_among_sixteen(runtime_of_its_own());
 
     const auto failing = [&](const char* name, const faults::FaultServer& server) {
       return openai_compatible({.model = "m", .api_key = "key", .base_url = server.base_url("/v1"), .name = name}) |

@@ -51,6 +51,7 @@ struct Measured {
 
 void call(const FallbackClient& client, int calls) {
   ChatRequest request{"hello"};
+  request.metadata.session_id = "session";
   request.max_output_tokens = 100;
   for (int i = 0; i < calls; ++i) {
     if (!client.chat(request)) throw std::runtime_error{"a call failed; nothing was measured"};
@@ -77,6 +78,31 @@ void measure(std::vector<Measured>& all) {
 }
 
 }  // namespace
+
+void strategies_among_sixteen(const std::shared_ptr<Runtime>& runtime) {
+  const auto client = [&](Strategy strategy) {
+    std::vector<Provider> providers;
+    for (int i = 0; i < 16; ++i) providers.push_back(Instant{"p" + std::to_string(i)});
+    return FallbackClient{std::move(providers), {.strategy = std::move(strategy), .runtime = runtime}};
+  };
+  std::vector<std::int64_t> weights;
+  for (int i = 0; i < 16; ++i) weights.push_back(i + 1);
+  std::vector<Measured> all;
+  all.push_back({"ordered", client(ordered())});
+  all.push_back({"first_ready", client(first_ready())});
+  all.push_back({"weighted", client(weighted(weights))});
+  all.push_back({"lowest_latency", client(lowest_latency())});
+  all.push_back({"highest_throughput", client(highest_throughput())});
+  all.push_back({"lowest_cost", client(lowest_cost())});
+  all.push_back({"least_in_flight", client(least_in_flight())});
+  all.push_back({"sticky", client(sticky(lowest_latency()))});
+  all.push_back({"rules", client(rules({{is_background(), 0}, {wants_reasoning(), 1}, {input_above(60'000), 2}}))});
+  measure(all);
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    report("choose." + all[i].name + ".time", "ns", all[i].nanoseconds - all.front().nanoseconds);
+    report("choose." + all[i].name + ".allocations", "1", all[i].allocations - all.front().allocations);
+  }
+}
 
 void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   FallbackOptions options;

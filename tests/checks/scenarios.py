@@ -20,11 +20,6 @@ NOT_APPLICABLE = {
         "several targets would tell one provider of another's failures; who wants one adds it with an `intercept` inside `retry`",
     17: "no provider documents idempotency keys for its chat endpoints: sending one would promise what nobody keeps, so a "
         "replay that may have been processed is booked as such instead",
-    **dict.fromkeys([161, 162, 163], "targets are asked in their order; there are no weights"),
-    **dict.fromkeys([164, 165], "targets are asked in their order; the sends in flight do not decide"),
-    **dict.fromkeys([166, 167, 168, 169, 179], "targets are asked in their order; there are no latency scores"),
-    170: "a breaker judges its target alone; there is no pool from which targets are ejected",
-    173: "breakers open by themselves; a fault of the local network is not told apart from the targets'",
     **dict.fromkeys([174, 175, 176], "targets are not probed actively: a breaker's probes are real calls"),
 }
 

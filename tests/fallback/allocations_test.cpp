@@ -1,10 +1,15 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/routing/hedge.hpp"
+#include "backstop/routing/rules.hpp"
+#include "backstop/routing/strategy.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -89,6 +94,28 @@ TEST_CASE("policies that have nothing to do for a call allocate nothing", "[scen
     return allocations_of([&] { REQUIRE(client.chat(request)); });
   };
   CHECK(calls_of(guarded) == calls_of(bare));
+}
+
+TEST_CASE("choosing among sixteen targets allocates nothing, nor does what is remembered of them", "[scenario-179]") {
+  VirtualRuntime runtime;
+  const auto client_of = [&](Strategy strategy) {
+    std::vector<Provider> providers;
+    for (int i = 0; i < 16; ++i) providers.push_back(Instant{"p" + std::to_string(i)});
+    return FallbackClient{std::move(providers), {.strategy = std::move(strategy), .runtime = runtime.share()}};
+  };
+  ChatRequest request{"hello"};
+  request.metadata.session_id = "session";
+  const auto calls_of = [&](const FallbackClient& client) {
+    return allocations_of([&] { REQUIRE(client.chat(request)); });
+  };
+  const std::size_t listed = calls_of(client_of(ordered()));
+  const std::vector<std::int64_t> weights(16, 3);
+  for (const Strategy& strategy : {first_ready(), weighted(weights), lowest_latency(), highest_throughput(),
+                                   lowest_cost(), least_in_flight(), sticky(weighted(weights)),
+                                   rules({{is_background(), 0}, {wants_reasoning() && !input_above(60'000), 1}})}) {
+    CAPTURE(strategy.describe());
+    CHECK(calls_of(client_of(strategy)) == listed);
+  }
 }
 
 TEST_CASE("a streamed event passes through the policies without an allocation", "[scenario-227]") {

@@ -88,6 +88,7 @@ struct ClientSpec {
   bool filter_falls_back = false;
   int hedge = -1;     ///< which options; -1: none
   int recovery = 0;   ///< as by default, none, long and for two at most
+  int strategy = 0;   ///< ordered, and all others
 
   friend bool operator==(const ClientSpec&, const ClientSpec&) = default;
 };

@@ -94,6 +94,7 @@ std::string text_of(const ClientSpec& spec) {
       .add("filter_falls_back", spec.filter_falls_back, usual.filter_falls_back)
       .add("hedge", spec.hedge, usual.hedge)
       .add("recovery", spec.recovery, usual.recovery)
+      .add("strategy", spec.strategy, usual.strategy)
       .text();
 }
 

@@ -109,6 +109,7 @@ class Generator {
     }
     if (node.children.empty()) node.children.push_back(leaf_node());
     if (on(F::client_options)) node.client = client_options(depth);
+    if (on(F::strategy) && random_.one_in(2)) node.client.strategy = random_.between(1, strategies - 1);
     if (depth > 0 && on(F::around_clients)) node.policies = policies();
     return node;
   }
@@ -248,6 +249,8 @@ class Generator {
     request.long_prompt = random_.one_in(4);
     return request;
   }
+
+  static constexpr int strategies = 12;  // as `tables::strategy` has them
 
   ConsumerSpec consumer(Millis at) {
     ConsumerSpec one;

@@ -11,9 +11,13 @@
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/recovery_options.hpp"
+#include "backstop/routing/rules.hpp"
+#include "backstop/routing/strategy.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
+
+#include "stacks/own_code.hpp"
 
 /// The options that policies of a case may have, by level, each with the text that makes it in a program.
 namespace stacks {
@@ -26,8 +30,8 @@ struct Option {
 #define STACKS_OPTION(...) \
   { __VA_ARGS__, #__VA_ARGS__ }
 
-template <class T>
-[[nodiscard]] const Option<T>& at_level(const std::array<Option<T>, 4>& options, int level) {
+template <class T, std::size_t Size>
+[[nodiscard]] const Option<T>& at_level(const std::array<Option<T>, Size>& options, int level) {
   return options[static_cast<std::size_t>(level) % options.size()];
 }
 
@@ -96,6 +100,22 @@ inline const std::array<Option<RecoveryOptions>, 4> recovery{{
     STACKS_OPTION(RecoveryOptions{.max_wait = 0s}),
     STACKS_OPTION(RecoveryOptions{.max_wait = 60s, .max_waiting = 2, .probe_interval = 100ms}),
     STACKS_OPTION(RecoveryOptions{}),
+}};
+
+// A client has at most four candidates, or as many as weights are cut to.
+inline const std::array<Option<Strategy>, 12> strategy{{
+    STACKS_OPTION(ordered()),
+    STACKS_OPTION(first_ready()),
+    STACKS_OPTION(stacks::weights({1, 1, 1, 1})),
+    STACKS_OPTION(stacks::weights({1, 5, 0, 2})),
+    STACKS_OPTION(lowest_latency({.exploration = 0.2})),
+    STACKS_OPTION(highest_throughput({.exploration = 0.2})),
+    STACKS_OPTION(lowest_cost()),
+    STACKS_OPTION(least_in_flight()),
+    STACKS_OPTION(sticky(lowest_latency())),
+    STACKS_OPTION(sticky(stacks::weights({3, 1, 2, 1}), {.max_sessions = 1, .forget_after = 1s})),
+    STACKS_OPTION(rules({{uses_tools() || has_images(), 0}, {input_above(100), 0}})),
+    STACKS_OPTION(stacks::throwing_strategy()),
 }};
 
 }  // namespace tables

@@ -17,6 +17,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/policy.hpp"
 #include "backstop/provider.hpp"
+#include "backstop/routing/strategy.hpp"
 #include "backstop/testing/scripted_step.hpp"
 
 /// What an application may write against the public interface: providers, policies and coroutines of its own, some of
@@ -51,6 +52,25 @@ class Frame {
   response.usage.input_tokens = 3;
   response.usage.output_tokens = 2;
   return response;
+}
+
+/// `weighted`, with as many of the weights as there are candidates.
+[[nodiscard]] inline backstop::Strategy weights(std::vector<std::int64_t> all) {
+  std::string description = "weights(cut)";
+  return backstop::Strategy{std::move(description), [all = std::move(all)](std::size_t candidates) {
+                              std::vector<std::int64_t> cut = all;
+                              cut.resize(candidates, 1);
+                              return backstop::weighted(std::move(cut)).make(candidates);
+                            }};
+}
+
+/// Turns the order round, and throws in the middle of every third time.
+[[nodiscard]] inline backstop::Strategy throwing_strategy() {
+  return backstop::choose_by("throwing", [](backstop::Choice& choice) {
+    choice.prefer(choice.size() - 1);
+    if (choice.random() < 0.3) throw std::runtime_error{"strategy threw"};
+    for (std::size_t candidate = 0; candidate < choice.size(); ++candidate) choice.prefer(candidate);
+  });
 }
 
 /// A model in the application itself.

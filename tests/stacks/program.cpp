@@ -191,6 +191,9 @@ class Printer {
       if (node.client.max_attempts > 0) text += fmt::format(".max_attempts = {}", node.client.max_attempts);
       text += "}, ";
     }
+    if (node.client.strategy > 0) {
+      text += fmt::format(".strategy = {}, ", at_level(tables::strategy, node.client.strategy).text);
+    }
     if (node.client.mid_stream > 0) {
       text += fmt::format(".mid_stream = MidStream::{}, ", node.client.mid_stream == 1 ? "restart" : "resume");
     }
@@ -207,6 +210,7 @@ class Printer {
     const RequestSpec& spec = case_->requests[number];
     line(text_, "  ChatRequest request{0}{{\"PROMPT-MARK q{0}\"{1}}};", number,
          spec.long_prompt ? fmt::format(" + std::string({}, 'a')", 7 * small_window) : "");
+    line(text_, "  request{}.metadata.session_id = \"session {}\";", number, number % 2);
     if (spec.image) {
       line(text_, "  request{}.messages.front().parts.emplace_back(Image{{.url = \"https://example.org/a.png\"}});",
            number);

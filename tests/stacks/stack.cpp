@@ -157,6 +157,7 @@ FallbackClient Stack::client_of(const Node& node, bool is_root) {
   if (node.client.deadline > 0) options.limits.deadline = milliseconds{node.client.deadline};
   options.fall_back_on_content_filter = node.client.filter_falls_back;
   if (node.client.hedge >= 0) options.hedge = at_level(tables::hedge, node.client.hedge).value;
+  options.strategy = at_level(tables::strategy, node.client.strategy).value;
   options.recovery = at_level(tables::recovery, node.client.recovery).value;
   if (is_root) options.observers = {log};
   return FallbackClient{std::move(providers), std::move(options)};
@@ -219,6 +220,7 @@ ChatRequest request_of(const RequestSpec& spec, int number) {
   std::string prompt = "PROMPT-MARK q" + std::to_string(number);
   if (spec.long_prompt) prompt += std::string(7 * small_window, 'a');
   ChatRequest request{std::move(prompt)};
+  request.metadata.session_id = "session " + std::to_string(number % 2);
   if (spec.image) request.messages.front().parts.emplace_back(Image{.url = "https://example.org/a.png"});
   if (spec.tools) request.tools.push_back(Tool{.name = "search"});
   if (spec.cold) request.temperature = 0.0;

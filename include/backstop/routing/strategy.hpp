@@ -1,0 +1,121 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/export.hpp"
+#include "backstop/routing/choice.hpp"
+
+namespace backstop::inline v0 {
+
+/// In which order a client asks its candidates. A recipe: each client that is given one has its own state of it. An
+/// option of `FallbackOptions`.
+///
+/// A strategy decides on the order only. As ever a candidate that cools down, whose breaker is open, or that cannot do
+/// what the request needs is passed over, and after a failure the next in the order is asked. Every strategy but
+/// `ordered` puts those last that fail too often: half of at least five sends within 60 s. They stay there for 30 s,
+/// doubling up to 300 s; then one send at a time finds out, and from the first that succeeds their share of the calls
+/// rises from 10 % to all of them within 30 s. No more than half of the candidates are put last so, those that fail most.
+///
+/// A pool of equal targets is a client of its own, with its strategy, as a candidate of another.
+///
+/// Thread safety: const access from many threads. Cost: choosing among 16 targets takes less than 1 us and no
+/// allocation; a client with one candidate does not choose.
+///
+/// Example: `FallbackClient pool{{azure_eu, azure_us}, {.strategy = lowest_latency()}};`
+class BACKSTOP_EXPORT Strategy {
+ public:
+  /// What one client has of a strategy.
+  struct Chooser {
+    /// Makes the order. Several calls may choose at the same time. What throws leaves the candidates as listed.
+    std::function<void(Choice&)> order{};
+    /// An answer has come from this candidate; unset: of no interest.
+    std::function<void(const ChatRequest&, std::size_t candidate, TimePoint now)> answered{};
+  };
+  /// Called once for each client, with the number of its candidates. Throws std::invalid_argument where the strategy
+  /// does not fit that many.
+  using Make = std::function<Chooser(std::size_t candidates)>;
+
+  /// `ordered()`.
+  Strategy() = default;
+  /// `description` is what `describe()` shows, such as "weighted(5, 1, 1)"; what stands before the parenthesis is its
+  /// name in rows.
+  Strategy(std::string description, Make make)
+      : recipe_{std::make_shared<const Recipe>(Recipe{std::move(description), std::move(make)})} {}
+
+  [[nodiscard]] bool is_ordered() const noexcept { return recipe_ == nullptr; }
+  [[nodiscard]] std::string describe() const { return is_ordered() ? "ordered" : recipe_->description; }
+  /// Only where it is not `ordered`.
+  [[nodiscard]] Chooser make(std::size_t candidates) const { return recipe_->make(candidates); }
+
+ private:
+  struct Recipe {
+    std::string description;
+    Make make;
+  };
+  std::shared_ptr<const Recipe> recipe_;
+};
+
+/// As they are listed; the default.
+[[nodiscard]] BACKSTOP_EXPORT Strategy ordered();
+
+/// The first that is ready, in the listed order; unlike with `ordered`, an answer of it is no fallback.
+[[nodiscard]] BACKSTOP_EXPORT Strategy first_ready();
+
+/// Each by its weight, smoothly: 5, 1, 1 gives a a b a c a a, and exactly these shares in every 7 calls. The weights are
+/// those of the candidates in their order. Those that are not ready, or held back, take no part meanwhile; one with
+/// weight 0 is asked only when all others have failed.
+///
+/// Throws std::invalid_argument for a negative weight or one above a million, and when all are 0; the client does where
+/// there are not as many as candidates.
+[[nodiscard]] BACKSTOP_EXPORT Strategy weighted(std::vector<std::int64_t> weights);
+
+/// How often a strategy that goes by experience asks another than the best.
+struct ExplorationOptions {
+  double exploration = 0.01;  ///< share of the calls, 0 to 1, that go first to one of the others by chance
+};
+
+/// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`). Failures count
+/// as slow, so that a target that fails fast attracts no calls. One that nothing is known of gets one call at a time.
+/// Throws std::invalid_argument for an exploration that is no share.
+[[nodiscard]] BACKSTOP_EXPORT Strategy lowest_latency(ExplorationOptions options = {});
+
+/// The most output tokens a second (`Choice::tokens_per_second`). One that nothing is known of gets one call at a time.
+/// Throws std::invalid_argument for an exploration that is no share.
+[[nodiscard]] BACKSTOP_EXPORT Strategy highest_throughput(ExplorationOptions options = {});
+
+/// The least expected cost of this request (`Choice::expected_cost`); those without a price last.
+[[nodiscard]] BACKSTOP_EXPORT Strategy lowest_cost();
+
+/// The fewest sends under way; equal ones by chance.
+[[nodiscard]] BACKSTOP_EXPORT Strategy least_in_flight();
+
+/// How many sessions a client remembers, and for how long.
+struct StickyOptions {
+  /// What tells sessions apart: "session_id", "user_id", or the name of a tag of the request's metadata.
+  std::string key = "session_id";
+  std::size_t max_sessions = 10'000;             ///< 1 to a million; beyond it the one not heard of for longest goes
+  Duration forget_after = std::chrono::hours{1};  ///< without an answer
+};
+
+/// A session stays with the candidate that answered it last, whose prompt cache knows it; `inner` decides on new ones and
+/// on the order of the others. A request without the key is the inner strategy's alone.
+///
+/// Throws std::invalid_argument for an empty key, no sessions or too many, and a time that is not above zero.
+/// Cost: a short lock in each call.
+[[nodiscard]] BACKSTOP_EXPORT Strategy sticky(Strategy inner, StickyOptions options = {});
+
+/// The application's own: `order` makes the order of each call, and may be called by several at the same time.
+///
+/// Example: `choose_by("by_day", [](Choice& choice) { choice.prefer(today() % choice.size()); })`
+[[nodiscard]] BACKSTOP_EXPORT Strategy choose_by(std::string name, std::function<void(Choice&)> order);
+
+}  // namespace backstop::inline v0

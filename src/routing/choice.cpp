@@ -1,0 +1,126 @@
+#include "backstop/routing/choice.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "handover/cost_estimate.hpp"
+#include "handover/misfit.hpp"
+#include "routing/choosing.hpp"
+#include "runtime/mixed_bits.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+using detail::Candidate;
+using detail::Candidates;
+using detail::TargetStatistics;
+
+constexpr double expected_output_of_the_unknown = 512;
+
+/// How many tokens the answer is expected to have.
+[[nodiscard]] double expected_output(const Candidates& candidates, std::size_t candidate) noexcept {
+  if (const auto usual = candidates[candidate]->statistics->output_tokens().value()) return *usual;
+  double sum = 0;
+  int known = 0;
+  for (const auto& other : candidates) {
+    if (const auto usual = other->statistics->output_tokens().value()) {
+      sum += *usual;
+      ++known;
+    }
+  }
+  return known > 0 ? sum / known : expected_output_of_the_unknown;
+}
+
+}  // namespace
+
+Choice::Choice(const detail::Choosing& choosing, detail::Order& order, const ChatRequest& request, const Needs& needs,
+               TimePoint now, std::uint64_t random_state, bool dry_run) noexcept
+    : choosing_{&choosing},
+      order_{&order},
+      request_{&request},
+      needs_{&needs},
+      now_{now},
+      random_state_{random_state},
+      dry_run_{dry_run} {}
+
+std::uint64_t Choice::random_bits() noexcept {
+  random_state_ += detail::mixing_step;
+  return detail::mixed_bits(random_state_);
+}
+
+double Choice::random() noexcept { return static_cast<double>(random_bits() >> 11U) * 0x1p-53; }
+
+std::size_t Choice::size() const noexcept { return order_->size(); }
+
+const Target& Choice::target(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->provider.target();
+}
+
+bool Choice::ready(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->provider.standing(*request_, *needs_, now_).ready();
+}
+
+bool Choice::held_back(std::size_t candidate) const noexcept { return order_->rank_of(candidate) > 0; }
+
+int Choice::in_flight(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->statistics->in_flight();
+}
+
+double Choice::time_to_first_token(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->statistics->ttft().estimate(now_);
+}
+
+double Choice::tokens_per_second(std::size_t candidate) const noexcept {
+  return 1 / std::max(choosing_->candidates()[candidate]->statistics->token_time().estimate(now_), 1e-9);
+}
+
+bool Choice::known(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->statistics->ttft().known();
+}
+
+std::optional<Money> Choice::expected_cost(std::size_t candidate) const noexcept {
+  const Candidates& candidates = choosing_->candidates();
+  const Candidate& asked = *candidates[candidate];
+  const double output = expected_output(candidates, candidate);
+  const double cached = asked.statistics->cached_share().value().value_or(0) * static_cast<double>(needs_->input_tokens);
+  std::optional<Money> least;
+  for (const Target& target : asked.targets) {
+    const std::optional<Price> price = price_of(target);
+    if (!price) continue;
+    if (asked.targets.size() > 1 && misfit_of(target, *request_, *needs_)) continue;
+    Usage usage = worst_usage(target, *request_, needs_->input_tokens);
+    const bool limited = request_->max_output_tokens || target.facts().max_output_tokens;
+    const std::int64_t usual = std::llround(output);
+    usage.output_tokens = limited ? (std::min)(*usage.output_tokens, usual) : usual;
+    usage.cached_input_tokens = std::llround(cached);
+    const Money cost = cost_of(usage, *price);
+    if (!least || cost < *least) least = cost;
+  }
+  return least;
+}
+
+std::size_t Choice::at(std::size_t place) const noexcept { return order_->at(place); }
+
+void Choice::prefer(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), 0); }
+
+void Choice::put_last(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), size() - 1); }
+
+void Choice::set_score(std::size_t candidate, double score) noexcept {
+  // What is no number is no recommendation.
+  order_->set_score(candidate, std::isnan(score) ? std::numeric_limits<double>::infinity() : score);
+}
+
+double Choice::score(std::size_t candidate) const noexcept { return order_->score_of(candidate); }
+
+void Choice::sort() noexcept {
+  const std::uint64_t chance = random_bits();
+  order_->sort([&](std::size_t a, std::size_t b) {
+    const double first = order_->score_of(a);
+    const double second = order_->score_of(b);
+    if (first < second) return true;
+    return first == second && detail::mixed_bits(chance + a) < detail::mixed_bits(chance + b);
+  });
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backstop/chat/request.hpp"
+#include "backstop/handover/needs.hpp"
+#include "backstop/routing/strategy.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "routing/candidate.hpp"
+#include "routing/order.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Who decides on the order in which a client asks its candidates: its strategy, and the health of the candidates.
+///
+/// Each choice has a number, from which its random numbers follow: a dry run has those of the next call.
+///
+/// Thread safety: any number of threads.
+class Choosing {
+ public:
+  /// Throws where the strategy does not fit so many candidates. They must outlive it.
+  Choosing(const Strategy& strategy, const Candidates& candidates, std::uint64_t seed);
+
+  enum class Mode : std::uint8_t { call, dry_run };
+  /// Decides on an order that is as listed.
+  void decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode) const;
+  void note_answer(const ChatRequest& request, std::size_t candidate, TimePoint now) const noexcept;
+
+  [[nodiscard]] const std::shared_ptr<const std::string>& name() const noexcept { return name_; }
+  [[nodiscard]] const Candidates& candidates() const noexcept { return *candidates_; }
+  /// How often this one was the first of an order.
+  [[nodiscard]] std::uint64_t picks(std::size_t candidate) const noexcept {
+    return picks_[candidate].load(std::memory_order_relaxed);
+  }
+
+ private:
+  void hold_back(Choice& choice, Order& order) const noexcept;
+
+  const Candidates* candidates_;
+  Strategy::Chooser chooser_;
+  std::shared_ptr<const std::string> name_;
+  std::uint64_t seed_;
+  mutable std::atomic<std::uint64_t> calls_{0};
+  std::unique_ptr<std::atomic<std::uint64_t>[]> picks_;
+};
+
+/// A client's candidates, and who decides on their order.
+class Pool {
+ public:
+  Candidates candidates;
+  std::optional<const Choosing> choosing;  ///< empty where they are asked as listed
+
+  [[nodiscard]] const Choosing* chooser() const noexcept { return choosing ? &*choosing : nullptr; }
+};
+
+}  // namespace backstop::inline v0::detail

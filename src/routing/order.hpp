@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace backstop::inline v0::detail {
+
+/// In which order the candidates of a client are asked in one call. Up to 16 stand in it without an allocation.
+class Order {
+ public:
+  static constexpr std::size_t most_inline = 16;
+
+  /// As they are listed.
+  explicit Order(std::size_t size) : size_{size} {}
+  Order(const Order&) = delete;
+  Order& operator=(const Order&) = delete;
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Whether anybody has decided on it.
+  [[nodiscard]] bool as_listed() const noexcept { return entries_ == nullptr; }
+  [[nodiscard]] std::size_t at(std::size_t place) const noexcept {
+    return as_listed() ? place : entries_[place].candidate;
+  }
+  [[nodiscard]] std::size_t place_of(std::size_t candidate) const noexcept {
+    std::size_t place = candidate;
+    if (!as_listed()) {
+      for (place = 0; entries_[place].candidate != candidate;) ++place;
+    }
+    return place;
+  }
+  [[nodiscard]] double score_of(std::size_t candidate) const noexcept {
+    return as_listed() ? 0 : entries_[candidate].score;
+  }
+
+  /// Begins to decide: each in its listed place, with a score of 0.
+  void open() {
+    if (size_ > most_inline && !many_) many_ = std::make_unique<Entry[]>(size_);
+    entries_ = many_ ? many_.get() : few_.data();
+    for (std::size_t i = 0; i < size_; ++i) entries_[i] = {0, static_cast<std::uint32_t>(i), 0};
+  }
+  void set_score(std::size_t candidate, double score) noexcept { entries_[candidate].score = score; }
+  /// How much it is held back: those of rank 0 go first, then those of 1, ...
+  [[nodiscard]] std::uint32_t rank_of(std::size_t candidate) const noexcept { return entries_[candidate].rank; }
+  void set_rank(std::size_t candidate, std::uint32_t rank) noexcept { entries_[candidate].rank = rank; }
+
+  /// `from` and `to` are places.
+  void move(std::size_t from, std::size_t to) noexcept {
+    const std::uint32_t moved = entries_[from].candidate;
+    for (; from > to; --from) entries_[from].candidate = entries_[from - 1].candidate;
+    for (; from < to; ++from) entries_[from].candidate = entries_[from + 1].candidate;
+    entries_[to].candidate = moved;
+  }
+  /// `goes_before(a, b)`: of two candidates. Those of which neither goes before the other keep their order.
+  template <class GoesBefore>
+  void sort(const GoesBefore& goes_before) noexcept {
+    for (std::size_t place = 1; place < size_; ++place) {
+      std::size_t to = place;
+      while (to > 0 && goes_before(entries_[place].candidate, entries_[to - 1].candidate)) --to;
+      if (to != place) move(place, to);
+    }
+  }
+
+ private:
+  // The candidate that stands in this place; score and rank of the candidate that is listed here.
+  struct Entry {
+    double score;
+    std::uint32_t candidate;
+    std::uint32_t rank;
+  };
+
+  std::size_t size_;
+  Entry* entries_ = nullptr;
+  std::array<Entry, most_inline> few_;
+  std::unique_ptr<Entry[]> many_;
+};
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,138 @@
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/routing/rules.hpp"
+#include "routing/pool.hpp"
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Random clients, targets and requests, and whatever state comes of them.
+class World {
+ public:
+  explicit World(unsigned seed) : random_{seed}, runtime_{seed + 1} {}
+
+  VirtualRuntime& runtime() noexcept { return runtime_; }
+
+  FallbackClient client(int depth = 0) {
+    std::vector<Provider> candidates;
+    for (int i = 0, size = below(4) + 1; i < size; ++i) {
+      if (depth < 2 && below(3) == 0) {
+        candidates.push_back(client(depth + 1));
+      } else {
+        candidates.push_back(target());
+      }
+    }
+    Strategy chosen = strategy(candidates.size(), true);
+    return pool_of(runtime_, std::move(chosen), std::move(candidates));
+  }
+
+  ChatRequest request() {
+    ChatRequest request{std::string(static_cast<std::size_t>(below(3) == 0 ? 9000 : 10), 'x')};
+    if (below(2) == 0) request.metadata.session_id = std::to_string(below(4));
+    if (below(4) == 0) request.tools.push_back(Tool{.name = "search"});
+    if (below(3) == 0) request.max_output_tokens = below(500) + 1;
+    return request;
+  }
+  int below(int most) { return std::uniform_int_distribution<int>{0, most - 1}(random_); }
+
+ private:
+  Provider target() {
+    ModelFacts facts;
+    if (below(3) > 0) {
+      facts.price = Price{.input = Money::usd_per_million(below(5)), .output = Money::usd_per_million(below(20))};
+    }
+    facts.capabilities.tools = below(4) > 0;
+    std::vector<Step> steps;
+    for (int i = 0, size = below(6) + 1; i < size; ++i) steps.push_back(step());
+    const Target name{"p", std::to_string(++targets_), facts};
+    const ScriptedProvider scripted{name, std::move(steps)};
+    return below(2) == 0 ? Provider{scripted} : scripted | circuit_breaker({.consecutive_failures = 2, .open_for = 5s});
+  }
+  Step step() {
+    const auto time = std::chrono::milliseconds{below(3000)};
+    switch (below(6)) {
+      case 0: return error(ErrorKind::server_error).after(time);
+      case 1: return error(ErrorKind::rate_limited, {.retry_after = std::chrono::seconds{below(20)}});
+      case 2: return error(ErrorKind::connect_failed);
+      default: return answer("ok").usage(10, below(300) + 1).after(time);
+    }
+  }
+  Strategy strategy(std::size_t size, bool may_stick) {
+    switch (below(may_stick ? 10 : 8)) {
+      case 0: return ordered();
+      case 1: return first_ready();
+      case 2: return lowest_latency({.exploration = 0.3});
+      case 3: return highest_throughput({.exploration = 0.3});
+      case 4: return lowest_cost();
+      case 5: return least_in_flight();
+      case 6: return rules({{uses_tools(), size - 1}, {input_above(1000), 0}});
+      case 7: {
+        std::vector<std::int64_t> weights(size);
+        for (std::int64_t& weight : weights) weight = below(5);
+        weights.front() += 1;
+        return weighted(std::move(weights));
+      }
+      default: return sticky(strategy(size, false));
+    }
+  }
+
+  std::mt19937 random_;
+  VirtualRuntime runtime_;
+  int targets_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("explain tells where the next call goes first, whatever the client, the request and the state") {
+  int compared = 0;
+  for (unsigned seed = 1; seed <= 400; ++seed) {
+    World world{seed};
+    const FallbackClient client = world.client();
+    for (int call = 0; call < 25; ++call) {
+      const ChatRequest request = world.request();
+      const Plan plan = client.explain(request);
+      static_cast<void>(client.explain(request));  // asking twice changes nothing
+      const auto reply = client.chat(request);
+      const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
+      const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
+      const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                        [](const Plan::Step& step) { return !step.skipped; });
+      if (planned != plan.steps.end() && sent != rows.end()) {
+        ++compared;
+        if (sent->target != planned->target) {
+          FAIL_CHECK("seed " << seed << ", call " << call << " of " << client.describe() << ": planned "
+                             << planned->target.name() << ", asked " << sent->target.name());
+        }
+      }
+      world.runtime().run_for(std::chrono::milliseconds{world.below(4000)});
+    }
+  }
+  CHECK(compared > 5000);
+}
+
+TEST_CASE("explain changes nothing of what the calls after it do") {
+  for (unsigned seed = 1; seed <= 100; ++seed) {
+    std::vector<std::string> traces;
+    for (const bool explains : {false, true}) {
+      World world{seed};
+      const FallbackClient client = world.client();
+      std::string& trace = traces.emplace_back();
+      for (int call = 0; call < 20; ++call) {
+        const ChatRequest request = world.request();
+        if (explains) static_cast<void>(client.explain(request));
+        trace += answered_by(client, request) + " ";
+        world.runtime().run_for(100ms);
+      }
+    }
+    CHECK(traces[0] == traces[1]);
+  }
+}
