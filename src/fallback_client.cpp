@@ -332,8 +332,10 @@ class FallbackClient::OneCall::Visit {
     call.rescue_.enter(outside);
     return outside;
   }
-  CallContext& with_hint(CallContext& inner) const {
-    inner.set_hint(call_->walk_.hint(index_, to_come_, probes_));
+  CallContext& with_hint(CallContext& inner) {
+    RoutingHint hint = call_->walk_.hint(index_, to_come_, probes_);
+    call_->walk_.note_pick(index_, hint, pick_);
+    inner.set_hint(hint);
     return inner;
   }
 
@@ -349,6 +351,7 @@ class FallbackClient::OneCall::Visit {
   int to_come_;
   CallContext outside_;
   CallContext inner_;
+  Pick pick_;
   DeadlineShare share_;
   VisitNote note_;
   std::optional<HedgeRace> race_;

@@ -47,9 +47,9 @@ class AttemptRecord {
     progress_.started = context.now();
     progress_.streamed = streamed;
     target.cooldown.note_begin(progress_.started);
-    if (const Pick& pick = context.hint().pick; pick.strategy != nullptr) {
-      attempt.chosen_by = *pick.strategy;
-      attempt.score = pick.score;
+    if (const Pick* pick = context.hint().pick) {
+      attempt.chosen_by = pick->strategy;
+      attempt.score = pick->score;
     }
     if (context.streaming()) context.sink()->on_attempt(*send.target);
     if (statistics_ != nullptr) statistics_->begin();

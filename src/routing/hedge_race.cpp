@@ -43,6 +43,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
   StopSource stop;
   CallContext context;
   Lane lane;
+  Pick pick;
   DeadlineShare share;  // of its own: time is kept for the targets behind both
   VisitNote note;
   std::optional<Result<ChatResponse>> result;
@@ -56,6 +57,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
     hint.forced_probe = false;
     hint.kept_sends = race.outer_->state().attempts_left - 1;
     hint.around = nullptr;
+    race.walk_->note_pick(index, hint, pick);
     context.set_hint(hint);
     lane.enter(context);
     return context;

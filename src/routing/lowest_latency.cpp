@@ -4,12 +4,12 @@ namespace backstop::inline v0 {
 namespace {
 
 /// Behind all of whom something is known.
-constexpr double unknown_and_busy = 1e6;
+constexpr double behind_the_known = 1e6;
 
-[[nodiscard]] double score(const Choice& choice, std::size_t candidate) noexcept {
+[[nodiscard]] double latency_score(const Choice& choice, std::size_t candidate) noexcept {
   const int in_flight = choice.in_flight(candidate);
   const double seconds = choice.time_to_first_token(candidate) * (in_flight + 1);
-  return in_flight > 0 && !choice.known(candidate) ? unknown_and_busy + seconds : seconds;
+  return in_flight > 0 && !choice.known(candidate) ? behind_the_known + seconds : seconds;
 }
 
 }  // namespace
@@ -18,7 +18,7 @@ Strategy lowest_latency(ExplorationOptions options) {
   constexpr const char* name = "lowest_latency";
   detail::check_exploration(options, name);
   return detail::stateless(detail::describe(options, name), [share = options.exploration](Choice& choice) {
-    choice.sort_by([&choice](std::size_t candidate) { return score(choice, candidate); });
+    choice.sort_by([&choice](std::size_t candidate) { return latency_score(choice, candidate); });
     detail::explore(choice, share);
   });
 }

@@ -120,8 +120,7 @@ RoutingHint Walk::hint(std::size_t index, int to_come, bool probes) const {
   RoutingHint hint = hint_of_others(to_come, probes);
   const bool first = order_.place_of(index) == 0 && revisited_ == 0 && !begun_again_;
   hint.first_choice = hint.first_choice && first;
-  hint.pick = {};
-  if (choosing_ != nullptr) hint.pick = {&choosing_->name(), order_.score_of(index)};
+  hint.pick = nullptr;
   return hint;
 }
 

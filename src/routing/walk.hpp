@@ -25,6 +25,12 @@ class Walk {
 
   /// Who is asked in which order.
   [[nodiscard]] const Order& order() const noexcept { return order_; }
+  /// Has the rows of that candidate's sends say who chose it. `pick` must outlive the call to it.
+  void note_pick(std::size_t index, RoutingHint& hint, Pick& pick) const {
+    if (choosing_ == nullptr) return;
+    pick = {choosing_->name(), order_.score_of(index)};
+    hint.pick = &pick;
+  }
 
   /// The next candidate to be asked; those passed over on the way get their row. Each in order, then those that left
   /// the call to others, if these have failed. Empty when nobody is left.
@@ -106,7 +112,6 @@ class Walk {
   Requirement* requirement_;  // the call's
   const Choosing* choosing_;  // null: as listed
   Needs needs_;
-  Order order_;
   bool begun_again_ = false;
   std::size_t position_ = 0;
   std::size_t revisited_ = 0;
@@ -115,6 +120,7 @@ class Walk {
   std::vector<std::size_t> barred_;  // failed in ways that time does not mend
   std::optional<Error> failure_;
   std::optional<Error> refusal_;
+  Order order_;  // last, because of its size
 };
 
 }  // namespace backstop::inline v0::detail

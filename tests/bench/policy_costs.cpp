@@ -47,11 +47,12 @@ struct Measured {
   FallbackClient client;
   double nanoseconds = 0;
   double allocations = 0;
+  std::string session{};  ///< of its request
 };
 
-void call(const FallbackClient& client, int calls) {
+void call(const FallbackClient& client, int calls, const std::string& session) {
   ChatRequest request{"hello"};
-  request.metadata.session_id = "session";
+  request.metadata.session_id = session;
   request.max_output_tokens = 100;
   for (int i = 0; i < calls; ++i) {
     if (!client.chat(request)) throw std::runtime_error{"a call failed; nothing was measured"};
@@ -62,9 +63,9 @@ void measure(std::vector<Measured>& all) {
   constexpr int calls = 5000;
   std::vector<Contender> contenders;
   for (const Measured& one : all) {
-    contenders.push_back({one.name, [&client = one.client] {
+    contenders.push_back({one.name, [&client = one.client, &session = one.session] {
                             const double start = thread_cpu();
-                            call(client, calls);
+                            call(client, calls, session);
                             return (thread_cpu() - start) / calls;
                           }});
   }
@@ -72,7 +73,7 @@ void measure(std::vector<Measured>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].nanoseconds = times[i];
     const std::uint64_t before = allocations();
-    call(all[i].client, calls);
+    call(all[i].client, calls, all[i].session);
     all[i].allocations = static_cast<double>(allocations() - before) / calls;
   }
 }
@@ -97,6 +98,7 @@ void strategies_among_sixteen(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"least_in_flight", client(least_in_flight())});
   all.push_back({"sticky", client(sticky(lowest_latency()))});
   all.push_back({"rules", client(rules({{is_background(), 0}, {wants_reasoning(), 1}, {input_above(60'000), 2}}))});
+  for (Measured& one : all) one.session = "session";
   measure(all);
   for (std::size_t i = 1; i < all.size(); ++i) {
     report("choose." + all[i].name + ".time", "ns", all[i].nanoseconds - all.front().nanoseconds);

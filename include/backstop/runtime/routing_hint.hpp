@@ -14,7 +14,7 @@ class Walk;
 
 /// Why a target has its place in the order: stands in the rows of its sends.
 struct Pick {
-  const std::shared_ptr<const std::string>* strategy = nullptr;  ///< its name; null: as listed
+  std::shared_ptr<const std::string> strategy;  ///< its name
   double score = 0;
 };
 
@@ -28,10 +28,10 @@ struct RoutingHint {
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
+  bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
   TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
+  const Pick* pick = nullptr;  ///< of the innermost client; null: as listed
   const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
-  bool first_choice = true;  ///< where the call would have gone without failures is decided at this point
-  Pick pick{};  ///< of the innermost client
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out
 };
 
