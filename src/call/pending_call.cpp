@@ -82,7 +82,9 @@ PendingCall::~PendingCall() {
 
 bool PendingCall::done() const noexcept { return state_->done(); }
 
-const Result<ChatResponse>& PendingCall::wait() { return state_->wait(); }
+const Result<ChatResponse>& PendingCall::wait() & { return state_->wait(); }
+
+Result<ChatResponse> PendingCall::wait() && { return state_->wait(); }
 
 void PendingCall::cancel() { state_->cancel(); }
 

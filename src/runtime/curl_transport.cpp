@@ -1,18 +1,24 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "backstop/runtime/http_transport.hpp"
+#include "runtime/socket_poller.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
@@ -20,6 +26,7 @@ namespace {
 
 constexpr std::size_t header_limit = std::size_t{256} * 1024;
 constexpr std::size_t pooled_handles = 128;
+constexpr long longest_connection = 600;  // seconds
 
 struct EasyCloser {
   void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
@@ -54,21 +61,30 @@ class CurlTransfer final : public HttpTransfer {
   ~CurlTransfer() override;
 
   void resume() noexcept override { curl_easy_pause(easy_.get(), CURLPAUSE_CONT); }
+  void retire_connection() noexcept override;
 
   /// libcurl is done with it; called from outside libcurl.
   void finish(CURLcode code) noexcept;
+  [[nodiscard]] const std::string& origin() const noexcept { return origin_; }
+  [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
   [[nodiscard]] CURL* easy() const noexcept { return easy_.get(); }
 
  private:
+  friend class CurlTransport;
   friend void prepare_easy(CURL* easy, CURLSH* share);
   static std::size_t receive_header(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static std::size_t receive_body(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static int before_request(void* self, char*, char*, int, int) noexcept;
 
   void header_line(std::string_view line);
+  [[nodiscard]] bool on_kept_connection() const noexcept;
+  [[nodiscard]] bool restart() noexcept;
   [[nodiscard]] Error error_of(CURLcode code) const;
 
   CurlTransport* transport_;
+  CurlTransfer* before_ = nullptr;  // in the transport's list
+  CurlTransfer* after_ = nullptr;
+  std::uint64_t number_ = 0;
   HttpReceiver* receiver_;
   Easy easy_;
   HeaderList headers_;
@@ -79,9 +95,24 @@ class CurlTransfer final : public HttpTransfer {
   bool head_delivered_ = false;
   bool head_too_large_ = false;
   bool active_ = false;
-  std::string host_;
+  bool retired_ = false;   ///< its connection must not be used again
+  bool again_ = false;      ///< the server had given up the kept connection, and says so with 408
+  bool restarted_ = false;  ///< because of that, on a fresh one
+  std::string origin_;     ///< scheme, host and port
+  std::string_view host_;  ///< of it
   std::array<char, CURL_ERROR_SIZE> curl_message_;
 };
+
+/// What the system is told of a new socket: when a peer is gone this is noticed before most time limits pass.
+int prepare_socket(void*, curl_socket_t socket, curlsocktype) noexcept {
+#ifdef TCP_USER_TIMEOUT
+  const unsigned int milliseconds = 30'000;
+  static_cast<void>(::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds));
+#else
+  static_cast<void>(socket);
+#endif
+  return CURL_SOCKOPT_OK;
+}
 
 /// What is the same for all transfers, set once per handle: setting it costs as much as decoding a short answer.
 void prepare_easy(CURL* easy, CURLSH* share) {
@@ -89,6 +120,8 @@ void prepare_easy(CURL* easy, CURLSH* share) {
   set(easy, CURLOPT_PROXY, "");  // the environment is not read
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  set(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
+  set(easy, CURLOPT_MAXLIFETIME_CONN, longest_connection);
   set(easy, CURLOPT_SHARE, share);
   set(easy, CURLOPT_HEADERFUNCTION, &CurlTransfer::receive_header);
   set(easy, CURLOPT_WRITEFUNCTION, &CurlTransfer::receive_body);
@@ -108,6 +141,10 @@ class CurlTransport final : public HttpTransport {
     // Everything runs on one thread at a time, so that the share needs no locks.
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &CurlTransport::watch_socket);
+    curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, static_cast<void*>(this));
+    curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CurlTransport::set_timer);
+    curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, static_cast<void*>(this));
   }
   ~CurlTransport() override {
     pool_.clear();
@@ -122,24 +159,50 @@ class CurlTransport final : public HttpTransport {
   }
 
   void wait(TimePoint until) override {
-    if (perform()) return;
-    const int milliseconds = wait_time(until);
-    if (milliseconds == 0) return;
-    curl_multi_poll(multi_, nullptr, 0, milliseconds, nullptr);
-    if (running_ != 0) perform();
+    active_ = false;
+    run_timer();
+    if (const int milliseconds = active_ ? 0 : wait_time(std::min(until, due_)); first_ != nullptr || milliseconds != 0) {
+      for (const detail::SocketPoller::Ready& ready : poller_.wait(milliseconds)) {
+        act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
+                              (ready.failed ? CURL_CSELECT_ERR : 0));
+      }
+      run_timer();
+    }
+    finish_transfers();
   }
 
-  void wake() noexcept override { curl_multi_wakeup(multi_); }
+  void wake() noexcept override { poller_.wake(); }
 
   void add(CurlTransfer& transfer) {
     if (const CURLMcode code = curl_multi_add_handle(multi_, transfer.easy()); code != CURLM_OK) {
       throw std::runtime_error{fmt::format("libcurl refuses a transfer: {}", curl_multi_strerror(code))};
     }
-    ++running_;
+    transfer.number_ = ++added_;
+    transfer.after_ = std::exchange(first_, &transfer);
+    if (transfer.after_ != nullptr) transfer.after_->before_ = &transfer;
   }
   void remove(CurlTransfer& transfer) noexcept {
     curl_multi_remove_handle(multi_, transfer.easy());
-    if (running_ > 0) --running_;
+    (transfer.before_ != nullptr ? transfer.before_->after_ : first_) = transfer.after_;
+    if (transfer.after_ != nullptr) transfer.after_->before_ = transfer.before_;
+    transfer.before_ = transfer.after_ = nullptr;
+    if (suspected_.empty()) return;
+    const auto suspicion = suspected_.find(transfer.origin());
+    if (suspicion == suspected_.end() || transfer.number() > suspicion->second.last) return;
+    if (--suspicion->second.running == 0) suspected_.erase(suspicion);
+  }
+
+  /// A connection of that transfer's origin is silent. Others may be on it, so that libcurl keeps it until they have
+  /// ended: until then what is new goes onto connections of its own.
+  void suspect(const CurlTransfer& silent) {
+    Suspicion suspicion{added_, 0};
+    for (const CurlTransfer* one = first_; one != nullptr; one = one->after_) {
+      if (one->origin() == silent.origin()) ++suspicion.running;
+    }
+    suspected_[silent.origin()] = suspicion;
+  }
+  [[nodiscard]] bool is_suspected(const std::string& origin) const {
+    return !suspected_.empty() && suspected_.contains(origin);
   }
 
   [[nodiscard]] Easy take_easy() {
@@ -162,12 +225,30 @@ class CurlTransport final : public HttpTransport {
   void note_activity() noexcept { active_ = true; }
 
  private:
-  /// True when something was delivered, so that there is work to be done instead of waiting.
-  bool perform() {
-    active_ = false;
-    if (running_ == 0) return false;
+  static int watch_socket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
+    static_cast<CurlTransport*>(self)->poller_.watch(socket, what == CURL_POLL_IN || what == CURL_POLL_INOUT,
+                                                     what == CURL_POLL_OUT || what == CURL_POLL_INOUT);
+    return 0;
+  }
+  static int set_timer(CURLM*, long milliseconds, void* self) noexcept {
+    auto& transport = *static_cast<CurlTransport*>(self);
+    transport.due_ = milliseconds < 0    ? TimePoint::max()
+                     : milliseconds == 0 ? TimePoint::min()
+                                         : transport.clock_->now() + std::chrono::milliseconds{milliseconds};
+    return 0;
+  }
+
+  void act(curl_socket_t socket, int events) noexcept {
     int running = 0;
-    curl_multi_perform(multi_, &running);
+    curl_multi_socket_action(multi_, socket, events, &running);
+  }
+  /// libcurl's own: new transfers, those that were paused, its time limits.
+  void run_timer() noexcept {
+    if (due_ == TimePoint::max() || (due_ != TimePoint::min() && due_ > clock_->now())) return;
+    due_ = TimePoint::max();
+    act(CURL_SOCKET_TIMEOUT, 0);
+  }
+  void finish_transfers() noexcept {
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
@@ -175,9 +256,7 @@ class CurlTransport final : public HttpTransport {
       const CURLcode code = message->data.result;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
       static_cast<CurlTransfer*>(transfer)->finish(code);
-      active_ = true;
     }
-    return active_;
   }
 
   [[nodiscard]] int wait_time(TimePoint until) const noexcept {
@@ -191,10 +270,18 @@ class CurlTransport final : public HttpTransport {
   }
 
   const Clock* clock_;
+  detail::SocketPoller poller_;
+  TimePoint due_ = TimePoint::max();  // libcurl's timer
   CURLM* multi_ = nullptr;
   CURLSH* share_ = nullptr;
   std::vector<Easy> pool_;
-  int running_ = 0;
+  CurlTransfer* first_ = nullptr;  // of those that run
+  std::uint64_t added_ = 0;
+  struct Suspicion {
+    std::uint64_t last;    // the latest transfer that may be on a silent connection
+    std::size_t running;  // how many of those there are
+  };
+  std::unordered_map<std::string, Suspicion> suspected_;  // by origin
   bool active_ = false;
 };
 
@@ -235,15 +322,28 @@ CurlTransfer::CurlTransfer(CurlTransport& transport, const HttpRequest& request,
 
   const std::size_t scheme = request.url.find("://");
   const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
-  host_ = request.url.substr(host, request.url.find_first_of("/?#", host) - host);
-  if (const std::size_t at = host_.rfind('@'); at != std::string::npos) host_.erase(0, at + 1);
+  origin_ = request.url.substr(0, request.url.find_first_of("/?#", host));
+  if (const std::size_t at = origin_.rfind('@'); at != std::string::npos && at >= host) origin_.erase(host, at + 1 - host);
+  host_ = std::string_view{origin_}.substr(host);
+  set(easy, CURLOPT_FRESH_CONNECT, transport.is_suspected(origin_) ? 1L : 0L);
   transport.add(*this);
   active_ = true;
 }
 
 CurlTransfer::~CurlTransfer() {
   if (active_) transport_->remove(*this);
+  if (retired_) curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 0L);
   transport_->give_back(std::move(easy_));
+}
+
+void CurlTransfer::retire_connection() noexcept {
+  if (!active_ || retired_) return;
+  retired_ = true;
+  curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 1L);
+  try {
+    transport_->suspect(*this);
+  } catch (...) {  // no memory to note it: the connection is closed once nobody is on it
+  }
 }
 
 std::size_t CurlTransfer::receive_header(char* bytes, std::size_t, std::size_t count, void* self) noexcept {
@@ -254,7 +354,13 @@ std::size_t CurlTransfer::receive_header(char* bytes, std::size_t, std::size_t c
     return 0;
   }
   transfer.header_line({bytes, count});
-  return count;
+  return transfer.again_ && !transfer.restarted_ ? 0 : count;
+}
+
+bool CurlTransfer::on_kept_connection() const noexcept {
+  long made = 1;
+  curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &made);
+  return made == 0;
 }
 
 void CurlTransfer::header_line(std::string_view line) {
@@ -273,6 +379,10 @@ void CurlTransfer::header_line(std::string_view line) {
   long status = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   if (status < 200) return;  // an interim answer
+  if (status == 408 && on_kept_connection() && !again_) {
+    again_ = true;
+    return;
+  }
   head_.status = static_cast<int>(status);
   head_delivered_ = true;
   transport_->note_activity();
@@ -301,9 +411,26 @@ int CurlTransfer::before_request(void* self, char*, char*, int, int) noexcept {
   return CURL_PREREQFUNC_OK;
 }
 
+// A server that closes a connection for its silence says 408 on it, which a request may cross: it was not read.
+bool CurlTransfer::restart() noexcept {
+  restarted_ = true;
+  connected_ = false;
+  header_bytes_ = 0;
+  head_.headers.clear();
+  try {
+    set(easy_.get(), CURLOPT_FRESH_CONNECT, 1L);
+    transport_->add(*this);
+  } catch (...) {
+    return false;
+  }
+  active_ = true;
+  return true;
+}
+
 void CurlTransfer::finish(CURLcode code) noexcept {
   transport_->remove(*this);
   active_ = false;
+  if (again_ && !restarted_ && restart()) return;
   std::optional<Error> error;
   if (code != CURLE_OK) error = error_of(code);
   receiver_->on_end(std::move(error));

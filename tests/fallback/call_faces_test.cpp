@@ -149,6 +149,13 @@ TEST_CASE("who waits for a call, or lets go of it, waits for its callback too") 
   }
 }
 
+TEST_CASE("the result of a handle that goes away at once stays") {
+  const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
+  const auto& reply = client.start("hello").wait();
+  REQUIRE(reply);
+  CHECK(reply->text() == "hi");
+}
+
 TEST_CASE("cancelling a silent call ends it", "[scenario-195]") {
   const FallbackClient client = client_of(ScriptedProvider{"one/a", {silence()}});
   PendingCall call = client.start("hello");

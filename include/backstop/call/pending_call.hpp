@@ -26,8 +26,10 @@ class BACKSTOP_EXPORT PendingCall {
   ~PendingCall();
 
   /// Blocks until the result is there. May be called again. From inside the call itself (its sink, a policy's function)
-  /// it does not block: the result is then an error of kind `invalid_request` that says so.
-  [[nodiscard]] const Result<ChatResponse>& wait();
+  /// it does not block: the result is then an error of kind `invalid_request` that says so. It lives as long as the
+  /// handle; of a handle that goes away at once it is a copy.
+  [[nodiscard]] const Result<ChatResponse>& wait() &;
+  [[nodiscard]] Result<ChatResponse> wait() &&;
   [[nodiscard]] bool done() const noexcept;
   /// Stops every wait of the call and closes its connection; the result is then an error of kind `cancelled`, unless
   /// it was there already.

@@ -53,6 +53,8 @@ class HttpTransfer {
   virtual ~HttpTransfer() = default;
   /// Goes on after the receiver refused bytes.
   virtual void resume() noexcept = 0;
+  /// Before it is destroyed: no other transfer may go onto its connection, on which nothing came.
+  virtual void retire_connection() noexcept {}
 };
 
 /// Carries HTTP for a `Runtime`, and is what the runtime waits on.

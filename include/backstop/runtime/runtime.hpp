@@ -116,7 +116,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// On the driving thread itself (inside a callback) it drives the loop from there.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
-  /// Returns false when another thread drives.
+  /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
   bool poll(Duration max_wait = Duration::zero());
   /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
   /// Only a runtime that is owned by a `std::shared_ptr` can have one.
