@@ -46,14 +46,14 @@ const std::string events = "data: {\"choices\":[]}\n\nevent: x\ndata: [DONE]\n\n
 TEST_CASE("a body is decoded by its bytes, whatever its label says and however it is cut") {
   for (const std::string& plain : {json, events, std::string(100'000, ' ') + json, std::string{"x"}, std::string{}}) {
     for (const std::string_view label : {"gzip", "x-gzip", "GZIP", "", "deflate", "utf-8", "none", "identity", "br"}) {
-      for (const std::size_t piece_size : {0, 1, 2, 3, 7, 4096}) {
+      for (const std::size_t piece_size : {0U, 1U, 2U, 3U, 7U, 4096U}) {
         CAPTURE(label, piece_size, plain.size());
         CHECK(decoded(label, compressed(plain, Coding::gzip), piece_size).plain == plain);
         if (plain.size() > 1) CHECK(decoded(label, plain, piece_size).plain == plain);
       }
     }
     for (const Coding coding : {Coding::zlib, Coding::raw_deflate}) {
-      for (const std::size_t piece_size : {0, 1, 5})
+      for (const std::size_t piece_size : {0U, 1U, 5U})
         CHECK(decoded("deflate", compressed(plain, coding), piece_size).plain == plain);
     }
   }

@@ -40,7 +40,7 @@ ReplayedAnswer answer_of(const Json& each) {
 void check_answer(const Json& right, const ReplayedCall& call) {
   REQUIRE(call.result);
   const ChatResponse& is = *call.result;
-  if (right.contains("text")) CHECK(is.text() == right["text"]);
+  if (right.contains("text")) CHECK(is.text() == right["text"].get<std::string>());
   if (right.contains("finish_reason")) {
     REQUIRE(is.finish_reason);
     CHECK(to_string(*is.finish_reason) == right["finish_reason"].get<std::string>());
@@ -52,7 +52,7 @@ void check_answer(const Json& right, const ReplayedCall& call) {
   if (!right.contains("tool_calls")) return;
   REQUIRE(is.tool_calls().size() == right["tool_calls"].size());
   for (std::size_t i = 0; i < is.tool_calls().size(); ++i) {
-    CHECK(is.tool_calls()[i].name == right["tool_calls"][i].at("name"));
+    CHECK(is.tool_calls()[i].name == right["tool_calls"][i].at("name").get<std::string>());
     CHECK(Json::parse(is.tool_calls()[i].arguments) == right["tool_calls"][i].at("arguments"));
   }
 }
@@ -61,8 +61,8 @@ void check_failure(const Json& right, const ReplayedCall& call) {
   REQUIRE_FALSE(call.result);
   const Error& is = call.result.error();
   CHECK(to_string(is.kind) == right.at("kind").get<std::string>());
-  if (right.contains("code")) CHECK(is.code == right["code"]);
-  if (right.contains("partial_text")) CHECK(is.partial_text == right["partial_text"]);
+  if (right.contains("code")) CHECK(is.code == right["code"].get<std::string>());
+  if (right.contains("partial_text")) CHECK(is.partial_text == right["partial_text"].get<std::string>());
   if (right.contains("message_has")) {
     CHECK(is.provider_message.find(right["message_has"].get<std::string>()) != std::string::npos);
   }

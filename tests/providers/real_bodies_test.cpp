@@ -71,7 +71,8 @@ TEST_CASE("compressed bodies arrive as they were meant, labelled rightly, wrongl
       faults::whole_response(429, {{"content-encoding", "gzip"}}, compressed(refusal, Coding::gzip)), false));
   CHECK(client.chat("Hi").error().kind == ErrorKind::quota_exhausted);
   bool asked = false;
-  for (const auto& [name, value] : server.requests().back().headers) {
+  const auto requests = server.requests();
+  for (const auto& [name, value] : requests.back().headers) {
     asked = asked || (name == "accept-encoding" && value == "gzip, deflate");
   }
   CHECK(asked);
