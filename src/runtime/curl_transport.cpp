@@ -45,11 +45,19 @@ void set(CURL* easy, CURLoption option, Value value) {
   }
 }
 
+void append(HeaderList& list, const char* line) {
+  curl_slist* longer = curl_slist_append(list.get(), line);
+  if (longer == nullptr) throw std::bad_alloc{};
+  static_cast<void>(list.release());
+  list.reset(longer);
+}
+
 /// Failures that a repeat cannot mend: the address or the certificates are wrong.
 constexpr bool is_configuration_fault(CURLcode code) noexcept {
   constexpr std::array faults{CURLE_URL_MALFORMAT,       CURLE_UNSUPPORTED_PROTOCOL, CURLE_PEER_FAILED_VERIFICATION,
                               CURLE_SSL_CACERT_BADFILE,  CURLE_SSL_CERTPROBLEM,      CURLE_SSL_CIPHER,
-                              CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ISSUER_ERROR,     CURLE_SSL_PINNEDPUBKEYNOTMATCH};
+                              CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ISSUER_ERROR,     CURLE_SSL_PINNEDPUBKEYNOTMATCH,
+                              CURLE_INTERFACE_FAILED};
   return std::find(faults.begin(), faults.end(), code) != faults.end();
 }
 
@@ -80,14 +88,17 @@ class CurlTransfer final : public HttpTransfer {
   [[nodiscard]] bool on_kept_connection() const noexcept;
   [[nodiscard]] bool restart() noexcept;
   [[nodiscard]] Error error_of(CURLcode code) const;
+  [[nodiscard]] std::string advice(CURLcode code) const;
 
   CurlTransport* transport_;
   CurlTransfer* before_ = nullptr;  // in the transport's list
   CurlTransfer* after_ = nullptr;
   std::uint64_t number_ = 0;
   HttpReceiver* receiver_;
-  Easy easy_;
+  std::unique_ptr<const HttpOptions> own_options_;  // where the target has some
+  HeaderList resolve_;
   HeaderList headers_;
+  Easy easy_;
   HttpResponseHead head_;
   std::size_t header_bytes_ = 0;
   bool connected_ = false;
@@ -114,10 +125,56 @@ int prepare_socket(void*, curl_socket_t socket, curlsocktype) noexcept {
   return CURL_SOCKOPT_OK;
 }
 
+/// The runtime's options with those that the target has in their place.
+[[nodiscard]] HttpOptions merged(HttpOptions options, const HttpOptions& target) {
+  for (std::string HttpOptions::*const text :
+       {&HttpOptions::proxy, &HttpOptions::no_proxy, &HttpOptions::ca_file, &HttpOptions::ca_folder,
+        &HttpOptions::client_certificate, &HttpOptions::client_key, &HttpOptions::unix_socket,
+        &HttpOptions::local_interface, &HttpOptions::user_agent}) {
+    if (!(target.*text).empty()) options.*text = target.*text;
+  }
+  options.least_tls = std::max(options.least_tls, target.least_tls);
+  if (!target.resolve.empty()) options.resolve = target.resolve;
+  if (target.version != HttpVersion::automatic) options.version = target.version;
+  return options;
+}
+
+[[nodiscard]] HeaderList list_of(const std::vector<std::string>& lines) {
+  HeaderList list;
+  for (const std::string& line : lines) append(list, line.c_str());
+  return list;
+}
+
+/// `resolve` is the list of the options' own, and outlives the handle's transfers.
+void apply(CURL* easy, const HttpOptions& options, curl_slist* resolve) {
+  const auto set_text = [easy](CURLoption option, const std::string& text) {
+    if (!text.empty()) set(easy, option, text.c_str());
+  };
+  if (options.proxy.empty() || options.proxy == "none") {
+    set(easy, CURLOPT_PROXY, "");  // the environment is not read
+  } else if (options.proxy != "environment") {
+    set(easy, CURLOPT_PROXY, options.proxy.c_str());
+    set(easy, CURLOPT_NOPROXY, options.no_proxy.c_str());
+  } else {
+    set_text(CURLOPT_NOPROXY, options.no_proxy);
+  }
+  set_text(CURLOPT_CAINFO, options.ca_file);
+  set_text(CURLOPT_CAPATH, options.ca_folder);
+  set_text(CURLOPT_SSLCERT, options.client_certificate);
+  set_text(CURLOPT_SSLKEY, options.client_key.empty() ? options.client_certificate : options.client_key);
+  set_text(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket);
+  set_text(CURLOPT_INTERFACE, options.local_interface);
+  set_text(CURLOPT_USERAGENT, options.user_agent);
+  if (resolve != nullptr) set(easy, CURLOPT_RESOLVE, resolve);
+  set(easy, CURLOPT_SSLVERSION,
+      static_cast<long>(options.least_tls == TlsVersion::v1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2));
+  constexpr long versions[] = {CURL_HTTP_VERSION_2TLS, CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
+  set(easy, CURLOPT_HTTP_VERSION, versions[static_cast<std::size_t>(options.version)]);
+}
+
 /// What is the same for all transfers, set once per handle: setting it costs as much as decoding a short answer.
 void prepare_easy(CURL* easy, CURLSH* share) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_PROXY, "");  // the environment is not read
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
@@ -130,7 +187,8 @@ void prepare_easy(CURL* easy, CURLSH* share) {
 
 class CurlTransport final : public HttpTransport {
  public:
-  explicit CurlTransport(const Clock& clock) : clock_{&clock} {
+  CurlTransport(const Clock& clock, HttpOptions options)
+      : clock_{&clock}, options_{std::move(options)}, resolve_{list_of(options_.resolve)} {
     static std::once_flag once;
     std::call_once(once, [] {
       if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw std::runtime_error{"libcurl cannot be initialised"};
@@ -141,6 +199,9 @@ class CurlTransport final : public HttpTransport {
     // Everything runs on one thread at a time, so that the share needs no locks.
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(options_.connections_per_host));
+    curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(options_.connections));
+    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(std::max(options_.idle_connections, 1)));
     curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &CurlTransport::watch_socket);
     curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, static_cast<void*>(this));
     curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &CurlTransport::set_timer);
@@ -215,8 +276,10 @@ class CurlTransport final : public HttpTransport {
     easy.reset(curl_easy_init());
     if (!easy) throw std::bad_alloc{};
     prepare_easy(easy.get(), share_);
+    apply(easy.get(), options_, resolve_.get());
     return easy;
   }
+  [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   void give_back(Easy easy) noexcept {
     if (pool_.size() >= pooled_handles) return;
     curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, nullptr);  // it was the transfer's
@@ -270,6 +333,8 @@ class CurlTransport final : public HttpTransport {
   }
 
   const Clock* clock_;
+  const HttpOptions options_;
+  HeaderList resolve_;
   detail::SocketPoller poller_;
   TimePoint due_ = TimePoint::max();  // libcurl's timer
   CURLM* multi_ = nullptr;
@@ -306,17 +371,11 @@ CurlTransfer::CurlTransfer(CurlTransport& transport, const HttpRequest& request,
   }
   set(easy, CURLOPT_CUSTOMREQUEST,
       request.method == "POST" || request.method == "GET" ? nullptr : request.method.c_str());
-  const auto append = [this](const char* line) {
-    curl_slist* list = curl_slist_append(headers_.get(), line);
-    if (list == nullptr) throw std::bad_alloc{};
-    static_cast<void>(headers_.release());
-    headers_.reset(list);
-  };
-  append("Expect:");  // no round trip before a large body
+  append(headers_, "Expect:");  // no round trip before a large body
   std::string line;
   for (const auto& [name, value] : request.headers) {
     line.assign(name).append(value.empty() ? ";" : ": ").append(value);
-    append(line.c_str());
+    append(headers_, line.c_str());
   }
   set(easy, CURLOPT_HTTPHEADER, headers_.get());
 
@@ -326,12 +385,18 @@ CurlTransfer::CurlTransfer(CurlTransport& transport, const HttpRequest& request,
   if (const std::size_t at = origin_.rfind('@'); at != std::string::npos && at >= host) origin_.erase(host, at + 1 - host);
   host_ = std::string_view{origin_}.substr(host);
   set(easy, CURLOPT_FRESH_CONNECT, transport.is_suspected(origin_) ? 1L : 0L);
+  if (request.options != nullptr) {
+    own_options_ = std::make_unique<const HttpOptions>(merged(transport.options(), *request.options));
+    resolve_ = list_of(own_options_->resolve);
+    apply(easy, *own_options_, resolve_.get());
+  }
   transport.add(*this);
   active_ = true;
 }
 
 CurlTransfer::~CurlTransfer() {
   if (active_) transport_->remove(*this);
+  if (own_options_) return;  // the handle has another target's settings
   if (retired_) curl_easy_setopt(easy_.get(), CURLOPT_FORBID_REUSE, 0L);
   transport_->give_back(std::move(easy_));
 }
@@ -436,6 +501,31 @@ void CurlTransfer::finish(CURLcode code) noexcept {
   receiver_->on_end(std::move(error));
 }
 
+/// Which setting a failure to connect is about, and what it should be.
+std::string CurlTransfer::advice(CURLcode code) const {
+  const HttpOptions& options = own_options_ ? *own_options_ : transport_->options();
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: return "; its name has no address, here or in HttpOptions::resolve";
+    case CURLE_COULDNT_RESOLVE_PROXY: return "; the name in HttpOptions::proxy has no address";
+    case CURLE_SSL_CACERT_BADFILE: return "; HttpOptions::ca_file must be a file of certificates in PEM";
+    case CURLE_SSL_CERTPROBLEM:
+      return "; HttpOptions::client_certificate must be a PEM file, with its key there or in client_key";
+    case CURLE_PEER_FAILED_VERIFICATION: return "; a private authority's certificate goes into HttpOptions::ca_file";
+    case CURLE_SSL_CONNECT_ERROR:
+      return fmt::format("; TLS {} or newer is needed (HttpOptions::least_tls)",
+                         options.least_tls == TlsVersion::v1_3 ? "1.3" : "1.2");
+    case CURLE_INTERFACE_FAILED: return "; HttpOptions::local_interface must be an interface or address of this machine";
+    case CURLE_COULDNT_CONNECT:
+      if (!options.unix_socket.empty()) return "; HttpOptions::unix_socket must be the path of a listening socket";
+      break;
+    default: break;
+  }
+  long status = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_CONNECTCODE, &status);
+  if (status >= 300) return fmt::format("; the proxy answered {} (HttpOptions::proxy)", status);
+  return {};
+}
+
 Error CurlTransfer::error_of(CURLcode code) const {
   const std::string_view detail = curl_message_[0] != '\0' ? std::string_view{curl_message_.data()}
                                                            : std::string_view{curl_easy_strerror(code)};
@@ -450,7 +540,7 @@ Error CurlTransfer::error_of(CURLcode code) const {
     error.kind = ErrorKind::connect_failed;
     error.message = died_ ? fmt::format("{} closed the connection without an answer", host_)
                     : connected_ ? fmt::format("{} closed the connection without an answer: {}", host_, detail)
-                               : fmt::format("no connection to {}: {}", host_, detail);
+                               : fmt::format("no connection to {}: {}{}", host_, detail, advice(code));
   }
   error.replay = connected_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
   if (is_configuration_fault(code)) error.should_retry = false;
@@ -459,6 +549,9 @@ Error CurlTransfer::error_of(CURLcode code) const {
 
 }  // namespace
 
-std::unique_ptr<HttpTransport> curl_transport(const Clock& clock) { return std::make_unique<CurlTransport>(clock); }
+std::unique_ptr<HttpTransport> curl_transport(const Clock& clock, HttpOptions options) {
+  if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
+  return std::make_unique<CurlTransport>(clock, std::move(options));
+}
 
 }  // namespace backstop::inline v0

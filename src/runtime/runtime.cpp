@@ -59,7 +59,7 @@ struct Runtime::Driving {
 
 Runtime::Runtime(RuntimeOptions options)
     : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
-      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_)},
+      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_, std::move(options.http))},
       now_{clock_->now()},
       random_state_{options.seed},
       threads_{std::make_shared<Threads>()} {

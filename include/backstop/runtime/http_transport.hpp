@@ -9,6 +9,7 @@
 #include "backstop/chat/request.hpp"
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "backstop/runtime/http_options.hpp"
 
 namespace backstop::inline v0 {
 
@@ -18,6 +19,7 @@ struct HttpRequest {
   std::string url;
   std::vector<Header> headers;
   std::string body;
+  const HttpOptions* options = nullptr;  ///< of the target; null: the transport's own
 };
 
 /// The status line and header fields of an answer.
@@ -75,6 +77,8 @@ class HttpTransport {
 /// The real transport: libcurl. Connections, TLS sessions and DNS answers are kept and used again; HTTP/2 is used
 /// where a server offers it over TLS; certificates are verified; redirects are not followed. A request is never sent
 /// twice: when a kept connection dies with it, the transfer fails.
-[[nodiscard]] BACKSTOP_EXPORT std::unique_ptr<HttpTransport> curl_transport(const Clock& clock);
+///
+/// Errors: std::invalid_argument with `problem_with(options)`, std::system_error without free descriptors.
+[[nodiscard]] BACKSTOP_EXPORT std::unique_ptr<HttpTransport> curl_transport(const Clock& clock, HttpOptions options = {});
 
 }  // namespace backstop::inline v0

@@ -19,6 +19,8 @@ struct RuntimeOptions {
   const Clock* clock = nullptr;
   /// Who carries HTTP. Null: libcurl.
   std::unique_ptr<HttpTransport> transport;
+  /// How connections are made, where libcurl carries HTTP.
+  HttpOptions http{};
   /// For jitter and weighted choices; the same seed gives the same choices. 0: a seed from the system.
   std::uint64_t seed = 0;
   /// Whether `start` and `chat_async` may start a thread that drives their calls. Without it the application calls
