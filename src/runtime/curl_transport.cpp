@@ -114,6 +114,15 @@ class CurlTransfer final : public HttpTransfer {
   std::array<char, CURL_ERROR_SIZE> curl_message_;
 };
 
+/// A program that the application starts meanwhile does not get the connections.
+curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) noexcept {
+#ifdef SOCK_CLOEXEC
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+#else
+  return ::socket(address->family, address->socktype, address->protocol);
+#endif
+}
+
 /// What the system is told of a new socket: when a peer is gone this is noticed before most time limits pass.
 int prepare_socket(void*, curl_socket_t socket, curlsocktype) noexcept {
 #ifdef TCP_USER_TIMEOUT
@@ -177,6 +186,7 @@ void prepare_easy(CURL* easy, CURLSH* share) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  set(easy, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
   set(easy, CURLOPT_MAXLIFETIME_CONN, longest_connection);
   set(easy, CURLOPT_SHARE, share);

@@ -61,12 +61,12 @@ TEST_CASE("a piece of a tool call comes with the call's id and name, and without
         event.type = StreamEvent::Type::tool_call_delta;
         event.delta = piece;
         event.tool_call = &call;
-        context.emit(event);
+        context.deliver(event);
       }
       StreamEvent whole;
       whole.type = StreamEvent::Type::tool_call;
       whole.tool_call = &call;
-      context.emit(whole);
+      context.deliver(whole);
       ChatResponse response;
       response.parts.emplace_back(call);
       co_return response;

@@ -1,0 +1,27 @@
+// Compiled without the tests' precompiled headers: what stands before the library's headers is what it is about.
+
+#include <catch2/catch_test_macros.hpp>
+
+// As Qt and the Windows headers have them.
+#define emit
+#define signals public
+#define slots
+#define min(a, b) (((a) < (b)) ? (a) : (b))
+#define max(a, b) (((a) > (b)) ? (a) : (b))
+
+#include <backstop/backstop.hpp>
+#include <backstop/testing/event_log.hpp>
+#include <backstop/testing/faults.hpp>
+#include <backstop/testing/inject_faults.hpp>
+#include <backstop/testing/scripted_provider.hpp>
+#include <backstop/testing/virtual_runtime.hpp>
+
+TEST_CASE("the headers take macros of the application's other libraries") {
+  backstop::testing::VirtualRuntime runtime;
+  const backstop::testing::ScriptedProvider model{"one/a", {backstop::testing::answer("hi")}};
+  const backstop::FallbackClient client{{model | backstop::standard()}, {.runtime = runtime.share()}};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "hi");
+  CHECK(max(1, 2) == 2);
+}
