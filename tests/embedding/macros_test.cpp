@@ -1,6 +1,43 @@
 // Compiled without the tests' precompiled headers: what stands before the library's headers is what it is about.
 
+// The standard library's own headers do not stand macros before them.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <chrono>
+#include <compare>
+#include <concepts>
+#include <condition_variable>
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <ranges>
+#include <set>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
 #include <catch2/catch_test_macros.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json_fwd.hpp>
 
 // As Qt and the Windows headers have them.
 #define emit
