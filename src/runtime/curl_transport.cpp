@@ -185,6 +185,7 @@ void apply(CURL* easy, const HttpOptions& options, curl_slist* resolve) {
 void prepare_easy(CURL* easy, CURLSH* share) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_NOSIGNAL, 1L);
+  set(easy, CURLOPT_QUICK_EXIT, 1L);  // a look-up that is given up is not waited for
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   set(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
