@@ -79,7 +79,14 @@ void AnswerReader::decide(std::string_view bytes) {
 void AnswerReader::add_to_document(std::string_view bytes) {
   if (received_ > limits_.bytes) return fail(too_large("the answer", limits_.bytes, "bytes").message);
   body_.append(bytes);
-  scan_.feed(bytes);
+}
+
+bool AnswerReader::has_whole_document() noexcept {
+  if (form_ != Form::documents) return false;
+  const std::string_view unseen = std::string_view{body_}.substr(scanned_);
+  scanned_ = body_.size();
+  scan_.feed(unseen);
+  return scan_.closed();
 }
 
 bool AnswerReader::next() {
@@ -124,8 +131,9 @@ void AnswerReader::take_document(std::string_view event_name) {
   }
   at_end_ = at_end_ || answer_->failure().has_value();
   // Nearly all that comes before content is a piece of an answer, which says nothing of its own.
+  if (at_end_ || answer_->has_content()) return;
   const JsonElement& root = document_.root();
-  if (!at_end_ && !member(root, "choices") && !member(root, "type")) note_words();
+  if (!member(root, "choices") && !member(root, "type")) note_words();
 }
 
 // Where nothing else comes, the last that a document said is the reason.

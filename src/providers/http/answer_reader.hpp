@@ -31,8 +31,8 @@ class AnswerReader {
 
   /// The true end was seen, or the answer has failed: whatever follows is nothing.
   [[nodiscard]] bool at_end() const noexcept { return at_end_; }
-  /// The body is a JSON document, and its last bracket has come.
-  [[nodiscard]] bool has_whole_document() const noexcept { return scan_.closed(); }
+  /// The body is a JSON document, and its last bracket has come. Cost: of the bytes since it was asked last.
+  [[nodiscard]] bool has_whole_document() noexcept;
   /// Why there is nothing in the body; empty when there is something. For whoever asked for a stream, or not.
   [[nodiscard]] std::string_view finding_of_nothing(bool stream) const noexcept;
   /// What a body without an answer says instead: the beginning of a page, or the message of a document; else empty.
@@ -58,6 +58,7 @@ class AnswerReader {
   std::string body_;  ///< of documents; before the form is known, the beginning
   std::string words_;
   ObjectScan scan_;
+  std::size_t scanned_ = 0;  ///< of the body
   std::size_t received_ = 0;
   ServerSentEvents events_;
   std::unique_ptr<StreamDecoder> decoder_;

@@ -159,14 +159,17 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   bool ended = false;
   std::optional<TimePoint> patience;  // while the answer is complete as far as anybody knows; comments do not renew it
   while (!ended && !reader.at_end()) {
-    const bool whole = reader.has_whole_document();
-    if (!whole && !attempt.answer.is_complete()) {
-      patience.reset();
-    } else if (!patience) {
-      patience = attempt.after(whole ? drain_time : tail_time);
+    HttpExchange::ReadAwaiter read = attempt.exchange.read();
+    if (!read.await_ready()) {  // else nothing is waited for
+      const bool whole = reader.has_whole_document();
+      if (!whole && !attempt.answer.is_complete()) {
+        patience.reset();
+      } else if (!patience) {
+        patience = attempt.after(whole ? drain_time : tail_time);
+      }
+      if (patience) attempt.wait_until(*patience);
     }
-    if (patience) attempt.wait_until(*patience);
-    const Result<std::string_view> piece = co_await attempt.exchange.read();
+    const Result<std::string_view> piece = co_await read;
     attempt.drain.rest();
     if (!piece) {
       const bool enough = attempt.answer.is_complete() || reader.has_whole_document();
