@@ -326,7 +326,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   Error& error = result.error();
   const bool wrote = context_.committed();  // to the consumer, since it was asked; whatever the error says
   rescue_.stamp(error);
-  if (is_refusal(error.kind)) {
+  if (is_refusal(error.kind) && !wrote) {
     walk_.note_refusal(index, error, others_ready || left_some);
     return std::nullopt;
   }

@@ -71,6 +71,13 @@ class CostCap final : public Decorator {
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
+    if (standing.fit() && one_target_ && !price_for(target())) {
+      standing.verdict = Standing::Verdict::unfit;
+      standing.why = ErrorKind::budget_exceeded;
+      standing.what = "costs are capped and its price is not known; give the target its price (0 for a model that costs "
+                      "nothing), or the cap an assume_price";
+      return standing;
+    }
     if (!standing.fit() || !standing.least_cost) return standing;
     if (options_.per_request && *standing.least_cost > *options_.per_request) {
       standing.what = "a send costs more than a call may";

@@ -81,12 +81,12 @@ void Flight::leave(Follower& follower) noexcept {
     if (one.payer != &follower) continue;
     // Somebody else accounts for it, or it is stopped.
     follower.context().end_send(*one.send, nullptr);
-    follower.give_send_back();
+    follower.account_for(0);
     one.send->unstake();
     one.payer = nullptr;
     if (ended() || followers_.empty()) continue;
     try {
-      if (find_payer(*one.send)) stop(StopReason::cancelled);
+      if (find_payer(*one.send, 0)) stop(StopReason::cancelled);
     } catch (...) {
       stop(StopReason::cancelled);
     }
@@ -121,25 +121,29 @@ void Flight::on_task_done() noexcept {
 
 std::optional<Error> Flight::on_begin(Send& send) {
   sends_.push_back({&send, nullptr});
-  std::optional<Error> refusal = find_payer(send);
-  if (refusal) sends_.pop_back();
+  std::optional<Error> refusal = find_payer(send, 1);
+  if (refusal) {
+    sends_.pop_back();
+  } else {
+    ++made_;
+  }
   return refusal;
 }
 
-std::optional<Error> Flight::find_payer(Send& send) {
+std::optional<Error> Flight::find_payer(Send& send, int is_new) {
   std::optional<Error> refusal;
   const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
     if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
     send.wait_in = nullptr;
-    std::optional<Error> own = follower->begin(send);
+    std::optional<Error> own = follower->begin(send, made_, is_new);
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
       return std::nullopt;
     }
-    if (send.wait_in != nullptr) return own;  // is asked again
+    if (send.wait_in != nullptr && is_new > 0) return own;  // is asked again
     follower->refuse(*own);
     refusal = std::move(own);
   }
@@ -150,7 +154,7 @@ std::optional<Error> Flight::find_payer(Send& send) {
 int Flight::most_sends_left() const noexcept {
   int most = 0;
   for (const Follower* follower : followers_) {
-    if (!follower->refused()) most = std::max(most, follower->context().spare_sends());
+    if (!follower->refused()) most = std::max(most, follower->sends_left_of(made_));
   }
   return most;
 }
@@ -160,9 +164,11 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
   if (place == sends_.end()) return;
   Follower* payer = place->payer;
   sends_.erase(place);
+  const bool made = row != nullptr && row->sent;
+  if (!made) --made_;
   if (payer == nullptr) return;
   payer->context().end_send(send, row);
-  if (row == nullptr || !row->sent) payer->give_send_back();
+  if (!made) payer->account_for(made_);
   if (row != nullptr) payer->add_cost(row->cost);
 }
 
@@ -307,10 +313,15 @@ void Follower::catch_up() noexcept {
   handing_on_ = false;
 }
 
-std::optional<Error> Follower::begin(Send& send) {
-  if (context_.spare_sends() <= 0) return Error{ErrorKind::local_limit, "the call has used up its number of attempts"};
+std::optional<Error> Follower::begin(Send& send, int made, int is_new) {
+  // What is under way when it takes over has been decided.
+  if (is_new > 0 && sends_left_of(made) < is_new) {
+    Error error{ErrorKind::local_limit, "the call has used up its number of attempts"};
+    error.target = *send.target;
+    return error;
+  }
   std::optional<Error> refusal = context_.begin_send(send);
-  if (!refusal) --context_.state().attempts_left;
+  if (!refusal) account_for(made + is_new);
   return refusal;
 }
 
@@ -318,6 +329,7 @@ void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
   if (flight_->ended()) state.requirement.add(flight_->requirement());
+  account_for(flight_->payer() == this ? flight_->made() : 0);
   if (flight_->payer() == this) {
     Ledger& rows = flight_->ledger();
     std::move(rows.begin(), rows.end(), std::back_inserter(state.ledger));
@@ -346,7 +358,11 @@ void Follower::settle() {
 Result<ChatResponse> Follower::outcome() {
   if (context_.stopping()) return context_.stop_error();
   if (refused()) {
-    refusal_->committed = context_.committed();
+    if (context_.committed()) {  // it has a part of the answer
+      refusal_->cause = refusal_->kind;
+      refusal_->kind = ErrorKind::stream_interrupted;
+      refusal_->committed = true;
+    }
     return *refusal_;
   }
   if (left_behind() || flight_->broken()) {

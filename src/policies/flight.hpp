@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "backstop/provider.hpp"
@@ -67,6 +68,8 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }
   [[nodiscard]] const Requirement& requirement() const noexcept { return state_.requirement; }
   [[nodiscard]] const Target& target() const noexcept { return next_.target(); }
+  /// The sends so far, also those under way.
+  [[nodiscard]] int made() const noexcept { return made_; }
 
   // The replay of a stream, by numbers that count from its beginning.
 
@@ -104,8 +107,9 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] Duration consumer_time() const noexcept override;
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override;
   void on_end(Send& send, const Attempt* row) noexcept override;
-  /// Finds who accounts for the send; the error of the last who may not when nobody does.
-  [[nodiscard]] std::optional<Error> find_payer(Send& send);
+  /// Finds who accounts for the send, a new one (1) or one that is under way (0); the error of the last who may not
+  /// when nobody does.
+  [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new);
   /// That one of those who share it may still make.
   [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
@@ -133,6 +137,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     Follower* payer;
   };
   std::vector<UnderWay> sends_;
+  int made_ = 0;
   std::shared_ptr<Flight> kept_;  // when abandoned
 
   std::size_t max_replay_bytes_;
@@ -171,10 +176,12 @@ class Follower final {
     wake();
   }
   [[nodiscard]] bool refused() const noexcept { return refusal_.has_value(); }
-  /// Counts a send of the flight as its own; why it may not.
-  [[nodiscard]] std::optional<Error> begin(Send& send);
-  /// It was not made, or is somebody else's.
-  void give_send_back() noexcept { ++context_.state().attempts_left; }
+  /// Takes a send of the flight upon itself, and with it those that have been made; why it may not.
+  [[nodiscard]] std::optional<Error> begin(Send& send, int made, int is_new);
+  /// So many sends of the flight are among those of its call.
+  void account_for(int sends) noexcept { context_.state().attempts_left -= sends - std::exchange(accounted_, sends); }
+  /// How many more of a flight that has made so many it may account for.
+  [[nodiscard]] int sends_left_of(int made) const noexcept { return context_.spare_sends() - (made - accounted_); }
   /// A send that it accounts for has ended, and is not in its ledger yet.
   void add_cost(Money cost) noexcept {
     unsettled_ += cost;
@@ -226,6 +233,7 @@ class Follower final {
   bool handing_on_ = false;
   std::optional<Error> refusal_;
   Money unsettled_{};
+  int accounted_ = 0;
   Parked parked_;
 };
 

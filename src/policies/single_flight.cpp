@@ -34,6 +34,10 @@ class SingleFlight final : public Decorator {
     if (context.state().first_choice == nullptr) context.state().first_choice = &target();
     std::string key = key_of(request, context);
     std::shared_ptr<Flight> flight = flights_->find(key);
+    if (flight && flight->is_running()) {  // asked in a callback of its own: it cannot go on before this call has ended
+      auto alone = co_await next().call(request, context);
+      co_return alone;
+    }
     const bool begins = flight == nullptr;
     if (begins) {
       flight = std::make_shared<Flight>(flights_, std::move(key), next(), request, context, options_.max_replay_bytes);

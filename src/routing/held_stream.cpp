@@ -35,6 +35,7 @@ StreamEvent HeldStream::Kept::view() const noexcept {
 }
 
 void HeldStream::on_event(const StreamEvent& event) noexcept {
+  if (handing_over_) return queue(event);
   if (!keeping_) return consumer_->on_event(event);
   if (event.type == StreamEvent::Type::restarted) return forget();  // of what nobody has seen
   try {
@@ -62,8 +63,22 @@ void HeldStream::hand_over_all() noexcept {
   if (!keeping_) return;
   keeping_ = false;
   disarm();
-  const std::vector<Kept> kept = std::exchange(kept_, {});
-  for (const Kept& one : kept) hand_over(one.view());
+  // The consumer may drive the loop, and a send that other calls share goes on meanwhile: what comes joins the rest.
+  handing_over_ = true;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    const Kept one = std::move(kept_[i]);  // the list may grow
+    hand_over(one.view());
+  }
+  kept_.clear();
+  handing_over_ = false;
+}
+
+void HeldStream::queue(const StreamEvent& event) noexcept {
+  try {
+    kept_.emplace_back(event);
+  } catch (...) {  // no memory to keep the order in
+    hand_over(event);
+  }
 }
 
 void HeldStream::hand_over(const StreamEvent& event) noexcept {

@@ -30,7 +30,7 @@ class HeldStream final : public StreamSink, private Timer {
   [[nodiscard]] bool ready() const noexcept override { return keeping_ || consumer_->ready(); }
   void when_ready(Parked* waiting) noexcept override { consumer_->when_ready(waiting); }
   [[nodiscard]] Duration consumer_time() const noexcept override { return consumer_->consumer_time(); }
-  [[nodiscard]] bool holding() const noexcept override { return keeping_ || consumer_->holding(); }
+  [[nodiscard]] bool holding() const noexcept override { return keeping_ || handing_over_ || consumer_->holding(); }
   void on_attempt(const Target& target) noexcept override;
   void on_attempt_failed() noexcept override;
 
@@ -48,11 +48,13 @@ class HeldStream final : public StreamSink, private Timer {
 
   void on_timer() noexcept override;
   void hand_over(const StreamEvent& event) noexcept;
+  void queue(const StreamEvent& event) noexcept;
 
   StreamHold hold_;
   const CallContext* context_;
   StreamSink* consumer_;
   bool keeping_ = true;
+  bool handing_over_ = false;
   std::size_t bytes_ = 0;
   std::vector<Kept> kept_;
 };

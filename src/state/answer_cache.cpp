@@ -80,7 +80,6 @@ AnswerCache::AnswerCache(std::size_t max_bytes) : state_{std::make_shared<State>
   if (max_bytes == 0) throw std::invalid_argument{"AnswerCache: max_bytes must be above 0"};
 }
 
-
 std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, TimePoint now) const {
   State::Entries::node_type outdated;
   const std::lock_guard lock{state_->mutex};

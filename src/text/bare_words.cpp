@@ -28,6 +28,29 @@ std::size_t significant_digits(std::string_view number) noexcept {
   return count;
 }
 
+/// Behind the closing quote of the string that begins at `at`.
+std::size_t end_of_string(std::string_view json, std::size_t at) noexcept {
+  for (++at; at < json.size(); ++at) {
+    if (json[at] == '\\') {
+      ++at;
+    } else if (json[at] == '"') {
+      return at + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+/// Whether the string that ends at `at` is a member's key.
+bool is_key(std::string_view json, std::size_t at) noexcept {
+  const std::size_t next = json.find_first_not_of(" \t\r\n", at);
+  return next != std::string_view::npos && json[next] == ':';
+}
+
+/// Such as stand in JSON without quotes.
+bool is_word(std::string_view text) noexcept {
+  return !text.empty() && text.find_first_of(" \t\r\n\"\\,:{}[]") == std::string_view::npos;
+}
+
 }  // namespace
 
 bool is_json_number(std::string_view text) noexcept {
@@ -80,19 +103,20 @@ std::string mark_numbers(std::string_view json) {
 }
 
 std::string restore_bare_words(std::string json, BareWords which) {
-  const std::string mark = '"' + std::string{bare_word_mark};
-  std::size_t at = json.find(mark);
-  if (at == std::string::npos) return json;
+  if (json.find(bare_word_mark) == std::string::npos) return json;
   std::string restored;
   std::size_t copied = 0;
-  for (; at != std::string::npos; at = json.find(mark, at)) {
-    const std::size_t begin = at + mark.size();
-    const std::size_t end = json.find('"', begin);
+  for (std::size_t at = json.find('"'); at != std::string::npos; at = json.find('"', at)) {
+    const std::size_t end = end_of_string(json, at);
     if (end == std::string::npos) break;
-    const std::string_view word = std::string_view{json}.substr(begin, end - begin);
-    const bool restore = which == BareWords::all || (is_json_number(word) && !is_held_exactly(word));
-    if (restore) restored.append(json, copied, at - copied).append(word);
-    if (restore) copied = end + 1;
+    std::string_view word = std::string_view{json}.substr(at + 1, end - at - 2);
+    if (word.starts_with(bare_word_mark) && !is_key(json, end)) {
+      word.remove_prefix(bare_word_mark.size());
+      if (which == BareWords::all ? is_word(word) : is_json_number(word) && !is_held_exactly(word)) {
+        restored.append(json, copied, at - copied).append(word);
+        copied = end;
+      }
+    }
     at = end;
   }
   return restored.append(json, copied);

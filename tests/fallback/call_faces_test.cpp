@@ -130,14 +130,13 @@ TEST_CASE("a started call runs in the background, can be waited for, and calls b
 
 TEST_CASE("who waits for a call, or lets go of it, waits for its callback too") {
   for (const bool lets_go : {false, true}) {
-    const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
+    const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms), answer("more").after(50ms)}});
     std::optional<PendingCall> call = client.start("hello");
     std::promise<void> begun;
     std::atomic<bool> returned = false;
     call->on_done([&](const Result<ChatResponse>&) {
       begun.set_value();
-      std::this_thread::sleep_for(50ms);
-      returned = true;
+      returned = client.chat("and more").has_value();
     });
     begun.get_future().wait();
     if (lets_go) {

@@ -12,6 +12,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/intercept.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -428,4 +429,64 @@ TEST_CASE("the end of a stream is the call's to tell, whatever a provider emits"
   REQUIRE(log.events().size() == 2);
   CHECK(log.events()[0].delta == "D");
   CHECK(log.events()[1].type == StreamEvent::Type::finished);
+}
+
+TEST_CASE("what an error of the application's own says of delivered content counts nowhere") {
+  Error claims{ErrorKind::server_error, "no"};
+  claims.committed = true;
+  claims.partial_text = "of another call";
+  claims.replay = ReplaySafety::maybe_processed;
+  const ScriptedProvider other{"two/b", {answer("D")}};
+  const Provider own = make_provider("own", [claims](const ChatRequest&) -> Result<ChatResponse> { return claims; });
+  InterceptOptions replaces;
+  replaces.after = [claims](const ChatRequest&, Result<ChatResponse>& result) { result = claims; };
+  const Provider replaced = ScriptedProvider{"three/c"} | intercept(replaces);
+  for (const MidStream policy : {MidStream::fail, MidStream::restart, MidStream::resume}) {
+    for (const Provider& first : {own, replaced, own | retry({.max_attempts = 2})}) {
+      VirtualRuntime world;
+      FallbackOptions options;
+      options.mid_stream = policy;
+      options.recovery.max_wait = 0s;
+      options.runtime = world.share();
+      const auto reply = FallbackClient{{first, other}, options}.chat("hello");
+      REQUIRE(reply);
+      CHECK(reply->text() == "D");
+      CHECK(reply->attempts.front().outcome.value_or(ErrorKind::server_error) == ErrorKind::server_error);
+      const auto alone = FallbackClient{{first}, options}.chat("hello");
+      REQUIRE_FALSE(alone);
+      CHECK(alone.error().kind == ErrorKind::server_error);
+      CHECK_FALSE(alone.error().committed);
+      CHECK(alone.error().partial_text.empty());
+    }
+  }
+}
+
+TEST_CASE("a refusal that stands in for an answer of which the consumer has a part breaks the stream off") {
+  for (const ErrorKind kind : {ErrorKind::local_limit, ErrorKind::circuit_open, ErrorKind::server_error}) {
+    for (const MidStream policy : {MidStream::fail, MidStream::restart}) {
+      VirtualRuntime world;
+      InterceptOptions replaces;
+      replaces.after = [kind](const ChatRequest&, Result<ChatResponse>& result) { result = Error{kind, "no"}; };
+      const ScriptedProvider first{"one/a", {stream({"a", "b"})}};
+      const ScriptedProvider other{"two/b", {stream({"S", "T"})}};
+      FallbackOptions options;
+      options.mid_stream = policy;
+      options.recovery.max_wait = 0s;
+      options.runtime = world.share();
+      const FallbackClient client{{first | intercept(replaces), other}, options};
+      EventLog log{world.runtime()};
+      PendingCall call = client.start("hello", {}, log);
+      const auto& reply = call.wait();
+      if (policy == MidStream::restart) {
+        REQUIRE(reply);
+        CHECK(log.text() == "ST");  // since it began anew
+        CHECK(log.events()[2].type == StreamEvent::Type::restarted);
+      } else {
+        REQUIRE_FALSE(reply);
+        CHECK(reply.error().committed);
+        CHECK(reply.error().partial_text == "ab");
+        CHECK(other.send_count() == 0);
+      }
+    }
+  }
 }

@@ -765,6 +765,20 @@ TEST_CASE("an answer from a cache inside passes a cap that has no room for a sen
   CHECK(model.send_count() == 1);
 }
 
+TEST_CASE("a capped target without a price is no target that is ready") {
+  Lab lab;
+  const ScriptedProvider first{"a/m", {error(ErrorKind::connect_failed), answer("after all")}};
+  const ScriptedProvider unpriced{"b/m"};
+  const FallbackClient client = lab.client(first | retry(), unpriced | cost_cap({.per_request = Money::usd(1)}));
+  const Plan plan = client.explain("hello");
+  REQUIRE(plan.steps[1].skipped);
+  CHECK(plan.steps[1].skipped->kind == ErrorKind::budget_exceeded);
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "after all");
+  CHECK(unpriced.send_count() == 0);
+}
+
 TEST_CASE("a cost cap describes itself, and refuses options that make no sense") {
   CHECK(cost_cap({.per_request = Money::usd(0.5), .per_period = Money::usd(20)}).describe() ==
         "cost_cap(per_request = $0.50, per_period = $20.00)");

@@ -1,9 +1,12 @@
 #include "backstop/policies/single_flight.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -11,8 +14,11 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
+#include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/function.hpp"
+#include "backstop/routing/hedge.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -386,6 +392,26 @@ TEST_CASE("what a shared send has used of the call's attempts is not there for t
   CHECK(second.send_count() == 1);
 }
 
+TEST_CASE("the error of a shared send says what this call's consumer has of it") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {deltas({"Once "}).cut()}};
+  std::optional<bool> committed;
+  InterceptOptions looks;
+  looks.after = [&](const ChatRequest&, Result<ChatResponse>& result) { committed = result.error().committed; };
+  const Provider shared = model | single_flight() | intercept(looks);
+  const auto seen_with = [&](std::optional<StreamHold> hold) {
+    EventLog log{runtime.runtime()};
+    FallbackOptions options;
+    options.hold = hold;
+    options.recovery.max_wait = 0s;
+    options.runtime = runtime.share();
+    CHECK_FALSE(runtime.call(FallbackClient{{shared}, options}, "hello", {.sink = &log}));
+    return committed;
+  };
+  CHECK(seen_with(std::nullopt) == true);
+  CHECK(seen_with(StreamHold{.tokens = 1000, .time = 1h}) == false);
+}
+
 TEST_CASE("a send that is shared counts for the call while it is under way: no hedge beyond its attempts") {
   VirtualRuntime runtime;
   const ScriptedProvider slow{"a/m", {answer("A").after(20s)}};
@@ -414,6 +440,77 @@ TEST_CASE("who takes over a shared send has no more attempts for it than its own
   REQUIRE_FALSE(modest->result().has_value());
   CHECK(modest->result().error().kind == ErrorKind::server_error);
   CHECK(modest->result().error().attempts.size() == 2);
+}
+
+TEST_CASE("who takes over accounts for the sends that were made before, and makes no more than its own") {
+  VirtualRuntime runtime;
+  std::vector<Provider> failing;
+  for (const char* name : {"a/m", "b/m", "c/m", "d/m"}) {
+    failing.push_back(ScriptedProvider{name, {error(ErrorKind::server_error).after(2s)}});
+  }
+  const Provider shared = FallbackClient{failing, {.recovery = {.max_wait = 0s}}} | single_flight();
+  const auto patient = runtime.start(shared, "hello");
+  const auto modest = runtime.start(shared, "hello", {.max_attempts = 2});
+  const Duration leaves = GENERATE(Duration{1s}, Duration{3s});
+  runtime.at(leaves, [&] { patient->cancel(); });
+  runtime.run_all();
+  REQUIRE_FALSE(modest->result().has_value());
+  CHECK(modest->result().error().kind == ErrorKind::server_error);
+  const Ledger& rows = modest->result().error().attempts;
+  CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
+}
+
+TEST_CASE("a call that is being served by a shared send is served on when it takes it over with no attempt left") {
+  for (const MidStream policy : {MidStream::fail, MidStream::restart, MidStream::resume}) {
+    for (const int attempts : {1, 2, 3}) {
+      VirtualRuntime runtime;
+      const ScriptedProvider slow{"a/m", {deltas({"a", "b"}, 10ms).after(4500ms).wait(3s).text("c").finish()}};
+      const ScriptedProvider other{"b/m", {silence(), answer("another")}};
+      FallbackOptions options;
+      options.mid_stream = policy;
+      options.hedge = HedgeOptions{.delay_without_samples = 200ms};
+      options.recovery.max_wait = 0s;
+      options.runtime = runtime.share();
+      const Provider client = FallbackClient{{slow | single_flight(), other}, options};
+      EventLog first{runtime.runtime()};
+      EventLog second{runtime.runtime()};
+      const auto leaves = runtime.start(client, "hello", {.max_attempts = 1, .sink = &first});
+      runtime.run_for(2s);
+      const auto stays = runtime.start(client, "hello", {.max_attempts = attempts, .sink = &second});
+      runtime.at(5500ms, [&] { leaves->cancel(); });
+      runtime.run_all();
+      REQUIRE(stays->result().has_value());
+      CHECK(stays->result()->text() == "abc");
+      CHECK(second.text() == "abc");
+    }
+  }
+}
+
+TEST_CASE("a cap that has no room for a shared send in the middle of its answer breaks the stream off") {
+  VirtualRuntime runtime;
+  const Target dear = Lab::target();
+  const ScriptedProvider slow{dear, {deltas({"a", "b"}, 10ms).after(1s).wait(3s).text("c").finish()}};
+  const ScriptedProvider other{"b/m", {answer("another")}};
+  const Provider shared = slow | single_flight();
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = runtime.share();
+  const Budget budget{{.per_period = Money::usd(190)}};
+  const FallbackClient capped{{shared | cost_cap(budget), other}, options};
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  const ScriptedProvider spends{Target{"c", "m", dear.facts()}, {GENERATE(false, true) ? answer("hi").usage(0, 100) : silence()}};
+  runtime.at(1500ms, [&] { static_cast<void>(runtime.start(spends | cost_cap(budget), request)); });
+  EventLog first{runtime.runtime()};
+  EventLog second{runtime.runtime()};
+  const auto leaves = runtime.start(shared, request, {.sink = &first});
+  const auto stays = runtime.start(capped, request, {.sink = &second});
+  runtime.at(2s, [&] { leaves->cancel(); });
+  runtime.run(*stays);
+  REQUIRE_FALSE(stays->result().has_value());
+  CHECK(stays->result().error().kind == ErrorKind::stream_interrupted);
+  CHECK(stays->result().error().partial_text == "ab");
+  CHECK(other.send_count() == 0);
 }
 
 TEST_CASE("what a hold keeps back of a shared stream has not been delivered: another target may answer") {
@@ -459,6 +556,32 @@ TEST_CASE("a shared send that its last call leaves ends for the reason of that c
   CHECK(first_row(true, nullptr, {.deadline = 20s}).first == ErrorKind::timeout);
   CHECK(first_row(true, &hedge, {}) == first_row(false, &hedge, {}));
   CHECK(first_row(true, &hedge, {}).second == "another attempt won");
+}
+
+TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a send of its own") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {stream({"a", "b"}, 1s)}};
+  const Provider shared = model | single_flight();
+  struct AsksStreamed final : StreamSink {
+    AsksStreamed(const FallbackClient& what, EventLog& into) : client{&what}, log{&into} {}
+    void on_event(const StreamEvent& event) noexcept override {
+      if (event.type != StreamEvent::Type::text || ++pieces != 1) return;
+      PendingCall call = client->start("hello", {.deadline = 60s}, *log);
+      answered = call.wait().has_value();
+    }
+    const FallbackClient* client;
+    EventLog* log;
+    int pieces = 0;
+    bool answered = false;
+  };
+  const FallbackClient client{{shared}, {.runtime = runtime.share()}};
+  EventLog log{runtime.runtime()};
+  AsksStreamed asks{client, log};
+  PendingCall call = client.start("hello", {}, asks);
+  CHECK(call.wait());
+  CHECK(asks.answered);
+  CHECK(log.text() == "ab");
+  CHECK(model.send_count() == 2);
 }
 
 TEST_CASE("every send has one event, though several calls share it") {

@@ -236,6 +236,27 @@ TEST_CASE("errors in the middle of a stream, wrapped and bare") {
   CHECK(bare.answer.failure()->message == "no such format");
 }
 
+TEST_CASE("an event of another type may have a message, and is no failure") {
+  Stream stream{R"({"type":"message_start","message":{"id":"m","usage":{"input_tokens":1}}})",
+                R"({"type":"ping","message":"still working"})",
+                R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hi"}})",
+                R"({"type":"content_block_stop","index":0})",
+                R"({"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}})",
+                R"({"type":"message_stop"})"};
+  CHECK_FALSE(stream.answer.failure());
+  CHECK(stream.take().text() == "Hi");
+  Stream failed{R"({"type":"error","message":"no more"})"};
+  CHECK(failed.answer.failure());
+}
+
+TEST_CASE("an answer of more parts than anybody sends is refused") {
+  std::string body = R"({"type":"message","role":"assistant","stop_reason":"end_turn","content":[)";
+  for (int i = 0; i < 100'001; ++i) body += i == 0 ? R"({"type":"text","text":"a"})" : R"(,{"type":"text","text":"a"})";
+  const auto response = decoded(body + "]}");
+  REQUIRE_FALSE(response);
+  CHECK(response.error().kind == ErrorKind::malformed_response);
+}
+
 TEST_CASE("a gateway's [DONE] ends a stream that has its stop reason, and no other") {
   Stream cut{start, text_delta(0, "x")};
   cut.done();

@@ -32,7 +32,7 @@ Decoded decoded(std::string_view label, std::string_view body, std::size_t piece
     decoder.feed(piece);
     drain();
   }
-  decoder.finish();
+  decoder.feed({});
   drain();
   result.fault = decoder.fault();
   return result;

@@ -547,6 +547,78 @@ TEST_CASE("an answer that is no JSON is quoted where it is a page, not where it 
   CHECK(plain(json(R"({"choices":[{"message":{"content":"my answer)")).result.error().provider_message.empty());
 }
 
+TEST_CASE("a stream of JSON documents may take its time, also when a stream was not asked for") {
+  for (const bool stream : {true, false}) {
+    for (const bool role_first : {true, false}) {
+      ReplayedAnswer answer = json("");
+      const auto add = [&](std::string_view delta, std::string_view reason) {
+        answer.body += R"({"choices":[{"index":0,"delta":{)" + std::string{delta} + R"(},"finish_reason":)" + std::string{reason} + "}]}\n";
+        answer.splits.push_back(answer.body.size());
+      };
+      if (role_first) add(R"("role":"assistant")", "null");
+      add(R"("content":"Hello ")", "null");
+      add(R"("content":"world")", "null");
+      add("", R"("stop")");
+      answer.pause = 3s;
+      const ReplayedCall call = call_with(provider(), "Hi", answer, stream);
+      REQUIRE(call.result);
+      CHECK(call.result->text() == "Hello world");
+    }
+  }
+}
+
+TEST_CASE("an answer that is whole is not waited for when its body does not end") {
+  ReplayedAnswer answer = json(R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})");
+  answer.stays_open = true;
+  const ReplayedCall call = plain(answer);
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+  CHECK(call.elapsed <= 1s);
+}
+
+TEST_CASE("what begins like an answer is quoted in no error, wherever its first piece ends") {
+  const std::string stream = "data: " + std::string{R"({"choices":[{"index":0,"delta":{"content":"private words"}}]})"} + "\n\n";
+  for (const std::string& body : {stream, "event: x\n" + stream, "id: 7\n" + stream, "retry: 1\n" + stream}) {
+    for (std::size_t cut = 1; cut < 12; ++cut) {
+      ReplayedAnswer answer = events(body);
+      answer.splits = {cut};
+      const ReplayedCall call = streamed(answer);
+      REQUIRE_FALSE(call.result);
+      CHECK(call.result.error().provider_message.find("private") == std::string::npos);
+    }
+  }
+  CHECK(streamed(events("dat")).result.error().provider_message == "dat");
+}
+
+TEST_CASE("an envelope that says nothing of a failure is none") {
+  const ReplayedCall call = streamed(events("data: {\"code\":\"\",\"message\":\"\"}\n\ndata: {\"code\":null,\"message\":\"fine\"}\n\n" +
+                                            hello + stop + done));
+  REQUIRE(call.result);
+  CHECK(call.result->text() == "Hello");
+}
+
+TEST_CASE("whatever blanks come before a body are nothing, in however many pieces, with a byte order mark or without") {
+  for (const std::string_view mark : {"", "\xEF\xBB\xBF"}) {
+    for (const std::size_t piece : {1U, 2U, 3U, 1000U}) {
+      ReplayedAnswer answer = json(std::string{mark} + std::string(100'000, '\n') +
+                                   R"({"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]})");
+      for (std::size_t end = piece; end < answer.body.size(); end += piece) answer.splits.push_back(end);
+      const ReplayedCall call = plain(answer);
+      REQUIRE(call.result);
+      CHECK(call.result->text() == "Hello");
+    }
+  }
+}
+
+TEST_CASE("a body of more documents than anybody sends is refused") {
+  std::string body;
+  for (int i = 0; i < 100'001; ++i) body += "{}\n";
+  const ReplayedCall call = plain(json(body));
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::malformed_response);
+  CHECK(call.result.error().message.find("JSON documents") != std::string::npos);
+}
+
 TEST_CASE("options that cannot be right are refused with their names") {
   CHECK_THROWS_AS(openai({}), std::invalid_argument);
   CHECK_THROWS_AS(openai({.model = "m", .base_url = "api.openai.com"}), std::invalid_argument);

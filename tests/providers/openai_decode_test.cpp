@@ -189,3 +189,16 @@ TEST_CASE("calls without numbers are told apart by their ids, and go on without 
   const std::vector<ToolCall> expected{{"a", "now", R"({"z":1})"}, {"b", "now", "{}"}};
   CHECK(response.tool_calls() == expected);
 }
+
+TEST_CASE("the pieces of a call without a number are known by its id, said once or with each") {
+  const std::string begins = R"("tool_calls":[{"id":"a","function":{"name":"now","arguments":"{\"z"}}])";
+  const std::string stop = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n";
+  for (const std::string_view goes_on :
+       {R"("tool_calls":[{"id":"a","function":{"arguments":"\":1}"}}])", R"("tool_calls":[{"function":{"arguments":"\":1}"}}])",
+        R"("tool_calls":[{"id":"a","function":{"name":"now","arguments":"\":1}"}}])"}) {
+    CAPTURE(goes_on);
+    const ChatResponse response = decoded(chunk(begins) + chunk(goes_on) + stop + "data: [DONE]\n\n", true);
+    REQUIRE(response.tool_calls().size() == 1);
+    CHECK(response.tool_calls()[0].arguments == R"({"z":1})");
+  }
+}

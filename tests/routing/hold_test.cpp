@@ -11,6 +11,7 @@
 #include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -197,4 +198,31 @@ TEST_CASE("what was kept of attempts that failed does not count for the next") {
   REQUIRE(reply);
   CHECK(reply->served_by == third.target());
   CHECK(log.text() == "whole");
+}
+
+TEST_CASE("what comes while held pieces are handed over comes after them") {
+  VirtualRuntime world;
+  const ScriptedProvider other{"two/b", {answer("x").after(70ms)}};
+  const FallbackClient elsewhere{{other}, {.runtime = world.share()}};
+  struct Asks final : StreamSink {
+    explicit Asks(const FallbackClient& client) : asked{&client} {}
+    void on_event(const StreamEvent& event) noexcept override {
+      text += event.delta;
+      if (++events == 1) static_cast<void>(asked->chat("something else"));
+    }
+    const FallbackClient* asked;
+    std::string text;
+    int events = 0;
+  };
+  for (const bool shares : {false, true}) {
+    const ScriptedProvider model{"one/a", {stream({"a", "b", "c", "d", "e"}, 30ms)}};
+    const Provider provider = shares ? model | single_flight() : Provider{model};
+    for (const StreamHold hold : {StreamHold{.tokens = 40, .time = 50ms}, StreamHold{.tokens = 1, .time = 1h}}) {
+      const FallbackClient client{{provider}, {.hold = hold, .runtime = world.share()}};
+      Asks sink{elsewhere};
+      PendingCall call = client.start("hello", {}, sink);
+      REQUIRE(call.wait());
+      CHECK(sink.text == "abcde");
+    }
+  }
 }

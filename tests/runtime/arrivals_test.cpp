@@ -74,13 +74,18 @@ FallbackClient client_of(const Provider& provider, std::shared_ptr<Runtime> runt
 }  // namespace
 
 TEST_CASE("an answer that arrives in the moment of its limit is an answer") {
-  VirtualClock clock;
-  const auto runtime = runtime_with(clock, std::make_unique<LateTransport>(clock, 4s));
-  const Provider provider = Poster{"http://test/", true} | timeout({.connect = 9s, .attempt = 4s});
-  const auto reply = client_of(provider, runtime).chat("hello");
-  REQUIRE(reply);
-  CHECK(reply->text() == "in time");
-  CHECK(reply->elapsed == 4s);
+  for (const bool streams : {false, true}) {
+    VirtualClock clock;
+    const auto runtime = runtime_with(clock, std::make_unique<LateTransport>(clock, 4s));
+    const Provider provider = Poster{"http://test/", true} | timeout({.connect = 9s, .attempt = 4s});
+    const FallbackClient client = client_of(provider, runtime);
+    EventLog log{*runtime};
+    PendingCall call = streams ? client.start("hello", {}, log) : client.start("hello");
+    const auto& reply = call.wait();
+    REQUIRE(reply);
+    CHECK(reply->text() == "in time");
+    CHECK(reply->elapsed == 4s);
+  }
 }
 
 TEST_CASE("a transfer that was paused for its consumer goes on with it, and nothing is lost") {

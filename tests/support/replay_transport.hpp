@@ -23,6 +23,7 @@ struct ReplayedAnswer {
   std::string body;
   /// Where the body is split, ascending; empty: it comes in one piece.
   std::vector<std::size_t> splits;
+  Duration pause{0};       ///< before each piece but the first, and before the end
   bool cut = false;        ///< the connection breaks after the body
   std::string cut_message = "the connection was cut";
   bool stays_open = false;  ///< the end of the body never comes
@@ -47,6 +48,9 @@ class ReplayTransport final : public HttpTransport {
     if (Transfer* transfer = next_transfer()) {
       transfer->step();
     } else if (!std::exchange(woken_, false)) {
+      for (const Transfer* other : transfers_) {
+        if (other->waits()) until = std::min(until, other->at());
+      }
       if (until == TimePoint::max()) throw std::logic_error{"the recording is over and the call still waits"};
       clock_->advance_to(until);
     }
@@ -68,7 +72,9 @@ class ReplayTransport final : public HttpTransport {
     Transfer& operator=(const Transfer&) = delete;
 
     void resume() noexcept override { paused_ = false; }
-    [[nodiscard]] bool can_step() const noexcept { return !ended_ && !paused_; }
+    [[nodiscard]] bool can_step() const noexcept { return waits() && at_ <= transport_->clock_->now(); }
+    [[nodiscard]] bool waits() const noexcept { return !ended_ && !paused_; }
+    [[nodiscard]] TimePoint at() const noexcept { return at_; }
 
     void step() {
       const ReplayedAnswer& answer = answer_;
@@ -84,6 +90,7 @@ class ReplayTransport final : public HttpTransport {
                                       answer.body.begin() + static_cast<std::ptrdiff_t>(end));
         if (receiver_->on_body(std::string_view{piece.data(), piece.size()})) {
           sent_ = end;
+          at_ = transport_->clock_->now() + answer.pause;
         } else {
           paused_ = true;
         }
@@ -101,6 +108,7 @@ class ReplayTransport final : public HttpTransport {
     ReplayedAnswer answer_;
     HttpReceiver* receiver_;
     std::size_t sent_ = 0;
+    TimePoint at_ = TimePoint::min();
     bool head_sent_ = false;
     bool paused_ = false;
     bool ended_ = false;

@@ -148,7 +148,7 @@ std::string_view type_by_fields(const JsonElement& data) noexcept {
 class AnthropicStreamDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
-    if (holds_failure(data)) {
+    if (holds_failure(data, HasType::always)) {
       answer.fail(read_failure(data));
       return Next::end;
     }
@@ -188,7 +188,7 @@ class AnthropicStreamDecoder final : public StreamDecoder {
       end_blocks(answer);
       answer.complete();
     }
-    return Next::more;
+    return stopped_ ? Next::end : Next::more;
   }
 
   void on_end(AnswerBuilder& answer) override {

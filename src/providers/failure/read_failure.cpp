@@ -13,7 +13,7 @@ namespace {
 std::string to_words(const JsonElement& element) {
   if (element.is_string()) return std::string{as_text(element)};
   if (element.is_null() || element.is_bool()) return {};
-  return simdjson::minify(element);
+  return json_of(element);
 }
 
 std::string words_of(const JsonElement& element, std::string_view key) {
@@ -158,6 +158,7 @@ bool is_failure_code(const JsonElement& code) noexcept {
   double number = -1;
   if (number_in(code, number)) return number != 0 && (number < 200 || number > 299);
   const std::string_view word = as_text(code);
+  if (code.is_null() || code.is_bool() || (code.is_string() && word.empty())) return false;
   return !equal_ignoring_case(word, "ok") && !equal_ignoring_case(word, "success");
 }
 
@@ -166,14 +167,14 @@ bool is_failed_base(const JsonElement& base) noexcept {
   return status && is_failure_code(*status);
 }
 
-bool holds_failure(const JsonElement& document) noexcept {
+bool holds_failure(const JsonElement& document, HasType has_type) noexcept {
   if (const auto first = first_element(document)) {
     const auto error = member(*first, "error");
     return error && is_failure_value(*error);
   }
   JsonObject object;
   if (document.get(object) != simdjson::SUCCESS) return false;
-  FailureSigns signs;
+  FailureSigns signs{has_type};
   for (const auto field : object) signs.note(field.key, field.value);
   return signs.failure();
 }

@@ -22,11 +22,16 @@ namespace backstop::inline v0::detail {
 /// MiniMax's `base_resp` when its `status_code` is not 0.
 [[nodiscard]] bool is_failed_base(const JsonElement& base) noexcept;
 
+/// What a `type` beside a message says: on some wires every event has one.
+enum class HasType : unsigned char { of_failure, always };
+
 /// Whether a document that came with a status of 200 is an error in disguise: a non-empty `error` at the top,
 /// `"object": "error"` or `"type": "error"`, a failed `base_resp`; or no answer, and `"success": false` or an error's
 /// fields. For decoders that look at every field anyway; the others ask `holds_failure`.
 class FailureSigns {
  public:
+  explicit FailureSigns(HasType has_type = HasType::of_failure) noexcept : has_type_{has_type} {}
+
   void note(std::string_view key, const JsonElement& value) noexcept {
     // By length first: every event of every stream goes through here.
     switch (key.size()) {
@@ -36,7 +41,7 @@ class FailureSigns {
       case 4:
         if (is_key(key, "type")) {
           error_ = error_ || as_text(value) == "error";
-          code_ = true;
+          code_ = code_ || has_type_ == HasType::of_failure;
         } else if (is_key(key, "code")) {
           code_ = code_ || is_failure_code(value);
         }
@@ -85,13 +90,14 @@ class FailureSigns {
   [[nodiscard]] bool failure() const noexcept { return error_ || (!answer_ && (refused_ || (message_ && code_))); }
 
  private:
-  void note_message(const JsonElement& value) noexcept { message_ = message_ || value.is_string(); }
+  void note_message(const JsonElement& value) noexcept { message_ = message_ || !as_text(value).empty(); }
   void note_answer(const JsonElement& value) noexcept {
     JsonArray list;
     const bool empty = value.is_null() || (value.get(list) == simdjson::SUCCESS && list.begin() == list.end());
     answer_ = answer_ || !empty;
   }
 
+  HasType has_type_;
   bool error_ = false;
   bool refused_ = false;
   bool message_ = false;
@@ -100,6 +106,6 @@ class FailureSigns {
 };
 
 /// The same for a whole document, a list of documents included.
-[[nodiscard]] bool holds_failure(const JsonElement& document) noexcept;
+[[nodiscard]] bool holds_failure(const JsonElement& document, HasType has_type = HasType::of_failure) noexcept;
 
 }  // namespace backstop::inline v0::detail

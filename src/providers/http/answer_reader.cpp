@@ -1,6 +1,7 @@
 #include "answer_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "providers/failure/read_failure.hpp"
@@ -11,23 +12,20 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::size_t longest_page = 500;  // that is kept, to be quoted
+constexpr int most_documents = 100'000;    // of one body: they are read in one go
 
-// Without what may stand in front of a body; nothing while it cannot be told.
-std::string_view content_of(std::string_view beginning) noexcept {
-  if (beginning.starts_with(byte_order_mark)) {
-    beginning.remove_prefix(byte_order_mark.size());
-  } else if (byte_order_mark.starts_with(beginning)) {
-    return {};
-  }
-  return beginning.substr(std::min(beginning.find_first_not_of(" \t\r\n"), beginning.size()));
-}
+constexpr std::array<std::string_view, 8> beginnings{"{", "[", "\"", "data:", "event:", "id:", ":", "retry:"};
 
 // What begins like an answer may be part of one, and is not quoted.
 bool begins_like_answer(std::string_view content) noexcept {
-  for (const std::string_view beginning : {"{", "[", "\"", "data:", "event:", "id:", ":", "retry:"}) {
-    if (content.starts_with(beginning)) return true;
-  }
-  return false;
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [content](std::string_view beginning) { return content.starts_with(beginning); });
+}
+
+// Too short yet to tell.
+bool may_begin_like_answer(std::string_view content) noexcept {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [content](std::string_view beginning) { return beginning.starts_with(content); });
 }
 
 }  // namespace
@@ -51,19 +49,26 @@ void AnswerReader::feed(std::string_view bytes) {
   events_.feed(bytes);
 }
 
+// Of what may stand in front of a body nothing is kept but what is too short to tell: there may be much of it.
 void AnswerReader::decide(std::string_view bytes) {
-  std::string_view beginning = bytes;
+  std::string_view content = bytes;
   if (!body_.empty()) {
     body_.append(bytes);
-    beginning = body_;
+    content = body_;
   }
-  const std::string_view content = content_of(beginning);
-  if (content.empty()) {
-    if (body_.empty()) body_ = bytes;
-    if (body_.size() > limits_.bytes) fail(too_large("the answer", limits_.bytes, "bytes").message);
+  if (!past_mark_) {
+    if (content.size() < byte_order_mark.size() && byte_order_mark.starts_with(content)) return hold(content);
+    past_mark_ = true;
+    if (content.starts_with(byte_order_mark)) content.remove_prefix(byte_order_mark.size());
+  }
+  content.remove_prefix(std::min(content.find_first_not_of(" \t\r\n"), content.size()));
+  if (content.empty() && received_ > limits_.bytes) {
+    fail(too_large("the answer", limits_.bytes, "bytes").message);
+  } else if (content.empty() || (!begins_like_answer(content) && may_begin_like_answer(content))) {
+    hold(content);
   } else if (content.starts_with('{') || content.starts_with('[') || content.starts_with('"')) {
     form_ = Form::documents;
-    std::string document{content};
+    const std::string document{content};
     body_.clear();
     add_to_document(document);
   } else {
@@ -76,17 +81,29 @@ void AnswerReader::decide(std::string_view bytes) {
   }
 }
 
+void AnswerReader::hold(std::string_view content) { body_ = std::string{content}; }
+
 void AnswerReader::add_to_document(std::string_view bytes) {
   if (received_ > limits_.bytes) return fail(too_large("the answer", limits_.bytes, "bytes").message);
   body_.append(bytes);
 }
 
-bool AnswerReader::has_whole_document() noexcept {
+bool AnswerReader::has_whole_answer() {
   if (form_ != Form::documents) return false;
   const std::string_view unseen = std::string_view{body_}.substr(scanned_);
+  if (unseen.empty()) return whole_;
   scanned_ = body_.size();
   scan_.feed(unseen);
-  return scan_.closed();
+  whole_ = false;
+  if (!scan_.closed()) return false;
+  document_.parse(body_);
+  if (!document_.valid()) return whole_ = true;  // nothing that is to come mends it
+  AnswerBuilder trial{answer_->answered_by(), nullptr};
+  wire_->decode(document_.root(), trial);
+  if (trial.failure()) return whole_ = true;
+  // What has no content may be the first piece of a stream.
+  const Result<ChatResponse> answer = trial.take();
+  return whole_ = trial.is_complete() && (answer || answer.error().kind == ErrorKind::content_filtered);
 }
 
 bool AnswerReader::next() {
@@ -102,6 +119,7 @@ bool AnswerReader::next() {
 
 void AnswerReader::finish(bool cleanly) {
   if (at_end_) return;
+  if (form_ == Form::undecided) words_ = body_;
   if (form_ == Form::documents) take_documents();
   ServerSentEvents::Event event;
   if (form_ == Form::events && cleanly && events_.finish(event)) take(event);
@@ -110,6 +128,7 @@ void AnswerReader::finish(bool cleanly) {
 
 void AnswerReader::take(const ServerSentEvents::Event& event) {
   any_event_ = true;
+  words_.clear();  // no page
   if (event.data.starts_with("[DONE]")) {
     at_end_ = decoder().on_done(*answer_) == StreamDecoder::Next::end;
     return;
@@ -152,7 +171,10 @@ void AnswerReader::take_documents() {
     return;
   }
   take_document({});
-  while (!at_end_ && document_.next()) take_document({});
+  for (int count = 1; !at_end_ && document_.next(); ++count) {
+    if (count == most_documents) return fail("the answer has more than 100,000 JSON documents");
+    take_document({});
+  }
 }
 
 StreamDecoder& AnswerReader::decoder() {

@@ -31,8 +31,9 @@ class AnswerReader {
 
   /// The true end was seen, or the answer has failed: whatever follows is nothing.
   [[nodiscard]] bool at_end() const noexcept { return at_end_; }
-  /// The body is a JSON document, and its last bracket has come. Cost: of the bytes since it was asked last.
-  [[nodiscard]] bool has_whole_document() noexcept;
+  /// The body is a JSON document whose last bracket has come, and it is an answer or a failure, not the first piece of a
+  /// stream of documents. Cost: of the bytes since it was asked last, and of reading the document once.
+  [[nodiscard]] bool has_whole_answer();
   /// Why there is nothing in the body; empty when there is something. For whoever asked for a stream, or not.
   [[nodiscard]] std::string_view finding_of_nothing(bool stream) const noexcept;
   /// What a body without an answer says instead: the beginning of a page, or the message of a document; else empty.
@@ -42,7 +43,7 @@ class AnswerReader {
   enum class Form : unsigned char { undecided, events, documents };
 
   void decide(std::string_view bytes);
-  void begin_events(std::string_view bytes);
+  void hold(std::string_view content);
   void add_to_document(std::string_view bytes);
   void take(const ServerSentEvents::Event& event);
   void take_documents();
@@ -55,10 +56,12 @@ class AnswerReader {
   AnswerBuilder* answer_;
   AnswerLimits limits_;
   Form form_ = Form::undecided;
-  std::string body_;  ///< of documents; before the form is known, the beginning
+  std::string body_;  ///< of documents; before the form is known, what is too short to tell
+  bool past_mark_ = false;
   std::string words_;
   ObjectScan scan_;
   std::size_t scanned_ = 0;  ///< of the body
+  bool whole_ = false;       ///< so far
   std::size_t received_ = 0;
   ServerSentEvents events_;
   std::unique_ptr<StreamDecoder> decoder_;

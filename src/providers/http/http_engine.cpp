@@ -24,6 +24,8 @@ namespace backstop::inline v0::detail {
 namespace {
 
 constexpr std::size_t largest_error_body = std::size_t{1} << 20;
+/// How much of a body is read before others have their turn.
+constexpr std::size_t longest_turn = std::size_t{256} * 1024;
 constexpr std::size_t longest_request_id = 200;
 constexpr std::size_t longest_quote = 500;
 
@@ -161,7 +163,7 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   while (!ended && !reader.at_end()) {
     HttpExchange::ReadAwaiter read = attempt.exchange.read();
     if (!read.await_ready()) {  // else nothing is waited for
-      const bool whole = reader.has_whole_document();
+      const bool whole = reader.has_whole_answer();
       if (!whole && !attempt.answer.is_complete()) {
         patience.reset();
       } else if (!patience) {
@@ -172,18 +174,20 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
     const Result<std::string_view> piece = co_await read;
     attempt.drain.rest();
     if (!piece) {
-      const bool enough = attempt.answer.is_complete() || reader.has_whole_document();
+      const bool enough = attempt.answer.is_complete() || reader.has_whole_answer();
       if (enough && !stopped_from_above(attempt.context)) break;
       co_return broken(attempt, piece.error());
     }
     ended = piece->empty();
-    if (ended) {
-      decoder.finish();
-    } else {
-      decoder.feed(*piece);
-    }
+    decoder.feed(*piece);
     std::string_view plain;
-    while (!reader.at_end() && decoder.next(plain)) {
+    for (std::size_t decoded = 0; !reader.at_end() && decoder.next(plain); decoded += plain.size()) {
+      if (decoded >= longest_turn) {  // a small piece may decode to very much
+        Sleep turn = attempt.context.sleep(Duration{1});
+        const auto went_on = co_await turn;
+        if (!went_on) co_return broken(attempt, went_on.error());
+        decoded = 0;
+      }
       reader.feed(plain);
       while (reader.next()) {
         patience.reset();
@@ -216,11 +220,7 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
     if (!piece && stopped_from_above(attempt.context)) co_return broken(attempt, piece.error());
     if (!piece) break;
     ended = piece->empty();
-    if (ended) {
-      decoder.finish();
-    } else {
-      decoder.feed(*piece);
-    }
+    decoder.feed(*piece);
     std::string_view plain;
     while (body.size() <= largest_error_body && decoder.next(plain)) {
       body.append(plain);

@@ -25,6 +25,8 @@ std::string arguments_object(std::string text) {
   return wrapped.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+constexpr std::size_t most_parts = 100'000;
+
 std::string size_text(std::size_t bytes) {
   constexpr std::size_t mebibyte = std::size_t{1} << 20;
   return bytes % mebibyte == 0 ? fmt::format("{} MiB", bytes / mebibyte) : fmt::format("{} bytes", bytes);
@@ -46,6 +48,7 @@ P& AnswerBuilder::open() {
     if (P* part = std::get_if<P>(&parts_[open_part_])) return *part;
   }
   if (!closed_.empty()) end_whole_calls();
+  if (parts_.size() == most_parts) exceed(fmt::format("the answer has more than {} parts", most_parts));
   open_part_ = parts_.size();
   return std::get<P>(parts_.emplace_back(P{}));
 }

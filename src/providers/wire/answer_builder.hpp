@@ -88,11 +88,12 @@ class AnswerBuilder {
   // What has come of it.
 
   [[nodiscard]] bool is_complete() const noexcept { return complete_; }
+  [[nodiscard]] const Target& answered_by() const noexcept { return target_; }
   [[nodiscard]] const std::optional<ProviderFailure>& failure() const noexcept { return failure_; }
   [[nodiscard]] bool has_tool_calls() const noexcept { return !calls_.empty(); }
   [[nodiscard]] bool has_text() const noexcept { return wrote_text_; }
   [[nodiscard]] bool has_content() const noexcept { return wrote_text_ || wrote_reasoning_ || has_tool_calls(); }
-  /// Whether any content was handed to the consumer.
+  /// The text that has been written, handed over or not.
   [[nodiscard]] std::string partial_text() const { return text_of(parts_); }
 
   /// The answer; or why a complete body is none: `content_filtered`, or `malformed_response` for an empty one and for

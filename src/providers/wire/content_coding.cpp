@@ -69,13 +69,8 @@ ContentDecoder::ContentDecoder(std::string_view label) : label_{trim(label)} {}
 ContentDecoder::~ContentDecoder() = default;
 
 void ContentDecoder::feed(std::string_view piece) {
+  finished_ = piece.empty();
   piece_ = piece;
-  if (form_ == Form::undecided) decide();
-}
-
-void ContentDecoder::finish() {
-  finished_ = true;
-  piece_ = {};
   if (form_ == Form::undecided) decide();
 }
 

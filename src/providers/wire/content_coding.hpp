@@ -26,10 +26,8 @@ class ContentDecoder {
   ContentDecoder(const ContentDecoder&) = delete;
   ContentDecoder& operator=(const ContentDecoder&) = delete;
 
-  /// The bytes must live until `next` has yielded nothing.
+  /// An empty piece is the end of the body. The bytes must live until `next` has yielded nothing.
   void feed(std::string_view piece);
-  /// The body has ended; then `next` once more.
-  void finish();
   /// More of the body as it was meant; lives until the next call of anything here.
   [[nodiscard]] bool next(std::string_view& plain);
   /// What is wrong, in words of ours; empty while nothing is. Nothing more is yielded then.

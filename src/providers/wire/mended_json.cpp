@@ -21,7 +21,7 @@ bool is_readable_word(std::string_view word) noexcept {
 
 class Mender {
  public:
-  explicit Mender(std::string_view text) : rest_{text}, size_{text.size()} { mended_.text.reserve(text.size() + 16); }
+  explicit Mender(std::string_view text) : rest_{text}, size_{text.size()} {}
 
   MendedJson run() {
     if (rest_.starts_with(byte_order_mark)) rest_.remove_prefix(byte_order_mark.size());
