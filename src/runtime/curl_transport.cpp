@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,10 +15,12 @@
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "backstop/runtime/http_transport.hpp"
+#include "runtime/http_options.hpp"
 #include "runtime/socket_poller.hpp"
 #include "text/ascii.hpp"
 
@@ -61,6 +64,9 @@ constexpr bool is_configuration_fault(CURLcode code) noexcept {
   return std::find(faults.begin(), faults.end(), code) != faults.end();
 }
 
+/// Those that are open.
+using Sockets = std::unordered_set<curl_socket_t>;
+
 class CurlTransport;
 
 class CurlTransfer final : public HttpTransfer {
@@ -79,7 +85,7 @@ class CurlTransfer final : public HttpTransfer {
 
  private:
   friend class CurlTransport;
-  friend void prepare_easy(CURL* easy, CURLSH* share);
+  friend void prepare_easy(CURL* easy, CURLSH* share, Sockets& sockets);
   static std::size_t receive_header(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static std::size_t receive_body(char* bytes, std::size_t, std::size_t count, void* self) noexcept;
   static int before_request(void* self, char*, char*, int, int) noexcept;
@@ -115,12 +121,25 @@ class CurlTransfer final : public HttpTransfer {
 };
 
 /// A program that the application starts meanwhile does not get the connections.
-curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) noexcept {
+curl_socket_t open_socket(void* sockets, curlsocktype, curl_sockaddr* address) noexcept {
 #ifdef SOCK_CLOEXEC
-  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  const curl_socket_t socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 #else
-  return ::socket(address->family, address->socktype, address->protocol);
+  const curl_socket_t socket = ::socket(address->family, address->socktype, address->protocol);
 #endif
+  if (socket == CURL_SOCKET_BAD) return socket;
+  try {
+    static_cast<Sockets*>(sockets)->insert(socket);
+    return socket;
+  } catch (const std::bad_alloc&) {
+    ::close(socket);
+    return CURL_SOCKET_BAD;
+  }
+}
+
+int close_socket(void* sockets, curl_socket_t socket) noexcept {
+  static_cast<Sockets*>(sockets)->erase(socket);
+  return ::close(socket);
 }
 
 /// What the system is told of a new socket: when a peer is gone this is noticed before most time limits pass.
@@ -148,9 +167,17 @@ int prepare_socket(void*, curl_socket_t socket, curlsocktype) noexcept {
   return options;
 }
 
-[[nodiscard]] HeaderList list_of(const std::vector<std::string>& lines) {
+/// As libcurl has them. Its own list of addresses is shared by all transfers: this one is a transfer's own.
+[[nodiscard]] HeaderList list_of(const std::vector<std::string>& resolutions) {
   HeaderList list;
-  for (const std::string& line : lines) append(list, line.c_str());
+  for (const std::string& line : resolutions) {
+    const std::optional<detail::Resolution> one = detail::read_resolution(line);
+    if (!one) continue;
+    const bool is_ipv6 = one->address.find(':') != std::string_view::npos;
+    append(list, fmt::format("{}:{}:{}{}{}:{}", one->host, one->port, is_ipv6 ? "[" : "", one->address,
+                             is_ipv6 ? "]" : "", one->address_port)
+                     .c_str());
+  }
   return list;
 }
 
@@ -174,7 +201,7 @@ void apply(CURL* easy, const HttpOptions& options, curl_slist* resolve) {
   set_text(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket);
   set_text(CURLOPT_INTERFACE, options.local_interface);
   set_text(CURLOPT_USERAGENT, options.user_agent);
-  if (resolve != nullptr) set(easy, CURLOPT_RESOLVE, resolve);
+  if (resolve != nullptr) set(easy, CURLOPT_CONNECT_TO, resolve);
   set(easy, CURLOPT_SSLVERSION,
       static_cast<long>(options.least_tls == TlsVersion::v1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2));
   constexpr long versions[] = {CURL_HTTP_VERSION_2TLS, CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
@@ -182,12 +209,15 @@ void apply(CURL* easy, const HttpOptions& options, curl_slist* resolve) {
 }
 
 /// What is the same for all transfers, set once per handle: setting it costs as much as decoding a short answer.
-void prepare_easy(CURL* easy, CURLSH* share) {
+void prepare_easy(CURL* easy, CURLSH* share, Sockets& sockets) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_QUICK_EXIT, 1L);  // a look-up that is given up is not waited for
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
+  set(easy, CURLOPT_OPENSOCKETDATA, static_cast<void*>(&sockets));
+  set(easy, CURLOPT_CLOSESOCKETFUNCTION, &close_socket);
+  set(easy, CURLOPT_CLOSESOCKETDATA, static_cast<void*>(&sockets));
   set(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
   set(easy, CURLOPT_MAXLIFETIME_CONN, longest_connection);
   set(easy, CURLOPT_SHARE, share);
@@ -244,6 +274,15 @@ class CurlTransport final : public HttpTransport {
   }
 
   void wake() noexcept override { poller_.wake(); }
+  int poll_fd() const noexcept override { return poller_.descriptor(); }
+  TimePoint next_due() const noexcept override { return due_; }
+
+  // libcurl would say goodbye on the parent's connections: they are closed behind its back.
+  std::unique_ptr<HttpTransport> leave_parent() override {
+    for (const curl_socket_t socket : sockets_) ::close(socket);
+    poller_.close();
+    return std::make_unique<CurlTransport>(*clock_, options_);
+  }
 
   void add(CurlTransfer& transfer) {
     if (const CURLMcode code = curl_multi_add_handle(multi_, transfer.easy()); code != CURLM_OK) {
@@ -286,7 +325,7 @@ class CurlTransport final : public HttpTransport {
     }
     easy.reset(curl_easy_init());
     if (!easy) throw std::bad_alloc{};
-    prepare_easy(easy.get(), share_);
+    prepare_easy(easy.get(), share_, sockets_);
     apply(easy.get(), options_, resolve_.get());
     return easy;
   }
@@ -346,6 +385,7 @@ class CurlTransport final : public HttpTransport {
   const Clock* clock_;
   const HttpOptions options_;
   HeaderList resolve_;
+  Sockets sockets_;
   detail::SocketPoller poller_;
   TimePoint due_ = TimePoint::max();  // libcurl's timer
   CURLM* multi_ = nullptr;

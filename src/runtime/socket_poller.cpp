@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
+#include <utility>
 
 #include <unistd.h>
 #ifdef __linux__
@@ -47,10 +48,16 @@ SocketPoller::SocketPoller() : epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
   refuse("eventfd");
 }
 
-SocketPoller::~SocketPoller() {
-  ::close(wake_read_);
-  ::close(epoll_);
+SocketPoller::~SocketPoller() { close(); }
+
+void SocketPoller::close() noexcept {
+  for (int* const own : {&wake_read_, &epoll_}) {
+    if (*own >= 0) ::close(std::exchange(*own, -1));
+  }
+  wake_write_ = -1;
 }
+
+int SocketPoller::descriptor() const noexcept { return epoll_; }
 
 void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
   epoll_event event{};
@@ -98,10 +105,16 @@ SocketPoller::SocketPoller() {
   }
 }
 
-SocketPoller::~SocketPoller() {
-  ::close(wake_read_);
-  ::close(wake_write_);
+SocketPoller::~SocketPoller() { close(); }
+
+void SocketPoller::close() noexcept {
+  for (int* const own : {&wake_read_, &wake_write_}) {
+    if (*own >= 0) ::close(std::exchange(*own, -1));
+  }
+  watched_.clear();
 }
+
+int SocketPoller::descriptor() const noexcept { return -1; }
 
 void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
   const auto known = std::find_if(watched_.begin(), watched_.end(),

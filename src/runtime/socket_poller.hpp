@@ -33,6 +33,10 @@ class SocketPoller {
   [[nodiscard]] std::span<const Ready> wait(int milliseconds) noexcept;
   /// Ends a wait, now or the next one.
   void wake() noexcept;
+  /// Readable while a wait would return at once; -1 where the system has no such descriptor.
+  [[nodiscard]] int descriptor() const noexcept;
+  /// Closes its own descriptors, and forgets the sockets. It must not be used any more.
+  void close() noexcept;
 
  private:
   static constexpr std::size_t most_at_once = 256;

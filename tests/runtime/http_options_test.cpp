@@ -15,6 +15,8 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/providers/openai.hpp"
 #include "support/fault_server.hpp"
+#include "support/spawned_server.hpp"
+#include "text/ascii.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -41,7 +43,7 @@ std::string port_of(const faults::FaultServer& server) {
 std::string header(const faults::FaultServer& server, std::string_view name) {
   const auto requests = server.requests();
   for (const auto& [field, value] : requests.back().headers) {
-    if (field == name) return value;
+    if (detail::equal_ignoring_case(field, name)) return value;
   }
   return {};
 }
@@ -64,6 +66,25 @@ TEST_CASE("a host's address can be given") {
                    CHECK(ask(url, runtime, target));
                    CHECK(header(server, "host") == "made.up:" + port_of(server));
                  });
+}
+
+TEST_CASE("the address that one target has for a host is not another's") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  faults::FaultServer other;
+  other.always(faults::answer("All is well elsewhere."));
+  const std::string url = "http://localhost:" + port_of(server) + "/v1";
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const auto text_with = [&](HttpOptions http) {
+    const Provider target = openai({.model = "m", .api_key = "sk-0123456789", .base_url = url, .http = std::move(http)});
+    const auto reply = FallbackClient{{target}, options}.chat("Hi");
+    return reply ? reply->text() : reply.error().message;
+  };
+  const HttpOptions elsewhere{.resolve = {"localhost:" + port_of(server) + ":127.0.0.1:" + port_of(other)}};
+  CHECK_THAT(text_with(elsewhere), ContainsSubstring("elsewhere"));
+  CHECK(text_with({}).find("elsewhere") == std::string::npos);
+  CHECK_THAT(text_with(elsewhere), ContainsSubstring("elsewhere"));
 }
 
 TEST_CASE("a name without an address is told, with the setting that could give it one") {
@@ -132,6 +153,16 @@ TEST_CASE("requests go out by the interface that is given, and one that is not t
   CHECK_THAT(reply.error().message, ContainsSubstring("HttpOptions::local_interface"));
 }
 
+TEST_CASE("a unix socket is used in place of host and port") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const SpawnedServer relay{"python3", "relay.py", "unix " + port_of(server), "python3 is needed for a unix socket"};
+  on_both_levels({.unix_socket = relay.file("socket")}, [&](const HttpOptions& runtime, const HttpOptions& target) {
+    CHECK(ask("http://no-such-host.invalid/v1", runtime, target));
+    CHECK(header(server, "host") == "no-such-host.invalid");
+  });
+}
+
 TEST_CASE("a unix socket that is not there is told") {
   const auto reply = ask("http://localhost/v1", {.unix_socket = "/no/such/socket"});
   REQUIRE_FALSE(reply);
@@ -171,11 +202,11 @@ TEST_CASE("options of connections that cannot be right are refused with their na
   refused({.proxy = "me:hunter2@proxy"}, "proxy");
   CHECK(problem_with({.proxy = "me:hunter2@proxy"}).find("hunter2") == std::string::npos);
   refused({.client_key = "key.pem"}, "client_certificate");
-  for (const char* wrong : {"", "host", "host:80", "host:80:", ":80:127.0.0.1", "host:http:127.0.0.1"}) {
+  for (const char* wrong : {"", "host", "host:80", "host:80:", ":80:127.0.0.1", "host:http:127.0.0.1", "host:80:127.0.0.1:http"}) {
     refused({.resolve = {wrong}}, "resolve");
   }
   refused({.connections_per_host = -1}, "connections_per_host");
   refused({.connections = -1}, "connections");
   refused({.idle_connections = -1}, "idle_connections");
-  CHECK(problem_with({.proxy = "socks5h://127.0.0.1:1080", .resolve = {"a:1:::1"}}).empty());
+  CHECK(problem_with({.proxy = "socks5h://127.0.0.1:1080", .resolve = {"a:1:::1", "a:1:[::1]", "a:1:[::1]:2", "a:1:127.0.0.1:2"}}).empty());
 }

@@ -3,16 +3,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <array>
 #include <chrono>
-#include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/providers/openai.hpp"
+#include "support/spawned_server.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -22,43 +20,25 @@ namespace {
 
 class TlsServer {
  public:
-  explicit TlsServer(const std::string& options = {}) {
-    const std::string command = "python3 " BACKSTOP_SOURCE_DIR "/tests/support/tls_server.py " + options + " 2>/dev/null";
-    process_ = ::popen(command.c_str(), "r");
-    REQUIRE(process_ != nullptr);
-    std::array<char, 256> folder{};
-    if (std::fscanf(process_, "%d %d %255s", &pid_, &port_, folder.data()) != 3) {
-      ::pclose(process_);
-      SKIP("python3 and openssl are needed for a server that speaks TLS");
-    }
-    folder_ = folder.data();
-  }
-  ~TlsServer() {
-    ::kill(pid_, SIGTERM);
-    ::pclose(process_);
-  }
-  TlsServer(const TlsServer&) = delete;
-  TlsServer& operator=(const TlsServer&) = delete;
+  explicit TlsServer(const std::string& options = {})
+      : server_{"python3", "tls_server.py", options, "python3 and openssl are needed for a server that speaks TLS"} {}
 
   /// Asks it as `localhost`.
   [[nodiscard]] Result<ChatResponse> ask(HttpOptions options) const {
-    options.resolve = {"localhost:" + std::to_string(port_) + ":127.0.0.1"};
+    options.resolve = {"localhost:" + std::to_string(server_.port()) + ":127.0.0.1"};
     FallbackOptions client_options;
     client_options.recovery.max_wait = 0s;
     client_options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
     const Provider provider = openai({.model = "m",
                                       .api_key = "sk-secret-0123456789",
-                                      .base_url = "https://localhost:" + std::to_string(port_) + "/v1",
+                                      .base_url = "https://localhost:" + std::to_string(server_.port()) + "/v1",
                                       .http = std::move(options)});
     return FallbackClient{{provider}, client_options}.chat("Hi");
   }
-  [[nodiscard]] std::string file(const std::string& name) const { return folder_ + "/" + name; }
+  [[nodiscard]] std::string file(const std::string& name) const { return server_.file(name); }
 
  private:
-  std::FILE* process_ = nullptr;
-  int pid_ = 0;
-  int port_ = 0;
-  std::string folder_;
+  SpawnedServer server_;
 };
 
 void check_refused(const Result<ChatResponse>& reply, const std::string& setting) {
@@ -99,4 +79,22 @@ TEST_CASE("a server that asks for a certificate gets the one that is given") {
   CHECK_FALSE(server.ask({.ca_file = ca}));
   check_refused(server.ask({.ca_file = ca, .client_certificate = server.file("client.crt")}),
                 "HttpOptions::client_certificate");
+}
+
+TEST_CASE("a proxy opens a tunnel to a server that speaks TLS, and its refusal is told") {
+  const TlsServer server;
+  const SpawnedServer proxy{"python3", "relay.py", "connect", "python3 is needed for a proxy"};
+  const std::string address = "http://127.0.0.1:" + std::to_string(proxy.port());
+  const auto reply = server.ask({.proxy = address, .ca_file = server.file("ca.pem")});
+  REQUIRE(reply);
+  CHECK(reply->text() == "by TLS");
+
+  const SpawnedServer refusing{"python3", "relay.py", "connect 407", "python3 is needed for a proxy"};
+  const auto refused = server.ask({.proxy = "http://me:hunter2@127.0.0.1:" + std::to_string(refusing.port()),
+                                   .ca_file = server.file("ca.pem")});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::connect_failed);
+  CHECK(refused.error().replay == ReplaySafety::not_sent);
+  CHECK_THAT(refused.error().message, ContainsSubstring("the proxy answered 407 (HttpOptions::proxy)"));
+  CHECK(to_string(refused.error()).find("hunter2") == std::string::npos);
 }

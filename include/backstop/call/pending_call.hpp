@@ -18,6 +18,7 @@ struct PendingState;
 /// Destroying it cancels the call and waits for its end, so that the call does not outlive it. Destroyed from inside
 /// the call itself (its sink, a policy's function), it does not wait: the sink and the callback are not used any more,
 /// and the call ends soon after.
+/// In a child of the process that began it, it is over: with an error of kind `cancelled`, and without its callback.
 /// Thread safety: `cancel` and `done` from any thread; everything else from one thread at a time.
 class BACKSTOP_EXPORT PendingCall {
  public:

@@ -31,7 +31,9 @@ struct HttpOptions {
   std::string client_key{};          ///< its key, a PEM file; empty: in the same file
   TlsVersion least_tls = TlsVersion::v1_2;
   std::string unix_socket{};         ///< the path of a socket that is used in place of host and port
-  std::vector<std::string> resolve{};  ///< addresses of hosts: "host:port:address"
+  /// Where hosts are reached in place of their own address: "host:port:address", or "host:port:address:port"; an IPv6
+  /// address with a port stands in brackets. Certificates are for the host still.
+  std::vector<std::string> resolve{};
   std::string local_interface{};     ///< a network interface, address or host name of this machine
   HttpVersion version = HttpVersion::automatic;
   std::string user_agent{};          ///< empty: none is sent

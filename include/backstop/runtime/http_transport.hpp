@@ -72,6 +72,13 @@ class HttpTransport {
   virtual void wait(TimePoint until) = 0;
   /// Ends a `wait`, now or the next one.
   virtual void wake() noexcept = 0;
+  /// A descriptor that is readable while `wait` has something to do; -1: there is none.
+  [[nodiscard]] virtual int poll_fd() const noexcept { return -1; }
+  /// When `wait` has something to do though nothing comes.
+  [[nodiscard]] virtual TimePoint next_due() const noexcept { return (TimePoint::max)(); }
+  /// In a process that was forked: closes what it shares with the parent, in this process only, and makes a transport
+  /// of this process. Its own memory stays. Null: it goes on as it is.
+  [[nodiscard]] virtual std::unique_ptr<HttpTransport> leave_parent() { return nullptr; }
 };
 
 /// The real transport: libcurl. Connections, TLS sessions and DNS answers are kept and used again; HTTP/2 is used

@@ -61,6 +61,8 @@ class TimerQueue {
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
   /// The earliest instant; the end of time when empty.
   [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? (TimePoint::max)() : heap_.front()->at_; }
+  /// Forgets the timers without a look at them.
+  void abandon() noexcept { heap_.clear(); }
   /// Runs what is due; true when something ran.
   bool run_due(TimePoint now) noexcept {
     bool ran = false;
