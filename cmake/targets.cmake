@@ -7,7 +7,7 @@ function(backstop_target_warnings target)
   if(MSVC)
     target_compile_options(${target} PRIVATE /W4 /permissive-)
   else()
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor)
   endif()
 endfunction()
 
@@ -20,7 +20,8 @@ function(backstop_define_library target)
     PUBLIC nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
     PRIVATE CURL::libcurl simdjson::simdjson ZLIB::ZLIB)
   set_target_properties(${target} PROPERTIES
-    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON)  # the static library goes into plug-ins and modules, too
   backstop_target_warnings(${target})
 endfunction()
 

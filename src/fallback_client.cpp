@@ -255,18 +255,19 @@ class FallbackClient::OneCall {
 /// One candidate being asked, and a second one beside it where hedging is on.
 class FallbackClient::OneCall::Visit {
  public:
-  Visit(OneCall& call, std::size_t index)
-      : call_{&call},
-        index_{index},
-        probes_{std::exchange(call.forced_, std::nullopt).has_value()},
-        to_come_{probes_ ? 0 : call.walk_.ready_behind()},
-        outside_{call.context_},
-        inner_{entered(call, outside_)},
-        share_{with_hint(inner_), is_pool()} {
-    call.probed_ = call.probed_ || probes_;
-    const FallbackOptions& options = call.state_->options;
+  Visit(OneCall& call, std::size_t index) : call_{&call}, index_{index}, outside_{call.context_}, inner_{call.context_} {
+    const bool probes = std::exchange(call.forced_, std::nullopt).has_value();
+    call.probed_ = call.probed_ || probes;
     left_before_ = std::exchange(requirement().left_some, false);
-    if (!options.hedge || to_come_ == 0 || call.context_.committed()) return;
+    const int to_come = probes ? 0 : call.walk_.ready_behind();
+
+    call.rescue_.enter(outside_);
+    inner_ = outside_;
+    inner_.set_hint(call.walk_.hint(to_come, probes));
+    share_.emplace(inner_, is_pool());
+
+    const FallbackOptions& options = call.state_->options;
+    if (!options.hedge || to_come == 0 || call.context_.committed()) return;
     race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->candidates, call.walk_, index,
                                    request(), outside_, inner_});
   }
@@ -292,7 +293,7 @@ class FallbackClient::OneCall::Visit {
     if (!race_) return;
     result = race_->conclude();
     Walk& walk = call_->walk_;
-    if (race_->second_answered()) {
+    if (race_->second_won()) {
       walk.leave_to_others(index_);  // it was only slow
       index_ = race_->second_index();
       left_some_ = false;
@@ -301,16 +302,6 @@ class FallbackClient::OneCall::Visit {
   }
 
  private:
-  // Of the target, with what stands between it and the consumer.
-  static CallContext& entered(OneCall& call, CallContext& outside) {
-    call.rescue_.enter(outside);
-    return outside;
-  }
-  CallContext& with_hint(CallContext& inner) const {
-    inner.set_hint(call_->walk_.hint(to_come_, probes_));
-    return inner;
-  }
-
   [[nodiscard]] bool is_pool() const noexcept { return call_->state_->candidates[index_]->is_pool; }
   [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
 
@@ -318,11 +309,9 @@ class FallbackClient::OneCall::Visit {
   std::size_t index_;
   bool left_before_ = false;
   bool left_some_ = false;
-  bool probes_;
-  int to_come_;
-  CallContext outside_;
-  CallContext inner_;
-  DeadlineShare share_;
+  CallContext outside_;  // the client's, with what stands between a target and the consumer
+  CallContext inner_;    // the target's, with its share of the time
+  std::optional<DeadlineShare> share_;
   std::optional<HedgeRace> race_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "thread_end.hpp"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define BACKSTOP_POOL_MEMORY 0
 #elif defined(__has_feature)
@@ -31,25 +33,21 @@ struct FreeList {
   std::size_t room = 0;
 };
 
-// Trivially destructible, so that it stays usable while the thread's other objects are destroyed.
 thread_local FreeList free_lists[classes];
 
-/// From its construction to its destruction, by the end of the thread, blocks are kept.
-struct Keeper {
-  Keeper() noexcept {
-    for (FreeList& list : free_lists) list.room = kept_per_class;
-  }
-  ~Keeper() {
-    for (FreeList& list : free_lists) {
-      list.room = 0;
-      while (list.first != nullptr) {
-        FreeBlock* block = list.first;
-        list.first = block->next;
-        ::operator delete(block);
-      }
+void drop_all() noexcept {
+  for (FreeList& list : free_lists) {
+    list.room = 0;
+    while (list.first != nullptr) {
+      FreeBlock* block = list.first;
+      list.first = block->next;
+      ::operator delete(block);
     }
   }
-};
+}
+
+ThreadEnd thread_end{&drop_all};
+thread_local bool keeps = false;
 
 [[nodiscard]] constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
 
@@ -59,7 +57,10 @@ void keep(void* block, FreeList& list) noexcept {
 }
 
 [[gnu::noinline]] void deallocate_without_room(void* block, std::size_t index) noexcept {
-  static thread_local Keeper keeper;
+  if (!keeps && thread_end.watch()) {
+    keeps = true;
+    for (FreeList& list : free_lists) list.room = kept_per_class;
+  }
   if (index < classes && free_lists[index].room > 0) return keep(block, free_lists[index]);
   ::operator delete(block);
 }

@@ -102,6 +102,7 @@ Duration StreamState::consumer_time() const noexcept {
 }
 
 const StreamEvent* StreamState::next() {
+  if (is_of_parent()) return nullptr;
   for (;;) {
     if (next_taken_ < taken_.size()) {
       taken_[next_taken_++].show(current_, root());

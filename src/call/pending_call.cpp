@@ -32,6 +32,7 @@ PendingState::PendingState(CallSetup setup, ChatRequest request, StreamSink* sin
 }
 
 bool PendingState::set_callback(Callback callback) {
+  if (is_of_parent()) return false;
   const std::lock_guard lock{mutex()};
   if (done_locked()) return false;
   callback_ = std::move(callback);
@@ -39,6 +40,7 @@ bool PendingState::set_callback(Callback callback) {
 }
 
 void PendingState::forget_callback() noexcept {
+  if (is_of_parent()) return;
   Callback dropped;  // destroyed without the lock
   const std::lock_guard lock{mutex()};
   dropped.swap(callback_);
@@ -82,12 +84,14 @@ PendingCall::~PendingCall() {
 
 bool PendingCall::done() const noexcept { return state_->done(); }
 
-const Result<ChatResponse>& PendingCall::wait() { return state_->wait(); }
+const Result<ChatResponse>& PendingCall::wait() & { return state_->wait(); }
+
+Result<ChatResponse> PendingCall::wait() && { return state_->wait(); }
 
 void PendingCall::cancel() { state_->cancel(); }
 
 void PendingCall::on_done(std::function<void(const Result<ChatResponse>&)> callback) {
-  if (!state_->set_callback(callback)) detail::tell(callback, state_->root().result());
+  if (!state_->set_callback(callback)) detail::tell(callback, state_->result());
 }
 
 AsyncCall::~AsyncCall() {
@@ -100,7 +104,7 @@ bool AsyncCall::await_suspend(std::coroutine_handle<> waiting) {
 
 Result<ChatResponse> AsyncCall::await_resume() {
   static_cast<void>(call_.wait());
-  return std::move(call_.state_->root().result());
+  return call_.state_->take_result();
 }
 
 }  // namespace backstop::inline v0

@@ -3,14 +3,32 @@
 #include <string>
 #include <utility>
 
+#include "runtime/process.hpp"
+
 namespace backstop::inline v0::detail {
 
 RunningCall::RunningCall(CallSetup setup, ChatRequest request)
     : setup_{std::move(setup)},
       request_{std::move(request)},
-      root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers} {}
+      root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers},
+      process_{process_number()} {}
+
+// The parent's other threads are not there: what was under a lock stays under it.
+bool RunningCall::is_of_parent() const noexcept { return process_ != process_number() && !done_; }
+
+const Result<ChatResponse>& RunningCall::result() const noexcept {
+  static const Result<ChatResponse>& runs_elsewhere = *new Result<ChatResponse>{
+      Error{ErrorKind::cancelled, "the call belongs to the process that this one was forked from"}};
+  return is_of_parent() ? runs_elsewhere : root_.result();
+}
+
+Result<ChatResponse> RunningCall::take_result() {
+  if (is_of_parent()) return result();
+  return std::move(root_.result());
+}
 
 bool RunningCall::done() const noexcept {
+  if (is_of_parent()) return true;
   const std::lock_guard lock{mutex_};
   return done_;
 }
@@ -52,6 +70,7 @@ void RunningCall::end() noexcept {
 }
 
 void RunningCall::cancel() {
+  if (is_of_parent()) return;
   if (runtime().driven_by_this_thread()) {
     // From inside the call, too: nothing is sent any more.
     if (!root_.ended()) root_.stop(StopReason::cancelled);
@@ -63,8 +82,9 @@ void RunningCall::cancel() {
 }
 
 const Result<ChatResponse>& RunningCall::wait() {
-  static const Result<ChatResponse> waits_for_itself{
+  static const Result<ChatResponse>& waits_for_itself = *new Result<ChatResponse>{
       Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
+  if (is_of_parent()) return result();
   while (!settled()) {
     if (runtime().driven_by_this_thread() && root_.is_running()) return waits_for_itself;
     runtime().block_until(gate_);
@@ -73,7 +93,7 @@ const Result<ChatResponse>& RunningCall::wait() {
 }
 
 void RunningCall::abandon() noexcept {
-  if (settled()) return;
+  if (is_of_parent() || settled()) return;
   cancel();
   if (!runtime().driven_by_this_thread() || !root_.is_running()) {
     static_cast<void>(wait());

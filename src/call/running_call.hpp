@@ -27,6 +27,9 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
 
   [[nodiscard]] Runtime& runtime() const noexcept { return *setup_.runtime; }
   [[nodiscard]] RootCall& root() noexcept { return root_; }
+  /// Only where it is done.
+  [[nodiscard]] const Result<ChatResponse>& result() const noexcept;
+  [[nodiscard]] Result<ChatResponse> take_result();
   /// The result is there.
   [[nodiscard]] bool done() const noexcept;
   /// From any thread.
@@ -47,6 +50,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   virtual void detach() noexcept {}
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] bool done_locked() const noexcept { return done_; }
+  /// It runs in the parent of this process, and not here.
+  [[nodiscard]] bool is_of_parent() const noexcept;
 
   Runtime::Gate gate_;
 
@@ -60,6 +65,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   RootCall root_;
   std::shared_ptr<RunningCall> self_;  // while it runs
   bool in_background_ = false;
+  const unsigned process_;  // that began it
   mutable std::mutex mutex_;
   bool done_ = false;  // with the lock held
   bool told_ = false;  // likewise: the application's callback has returned

@@ -31,7 +31,7 @@ std::string_view Target::model() const noexcept {
 }
 
 const Target::Data& Target::none() noexcept {
-  static const Data empty;
+  static const Data& empty = *new Data;  // also for what is destroyed after the static objects
   return empty;
 }
 

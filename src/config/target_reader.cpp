@@ -139,6 +139,7 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"retry", read_elsewhere},
     Field<TargetConfig>{"circuit_breaker", read_elsewhere},
     Field<TargetConfig>{"rate_limit", read_elsewhere},
+    Field<TargetConfig>{"http", read_elsewhere},
 };
 
 // "provider/model", the model possibly with slashes of its own.

@@ -260,12 +260,12 @@ Projection project(const ChatRequest& request, const Target& target, const Hando
 }
 
 const std::vector<Projection::Renamed>& Projection::renamed_ids() const noexcept {
-  static const std::vector<Renamed> none;
+  static const std::vector<Renamed>& none = *new std::vector<Renamed>;
   return adapted_ ? adapted_->ids : none;
 }
 
 const std::vector<Projection::Renamed>& Projection::renamed_tools() const noexcept {
-  static const std::vector<Renamed> none;
+  static const std::vector<Renamed>& none = *new std::vector<Renamed>;
   return adapted_ ? adapted_->tools : none;
 }
 

@@ -11,7 +11,7 @@ namespace backstop::inline v0::detail {
 namespace {
 
 const nlohmann::ordered_json& absent() {
-  static const nlohmann::ordered_json null;
+  static const nlohmann::ordered_json& null = *new nlohmann::ordered_json;
   return null;
 }
 

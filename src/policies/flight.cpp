@@ -306,7 +306,7 @@ void Follower::catch_up() noexcept {
       context_.sink()->on_attempt(flight_->target_of(attempt));
     }
     const StreamEvent event = flight_->event(position_);
-    context_.emit(event);
+    context_.deliver(event);
     if (event.type == StreamEvent::Type::restarted) context_.branch().take_back();
     ++position_;
   }

@@ -30,7 +30,7 @@ struct ProviderId::Entry {
 };
 
 ProviderId::ProviderId(Provider provider) : provider_{std::move(provider)} {
-  static const auto registry = std::make_shared<Registry>();
+  static const auto& registry = *new auto{std::make_shared<Registry>()};
   const ChatProvider* object = &provider_.get();
   const std::lock_guard lock{registry->mutex};
   std::weak_ptr<const Entry>& known = registry->entries[object];

@@ -9,6 +9,7 @@
 #include "policies/flight.hpp"
 #include "policies/options_text.hpp"
 #include "policies/request_key.hpp"
+#include "runtime/process.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -74,7 +75,10 @@ class SingleFlight final : public Decorator {
  private:
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
     // What answers need not stand in it: nobody else looks into these flights.
+    // Only what this runtime carries, in this process.
     std::string key = std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
+    key += '/';
+    key += std::to_string(detail::process_number());
     key += context.streaming() ? 's' : 'p';
     detail::append_key(key, request, true);
     return key;

@@ -53,7 +53,7 @@ class HedgeRace final : private Timer {
     const Error* error;
   };
   [[nodiscard]] std::optional<Loser> loser() const noexcept;
-  [[nodiscard]] bool second_answered() const noexcept { return winner_ == Side::second; }
+  [[nodiscard]] bool second_won() const noexcept { return winner_ == Side::second; }
   [[nodiscard]] std::size_t second_index() const noexcept;
 
  private:

@@ -50,7 +50,7 @@ Error CallContext::stop_error() const {
   return error;
 }
 
-void CallContext::emit(const StreamEvent& event) const noexcept {
+void CallContext::deliver(const StreamEvent& event) const noexcept {
   if (event.type == StreamEvent::Type::finished || event.type == StreamEvent::Type::failed) return;  // the call's own
   if (event.is_content()) {
     if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();

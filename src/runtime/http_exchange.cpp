@@ -21,10 +21,26 @@ void keep(std::string buffer) noexcept {
   KeptBuffers::keep(std::move(buffer));
 }
 
+/// Whether the connection may be dead, which TCP would find out late: it was silent for as long as a target is given.
+/// `waited` for the first byte; a deadline says that only when it was not short.
+[[nodiscard]] bool was_silent(StopReason reason, bool answered, Duration waited) noexcept {
+  constexpr std::chrono::seconds short_deadline{5};
+  switch (reason) {
+    case StopReason::idle: return true;
+    case StopReason::first_byte:
+    case StopReason::first_token:
+    case StopReason::attempt: return !answered;
+    case StopReason::deadline_share:
+    case StopReason::client_deadline:
+    case StopReason::deadline: return !answered && waited >= short_deadline;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& context)
-    : context_{&context}, parked_{context.runtime(), &context.state()} {
+    : context_{&context}, parked_{context.runtime(), &context.state()}, started_{context.now()} {
   if (context.stopping()) {
     error_ = context.stop_error();
     ended_ = true;
@@ -81,6 +97,9 @@ void HttpExchange::on_end(std::optional<Error> error) noexcept {
 }
 
 void HttpExchange::on_stop() noexcept {
+  if (transfer_ && was_silent(context_->stop().reason(), head_arrived_, context_->now() - started_)) {
+    transfer_->retire_connection();
+  }
   transfer_.reset();
   error_ = context_->stop_error();
   ended_ = true;

@@ -66,6 +66,7 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   std::string arrived_;   // by the transport, not yet taken
   std::string taken_;     // what the last `read` returned a view of
   Parked parked_;
+  TimePoint started_;
   std::optional<Error> error_;
   bool head_arrived_ = false;
   bool ended_ = false;

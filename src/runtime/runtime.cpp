@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <iterator>
 #include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
+
+#include <unistd.h>
+
+#include "runtime/machine_wait.hpp"
+#include "runtime/process.hpp"
 
 namespace backstop::inline v0 {
 
@@ -23,9 +29,13 @@ struct Runtime::Threads {
 
   bool background_allowed = true;
   bool stopping = false;
+  bool background_ended = false;
+  std::atomic<bool> polled{false};  // somebody waits for the transport's descriptor
   std::condition_variable background_wake;
+  std::condition_variable background_end;
   std::thread background;
 
+  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled.load(std::memory_order_relaxed); }
   [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
   [[nodiscard]] bool is_driver() const noexcept {
     return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -49,19 +59,26 @@ struct Runtime::Threads {
 
 /// Releases the loop when the scope that drives it ends, however it ends.
 struct Runtime::Driving {
-  explicit Driving(Runtime& loop) noexcept : runtime{&loop} {}
-  ~Driving() { runtime->stop_driving(); }
+  explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
+  ~Driving() { runtime->stop_driving(*threads); }
   Driving(const Driving&) = delete;
   Driving& operator=(const Driving&) = delete;
 
   Runtime* runtime;
+  Threads* threads;
 };
+
+/// In a child of the process in which it was made.
+inline void Runtime::check_process() {
+  if (process_ != detail::process_number()) leave_parent();
+}
 
 Runtime::Runtime(RuntimeOptions options)
     : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
-      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_)},
+      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_, std::move(options.http))},
       now_{clock_->now()},
       random_state_{options.seed},
+      process_{detail::process_number()},
       threads_{std::make_shared<Threads>()} {
   threads_->background_allowed = options.background_driver;
   if (random_state_ == 0) {
@@ -72,21 +89,95 @@ Runtime::Runtime(RuntimeOptions options)
 }
 
 Runtime::~Runtime() {
+  if (process_ != detail::process_number()) {
+    try {
+      leave_parent();
+    } catch (...) {  // no transport of its own: it has to go with the parent's
+    }
+  }
+  end_background_driver();
+}
+
+// A callback that does not return would hold up the end of the process: such a thread is left behind.
+void Runtime::end_background_driver() noexcept {
   std::unique_lock lock{threads_->mutex};
   threads_->stopping = true;
+  threads_->background_allowed = false;
   threads_->background_wake.notify_all();
-  lock.unlock();
   if (!threads_->background.joinable()) return;
   if (threads_->background.get_id() == std::this_thread::get_id()) {
     threads_->background.detach();  // it sees `stopping` next and ends
-  } else {
+    return;
+  }
+  if (threads_->driven()) transport_->wake();
+  if (detail::wait_by_machine(threads_->background_end, lock, std::chrono::seconds{1}, threads_->background_ended)) {
+    lock.unlock();
     threads_->background.join();
+  } else {
+    threads_->background.detach();
   }
 }
 
+namespace {
+
+/// Never destroyed, so that static objects of the application may call while they are destroyed.
+struct DefaultRuntime {
+  std::mutex mutex;
+  std::shared_ptr<Runtime> runtime;
+  bool over = false;  // its thread has ended, and there will not be another
+};
+
+}  // namespace
+
 std::shared_ptr<Runtime> Runtime::shared() {
-  static const std::shared_ptr<Runtime> runtime = std::make_shared<Runtime>(RuntimeOptions{});
-  return runtime;
+  static DefaultRuntime& kept = *new DefaultRuntime;
+  struct End {
+    ~End() {
+      std::shared_ptr<Runtime> last;  // destroyed without the lock
+      const std::lock_guard lock{kept.mutex};
+      kept.over = true;
+      if (!kept.runtime) return;
+      if (kept.runtime.use_count() == 1) {
+        last.swap(kept.runtime);
+      } else {
+        kept.runtime->check_process();
+        kept.runtime->end_background_driver();
+      }
+    }
+  };
+  static const End end;
+  const std::lock_guard lock{kept.mutex};
+  if (!kept.runtime) {
+    RuntimeOptions options;
+    options.background_driver = !kept.over;
+    kept.runtime = std::make_shared<Runtime>(std::move(options));
+  }
+  return kept.runtime;
+}
+
+// Other threads of the parent may have been in the middle of anything: nothing of it is looked at. What calls hold is
+// in their frames, and stays there.
+void Runtime::leave_parent() {
+  process_ = detail::process_number();
+  std::unique_ptr<HttpTransport> transport = transport_->leave_parent();
+  auto threads = std::make_shared<Threads>();
+  threads->background_allowed = threads_->background_allowed;
+  struct OfParent {
+    std::shared_ptr<Threads> threads;
+    std::unique_ptr<HttpTransport> transport;
+    std::vector<std::function<void()>> posted;
+  };
+  auto* const kept = new OfParent{std::move(threads_), nullptr, std::move(posted_)};
+  threads_ = std::move(threads);
+  if (transport) kept->transport = std::exchange(transport_, std::move(transport));
+  posted_ = {};
+  next_posted_ = 0;
+  timers_.abandon();
+  ready_.abandon();
+  deferred_.abandon();
+  opened_.clear();
+  step_ = nullptr;
+  random_state_ ^= static_cast<std::uint64_t>(::getpid()) << 32;  // else both would make the same ids
 }
 
 // splitmix64 (Steele, Lea, Flood 2014)
@@ -98,13 +189,14 @@ std::uint64_t Runtime::random() noexcept {
 }
 
 void Runtime::post(std::function<void()> work) {
+  check_process();
   bool wake = false;
   {
     const std::lock_guard lock{threads_->mutex};
     threads_->inbox.push_back(std::move(work));
     threads_->has_posted.store(true, std::memory_order_release);
-    wake = threads_->driven();
-    if (!wake) threads_->background_wake.notify_one();
+    wake = threads_->has_listener();
+    if (!threads_->driven()) threads_->background_wake.notify_one();
   }
   if (wake) transport_->wake();
 }
@@ -126,6 +218,7 @@ void Runtime::release_opened(Gate* own) noexcept {
 }
 
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
+  check_process();
   Threads& threads = *threads_;
   if (threads.is_driver()) {  // from inside a callback
     if (first) first();
@@ -174,13 +267,27 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
   if (gate.chosen_ && !threads.driven()) threads.choose_driver();
 }
 
-void Runtime::stop_driving() noexcept {
-  const std::lock_guard lock{threads_->mutex};
-  threads_->driver.store(std::thread::id{}, std::memory_order_relaxed);
-  threads_->choose_driver();
+void Runtime::stop_driving(Threads& threads) noexcept {
+  if (&threads != threads_.get()) return;  // the parent's
+  const std::lock_guard lock{threads.mutex};
+  threads.driver.store(std::thread::id{}, std::memory_order_relaxed);
+  threads.choose_driver();
+}
+
+int Runtime::poll_fd() {
+  check_process();
+  const int descriptor = transport_->poll_fd();
+  if (descriptor >= 0) threads_->polled.store(true, std::memory_order_relaxed);
+  return descriptor;
+}
+
+TimePoint Runtime::next_due() const noexcept {
+  if (!ready_.empty() || threads_->has_posted.load(std::memory_order_acquire)) return now_;
+  return std::min(timers_.next(), transport_->next_due());
 }
 
 bool Runtime::poll(Duration max_wait) {
+  check_process();
   {
     const std::lock_guard lock{threads_->mutex};
     if (threads_->driven()) return false;
@@ -192,6 +299,7 @@ bool Runtime::poll(Duration max_wait) {
 }
 
 void Runtime::ensure_background_driver() {
+  check_process();
   Threads& threads = *threads_;
   const std::lock_guard lock{threads.mutex};
   if (!threads.background_allowed || threads.background.joinable()) return;
@@ -206,6 +314,15 @@ void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
 }
 
 void Runtime::background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads) {
+  struct End {
+    ~End() {
+      const std::lock_guard lock{threads.mutex};
+      threads.background_ended = true;
+      threads.background_end.notify_all();
+    }
+    Threads& threads;
+  };
+  const End end{*threads};
   for (;;) {
     {
       std::unique_lock lock{threads->mutex};
@@ -289,6 +406,8 @@ void Runtime::take_deferred() noexcept {
   for (std::size_t count = deferred_.size(); count > 0; --count) deferred_.move_front_to(ready_);
 }
 
-bool Runtime::driven_by_this_thread() const noexcept { return threads_->is_driver(); }
+bool Runtime::driven_by_this_thread() const noexcept {
+  return process_ == detail::process_number() && threads_->is_driver();
+}
 
 }  // namespace backstop::inline v0

@@ -41,7 +41,7 @@ class Instant final : public ModelProvider {
     for (int i = 0; deltas_ != nullptr && i < *deltas_; ++i) {
       StreamEvent event;
       event.delta = "word ";
-      context.emit(event);
+      context.deliver(event);
       ConsumerReady ready{context};
       co_await ready;
     }

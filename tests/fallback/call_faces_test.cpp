@@ -61,12 +61,12 @@ TEST_CASE("a piece of a tool call comes with the call's id and name, and without
         event.type = StreamEvent::Type::tool_call_delta;
         event.delta = piece;
         event.tool_call = &call;
-        context.emit(event);
+        context.deliver(event);
       }
       StreamEvent whole;
       whole.type = StreamEvent::Type::tool_call;
       whole.tool_call = &call;
-      context.emit(whole);
+      context.deliver(whole);
       ChatResponse response;
       response.parts.emplace_back(call);
       co_return response;
@@ -146,6 +146,13 @@ TEST_CASE("who waits for a call, or lets go of it, waits for its callback too") 
     }
     CHECK(returned);
   }
+}
+
+TEST_CASE("the result of a handle that goes away at once stays") {
+  const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
+  const auto& reply = client.start("hello").wait();
+  REQUIRE(reply);
+  CHECK(reply->text() == "hi");
 }
 
 TEST_CASE("cancelling a silent call ends it", "[scenario-195]") {

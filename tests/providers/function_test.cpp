@@ -43,7 +43,7 @@ Task<Result<ChatResponse>> answer_in_pieces(const ChatRequest&, CallContext& con
   for (const std::string_view piece : {"one ", "two"}) {
     StreamEvent event;
     event.delta = piece;
-    context.emit(event);
+    context.deliver(event);
   }
   answer.parts.emplace_back(Text{"one two"});
   co_return answer;

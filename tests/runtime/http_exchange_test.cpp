@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "backstop/fallback_client.hpp"
 #include "support/fault_server.hpp"
@@ -174,4 +175,42 @@ TEST_CASE("a consumer that does not read makes the network wait, not the memory 
   CHECK(before < 30'000'000);
   stream.cancel();
   background.cancel();
+}
+
+TEST_CASE("a server that gives up a kept connection with 408 is asked again at once, on a fresh one") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::answer("All is well."));
+  REQUIRE(client.chat("x"));
+  const std::string timed_out = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+  SECTION("once") {
+    server.next(faults::raw(timed_out));
+    const auto reply = client.chat("x");
+    REQUIRE(reply);
+    CHECK_THAT(reply->text(), ContainsSubstring("All is well."));
+    CHECK(reply->attempts.size() == 1);
+    CHECK(server.request_count() == 3);
+    CHECK(server.connection_count() == 2);
+  }
+  SECTION("on the fresh connection it is an answer like any other") {
+    server.next(faults::raw(timed_out));
+    server.next(faults::raw(timed_out));
+    const auto reply = client.chat("x");
+    REQUIRE(reply);  // the reader of these tests takes any body
+    CHECK(server.request_count() == 3);
+  }
+}
+
+TEST_CASE("hundreds of open streams do not hold up those that flow") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"), true);
+  constexpr int open = 300;
+  for (int i = 0; i < open; ++i) server.next(faults::silence());
+  std::vector<PendingCall> silent;
+  for (int i = 0; i < open; ++i) silent.push_back(client.start("x"));
+  const auto until = std::chrono::steady_clock::now() + 20s;
+  while (server.request_count() < open && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
+  REQUIRE(server.request_count() == open);
+  server.always(faults::answer("All is well."));
+  for (int i = 0; i < 20; ++i) CHECK(client.start("x").wait());
 }

@@ -37,7 +37,7 @@ class Poster final : public ModelProvider {
       if (stream_ && context.streaming()) {
         StreamEvent event;
         event.delta = *more;
-        context.emit(event);
+        context.deliver(event);
         ConsumerReady room{context};
         co_await room;
         if (context.stopping()) co_return context.stop_error();

@@ -8,6 +8,7 @@
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
+#include "backstop/runtime/http_options.hpp"
 
 namespace backstop::inline v0 {
 
@@ -24,6 +25,7 @@ struct ModelOptions {
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
   AnswerLimits answer_limits{};
+  HttpOptions http{};  ///< how connections to this target are made, in place of the runtime's
   // What the catalogue does not know, or knows differently.
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};

@@ -72,7 +72,7 @@ class AttemptObserver {
 
  protected:
   AttemptObserver() noexcept = default;
-  ~AttemptObserver() = default;
+  virtual ~AttemptObserver() = default;
 
  private:
   friend class CallContext;

@@ -130,10 +130,10 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] bool committed() const noexcept { return branch_->committed(); }
   /// Hands an event to the consumer; the first content commits the call. In a plain call the event is dropped, and its
   /// content counts as the attempt's first all the same.
-  void emit(const StreamEvent& event) const noexcept;
+  void deliver(const StreamEvent& event) const noexcept;
   /// For sinks that keep events back: this one has now been handed over.
   void note_delivered(const StreamEvent& event) const noexcept;
-  /// For providers: the attempt has its first content; `emit` says so by itself, a plain answer says it here.
+  /// For providers: the attempt has its first content; `deliver` says so by itself, a plain answer says it here.
   void note_first_content() const noexcept { note_first_content(runtime().refresh_now()); }
   void note_first_content(TimePoint at) const noexcept;
 
@@ -165,7 +165,7 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] int sends_left() const noexcept { return state_->attempts_left - hint_.barred_sends; }
   /// The same without taking any from targets still to come: for what is not the first send to a target.
   [[nodiscard]] int spare_sends() const noexcept {
-    return state_->attempts_left - std::max(hint_.barred_sends, hint_.kept_sends);
+    return state_->attempts_left - (std::max)(hint_.barred_sends, hint_.kept_sends);
   }
 
   // The ledger.

@@ -20,7 +20,7 @@ struct RoutingHint {
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
-  TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
+  TimePoint whole_deadline = (TimePoint::max)();  ///< before any of that time was kept
   const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out
 };

@@ -19,6 +19,8 @@ struct RuntimeOptions {
   const Clock* clock = nullptr;
   /// Who carries HTTP. Null: libcurl.
   std::unique_ptr<HttpTransport> transport;
+  /// How connections are made, where libcurl carries HTTP.
+  HttpOptions http{};
   /// For jitter and weighted choices; the same seed gives the same choices. 0: a seed from the system.
   std::uint64_t seed = 0;
   /// Whether `start` and `chat_async` may start a thread that drives their calls. Without it the application calls
@@ -32,6 +34,11 @@ struct RuntimeOptions {
 /// the others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
 /// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
 ///
+/// In a process that was forked it begins anew: with connections, a driver and calls of that process. Calls of the
+/// parent end there only; what they hold (places of a `bulkhead`, reservations of a `cost_cap`) is held in the child for
+/// good, so that a child had better make its clients itself. A child that is forked in a callback must not return from
+/// it.
+///
 /// Thread safety: `post`, `poll`, `block_until` and `ensure_background_driver` may be called from any thread;
 /// everything else belongs to the driving thread, on which coroutines and callbacks run.
 class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
@@ -41,7 +48,9 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  /// The process's default runtime, made on first use.
+  /// The process's default runtime, made on first use. When static objects are destroyed, at the end of the process or
+  /// of the module that the library is part of, its thread ends; exit handlers may still call, and their calls run on
+  /// the threads that wait for them.
   [[nodiscard]] static std::shared_ptr<Runtime> shared();
 
   // What calls use, on the driving thread.
@@ -116,8 +125,15 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// On the driving thread itself (inside a callback) it drives the loop from there.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
-  /// Returns false when another thread drives.
+  /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
   bool poll(Duration max_wait = Duration::zero());
+  /// For an application's own loop: a descriptor that is readable when `poll` has something to do. Wait for it until
+  /// `next_due` at the latest, then call `poll`. -1 where the system has none (it has epoll only on Linux), or the
+  /// transport is the application's own. With `RuntimeOptions::background_driver` set, `start` would drive too.
+  [[nodiscard]] int poll_fd();
+  /// When `poll` has something to do though the descriptor says nothing; not later than now when it has already.
+  /// On the thread that polls.
+  [[nodiscard]] TimePoint next_due() const noexcept;
   /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
   /// Only a runtime that is owned by a `std::shared_ptr` can have one.
   void ensure_background_driver();
@@ -142,7 +158,10 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   void release_opened(Gate* own = nullptr) noexcept;
   void drive_unattended();
   static void background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads);
-  void stop_driving() noexcept;
+  void stop_driving(Threads& threads) noexcept;
+  void end_background_driver() noexcept;
+  void leave_parent();
+  inline void check_process();
 
   const Clock* clock_;
   std::unique_ptr<HttpTransport> transport_;
@@ -155,6 +174,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   std::size_t next_posted_ = 0;
   std::vector<Gate*> opened_;
   std::uint64_t random_state_;
+  unsigned process_;                  // whose it is
   std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
 };
 

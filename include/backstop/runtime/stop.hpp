@@ -38,7 +38,7 @@ class StopCallback {
 
  protected:
   StopCallback() noexcept = default;
-  ~StopCallback() { unsubscribe(); }
+  virtual ~StopCallback() { unsubscribe(); }
 
  private:
   friend class StopSource;

@@ -22,7 +22,7 @@ class Timer {
 
  protected:
   Timer() noexcept = default;
-  ~Timer() { disarm(); }
+  virtual ~Timer() { disarm(); }
 
  private:
   friend class TimerQueue;
@@ -60,7 +60,9 @@ class TimerQueue {
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
   /// The earliest instant; the end of time when empty.
-  [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front()->at_; }
+  [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? (TimePoint::max)() : heap_.front()->at_; }
+  /// Forgets the timers without a look at them.
+  void abandon() noexcept { heap_.clear(); }
   /// Runs what is due; true when something ran.
   bool run_due(TimePoint now) noexcept {
     bool ran = false;

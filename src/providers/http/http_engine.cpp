@@ -302,6 +302,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, C
   Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint_, stream);
   if (!encoded) co_return std::move(encoded).error();
   renew_span(*encoded, context.runtime().random());
+  if (endpoint_.http) encoded->options = &*endpoint_.http;
 
   DrainLimit drain{context.stop()};
   CallContext inner = context;

@@ -108,6 +108,10 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
     throw std::invalid_argument{endpoint.target.name() + ": `answer_limits` must be above zero"};
   }
   endpoint.answer_limits = limits;
+  if (const std::string problem = problem_with(options.http); !problem.empty()) {
+    throw std::invalid_argument{endpoint.target.name() + ": " + problem};
+  }
+  if (options.http != HttpOptions{}) endpoint.http = options.http;
   return endpoint;
 }
 

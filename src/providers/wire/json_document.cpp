@@ -24,6 +24,15 @@ constexpr std::string_view between_values{" \t\r\n,\0\x1E", 7};  // the last: RF
 using Parser = std::unique_ptr<simdjson::dom::parser>;
 using KeptParsers = ThreadCache<Parser, most_kept_parsers>;
 
+#ifdef __ELF__
+// simdjson picks its code by static objects. Made before those of the application, they outlive them, and with them the
+// calls that are made in the end of the process.
+struct Pick {
+  simdjson::error_code made = simdjson::dom::parser{}.allocate(64);
+};
+[[gnu::init_priority(101)]] const Pick simdjson_has_picked;
+#endif
+
 Parser borrow_parser() {
   if (auto kept = KeptParsers::take()) return *std::move(kept);
   return std::make_unique<simdjson::dom::parser>();

@@ -1,0 +1,146 @@
+// A process that forks while it uses the library: the child has connections, a driver and calls of its own.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/single_flight.hpp"
+#include "backstop/providers/openai.hpp"
+#include "support/fault_server.hpp"
+
+using namespace backstop;
+using namespace std::chrono_literals;
+
+namespace {
+
+FallbackClient client_of(const faults::FaultServer& server, std::shared_ptr<Runtime> runtime) {
+  FallbackOptions options;
+  options.runtime = std::move(runtime);
+  options.recovery.max_wait = 0s;
+  return FallbackClient{
+      {openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}) | single_flight()},
+      options};
+}
+
+/// What `work` returns in a child of this process; -1 when it is not over after 20 s, or crashes.
+template <class Work>
+int in_child(const Work& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(work());
+  }
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+bool answered(const FallbackClient& client, const char* prompt) {
+  const auto reply = client.chat(prompt);
+  return reply && reply->text() == "All is well.";
+}
+
+/// Its callback comes, without a thread that waits for the call.
+bool answered_in_background(const FallbackClient& client) {
+  std::promise<bool> end;
+  PendingCall call = client.start("in the background");
+  call.on_done([&](const Result<ChatResponse>& reply) { end.set_value(reply.has_value()); });
+  std::future<bool> ended = end.get_future();
+  return ended.wait_for(10s) == std::future_status::ready && ended.get();
+}
+
+}  // namespace
+
+TEST_CASE("a child of the process has connections and a driver of its own, and the parent keeps its own") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const FallbackClient client = client_of(server, runtime);
+  REQUIRE(answered(client, "before"));
+  REQUIRE(answered_in_background(client));
+  REQUIRE(server.connection_count() == 1);
+
+  CHECK(in_child([&] {
+          if (!answered(client, "in the child")) return 1;
+          if (!answered_in_background(client)) return 2;
+          return 0;
+        }) == 0);
+  CHECK(server.connection_count() == 2);
+  CHECK(answered(client, "after"));
+  CHECK(answered_in_background(client));
+  CHECK(server.connection_count() == 2);
+}
+
+TEST_CASE("a child of the process calls while the parent's driver is busy, and the parent's calls are over there") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const FallbackClient client = client_of(server, runtime);
+  server.next(faults::silence());
+  PendingCall silent = client.start("nobody answers");
+  ChatStream stream = [&] {
+    server.next(faults::stall_stream(1));
+    ChatStream begun = client.stream("a stream");
+    REQUIRE(begun.next() != nullptr);
+    return begun;
+  }();
+  REQUIRE(server.wait_for_requests(2, 10s));
+
+  CHECK(in_child([&] {
+          if (!silent.done() || silent.wait().error().kind != ErrorKind::cancelled) return 1;
+          bool told = false;
+          silent.on_done([&](const Result<ChatResponse>& reply) { told = !reply; });
+          if (!told) return 2;
+          if (stream.next() != nullptr || stream.result().error().kind != ErrorKind::cancelled) return 3;
+          if (!answered(client, "nobody answers")) return 4;  // no follower of the parent's send
+          if (!answered_in_background(client)) return 5;
+          { const PendingCall dropped = std::move(silent); }
+          return answered(client, "after the handle") ? 0 : 6;
+        }) == 0);
+  CHECK_FALSE(silent.done());
+  silent.cancel();
+  CHECK(silent.wait().error().kind == ErrorKind::cancelled);
+  CHECK(answered(client, "in the parent"));
+}
+
+TEST_CASE("a child that is made in a callback may call from there") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const FallbackClient client = client_of(server, runtime);
+  std::promise<int> child;
+  PendingCall call = client.start("hello");
+  call.on_done([&](const Result<ChatResponse>&) {
+    child.set_value(in_child([&] {
+      if (!answered(client, "in the child")) return 1;
+      return answered_in_background(client) ? 0 : 2;
+    }));
+  });
+  CHECK(call.wait());
+  CHECK(child.get_future().get() == 0);
+  CHECK(answered(client, "after"));
+}
+
+TEST_CASE("a runtime of the parent can be destroyed in a child, and its calls do not come twice") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  std::optional<FallbackClient> client{client_of(server, runtime)};
+  REQUIRE(answered_in_background(*client));
+  CHECK(in_child([&] {
+          const std::uint64_t mine = runtime->random();
+          client.reset();
+          runtime.reset();
+          return mine != 0 ? 0 : 1;
+        }) == 0);
+  CHECK(answered(*client, "after"));
+}
