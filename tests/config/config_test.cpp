@@ -6,6 +6,7 @@
 
 #include "backstop/config/config.hpp"
 #include "backstop/text/duration.hpp"
+#include "support/fault_server.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -294,6 +295,32 @@ TEST_CASE("a key's variable that is not set or empty is an error before anything
   const auto client = FallbackClient::from_config(config);
   if (!client) FAIL(client.error().message);
   CHECK_THAT(client->describe(), !ContainsSubstring("hunter2"));
+}
+
+TEST_CASE("a server that the build does not know needs no key, and gets none that is another's") {
+  faults::FaultServer server;
+  server.next(faults::answer("All is well."));
+  server.next(faults::answer("All is well."));
+  server.always(faults::unauthorized());
+  const Variable openai{"OPENAI_API_KEY", "sk-hunter2"};
+  const Variable anthropic{"ANTHROPIC_API_KEY", "sk-hunter2"};
+  for (const std::string wire : {"openai", "anthropic"}) {
+    CAPTURE(wire);
+    const auto client = FallbackClient::from_config(parse_config(
+        R"({"fallback_policy": {"targets": [{"target": "local/llama", "wire": ")" + wire + R"(", "base_url": ")" +
+        server.base_url(wire == "openai" ? "/v1" : "") + R"("}]}})"));
+    REQUIRE(client);
+    CHECK(client->chat("Hi"));
+  }
+  for (const faults::ReceivedRequest& request : server.requests()) {
+    for (const auto& [name, value] : request.headers) CHECK_THAT(value, !ContainsSubstring("hunter2"));
+  }
+  const auto refused = FallbackClient::from_config(parse_config(
+      R"({"fallback_policy": {"targets": [{"target": "local/llama", "wire": "openai", "base_url": ")" +
+      server.base_url("/v1") + R"("}]}})"))->chat("Hi");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::authentication);
+  CHECK_THAT(refused.error().message, ContainsSubstring("no key was sent: give one with `api_key`"));
 }
 
 TEST_CASE("an address that cannot be right is named by its target") {

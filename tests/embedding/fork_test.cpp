@@ -1,11 +1,17 @@
 // A process that forks while it uses the library: the child has connections, a driver and calls of its own.
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -137,10 +143,42 @@ TEST_CASE("a runtime of the parent can be destroyed in a child, and its calls do
   std::optional<FallbackClient> client{client_of(server, runtime)};
   REQUIRE(answered_in_background(*client));
   CHECK(in_child([&] {
-          const std::uint64_t mine = runtime->random();
           client.reset();
           runtime.reset();
-          return mine != 0 ? 0 : 1;
+          return 0;
         }) == 0);
   CHECK(answered(*client, "after"));
+}
+
+TEST_CASE("parent and child do not make the same ids") {
+  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  CHECK(in_child([&] {
+          runtime->poll();  // it finds out where it is
+          const std::uint64_t number = runtime->random();
+          return ::write(ends[1], &number, sizeof number) == sizeof number ? 0 : 1;
+        }) == 0);
+  runtime->poll();
+  std::uint64_t of_child = 0;
+  CHECK(::read(ends[0], &of_child, sizeof of_child) == sizeof of_child);
+  CHECK(of_child != runtime->random());
+  for (const int end : ends) ::close(end);
+}
+
+TEST_CASE("a program that is started does not get the connections") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const FallbackClient client = client_of(server, std::make_shared<Runtime>(RuntimeOptions{}));
+  REQUIRE(answered(client, "hello"));
+  int connections = 0;
+  for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    if (peer.sin_family != AF_INET || ntohs(peer.sin_port) != server.port()) continue;
+    ++connections;
+    CHECK((::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
+  }
+  CHECK(connections == 1);
 }

@@ -70,6 +70,23 @@ TEST_CASE("a loop of the application's own drives calls by one descriptor") {
   loop.run_until([&] { return ended == 20; });
 }
 
+TEST_CASE("a send that begins at the end of a turn is not left until something comes") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  server.next(faults::status(500));
+  OwnLoop loop;
+  FallbackOptions options;
+  options.runtime = loop.runtime;
+  const auto target = [&](const char* model) {
+    return openai({.model = model, .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")});
+  };
+  const FallbackClient client{{target("a"), target("b")}, options};
+  PendingCall call = client.start("hello");
+  loop.run_until([&] { return call.done(); });
+  REQUIRE(call.wait());
+  CHECK(call.wait()->attempts.size() == 2);
+}
+
 TEST_CASE("what is due without anything coming is told by the runtime's next moment") {
   faults::FaultServer server;
   server.always(faults::silence());

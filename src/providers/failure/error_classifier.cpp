@@ -141,6 +141,9 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
   if (kind == ErrorKind::unsupported_capability && says_nothing(failure) && failure.finding.empty()) {
     error.message = "the provider refused the request and did not say why";
   }
+  if (kind == ErrorKind::authentication && source.endpoint.api_key.empty() && source.endpoint.headers.empty()) {
+    error.message += "; no key was sent: " + source.endpoint.key_hint;
+  }
   error.provider_message = source.secrets.quote(failure.message, longest_message);
   const std::string& type = failure.type.empty() ? failure.status : failure.type;
   const std::string& code = failure.code.empty() ? type : failure.code;

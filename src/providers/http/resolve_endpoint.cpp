@@ -70,7 +70,7 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
   if (endpoint.api_key.empty() && !variable.empty()) {
     if (const char* key = std::getenv(variable.c_str())) endpoint.api_key = trim(key);
   }
-  endpoint.key_hint = variable.empty() ? "give it with `api_key`, or name its variable with `api_key_env`"
+  endpoint.key_hint = variable.empty() ? "give one with `api_key`, or name its variable with `api_key_env`"
                                        : "set the environment variable " + variable;
   if (!is_header_value(endpoint.api_key)) {
     throw std::invalid_argument{endpoint.target.name() + ": the key holds line breaks or other control characters"};
@@ -94,8 +94,10 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   endpoint.target = Target{provider, options.model, facts_of(options, provider, base_url)};
   endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
-  endpoint.needs_key = defaults.needs_key || !options.api_key_env.empty();
-  find_key(endpoint, options, defaults.key_variable);
+  // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
+  const bool usual = provider == defaults.name || options.base_url.empty();
+  endpoint.needs_key = (usual && defaults.needs_key) || !options.api_key_env.empty();
+  find_key(endpoint, options, usual ? defaults.key_variable : std::string_view{});
   for (const Header& header : options.headers) {
     if (is_header_name(header.first) && is_header_value(header.second)) continue;
     throw std::invalid_argument{endpoint.target.name() + ": the header " + quoted(header.first) +
