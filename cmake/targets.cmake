@@ -1,11 +1,9 @@
 # What backstop's own targets have in common.
 
 function(backstop_target_warnings target)
-  get_target_property(unity ${target} UNITY_BUILD)
-  if(unity AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # It takes the files of a unity build for headers, in which a type that is local to the file would be a mistake.
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
-  endif()
+  # g++ takes the files of a unity build for headers, in which a type that is local to the file would be a mistake.
+  target_compile_options(${target} PRIVATE
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wno-subobject-linkage>)
   if(NOT BACKSTOP_WARNINGS)
     return()
   endif()

@@ -7,6 +7,8 @@
 #include "backstop/config/config.hpp"
 #include "backstop/text/duration.hpp"
 
+namespace config_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -324,3 +326,5 @@ TEST_CASE("a config made by hand works as one from a file") {
   config.targets.clear();
   CHECK_FALSE(FallbackClient::from_config(config).has_value());
 }
+
+}  // namespace config_test

@@ -11,6 +11,8 @@
 #include "support/fault_server.hpp"
 #include "support/poster.hpp"
 
+namespace http_exchange_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -175,3 +177,5 @@ TEST_CASE("a consumer that does not read makes the network wait, not the memory 
   stream.cancel();
   background.cancel();
 }
+
+}  // namespace http_exchange_test
