@@ -125,6 +125,8 @@ void Runtime::release_opened(Gate* own) noexcept {
   opened_.clear();
 }
 
+void Runtime::open(Gate& gate) { opened_.push_back(&gate); }
+
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
   Threads& threads = *threads_;
   if (threads.is_driver()) {  // from inside a callback
