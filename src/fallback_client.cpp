@@ -147,6 +147,8 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   state_ = std::move(state);
 }
 
+FallbackClient::FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
+
 const FallbackOptions& FallbackClient::options() const noexcept { return state_->options; }
 
 const Target& FallbackClient::target() const noexcept { return state_->candidates.front()->provider.target(); }

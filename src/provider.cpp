@@ -219,6 +219,20 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
   return standing;
 }
 
+Layer ChatProvider::layer() const {
+  Layer layer;
+  layer.name = describe();
+  return layer;
+}
+
+std::string ModelProvider::describe() const { return target_.name(); }
+
+Layer ModelProvider::layer() const {
+  Layer layer;
+  layer.name = "model";
+  return layer;
+}
+
 ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
 
 Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {

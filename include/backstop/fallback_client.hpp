@@ -69,7 +69,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, and with `problem_with`
   /// of the options.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
-  explicit FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
+  explicit FallbackClient(Provider only);
   template <class First, class Second, class... More>
     requires std::convertible_to<First, Provider> && std::convertible_to<Second, Provider> &&
              (std::convertible_to<More, Provider> && ...)

@@ -388,7 +388,7 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
   co_return result;
 }
 
-[[nodiscard]] std::string describe(const CostCapOptions& options) {
+[[nodiscard]] std::string describe_cost_cap(const CostCapOptions& options) {
   detail::OptionsText text{"cost_cap"};
   text.add("per_request", options.per_request)
       .add("per_period", options.per_period)
@@ -410,7 +410,7 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
 
 Policy cost_cap(CostCapOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_cost_cap(options);
   return make_policy<CostCap>(std::move(description), std::move(options));
 }
 

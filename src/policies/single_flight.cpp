@@ -88,7 +88,7 @@ class SingleFlight final : public Decorator {
   std::shared_ptr<Flights> flights_;
 };
 
-[[nodiscard]] std::string describe(const SingleFlightOptions& options) {
+[[nodiscard]] std::string describe_single_flight(const SingleFlightOptions& options) {
   detail::OptionsText text{"single_flight"};
   if (options.deterministic_only) text.append("deterministic_only", "true");
   return text.text();
@@ -98,7 +98,7 @@ class SingleFlight final : public Decorator {
 
 Policy single_flight(SingleFlightOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_single_flight(options);
   return make_policy<SingleFlight>(std::move(description), options);
 }
 

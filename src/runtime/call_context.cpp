@@ -74,7 +74,22 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
   }
 }
 
-std::optional<Error> CallContext::ask_observers(Send& send) const {
+std::optional<Error> AttemptObserver::on_begin(Send& send) {
+  static_cast<void>(send);
+  return std::nullopt;
+}
+
+CallState::CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
+
+Attempt& CallState::add_row(const Target& target) {
+  if (ledger.capacity() == 0) ledger.reserve(3);
+  Attempt& row = ledger.emplace_back();
+  row.target = target;
+  return row;
+}
+
+std::optional<Error> CallContext::begin_send(Send& send) const {
+  if (observers_ == nullptr) return std::nullopt;
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
     std::optional<Error> refusal = observer->on_begin(send);
     if (!refusal) continue;
@@ -86,6 +101,17 @@ std::optional<Error> CallContext::ask_observers(Send& send) const {
   }
   send.begun = true;
   return std::nullopt;
+}
+
+void CallContext::end_send(Send& send, const Attempt* row) const noexcept {
+  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+    observer->on_end(send, row);
+  }
+}
+
+Result<void> Sleep::await_resume() const {
+  if (context_->stopping()) return context_->stop_error();
+  return {};
 }
 
 void CallContext::note_skipped(const Target& target, const Error& error) const {

@@ -217,6 +217,8 @@ void Runtime::release_opened(Gate* own) noexcept {
   opened_.clear();
 }
 
+void Runtime::open(Gate& gate) { opened_.push_back(&gate); }
+
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
   check_process();
   Threads& threads = *threads_;

@@ -9,6 +9,8 @@
 
 #include "backstop/config/config.hpp"
 
+namespace config_errors_test {
+
 using namespace backstop;
 using Catch::Matchers::ContainsSubstring;
 
@@ -264,3 +266,5 @@ TEST_CASE("complaints about a file begin with its name") {
   CHECK_THAT(missing.error().message, ContainsSubstring(path + ": cannot be read: No such file"));
   REQUIRE_FALSE(load_config(std::filesystem::temp_directory_path().string()));
 }
+
+}  // namespace config_errors_test

@@ -8,6 +8,8 @@
 #include "backstop/text/duration.hpp"
 #include "support/fault_server.hpp"
 
+namespace config_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -351,3 +353,5 @@ TEST_CASE("a config made by hand works as one from a file") {
   config.targets.clear();
   CHECK_FALSE(FallbackClient::from_config(config).has_value());
 }
+
+}  // namespace config_test

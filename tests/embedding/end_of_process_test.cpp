@@ -14,6 +14,8 @@
 
 #include "support/fault_server.hpp"
 
+namespace end_of_process_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -103,3 +105,5 @@ TEST_CASE("a module with the library inside can be loaded, used and unloaded, an
   CHECK(count_in("/proc/self/fd") == descriptors);
 #endif
 }
+
+}  // namespace end_of_process_test

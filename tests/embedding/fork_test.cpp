@@ -23,6 +23,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/fault_server.hpp"
 
+namespace fork_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -182,3 +184,5 @@ TEST_CASE("a program that is started does not get the connections") {
   }
   CHECK(connections == 1);
 }
+
+}  // namespace fork_test

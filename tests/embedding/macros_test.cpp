@@ -53,6 +53,8 @@
 #include <backstop/testing/scripted_provider.hpp>
 #include <backstop/testing/virtual_runtime.hpp>
 
+namespace macros_test {
+
 TEST_CASE("the headers take macros of the application's other libraries") {
   backstop::testing::VirtualRuntime runtime;
   const backstop::testing::ScriptedProvider model{"one/a", {backstop::testing::answer("hi")}};
@@ -62,3 +64,5 @@ TEST_CASE("the headers take macros of the application's other libraries") {
   CHECK(reply->text() == "hi");
   CHECK(max(1, 2) == 2);
 }
+
+}  // namespace macros_test

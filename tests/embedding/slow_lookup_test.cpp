@@ -17,6 +17,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/fault_server.hpp"
 
+namespace slow_lookup_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -60,3 +62,5 @@ TEST_CASE("a name that takes long to look up holds up neither other calls nor it
   CHECK(std::chrono::steady_clock::now() - begun < 8s);  // the look-up goes on until the test is over
   over.set_value();
 }
+
+}  // namespace slow_lookup_test

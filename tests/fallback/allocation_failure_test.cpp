@@ -41,6 +41,8 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
+namespace allocation_failure_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -209,3 +211,5 @@ TEST_CASE("whichever allocation of a call fails, no permit and no reservation is
   }
   CHECK(failed > 20);
 }
+
+}  // namespace allocation_failure_test

@@ -10,6 +10,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "fallback/allocation_counter.hpp"
 
+namespace allocations_test {
+
 // AddressSanitizer takes the pools away, so that every frame and result comes from the heap.
 #if defined(__SANITIZE_ADDRESS__)
 #define POOLS 0
@@ -114,3 +116,5 @@ TEST_CASE("a streamed event passes through the policies without an allocation", 
 }
 
 #endif
+
+}  // namespace allocations_test

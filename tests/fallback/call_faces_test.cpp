@@ -14,6 +14,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace call_faces_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -315,3 +317,5 @@ TEST_CASE("a runtime ends with its last client, without waiting for more work") 
   while (!runtime.expired() && std::chrono::steady_clock::now() - start < 10s) std::this_thread::yield();
   CHECK(runtime.expired());
 }
+
+}  // namespace call_faces_test

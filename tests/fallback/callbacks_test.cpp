@@ -18,6 +18,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace callbacks_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -490,3 +492,5 @@ TEST_CASE("a refusal that stands in for an answer of which the consumer has a pa
     }
   }
 }
+
+}  // namespace callbacks_test

@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace projection_test {
+
 using namespace backstop;
 
 namespace {
@@ -320,3 +322,5 @@ TEST_CASE("everything but the conversation and the tools is carried over unchang
   expected.messages.pop_back();
   CHECK(project(request, gpt).request() == expected);
 }
+
+}  // namespace projection_test

@@ -22,6 +22,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace single_flight_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -681,3 +683,5 @@ TEST_CASE("a shared flight describes itself and refuses what cannot be") {
   CHECK(single_flight({.deterministic_only = true}).describe() == "single_flight(deterministic_only = true)");
   CHECK_THROWS_AS(single_flight({.max_replay_bytes = 0}), std::invalid_argument);
 }
+
+}  // namespace single_flight_test

@@ -18,6 +18,8 @@
 #include "programs/run_program.hpp"
 #include "support/fault_server.hpp"
 
+namespace readme_test {
+
 #ifdef BACKSTOP_CHAT_PROGRAM
 
 using namespace backstop;
@@ -148,3 +150,5 @@ TEST_CASE("each target of the README's policy file can be asked under its cap") 
 }
 
 #endif
+
+}  // namespace readme_test

@@ -17,6 +17,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace hedge_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -621,3 +623,5 @@ TEST_CASE("a hedge is one send, whatever retry stands around its target") {
   CHECK(reply->served_by == first.target());
   CHECK(second.send_count() == 1);
 }
+
+}  // namespace hedge_test

@@ -13,6 +13,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/spawned_server.hpp"
 
+namespace http2_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -66,3 +68,5 @@ TEST_CASE("calls that begin while others wait on a silent HTTP/2 connection do n
   CHECK(text_of(client.chat("four")) == "connection 2");
   waits.cancel();
 }
+
+}  // namespace http2_test

@@ -12,6 +12,8 @@
 #include "support/fault_server.hpp"
 #include "support/poster.hpp"
 
+namespace http_exchange_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -214,3 +216,5 @@ TEST_CASE("hundreds of open streams do not hold up those that flow") {
   server.always(faults::answer("All is well."));
   for (int i = 0; i < 20; ++i) CHECK(client.start("x").wait());
 }
+
+}  // namespace http_exchange_test

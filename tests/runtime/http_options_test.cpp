@@ -18,6 +18,8 @@
 #include "support/spawned_server.hpp"
 #include "text/ascii.hpp"
 
+namespace http_options_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -210,3 +212,5 @@ TEST_CASE("options of connections that cannot be right are refused with their na
   refused({.idle_connections = -1}, "idle_connections");
   CHECK(problem_with({.proxy = "socks5h://127.0.0.1:1080", .resolve = {"a:1:::1", "a:1:[::1]", "a:1:[::1]:2", "a:1:127.0.0.1:2"}}).empty());
 }
+
+}  // namespace http_options_test

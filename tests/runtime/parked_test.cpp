@@ -15,6 +15,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace parked_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -294,3 +296,5 @@ TEST_CASE("a coroutine may wait for one that became ready with it, of another ca
   CHECK(opens.resumed == 1);
   CHECK(world.idle());
 }
+
+}  // namespace parked_test

@@ -14,6 +14,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/fault_server.hpp"
 
+namespace poll_fd_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -113,3 +115,5 @@ TEST_CASE("a call that another thread begins wakes the application's loop") {
   });
   CHECK(call->wait());
 }
+
+}  // namespace poll_fd_test

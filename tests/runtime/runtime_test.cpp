@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+namespace runtime_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -51,3 +53,5 @@ TEST_CASE("a loop that waits on the transport is woken from another thread") {
   runtime->block_until(gate, [&] { begun = true; });  // no timer is armed: only `wake` ends the wait
   CHECK(runtime->idle());
 }
+
+}  // namespace runtime_test

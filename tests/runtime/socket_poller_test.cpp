@@ -12,6 +12,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace socket_poller_test {
+
 using backstop::detail::SocketPoller;
 using namespace std::chrono_literals;
 
@@ -111,3 +113,5 @@ TEST_CASE("without a descriptor there is an error, and no loop that nobody can w
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
   CHECK_NOTHROW(SocketPoller{});
 }
+
+}  // namespace socket_poller_test

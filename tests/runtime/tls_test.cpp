@@ -12,6 +12,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/spawned_server.hpp"
 
+namespace tls_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -98,3 +100,5 @@ TEST_CASE("a proxy opens a tunnel to a server that speaks TLS, and its refusal i
   CHECK_THAT(refused.error().message, ContainsSubstring("the proxy answered 407 (HttpOptions::proxy)"));
   CHECK(to_string(refused.error()).find("hunter2") == std::string::npos);
 }
+
+}  // namespace tls_test

@@ -14,6 +14,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -267,3 +269,5 @@ TEST_CASE("options that make no sense are refused at construction, by name", "[s
   CHECK_THAT(problem({.slow_rate = 2}), ContainsSubstring("slow_rate"));
   CHECK(problem_with({}).empty());
 }
+
+}  // namespace circuit_breaker_test

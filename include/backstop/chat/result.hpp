@@ -70,10 +70,10 @@ using Held = std::conditional_t<(sizeof(T) > 64), Boxed<T>, std::optional<T>>;
 /// Thrown by `Result::value()` on an error, for applications that prefer exceptions.
 class BACKSTOP_EXPORT BadResult : public std::exception {
  public:
-  explicit BadResult(Error error) : error_{std::move(error)}, text_{to_string(error_)} {}
+  explicit BadResult(Error error);
 
   [[nodiscard]] const Error& error() const noexcept { return error_; }
-  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+  [[nodiscard]] const char* what() const noexcept override;
 
  private:
   Error error_;
@@ -130,8 +130,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() noexcept = default;
-  Result(Error&& error) : error_{std::move(error)} {}
-  Result(const Error& error) : error_{Error(error)} {}
+  BACKSTOP_EXPORT Result(Error&& error);
+  BACKSTOP_EXPORT Result(const Error& error);
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }

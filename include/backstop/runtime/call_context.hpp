@@ -28,7 +28,7 @@ class Observer;
 
 /// What is one for the whole of a call, however many attempts it makes.
 struct CallState {
-  explicit CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
+  BACKSTOP_EXPORT explicit CallState(Runtime& call_runtime) noexcept;
 
   Runtime* runtime;
   const void* root = nullptr;  ///< the provider that the application called: its own limits are the call's already
@@ -44,12 +44,7 @@ struct CallState {
   bool quote_providers = true;  ///< what providers said may stand in errors
 
   /// A row of the ledger. Most calls have few; the first reserves room for three.
-  [[nodiscard]] Attempt& add_row(const Target& target) {
-    if (ledger.capacity() == 0) ledger.reserve(3);
-    Attempt& row = ledger.emplace_back();
-    row.target = target;
-    return row;
-  }
+  [[nodiscard]] BACKSTOP_EXPORT Attempt& add_row(const Target& target);
 };
 
 /// What is one for a line of attempts that follow each other; a hedge has a second one beside the call's.
@@ -148,14 +143,8 @@ class BACKSTOP_EXPORT CallContext {
   }
   /// For providers: asks the observers whether a send may begin, the innermost first. When it may, `end_send` has to
   /// follow.
-  [[nodiscard]] std::optional<Error> begin_send(Send& send) const {
-    return observers_ != nullptr ? ask_observers(send) : std::nullopt;
-  }
-  void end_send(Send& send, const Attempt* row) const noexcept {
-    for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
-      observer->on_end(send, row);
-    }
-  }
+  [[nodiscard]] std::optional<Error> begin_send(Send& send) const;
+  void end_send(Send& send, const Attempt* row) const noexcept;
 
   // What the routing above decided.
 
@@ -174,8 +163,6 @@ class BACKSTOP_EXPORT CallContext {
   void note_skipped(const Target& target, const Error& error) const;
 
  private:
-  [[nodiscard]] std::optional<Error> ask_observers(Send& send) const;
-
   CallState* state_;
   Branch* branch_;
   StopSource* stop_;
@@ -199,10 +186,7 @@ class [[nodiscard]] Sleep final {
     parked_.wake_at(until_);
     parked_.wake_on(context_->stop());
   }
-  [[nodiscard]] Result<void> await_resume() const {
-    if (context_->stopping()) return context_->stop_error();
-    return {};
-  }
+  [[nodiscard]] BACKSTOP_EXPORT Result<void> await_resume() const;
 
  private:
   const CallContext* context_;

@@ -119,7 +119,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   };
   /// On the driving thread: releases the thread that waits at the gate, once the step that runs now has returned. So a
   /// call may open the gate that waits for its own end.
-  void open(Gate& gate) { opened_.push_back(&gate); }
+  void open(Gate& gate);
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
   /// On the driving thread itself (inside a callback) it drives the loop from there.

@@ -1,6 +1,5 @@
 #include "error_classifier.hpp"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -17,12 +16,6 @@ namespace {
 constexpr std::size_t longest_message = 500;
 constexpr std::size_t longest_code = 200;
 constexpr std::size_t searched_of_body = 500;
-
-std::string lower_case(std::string_view text) {
-  std::string lower{text};
-  std::transform(lower.begin(), lower.end(), lower.begin(), to_lower);
-  return lower;
-}
 
 bool is_success(int status) noexcept { return status >= 200 && status < 300; }
 

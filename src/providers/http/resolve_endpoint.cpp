@@ -12,7 +12,7 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + std::string{text} + "\""; }
 
 // http or https, a host, no blanks, no user information (keys do not belong into addresses).
 std::string checked_base_url(std::string_view url, std::string_view who) {
@@ -27,7 +27,7 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
   }
   const bool clean = is_header_value(url) && url.find_first_of(" \t#") == std::string_view::npos;
   if (!known_scheme || host.empty() || host.front() == ':' || !clean) {
-    throw std::invalid_argument{std::string{who} + ": `base_url` is " + quoted(url.substr(0, url.find('?'))) +
+    throw std::invalid_argument{std::string{who} + ": `base_url` is " + in_quotes(url.substr(0, url.find('?'))) +
                                 "; it must be an address such as https://host/v1"};
   }
   const std::size_t query = url.find('?');
@@ -82,7 +82,7 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
 Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& defaults) {
   const std::string_view provider = options.name.empty() ? defaults.name : std::string_view{options.name};
   if (provider.empty() || provider.find('/') != std::string_view::npos) {
-    throw std::invalid_argument{"a provider's `name` must not be empty or hold a slash; it is " + quoted(provider)};
+    throw std::invalid_argument{"a provider's `name` must not be empty or hold a slash; it is " + in_quotes(provider)};
   }
   if (options.model.empty()) throw std::invalid_argument{std::string{provider} + ": `model` must not be empty"};
   const std::string_view base_url = options.base_url.empty() ? defaults.base_url : std::string_view{options.base_url};
@@ -100,7 +100,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   find_key(endpoint, options, usual ? defaults.key_variable : std::string_view{});
   for (const Header& header : options.headers) {
     if (is_header_name(header.first) && is_header_value(header.second)) continue;
-    throw std::invalid_argument{endpoint.target.name() + ": the header " + quoted(header.first) +
+    throw std::invalid_argument{endpoint.target.name() + ": the header " + in_quotes(header.first) +
                                 " has a name or a value that cannot be sent"};
   }
   endpoint.headers = options.headers;
