@@ -231,9 +231,15 @@ class FallbackClient::OneCall {
 
   /// What came of asking it: the call's result; nothing where another is to be asked.
   [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
-                                                          bool others_ready, bool left_some);
+                                                          bool others_ready, bool left_some, std::size_t rows_before);
 
  private:
+  /// Whether a row of the ledger behind the first so many was sent.
+  [[nodiscard]] bool has_sent_since(std::size_t rows) const noexcept {
+    const Ledger& ledger = context_.state().ledger;
+    return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
+                       [](const Attempt& row) { return row.sent; });
+  }
   /// What a forced probe has found out.
   [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
     using enum RecoveryQueue::ProbeEnd;
@@ -318,7 +324,8 @@ class FallbackClient::OneCall::Visit {
 };
 
 std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
-                                                                   bool others_ready, bool left_some) {
+                                                                   bool others_ready, bool left_some,
+                                                                   std::size_t rows_before) {
   recovery_.end_probe(probe_end(result));
   if (result) {
     result->fallback = result->fallback || index > 0;
@@ -339,7 +346,9 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   if (broke_off_only_here) {
     if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) walk_.must_continue_text();
-    if (!went_on) walk_.set_failure(std::move(error));
+    if (!went_on) {
+      walk_.set_failure(std::move(error), !state_->candidates[index]->is_pool || has_sent_since(rows_before));
+    }
   }
   if (context_.sends_left() <= 0) return nobody_left({});
   return std::nullopt;
@@ -357,6 +366,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       if (!call.go_on(next)) co_return call.nobody_left(next.back_at);
       continue;
     }
+    const std::size_t rows_before = outer.state().ledger.size();
     OneCall::Visit visit{call, *index};
     std::optional<Result<ChatResponse>> outcome;
     try {
@@ -371,7 +381,8 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       co_await end;
     }
     visit.end(*outcome);
-    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some());
+    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some(),
+                             rows_before);
     if (result) co_return *std::move(result);
   }
 }

@@ -38,6 +38,9 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
     first_choice_ = *from.first_choice;
     state_.first_choice = &first_choice_;
   }
+  // A cap on the call that stands below counts what the call has spent before.
+  state_.at_stake = from.at_stake;
+  for (const Attempt& row : from.ledger) state_.at_stake += row.cost;
   state_.quote_providers = from.quote_providers;
   state_.recovery_wait = from.recovery_wait;
   state_.recovery_waited = from.recovery_waited;

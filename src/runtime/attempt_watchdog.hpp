@@ -64,6 +64,7 @@ class AttemptWatchdog final : private Timer {
   StopSource* stop_;
   const AttemptProgress* progress_;
   Mark started_;
+  Mark connecting_;
   Mark connected_;
   Mark last_byte_;
   Duration held_now_{0};

@@ -59,6 +59,17 @@ HttpExchange::~HttpExchange() {
   keep(std::move(taken_));
 }
 
+void HttpExchange::on_waiting() noexcept {
+  if (AttemptProgress* progress = context_->progress()) progress->waits_for_connection = true;
+}
+
+void HttpExchange::on_connecting() noexcept {
+  AttemptProgress* progress = context_->progress();
+  if (progress == nullptr) return;
+  progress->waits_for_connection = false;
+  progress->connecting = context_->runtime().refresh_now();
+}
+
 void HttpExchange::on_connected() noexcept {
   if (AttemptProgress* progress = context_->progress()) progress->connected = context_->runtime().refresh_now();
 }

@@ -51,6 +51,8 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   [[nodiscard]] const HttpResponseHead& response() const noexcept { return head_; }
 
  private:
+  void on_waiting() noexcept override;
+  void on_connecting() noexcept override;
   void on_connected() noexcept override;
   void on_head(HttpResponseHead head) noexcept override;
   bool on_body(std::string_view bytes) noexcept override;

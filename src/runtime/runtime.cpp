@@ -285,7 +285,7 @@ int Runtime::poll_fd() {
 
 TimePoint Runtime::next_due() const noexcept {
   if (!ready_.empty() || threads_->has_posted.load(std::memory_order_acquire)) return now_;
-  return std::min(timers_.next(), transport_->next_due());
+  return std::max(now_, std::min(timers_.next(), transport_->next_due()));
 }
 
 bool Runtime::poll(Duration max_wait) {

@@ -72,6 +72,7 @@ void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
 }
 
 std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexcept {
+  woken_.store(false, std::memory_order_relaxed);
   std::array<epoll_event, most_at_once> events;
   const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds);
   std::size_t ready = 0;
@@ -88,6 +89,7 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
 }
 
 void SocketPoller::wake() noexcept {
+  woken_.store(true, std::memory_order_release);
   const std::uint64_t one = 1;
   static_cast<void>(::write(wake_write_, &one, sizeof one) == 0);  // full: it is awake already
 }
@@ -129,6 +131,7 @@ void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
 }
 
 std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexcept {
+  woken_.store(false, std::memory_order_relaxed);
   std::vector<pollfd> asked;
   asked.reserve(watched_.size() + 1);
   asked.push_back({wake_read_, POLLIN, 0});
@@ -148,6 +151,7 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
 }
 
 void SocketPoller::wake() noexcept {
+  woken_.store(true, std::memory_order_release);
   const char one = 1;
   static_cast<void>(::write(wake_write_, &one, 1) == 0);  // full: it is awake already
 }

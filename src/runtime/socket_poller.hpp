@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -33,6 +34,8 @@ class SocketPoller {
   [[nodiscard]] std::span<const Ready> wait(int milliseconds) noexcept;
   /// Ends a wait, now or the next one.
   void wake() noexcept;
+  /// There was a `wake` since the last wait.
+  [[nodiscard]] bool woken() const noexcept { return woken_.load(std::memory_order_acquire); }
   /// Readable while a wait would return at once; -1 where the system has no such descriptor.
   [[nodiscard]] int descriptor() const noexcept;
   /// Closes its own descriptors, and forgets the sockets. It must not be used any more.
@@ -42,6 +45,7 @@ class SocketPoller {
   static constexpr std::size_t most_at_once = 256;
 
   std::array<Ready, most_at_once> ready_;
+  std::atomic<bool> woken_{false};
   int wake_read_ = -1;
   int wake_write_ = -1;
 #ifdef __linux__

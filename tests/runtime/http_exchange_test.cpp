@@ -203,6 +203,16 @@ TEST_CASE("a server that gives up a kept connection with 408 is asked again at o
   }
 }
 
+TEST_CASE("a head that breaks off is a connection that was closed") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::raw("HTTP/1.1 200 OK\r\ncontent-ty"));
+  const auto reply = client.chat("x");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  CHECK(reply.error().replay == ReplaySafety::maybe_processed);
+}
+
 TEST_CASE("hundreds of open streams do not hold up those that flow") {
   faults::FaultServer server;
   const FallbackClient client = client_of(server.base_url("/v1/chat/completions"), true);

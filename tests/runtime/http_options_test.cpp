@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/providers/openai.hpp"
 #include "support/fault_server.hpp"
 #include "support/spawned_server.hpp"
@@ -120,6 +122,61 @@ TEST_CASE("requests go through a proxy, but for hosts that are left out") {
   }
 }
 
+TEST_CASE("a proxy that wants a password is a failure to connect, and another target is asked") {
+  faults::FaultServer proxy;
+  proxy.always(faults::status(407));
+  faults::FaultServer server;
+  server.always(faults::answer("directly"));
+  const auto target = [](const char* model, const std::string& base_url, HttpOptions http) {
+    return openai({.model = model, .api_key = "sk-0123456789", .base_url = base_url, .http = std::move(http)});
+  };
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const auto reply = FallbackClient{{target("a", "http://made.up/v1", {.proxy = "http://127.0.0.1:" + port_of(proxy)}),
+                                     target("b", server.base_url("/v1"), {.user_agent = "other/1"})},
+                                    options}
+                         .chat("Hi");
+  REQUIRE(reply);
+  CHECK_THAT(reply->text(), ContainsSubstring("directly"));
+  CHECK_THAT(reply->attempts.front().reason, ContainsSubstring("the proxy answered 407 (HttpOptions::proxy)"));
+}
+
+TEST_CASE("a failure that comes at once is noticed at once") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const Provider fails = openai({.model = "a",
+                                 .api_key = "sk-0123456789",
+                                 .base_url = "http://localhost/v1",
+                                 .http = {.unix_socket = "/no/such/socket"}});
+  const Provider answers = openai({.model = "b", .api_key = "sk-0123456789", .base_url = server.base_url("/v1")});
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const auto begun = std::chrono::steady_clock::now();
+  const auto reply = FallbackClient{{fails, answers}, options}.chat("Hi");
+  REQUIRE(reply);
+  CHECK(reply->attempts.size() == 2);
+  CHECK(std::chrono::steady_clock::now() - begun < 4s);  // the limit of connecting is 5 s
+}
+
+TEST_CASE("a target with options of its own has connections of its own") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  const auto ask_with = [&](HttpOptions http) {
+    const Provider target = openai(
+        {.model = "m", .api_key = "sk-0123456789", .base_url = server.base_url("/v1"), .http = std::move(http)});
+    CHECK(FallbackClient{{target}, options}.chat("Hi"));
+    return server.connection_count();
+  };
+  CHECK(ask_with({.local_interface = "127.0.0.1"}) == 1);
+  CHECK(ask_with({}) == 2);
+  CHECK(ask_with({.local_interface = "127.0.0.1"}) == 2);
+  CHECK(ask_with({}) == 2);
+  CHECK(ask_with({.idle_connections = 0}) == 3);
+  CHECK(ask_with({.idle_connections = 0}) == 4);
+}
+
 TEST_CASE("the environment's proxy counts only where that is asked for") {
   faults::FaultServer proxy;
   proxy.always(faults::answer("by the proxy"));
@@ -128,11 +185,14 @@ TEST_CASE("the environment's proxy counts only where that is asked for") {
   REQUIRE(::setenv("http_proxy", ("http://127.0.0.1:" + port_of(proxy)).c_str(), 1) == 0);
   const auto unasked = ask(server.base_url("/v1"), {});
   const auto asked = ask(server.base_url("/v1"), {.proxy = "environment"});
+  const auto asked_by_target = ask(server.base_url("/v1"), {}, {.proxy = "environment"});
   ::unsetenv("http_proxy");
   REQUIRE(unasked);
   CHECK_THAT(unasked->text(), ContainsSubstring("directly"));
   REQUIRE(asked);
   CHECK_THAT(asked->text(), ContainsSubstring("by the proxy"));
+  REQUIRE(asked_by_target);
+  CHECK_THAT(asked_by_target->text(), ContainsSubstring("by the proxy"));
 }
 
 TEST_CASE("a user agent is sent where one is given") {
@@ -193,6 +253,22 @@ TEST_CASE("more calls than connections wait for one another") {
   CHECK(server.connection_count() <= 2);
 }
 
+TEST_CASE("waiting for a connection that others have is not connecting") {
+  faults::FaultServer server;
+  server.always(faults::slow_headers(700ms, faults::answer("All is well.")));
+  RuntimeOptions runtime;
+  runtime.http.connections_per_host = 1;
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(std::move(runtime));
+  const FallbackClient client{
+      {openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}) |
+       timeout({.connect = 300ms})},
+      options};
+  std::vector<PendingCall> calls;
+  for (int i = 0; i < 3; ++i) calls.push_back(client.start("Hi"));
+  for (PendingCall& call : calls) CHECK(call.wait());
+}
+
 TEST_CASE("options of connections that cannot be right are refused with their names, and a proxy's password is not told") {
   const auto refused = [](const HttpOptions& options, std::string_view name) {
     CHECK_THAT(problem_with(options), ContainsSubstring(std::string{name}));
@@ -203,8 +279,17 @@ TEST_CASE("options of connections that cannot be right are refused with their na
   };
   refused({.proxy = "me:hunter2@proxy"}, "proxy");
   CHECK(problem_with({.proxy = "me:hunter2@proxy"}).find("hunter2") == std::string::npos);
+  for (const char* wrong : {"http://me:hunter2@127.0.0.1:99999", "http://me:hunter2@", "http://me:hunter2@host:port",
+                            "http://me:hun/ter2@host:1", "http://me:hunter2\n@host:1"}) {
+    CAPTURE(wrong);
+    refused({.proxy = wrong}, "proxy");
+    CHECK(problem_with({.proxy = wrong}).find("hunter2") == std::string::npos);
+  }
   refused({.client_key = "key.pem"}, "client_certificate");
-  for (const char* wrong : {"", "host", "host:80", "host:80:", ":80:127.0.0.1", "host:http:127.0.0.1", "host:80:127.0.0.1:http"}) {
+  refused({.user_agent = "mine\r\nx-injected: yes"}, "user_agent");
+  refused({.ca_file = std::string{"a\0b", 3}}, "ca_file");
+  for (const char* wrong : {"", "host", "host:80", "host:80:", ":80:127.0.0.1", "host:http:127.0.0.1", "host:80:127.0.0.1:http", "*:80:127.0.0.1",
+                            "+host:80:127.0.0.1", "host:80:127.0.0.1:65536"}) {
     refused({.resolve = {wrong}}, "resolve");
   }
   refused({.connections_per_host = -1}, "connections_per_host");

@@ -89,6 +89,20 @@ TEST_CASE("a send that begins at the end of a turn is not left until something c
   CHECK(call.wait()->attempts.size() == 2);
 }
 
+TEST_CASE("the descriptor is silent while there is nothing to do") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  OwnLoop loop;
+  const FallbackClient client = loop.client(server);
+  PendingCall call = client.start("hello");
+  loop.run_until([&] { return call.done(); });
+  call.cancel();
+  for (int i = 0; i < 3; ++i) REQUIRE(loop.runtime->poll());
+  pollfd one{loop.descriptor, POLLIN, 0};
+  CHECK(::poll(&one, 1, 0) == 0);
+  CHECK(loop.runtime->next_due() > machine_clock().now());
+}
+
 TEST_CASE("what is due without anything coming is told by the runtime's next moment") {
   faults::FaultServer server;
   server.always(faults::silence());

@@ -28,7 +28,7 @@ struct HttpOptions {
   std::string ca_file{};     ///< the certificates that are trusted, in PEM, in place of the system's
   std::string ca_folder{};   ///< the same as a folder that `c_rehash` has prepared
   std::string client_certificate{};  ///< shown to servers that ask for one: a PEM file
-  std::string client_key{};          ///< its key, a PEM file; empty: in the same file
+  std::string client_key{};          ///< its key, a PEM file without a passphrase; empty: in the same file
   TlsVersion least_tls = TlsVersion::v1_2;
   std::string unix_socket{};         ///< the path of a socket that is used in place of host and port
   /// Where hosts are reached in place of their own address: "host:port:address", or "host:port:address:port"; an IPv6
@@ -37,10 +37,10 @@ struct HttpOptions {
   std::string local_interface{};     ///< a network interface, address or host name of this machine
   HttpVersion version = HttpVersion::automatic;
   std::string user_agent{};          ///< empty: none is sent
-  // Of a runtime only.
+  // Of the connections that are made alike: a target with options of its own has connections of its own.
   int connections_per_host = 0;      ///< at most, others wait; 0: no limit
   int connections = 0;               ///< at most in all; 0: no limit
-  int idle_connections = 64;         ///< kept for later calls, at most
+  int idle_connections = 64;         ///< kept for later calls, at most; 0: none
 
   friend bool operator==(const HttpOptions&, const HttpOptions&) = default;
 };

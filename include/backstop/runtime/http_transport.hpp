@@ -26,6 +26,8 @@ struct HttpRequest {
 struct HttpResponseHead {
   int status = 0;
   std::vector<Header> headers;
+  /// The server had given up a kept connection and said so (408), so that the request went out again, on a fresh one.
+  bool asked_again = false;
 
   /// The value of the first field of that name, in any case; empty when absent.
   [[nodiscard]] BACKSTOP_EXPORT std::string_view header(std::string_view name) const noexcept;
@@ -35,6 +37,9 @@ struct HttpResponseHead {
 /// must not call the transport from there.
 class HttpReceiver {
  public:
+  /// All connections that there may be are others': it waits, until `on_connecting`.
+  virtual void on_waiting() noexcept {}
+  virtual void on_connecting() noexcept {}
   /// The connection stands (TLS included) and the request goes out.
   virtual void on_connected() noexcept = 0;
   virtual void on_head(HttpResponseHead head) noexcept = 0;
@@ -83,7 +88,8 @@ class HttpTransport {
 
 /// The real transport: libcurl. Connections, TLS sessions and DNS answers are kept and used again; HTTP/2 is used
 /// where a server offers it over TLS; certificates are verified; redirects are not followed. A request is never sent
-/// twice: when a kept connection dies with it, the transfer fails.
+/// twice: when a kept connection dies with it, the transfer fails. Only where the server says 408 on a kept connection,
+/// which is how it gives one up that was idle, is it asked again, and `HttpResponseHead::asked_again` is set.
 ///
 /// Errors: std::invalid_argument with `problem_with(options)`, std::system_error without free descriptors.
 [[nodiscard]] BACKSTOP_EXPORT std::unique_ptr<HttpTransport> curl_transport(const Clock& clock, HttpOptions options = {});

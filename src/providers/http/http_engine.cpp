@@ -258,6 +258,7 @@ void note_head(const HttpResponseHead& head, const Secrets& secrets, const CallC
   if (const auto status = rate_limit_status(head, context.runtime().clock())) {
     row.rate_limit = std::make_shared<const RateLimitStatus>(*status);
   }
+  if (head.asked_again) add_note(row, "asked again on a fresh connection: the server had given up the kept one (408)");
 }
 
 Error missing_key(const Endpoint& endpoint) {
