@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "backstop/runtime/http_transport.hpp"
+#include "runtime/exception_error.hpp"
 #include "runtime/http_options.hpp"
 #include "runtime/socket_poller.hpp"
 #include "text/ascii.hpp"
@@ -111,6 +112,7 @@ class CurlTransfer final : public HttpTransfer {
   bool died_ = false;  ///< the connection, with the request on it and no answer
   bool head_delivered_ = false;
   bool head_too_large_ = false;
+  bool out_of_memory_ = false;
   bool active_ = false;
   bool retired_ = false;   ///< its connection must not be used again
   bool again_ = false;      ///< the server had given up the kept connection, and says so with 408
@@ -130,11 +132,9 @@ curl_socket_t open_socket(void* sockets, curlsocktype, curl_sockaddr* address) n
   if (socket == CURL_SOCKET_BAD) return socket;
   try {
     static_cast<Sockets*>(sockets)->insert(socket);
-    return socket;
-  } catch (const std::bad_alloc&) {
-    ::close(socket);
-    return CURL_SOCKET_BAD;
+  } catch (const std::bad_alloc&) {  // then a process that is forked keeps it open
   }
+  return socket;
 }
 
 int close_socket(void* sockets, curl_socket_t socket) noexcept {
@@ -237,6 +237,7 @@ class CurlTransport final : public HttpTransport {
     multi_ = curl_multi_init();
     share_ = curl_share_init();
     if (multi_ == nullptr || share_ == nullptr) throw std::bad_alloc{};
+    pool_.reserve(pooled_handles);  // they are given back where nothing can be thrown
     // Everything runs on one thread at a time, so that the share needs no locks.
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
@@ -263,6 +264,7 @@ class CurlTransport final : public HttpTransport {
   void wait(TimePoint until) override {
     active_ = false;
     run_timer();
+    finish_transfers();  // what has ended there is not waited for
     if (const int milliseconds = active_ ? 0 : wait_time(std::min(until, due_)); first_ != nullptr || milliseconds != 0) {
       for (const detail::SocketPoller::Ready& ready : poller_.wait(milliseconds)) {
         act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
@@ -286,6 +288,7 @@ class CurlTransport final : public HttpTransport {
 
   void add(CurlTransfer& transfer) {
     if (const CURLMcode code = curl_multi_add_handle(multi_, transfer.easy()); code != CURLM_OK) {
+      if (code == CURLM_OUT_OF_MEMORY) throw std::bad_alloc{};
       throw std::runtime_error{fmt::format("libcurl refuses a transfer: {}", curl_multi_strerror(code))};
     }
     transfer.number_ = ++added_;
@@ -469,7 +472,12 @@ std::size_t CurlTransfer::receive_header(char* bytes, std::size_t, std::size_t c
     transfer.head_too_large_ = true;
     return 0;
   }
-  transfer.header_line({bytes, count});
+  try {
+    transfer.header_line({bytes, count});
+  } catch (const std::bad_alloc&) {
+    transfer.out_of_memory_ = true;
+    return 0;
+  }
   return transfer.again_ && !transfer.restarted_ ? 0 : count;
 }
 
@@ -545,10 +553,18 @@ bool CurlTransfer::restart() noexcept {
 
 void CurlTransfer::finish(CURLcode code) noexcept {
   transport_->remove(*this);
+  transport_->note_activity();
   active_ = false;
   if (again_ && !restarted_ && restart()) return;
   std::optional<Error> error;
-  if (code != CURLE_OK) error = error_of(code);
+  if (code != CURLE_OK) {
+    try {
+      error = error_of(code);
+    } catch (...) {  // no memory for its words
+      error = detail::out_of_memory();
+    }
+    error->replay = connected_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
+  }
   receiver_->on_end(std::move(error));
 }
 
@@ -580,6 +596,7 @@ std::string CurlTransfer::advice(CURLcode code) const {
 Error CurlTransfer::error_of(CURLcode code) const {
   const std::string_view detail = curl_message_[0] != '\0' ? std::string_view{curl_message_.data()}
                                                            : std::string_view{curl_easy_strerror(code)};
+  if (out_of_memory_ || code == CURLE_OUT_OF_MEMORY) return detail::out_of_memory();
   Error error;
   if (head_too_large_) {
     error.kind = ErrorKind::malformed_response;
@@ -593,7 +610,6 @@ Error CurlTransfer::error_of(CURLcode code) const {
                     : connected_ ? fmt::format("{} closed the connection without an answer: {}", host_, detail)
                                : fmt::format("no connection to {}: {}{}", host_, detail, advice(code));
   }
-  error.replay = connected_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
   if (is_configuration_fault(code)) error.should_retry = false;
   return error;
 }
