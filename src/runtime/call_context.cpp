@@ -39,6 +39,17 @@ constexpr Limit limit_of(StopReason reason) noexcept {
   return {TimeoutLimit::none, ErrorKind::cancelled, "the application cancelled the call"};
 }
 
+/// An exception is a refusal, so that those who have been asked before are told of the end.
+std::optional<Error> ask(AttemptObserver& observer, Send& send) {
+  try {
+    return observer.on_begin(send);
+  } catch (...) {
+    Error error = detail::error_from_exception("an attempt observer");
+    error.replay = ReplaySafety::not_sent;
+    return error;
+  }
+}
+
 }  // namespace
 
 Error CallContext::stop_error() const noexcept {
@@ -84,13 +95,7 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
 
 std::optional<Error> CallContext::ask_observers(Send& send) const {
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
-    std::optional<Error> refusal;
-    try {
-      refusal = observer->on_begin(send);
-    } catch (...) {  // those that have been asked are told of the end all the same
-      refusal = detail::error_from_exception("an attempt observer");
-      refusal->replay = ReplaySafety::not_sent;
-    }
+    std::optional<Error> refusal = ask(*observer, send);
     if (!refusal) continue;
     for (AttemptObserver* asked = observers_; asked != observer; asked = asked->outer_) asked->on_end(send, nullptr);
     send.unstake();
