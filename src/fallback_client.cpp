@@ -103,6 +103,10 @@ void refuse_repeated(const Candidates& candidates) {
   Error error = detail::error_from_exception("the provider");
   error.target = provider.target();
   error.committed = context.committed();
+  if (error.committed && error.kind == ErrorKind::local_limit) {
+    error.cause = error.kind;
+    error.kind = ErrorKind::stream_interrupted;
+  }
   try {
     context.note_skipped(error.target, error);
   } catch (...) {  // no memory for a row

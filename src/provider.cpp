@@ -1,6 +1,7 @@
 #include "backstop/provider.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -26,19 +27,51 @@ constexpr std::int64_t short_answer = 256;
   return error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
 }
 
-/// One send: counts it, opens its row in the ledger, and closes the row with what came of it.
+/// What the observers have let begin; ends for them in any case.
+class SendScope {
+ public:
+  SendScope(Send& send, const CallContext& context) noexcept : send_{&send}, context_{&context} {}
+  ~SendScope() {
+    if (open_) context_->end_send(*send_, nullptr);
+  }
+  SendScope(const SendScope&) = delete;
+  SendScope& operator=(const SendScope&) = delete;
+
+  void begun() noexcept { open_ = true; }
+  /// Its row has told them.
+  void ended() noexcept { open_ = false; }
+
+ private:
+  Send* send_;
+  const CallContext* context_;
+  bool open_ = false;
+};
+
+/// Does what takes memory and can be left out.
+template <class Action>
+void if_memory(const Action& action) noexcept {
+  try {
+    action();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+/// One send: counts it, opens its row in the ledger, and closes the row with what came of it. The row takes memory only
+/// when it is opened; later the words in it may be missing.
 class AttemptRecord {
  public:
-  AttemptRecord(Send& send, CallContext& context, TargetState& target, bool streamed)
-      : send_{&send}, context_{&context}, target_{&target}, row_{context.state().ledger.size()} {
+  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed)
+      : send_{&send}, scope_{&scope}, context_{&context}, target_{&target}, row_{context.state().ledger.size()} {
     CallState& state = context.state();
-    --state.attempts_left;
+    std::string reason;
+    if (send.output_limit) {
+      reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
+    }
     Attempt& attempt = state.add_row(*send.target);
+    attempt.reason = std::move(reason);
+    --state.attempts_left;
     attempt.sent = true;
     attempt.waited = std::exchange(context.branch().waited, Duration::zero());
-    if (send.output_limit) {
-      attempt.reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
-    }
     context.set_progress(&progress_);
     progress_.started = context.now();
     progress_.streamed = streamed;
@@ -46,9 +79,26 @@ class AttemptRecord {
     if (context.streaming()) context.sink()->on_attempt(*send.target);
   }
 
-  [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
+  /// Closes the row where there is no memory to say what came of it.
+  void abandon() noexcept {
+    Attempt& attempt = context_->state().ledger[row_];
+    attempt.outcome = ErrorKind::local_limit;
+    attempt.replay = may_have_arrived() ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
+    attempt.sent = may_have_arrived();
+    if (!attempt.sent) ++context_->state().attempts_left;
+    target_->cooldown.note_nothing();
+    tell_end(attempt);
+    if (attempt.sent) publish(attempt);
+  }
 
-  void close(Result<ChatResponse>& result) {
+  [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
+  /// From now on the provider works on it.
+  void begin() noexcept { begun_ = true; }
+  [[nodiscard]] bool may_have_arrived() const noexcept {
+    return progress_.network ? AttemptProgress::reached(progress_.connected) : begun_;
+  }
+
+  void close(Result<ChatResponse>& result) noexcept {
     const TimePoint end = context_->runtime().refresh_now();
     if (result && !AttemptProgress::reached(progress_.first_content)) context_->note_first_content(end);
     Attempt& attempt = context_->state().ledger[row_];
@@ -60,22 +110,29 @@ class AttemptRecord {
       close_error(result.error(), attempt);
     }
     // Refused before anything went out, as for a missing key: no send of the call was used.
-    if (!result && result.error().replay == ReplaySafety::not_sent && !progress_.network) attempt.sent = false;
+    if (!result && result.error().replay == ReplaySafety::not_sent &&
+        (!progress_.network || result.error().kind == ErrorKind::local_limit)) {
+      attempt.sent = false;
+    }
     if (attempt.sent) {
       note(result, attempt, end);
     } else {
       ++context_->state().attempts_left;
       target_->cooldown.note_nothing();
     }
-    context_->end_send(*send_, &attempt);
-    send_->unstake();
+    tell_end(attempt);
     if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
     if (attempt.sent) publish(attempt);
     // Not for observers, so after them.
-    if (!result) attempt.provider_message = result.error().provider_message;
+    if (!result) if_memory([&] { attempt.provider_message = result.error().provider_message; });
   }
 
  private:
+  void tell_end(const Attempt& attempt) noexcept {
+    context_->end_send(*send_, &attempt);
+    scope_->ended();
+    send_->unstake();
+  }
   void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) const {
     if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
     if (result) {
@@ -85,9 +142,9 @@ class AttemptRecord {
     }
   }
 
-  void close_answer(ChatResponse& response, Attempt& attempt) const {
+  void close_answer(ChatResponse& response, Attempt& attempt) const noexcept {
     if (response.served_by.empty()) response.served_by = attempt.target;
-    if (response.model.empty()) response.model = attempt.target.model();
+    if (response.model.empty()) if_memory([&] { response.model = attempt.target.model(); });
     attempt.usage = response.usage;
     attempt.replay = ReplaySafety::processed;
     const std::optional<Price> price = price_of(attempt.target);
@@ -100,7 +157,7 @@ class AttemptRecord {
     attempt.cost = cost_of(usage, *price);
   }
 
-  void close_error(Error& error, Attempt& attempt) const {
+  void close_error(Error& error, Attempt& attempt) const noexcept {
     error.target = attempt.target;
     error.committed = context_->committed();
     if (error.committed && !stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
@@ -110,10 +167,12 @@ class AttemptRecord {
     attempt.outcome = error.kind;
     attempt.http_status = error.http_status;
     attempt.replay = error.replay;
-    attempt.request_id = error.request_id;
-    // What was noted at the send, such as which key it used, stays behind what came of it.
-    const std::string noted = std::exchange(attempt.reason, error.message);
-    if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
+    if_memory([&] {
+      attempt.request_id = error.request_id;
+      // What was noted at the send, such as which key it used, stays behind what came of it.
+      const std::string noted = std::exchange(attempt.reason, error.message);
+      if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
+    });
     if (error.replay == ReplaySafety::not_sent) return;
     const std::optional<Price> price = price_of(attempt.target);
     attempt.cost_known = price.has_value();
@@ -135,7 +194,7 @@ class AttemptRecord {
     return estimate_tokens(bytes);
   }
 
-  void publish(const Attempt& attempt) const {
+  void publish(const Attempt& attempt) const noexcept {
     const auto* observers = context_->state().observers;
     if (observers == nullptr) return;
     const AttemptEvent event{attempt, context_->committed()};
@@ -143,10 +202,12 @@ class AttemptRecord {
   }
 
   Send* send_;
+  SendScope* scope_;
   CallContext* context_;
   TargetState* target_;
   std::size_t row_;
   AttemptProgress progress_;
+  bool begun_ = false;
 };
 
 [[nodiscard]] Error out_of_sends(const CallContext& context, const Target& target) {
@@ -157,26 +218,6 @@ class AttemptRecord {
   context.note_skipped(target, error);
   return error;
 }
-
-/// What the observers have let begin; ends for them in any case.
-class SendScope {
- public:
-  SendScope(Send& send, const CallContext& context) noexcept : send_{&send}, context_{&context} {}
-  ~SendScope() {
-    if (open_) context_->end_send(*send_, nullptr);
-  }
-  SendScope(const SendScope&) = delete;
-  SendScope& operator=(const SendScope&) = delete;
-
-  void begun() noexcept { open_ = true; }
-  /// Its row has told them.
-  void ended() noexcept { open_ = false; }
-
- private:
-  Send* send_;
-  const CallContext* context_;
-  bool open_ = false;
-};
 
 /// Where a refused send may be made after all once others have settled: waits for that, and is asked again.
 Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional<Error>& refusal) {
@@ -295,26 +336,34 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
   StopSource stop{context.stop()};
   CallContext inner = context;
   inner.set_stop(stop);
-  AttemptRecord record{sending, inner, *state_, streamed};
+  AttemptRecord record{sending, scope, inner, *state_, streamed};
   static constexpr AttemptLimits usual;
   const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
                                                    streamed, context.hint().other_ready);
   detail::AttemptWatchdog watchdog{limits, inner, stop, record.progress()};
   std::optional<Result<ChatResponse>> outcome;
   try {
+    watchdog.watch();
     Task<Result<ChatResponse>> task = send(sent, inner);
+    record.begin();
     auto sent_result = co_await task;
     outcome.emplace(std::move(sent_result));
   } catch (...) {
-    outcome.emplace(detail::error_from_exception("the provider"));
+    Error error = detail::error_from_exception("the provider");
+    if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
+    try {
+      outcome.emplace(std::move(error));
+    } catch (...) {
+      record.abandon();
+      throw;
+    }
   }
   Result<ChatResponse>& result = *outcome;
   watchdog.stop_watching();
   if (!result && watchdog.fired() != StopReason::none && result.error().timeout_limit != TimeoutLimit::none) {
-    result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress());
+    if_memory([&] { result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress()); });
   }
   record.close(result);
-  scope.ended();
   co_return std::move(result);
 }
 

@@ -31,7 +31,7 @@ PendingState::PendingState(CallSetup setup, ChatRequest request, StreamSink* sin
   if (sink != nullptr) consumer_.emplace(*this, *sink);
 }
 
-bool PendingState::set_callback(Callback callback) {
+bool PendingState::set_callback(Callback& callback) {
   if (is_of_parent()) return false;
   const std::lock_guard lock{mutex()};
   if (done_locked()) return false;
@@ -99,7 +99,8 @@ AsyncCall::~AsyncCall() {
 }
 
 bool AsyncCall::await_suspend(std::coroutine_handle<> waiting) {
-  return call_.state_->set_callback([waiting](const Result<ChatResponse>&) { waiting.resume(); });
+  detail::PendingState::Callback resume = [waiting](const Result<ChatResponse>&) { waiting.resume(); };
+  return call_.state_->set_callback(resume);
 }
 
 Result<ChatResponse> AsyncCall::await_resume() {

@@ -17,9 +17,10 @@ RunningCall::RunningCall(CallSetup setup, ChatRequest request)
 bool RunningCall::is_of_parent() const noexcept { return process_ != process_number() && !done_; }
 
 const Result<ChatResponse>& RunningCall::result() const noexcept {
+  if (!is_of_parent()) return root_.result();
   static const Result<ChatResponse>& runs_elsewhere = *new Result<ChatResponse>{
       Error{ErrorKind::cancelled, "the call belongs to the process that this one was forked from"}};
-  return is_of_parent() ? runs_elsewhere : root_.result();
+  return runs_elsewhere;
 }
 
 Result<ChatResponse> RunningCall::take_result() {
@@ -39,18 +40,23 @@ bool RunningCall::settled() const noexcept {
 }
 
 void RunningCall::launch(StreamSink* sink) {
+  sink_ = sink;
+  runtime().post(*this, shared_from_this());
+}
+
+void RunningCall::run() noexcept {
+  if (std::exchange(begun_, true)) return end();
   self_ = shared_from_this();
-  runtime().post([this, sink] {
-    root_.start(setup_.provider.get(), request_, sink, [this] {
-      // Told from inside the call's last step: what comes now may destroy the call, so it waits until that is over.
-      runtime().post([self = shared_from_this()] { self->end(); });
-    });
+  root_.start(setup_.provider.get(), request_, sink_, [this] {
+    // Told from inside the call's last step: what comes now may destroy the call, so it waits until that is over.
+    runtime().post(*this, shared_from_this());
   });
 }
 
 void RunningCall::leave_to_background() {
-  if (std::exchange(in_background_, true)) return;
+  if (in_background_) return;
   runtime().ensure_background_driver();
+  in_background_ = true;
   runtime().add_unattended(1);
 }
 
@@ -76,17 +82,17 @@ void RunningCall::cancel() {
     if (!root_.ended()) root_.stop(StopReason::cancelled);
     return;
   }
-  runtime().post([self = shared_from_this()] {
-    if (!self->root_.ended()) self->root_.stop(StopReason::cancelled);
-  });
+  if (!cancelled_.exchange(true)) runtime().post(cancel_, shared_from_this());
 }
 
 const Result<ChatResponse>& RunningCall::wait() {
-  static const Result<ChatResponse>& waits_for_itself = *new Result<ChatResponse>{
-      Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
   if (is_of_parent()) return result();
   while (!settled()) {
-    if (runtime().driven_by_this_thread() && root_.is_running()) return waits_for_itself;
+    if (runtime().driven_by_this_thread() && root_.is_running()) {
+      static const Result<ChatResponse>& waits_for_itself = *new Result<ChatResponse>{
+          Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
+      return waits_for_itself;
+    }
     runtime().block_until(gate_);
   }
   return root_.result();
@@ -101,7 +107,10 @@ void RunningCall::abandon() noexcept {
   }
   // From inside itself the end would never come.
   detach();
-  leave_to_background();
+  try {
+    leave_to_background();
+  } catch (...) {  // no thread for it: it goes on when somebody drives
+  }
 }
 
 }  // namespace backstop::inline v0::detail

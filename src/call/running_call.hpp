@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -18,7 +19,7 @@ struct CallSetup {
 };
 
 /// A call that runs apart from the code that began it, and what it keeps alive until its end, wherever its handle is.
-class RunningCall : public std::enable_shared_from_this<RunningCall> {
+class RunningCall : public std::enable_shared_from_this<RunningCall>, private Runtime::Posted {
  public:
   RunningCall(CallSetup setup, ChatRequest request);
   RunningCall(const RunningCall&) = delete;
@@ -56,6 +57,20 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   Runtime::Gate gate_;
 
  private:
+  /// What other threads ask for.
+  class Cancel final : public Runtime::Posted {
+   public:
+    explicit Cancel(RunningCall& call) noexcept : call_{&call} {}
+    void run() noexcept override {
+      if (!call_->root_.ended()) call_->root_.stop(StopReason::cancelled);
+    }
+
+   private:
+    RunningCall* call_;
+  };
+
+  /// Begins it, then ends it: both take a turn of their own.
+  void run() noexcept override;
   void end() noexcept;
   /// Nothing of it runs any more; from inside its own callback: the result is there.
   [[nodiscard]] bool settled() const noexcept;
@@ -63,7 +78,11 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   CallSetup setup_;
   ChatRequest request_;
   RootCall root_;
+  StreamSink* sink_ = nullptr;
   std::shared_ptr<RunningCall> self_;  // while it runs
+  bool begun_ = false;
+  Cancel cancel_{*this};
+  std::atomic<bool> cancelled_{false};  // by another thread
   bool in_background_ = false;
   const unsigned process_;  // that began it
   mutable std::mutex mutex_;

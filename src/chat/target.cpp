@@ -1,5 +1,7 @@
 #include "backstop/chat/target.hpp"
 
+#include <cstddef>
+#include <new>
 #include <utility>
 
 namespace backstop::inline v0 {
@@ -31,7 +33,9 @@ std::string_view Target::model() const noexcept {
 }
 
 const Target::Data& Target::none() noexcept {
-  static const Data& empty = *new Data;  // also for what is destroyed after the static objects
+  // Also for what is destroyed after the static objects, and without memory.
+  alignas(Data) static std::byte place[sizeof(Data)];
+  static const Data& empty = *new (place) Data;
   return empty;
 }
 

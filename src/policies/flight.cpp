@@ -124,7 +124,12 @@ void Flight::on_task_done() noexcept {
 
 std::optional<Error> Flight::on_begin(Send& send) {
   sends_.push_back({&send, nullptr});
-  std::optional<Error> refusal = find_payer(send, 1);
+  std::optional<Error> refusal;
+  try {
+    refusal = find_payer(send, 1);
+  } catch (...) {
+    refusal = error_from_exception("a caller");
+  }
   if (refusal) {
     sends_.pop_back();
   } else {
@@ -176,6 +181,7 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
 }
 
 void Flight::complete(Result<ChatResponse> result) noexcept {
+  broken_ = broken_ || state_.lost_event;
   result_.emplace(std::move(result));
   close();
   const auto payer = std::find_if(followers_.begin(), followers_.end(), [](const Follower* one) { return !one->refused(); });
@@ -185,7 +191,7 @@ void Flight::complete(Result<ChatResponse> result) noexcept {
     payer_ = followers_.front();
   }
   for (Follower* follower : followers_) follower->wake();
-  if (kept_) context_.runtime().post([kept = std::move(kept_)] { static_cast<void>(kept); });
+  if (kept_) context_.runtime().post(last_turn_, std::move(kept_));
 }
 
 // The stream.
@@ -215,13 +221,14 @@ std::size_t Flight::Event::bytes() const noexcept {
 }
 
 void Flight::on_event(const StreamEvent& event) noexcept {
+  if (broken_ || state_.lost_event) return;
   try {
     events_.emplace_back(event);
     events_.back().attempt = attempts_.size();
     bytes_ += events_.back().bytes();
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop(StopReason::cancelled);
+    stop(StopReason::no_memory);
   }
   // By number: a consumer may make calls leave or join.
   for (std::size_t i = 0; i < followers_.size(); ++i) {
@@ -237,7 +244,7 @@ void Flight::on_attempt(const Target& target) noexcept {
     attempts_.push_back(target);
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop(StopReason::cancelled);
+    stop(StopReason::no_memory);
   }
 }
 
@@ -369,8 +376,12 @@ Result<ChatResponse> Follower::outcome() {
     return *refusal_;
   }
   if (left_behind() || flight_->broken()) {
-    Error error{context_.committed() ? ErrorKind::stream_interrupted : ErrorKind::local_limit,
-                "the stream is shared, and its consumer is too far behind the others"};
+    Error error = out_of_memory();
+    if (!flight_->broken()) error.message = "the stream is shared, and its consumer is too far behind the others";
+    if (context_.committed()) {
+      if (flight_->broken()) error.cause = error.kind;
+      error.kind = ErrorKind::stream_interrupted;
+    }
     error.target = flight_->target();
     error.replay = ReplaySafety::maybe_processed;
     error.committed = context_.committed();

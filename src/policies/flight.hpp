@@ -139,6 +139,11 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   std::vector<UnderWay> sends_;
   int made_ = 0;
   std::shared_ptr<Flight> kept_;  // when abandoned
+  /// Nothing to do: a turn in which it is kept.
+  struct LastTurn final : Runtime::Posted {
+    void run() noexcept override {}
+  };
+  LastTurn last_turn_;
 
   std::size_t max_replay_bytes_;
   std::deque<Event> events_;

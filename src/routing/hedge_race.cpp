@@ -1,6 +1,7 @@
 #include "routing/hedge_race.hpp"
 
 #include <iterator>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -218,7 +219,11 @@ void HedgeRace::Lane::on_event(const StreamEvent& event) noexcept {
   if (wins()) {
     sink().on_event(event);
   } else if (race_->winner_ == Side::none && event.degradation != nullptr) {
-    degradation_ = *event.degradation;
+    try {
+      degradation_ = *event.degradation;
+    } catch (const std::bad_alloc&) {
+      race_->outer_->lose_event();
+    }
   }
 }
 

@@ -61,14 +61,17 @@ std::string broken_limit(StopReason reason, const ArmedLimits& limits, const Att
 }
 
 AttemptWatchdog::AttemptWatchdog(const ArmedLimits& limits, const CallContext& context, StopSource& stop,
-                                 const AttemptProgress& progress)
+                                 const AttemptProgress& progress) noexcept
     : limits_{limits}, context_{&context}, stop_{&stop}, progress_{&progress} {
   held_now_ = held_at_last_look_ = held();
+}
+
+void AttemptWatchdog::watch() {
   if (stop_->stop_requested()) return;
   // Nothing has begun yet: no limit can pass before the shortest has.
   const Duration shortest =
-      std::min({limits.connect, limits.first_byte, limits.first_token, limits.idle, limits.attempt});
-  arm_at(saturating_add(context.now(), shortest));
+      std::min({limits_.connect, limits_.first_byte, limits_.first_token, limits_.idle, limits_.attempt});
+  arm_at(saturating_add(context_->now(), shortest));
 }
 
 void AttemptWatchdog::on_timer() noexcept {

@@ -1,8 +1,9 @@
 #include "backstop/runtime/call_context.hpp"
 
-#include <fmt/core.h>
-
+#include <new>
 #include <string_view>
+
+#include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -30,6 +31,7 @@ constexpr Limit limit_of(StopReason reason) noexcept {
     case StopReason::client_deadline:
       return {TimeoutLimit::client_deadline, ErrorKind::timeout,
               "the deadline of a client within another passed"};
+    case StopReason::no_memory: return {TimeoutLimit::none, ErrorKind::local_limit, "out of memory"};
     case StopReason::superseded: return {TimeoutLimit::none, ErrorKind::cancelled, "another attempt won"};
     case StopReason::none:
     case StopReason::cancelled: break;
@@ -37,11 +39,28 @@ constexpr Limit limit_of(StopReason reason) noexcept {
   return {TimeoutLimit::none, ErrorKind::cancelled, "the application cancelled the call"};
 }
 
+/// An exception is a refusal, so that those who have been asked before are told of the end.
+std::optional<Error> ask(AttemptObserver& observer, Send& send) {
+  try {
+    return observer.on_begin(send);
+  } catch (...) {
+    Error error = detail::error_from_exception("an attempt observer");
+    error.replay = ReplaySafety::not_sent;
+    return error;
+  }
+}
+
 }  // namespace
 
-Error CallContext::stop_error() const {
+Error CallContext::stop_error() const noexcept {
   const Limit limit = limit_of(stop_->reason());
-  Error error{limit.kind, std::string{limit.what}};
+  Error error;
+  error.kind = limit.kind;
+  try {
+    error.message = limit.what;
+  } catch (const std::bad_alloc&) {
+    error.message = "stopped";
+  }
   error.timeout_limit = limit.limit;
   error.committed = committed();
   const bool sent = progress_ != nullptr && AttemptProgress::reached(progress_->started) &&
@@ -91,7 +110,7 @@ Attempt& CallState::add_row(const Target& target) {
 std::optional<Error> CallContext::begin_send(Send& send) const {
   if (observers_ == nullptr) return std::nullopt;
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
-    std::optional<Error> refusal = observer->on_begin(send);
+    std::optional<Error> refusal = ask(*observer, send);
     if (!refusal) continue;
     for (AttemptObserver* asked = observers_; asked != observer; asked = asked->outer_) asked->on_end(send, nullptr);
     send.unstake();

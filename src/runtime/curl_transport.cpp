@@ -21,6 +21,7 @@
 
 #include "backstop/runtime/http_transport.hpp"
 #include "runtime/curl_options.hpp"
+#include "runtime/exception_error.hpp"
 #include "runtime/socket_poller.hpp"
 #include "text/ascii.hpp"
 
@@ -93,6 +94,7 @@ class CurlTransfer final : public HttpTransfer {
   bool head_delivered_ = false;
   bool head_too_large_ = false;
   bool proxy_refused_ = false;
+  bool out_of_memory_ = false;
   bool active_ = false;
   bool retired_ = false;    ///< its connection must not be used again
   bool again_ = false;      ///< the server had given up the kept connection, and says so with 408
@@ -126,15 +128,20 @@ class CurlConnections {
   struct Shared {
     detail::SocketPoller poller;
     Sockets open;
-    std::vector<CurlConnections*> watched;  // by socket
-    bool active = false;                    // something came, or ended
+    std::uint32_t kinds = 0;  // of connections, that there have been
+    bool active = false;      // something came, or ended
   };
 
   CurlConnections(Shared& shared, const Clock& clock, HttpOptions options)
-      : shared_{&shared}, clock_{&clock}, options_{std::move(options)}, resolutions_{detail::resolutions(options_)} {
+      : shared_{&shared},
+        kind_{shared.kinds++},
+        clock_{&clock},
+        options_{std::move(options)},
+        resolutions_{detail::resolutions(options_)} {
     multi_ = curl_multi_init();
     share_ = curl_share_init();
     if (multi_ == nullptr || share_ == nullptr) throw std::bad_alloc{};
+    pool_.reserve(pooled_handles);  // they are given back where nothing can be thrown
     // Everything runs on one thread at a time, so that the share needs no locks.
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
@@ -156,6 +163,7 @@ class CurlConnections {
 
   [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   [[nodiscard]] Sockets& sockets() noexcept { return shared_->open; }
+  [[nodiscard]] std::uint32_t kind() const noexcept { return kind_; }
   [[nodiscard]] bool in_use() const noexcept { return first_ != nullptr; }
   [[nodiscard]] bool are_limited() const noexcept { return options_.connections != 0 || options_.connections_per_host != 0; }
   /// When libcurl has something to do though nothing comes.
@@ -186,6 +194,7 @@ class CurlConnections {
 
   void add(CurlTransfer& transfer) {
     if (const CURLMcode code = curl_multi_add_handle(multi_, transfer.easy()); code != CURLM_OK) {
+      if (code == CURLM_OUT_OF_MEMORY) throw std::bad_alloc{};
       throw std::runtime_error{fmt::format("libcurl refuses a transfer: {}", curl_multi_strerror(code))};
     }
     transfer.number_ = ++added_;
@@ -239,17 +248,9 @@ class CurlConnections {
 
  private:
   static int watch_socket(CURL*, curl_socket_t socket, int what, void* self, void*) noexcept {
-    auto& connections = *static_cast<CurlConnections*>(self);
-    std::vector<CurlConnections*>& watched = connections.shared_->watched;
-    const auto index = static_cast<std::size_t>(socket);
-    try {
-      if (index >= watched.size()) watched.resize(std::max(index + 1, 2 * watched.size()));
-    } catch (const std::bad_alloc&) {
-      return -1;
-    }
-    watched[index] = what == CURL_POLL_REMOVE ? nullptr : &connections;
+    const auto& connections = *static_cast<CurlConnections*>(self);
     connections.shared_->poller.watch(socket, what == CURL_POLL_IN || what == CURL_POLL_INOUT,
-                                      what == CURL_POLL_OUT || what == CURL_POLL_INOUT);
+                                      what == CURL_POLL_OUT || what == CURL_POLL_INOUT, connections.kind_);
     return 0;
   }
   static int set_timer(CURLM*, long milliseconds, void* self) noexcept {
@@ -280,6 +281,7 @@ class CurlConnections {
   }
 
   Shared* shared_;
+  std::uint32_t kind_;
   const Clock* clock_;
   const HttpOptions options_;
   detail::CurlList resolutions_;
@@ -323,9 +325,10 @@ class CurlTransport final : public HttpTransport {
     const int milliseconds = shared_.active ? 0 : wait_time(due);
     if (in_use || milliseconds != 0 || shared_.poller.woken()) {
       for (const detail::SocketPoller::Ready& ready : shared_.poller.wait(milliseconds)) {
-        CurlConnections* const connections = shared_.watched[static_cast<std::size_t>(ready.socket)];
-        if (connections == nullptr) continue;
-        connections->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
+        const auto connections = std::find_if(all_.begin(), all_.end(),
+                                              [&](const auto& one) { return one->kind() == ready.owner; });
+        if (connections == all_.end()) continue;
+        (*connections)->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
                                            (ready.failed ? CURL_CSELECT_ERR : 0));
       }
       for (const auto& connections : all_) connections->run_timer();
@@ -449,7 +452,12 @@ std::size_t CurlTransfer::receive_header(char* bytes, std::size_t, std::size_t c
     transfer.head_too_large_ = true;
     return 0;
   }
-  transfer.header_line({bytes, count});
+  try {
+    transfer.header_line({bytes, count});
+  } catch (const std::bad_alloc&) {
+    transfer.out_of_memory_ = true;
+    return 0;
+  }
   return (transfer.again_ && !transfer.restarted_) || transfer.proxy_refused_ ? 0 : count;
 }
 
@@ -531,11 +539,9 @@ curl_socket_t CurlTransfer::open_socket(void* self, curlsocktype, curl_sockaddr*
   if (socket == CURL_SOCKET_BAD) return socket;
   try {
     transfer.connections_->sockets().insert(socket);
-    return socket;
-  } catch (const std::bad_alloc&) {
-    ::close(socket);
-    return CURL_SOCKET_BAD;
+  } catch (const std::bad_alloc&) {  // then a process that is forked keeps it open
   }
+  return socket;
 }
 
 /// It does not wait for a connection of others any more.
@@ -564,7 +570,14 @@ void CurlTransfer::finish(CURLcode code) noexcept {
   active_ = false;
   if (again_ && !restarted_ && restart()) return;
   std::optional<Error> error;
-  if (code != CURLE_OK || !head_delivered_) error = error_of(code != CURLE_OK ? code : CURLE_GOT_NOTHING);
+  if (code != CURLE_OK || !head_delivered_) {
+    try {
+      error = error_of(code != CURLE_OK ? code : CURLE_GOT_NOTHING);
+    } catch (...) {  // no memory for its words
+      error = detail::out_of_memory();
+    }
+    error->replay = connected_ && !proxy_refused_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
+  }
   receiver_->on_end(std::move(error));
 }
 
@@ -572,6 +585,7 @@ Error CurlTransfer::error_of(CURLcode code) const {
   // What libcurl says of a proxy's address quotes it, with the password in it.
   const bool quotes = code == CURLE_COULDNT_RESOLVE_PROXY || curl_message_[0] == '\0';
   const std::string_view words = quotes ? std::string_view{curl_easy_strerror(code)} : std::string_view{curl_message_.data()};
+  if (out_of_memory_ || code == CURLE_OUT_OF_MEMORY) return detail::out_of_memory();
   Error error;
   long proxy_status = proxy_refused_ ? 407 : 0;
   if (!proxy_refused_) curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_CONNECTCODE, &proxy_status);
@@ -593,7 +607,6 @@ Error CurlTransfer::error_of(CURLcode code) const {
                                  : fmt::format("no connection to {}: {}{}", host_, words,
                                                detail::advice(code, connections_->options()));
   }
-  error.replay = connected_ ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
   if (is_configuration_fault(code)) error.should_retry = false;
   return error;
 }

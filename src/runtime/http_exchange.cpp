@@ -1,7 +1,9 @@
 #include "runtime/http_exchange.hpp"
 
+#include <new>
 #include <utility>
 
+#include "runtime/exception_error.hpp"
 #include "runtime/thread_cache.hpp"
 
 namespace backstop::inline v0 {
@@ -87,6 +89,7 @@ void HttpExchange::on_head(HttpResponseHead head) noexcept {
 }
 
 bool HttpExchange::on_body(std::string_view bytes) noexcept {
+  if (ended_) return true;  // by what could not be kept
   if (!arrived_.empty() && arrived_.size() + bytes.size() > pause_at) {
     paused_ = true;
     return false;
@@ -95,12 +98,20 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
     // What comes before anybody has read the rest comes in the same turn of the loop, as do most pieces of a stream.
     progress->last_byte = arrived_.empty() ? context_->runtime().refresh_now() : context_->runtime().now();
   }
-  arrived_.append(bytes);
+  try {
+    arrived_.append(bytes);
+  } catch (const std::bad_alloc&) {
+    Error error = detail::out_of_memory();
+    error.replay = ReplaySafety::maybe_processed;
+    on_end(std::move(error));
+    return true;
+  }
   parked_.wake();
   return true;
 }
 
 void HttpExchange::on_end(std::optional<Error> error) noexcept {
+  if (ended_) return;
   error_ = std::move(error);
   ended_ = true;
   unsubscribe();

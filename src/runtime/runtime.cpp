@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <iterator>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -12,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "never_destroyed.hpp"
 #include "runtime/machine_wait.hpp"
 #include "runtime/process.hpp"
 
@@ -21,7 +21,7 @@ namespace backstop::inline v0 {
 // that might be the driver itself.
 struct Runtime::Threads {
   std::mutex mutex;
-  std::vector<std::function<void()>> inbox;
+  PostedList inbox;
   std::atomic<bool> has_posted{false};
   std::atomic<std::thread::id> driver{};  // default: nobody drives
   Gate* sleepers = nullptr;
@@ -57,6 +57,38 @@ struct Runtime::Threads {
   }
 };
 
+/// What has no room of its own for it.
+class Runtime::PostedFunction final : public Posted {
+ public:
+  explicit PostedFunction(std::function<void()> work) noexcept : work_{std::move(work)} {}
+  explicit operator bool() const noexcept { return static_cast<bool>(work_); }
+  void operator()() const { work_(); }
+  void run() noexcept override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
+void Runtime::PostedList::push(Posted& work) noexcept {
+  work.next_ = nullptr;
+  (last_ != nullptr ? last_->next_ : first_) = &work;
+  last_ = &work;
+}
+
+Runtime::Posted& Runtime::PostedList::pop() noexcept {
+  Posted& work = *first_;
+  first_ = work.next_;
+  if (first_ == nullptr) last_ = nullptr;
+  return work;
+}
+
+void Runtime::PostedList::append(PostedList& other) noexcept {
+  if (other.empty()) return;
+  (last_ != nullptr ? last_->next_ : first_) = other.first_;
+  last_ = other.last_;
+  other.abandon();
+}
+
 /// Releases the loop when the scope that drives it ends, however it ends.
 struct Runtime::Driving {
   explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
@@ -85,7 +117,6 @@ Runtime::Runtime(RuntimeOptions options)
     std::random_device device;
     random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
-  opened_.reserve(64);
 }
 
 Runtime::~Runtime() {
@@ -96,6 +127,9 @@ Runtime::~Runtime() {
     }
   }
   end_background_driver();
+  // What will not run lets go of what it has kept.
+  posted_.append(threads_->inbox);
+  while (!posted_.empty()) const std::shared_ptr<void> owner = std::move(posted_.pop().owner_);
 }
 
 // A callback that does not return would hold up the end of the process: such a thread is left behind.
@@ -130,7 +164,8 @@ struct DefaultRuntime {
 }  // namespace
 
 std::shared_ptr<Runtime> Runtime::shared() {
-  static DefaultRuntime& kept = *new DefaultRuntime;
+  static const detail::NeverDestroyed<DefaultRuntime> place;
+  static DefaultRuntime& kept = *place;
   struct End {
     ~End() {
       std::shared_ptr<Runtime> last;  // destroyed without the lock
@@ -165,17 +200,15 @@ void Runtime::leave_parent() {
   struct OfParent {
     std::shared_ptr<Threads> threads;
     std::unique_ptr<HttpTransport> transport;
-    std::vector<std::function<void()>> posted;
   };
-  auto* const kept = new OfParent{std::move(threads_), nullptr, std::move(posted_)};
+  auto* const kept = new OfParent{std::move(threads_), nullptr};
   threads_ = std::move(threads);
   if (transport) kept->transport = std::exchange(transport_, std::move(transport));
-  posted_ = {};
-  next_posted_ = 0;
+  posted_.abandon();
   timers_.abandon();
   ready_.abandon();
   deferred_.abandon();
-  opened_.clear();
+  opened_ = nullptr;
   step_ = nullptr;
   random_state_ ^= static_cast<std::uint64_t>(::getpid()) << 32;  // else both would make the same ids
 }
@@ -189,11 +222,17 @@ std::uint64_t Runtime::random() noexcept {
 }
 
 void Runtime::post(std::function<void()> work) {
+  const auto posted = std::make_shared<PostedFunction>(std::move(work));
+  post(*posted, posted);
+}
+
+void Runtime::post(Posted& work, std::shared_ptr<void> owner) {
   check_process();
   bool wake = false;
   {
     const std::lock_guard lock{threads_->mutex};
-    threads_->inbox.push_back(std::move(work));
+    work.owner_ = std::move(owner);
+    threads_->inbox.push(work);
     threads_->has_posted.store(true, std::memory_order_release);
     wake = threads_->has_listener();
     if (!threads_->driven()) threads_->background_wake.notify_one();
@@ -203,21 +242,29 @@ void Runtime::post(std::function<void()> work) {
 
 // `own` is the gate of the thread that drives: nobody else looks at it, so that letting it go takes no lock.
 void Runtime::release_opened(Gate* own) noexcept {
-  if (opened_.empty()) return;
-  if (opened_.size() == 1 && opened_.front() == own) {
+  if (opened_ == nullptr) return;
+  if (opened_ == own && own->next_opened_ == nullptr) {
+    own->opening_ = false;
     own->open_ = true;
-    opened_.clear();
+    opened_ = nullptr;
     return;
   }
   const std::lock_guard lock{threads_->mutex};
-  for (Gate* gate : opened_) {
-    gate->open_ = true;
-    if (gate->sleeper_ != nullptr) static_cast<std::condition_variable*>(gate->sleeper_)->notify_one();
+  while (opened_ != nullptr) {
+    Gate& gate = *opened_;
+    opened_ = gate.next_opened_;
+    gate.opening_ = false;
+    gate.open_ = true;
+    if (gate.sleeper_ != nullptr) static_cast<std::condition_variable*>(gate.sleeper_)->notify_one();
   }
-  opened_.clear();
 }
 
-void Runtime::open(Gate& gate) { opened_.push_back(&gate); }
+void Runtime::open(Gate& gate) noexcept {
+  if (gate.opening_) return;
+  gate.opening_ = true;
+  gate.next_opened_ = opened_;
+  opened_ = &gate;
+}
 
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
   check_process();
@@ -229,11 +276,13 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     gate.open_ = false;
     return;
   }
+  PostedFunction posted{std::move(first)};  // this thread does not leave before it has run
+  bool begins = static_cast<bool>(posted);
   std::unique_lock lock{threads.mutex};
-  if (first && threads.driven()) {
-    threads.inbox.push_back(std::move(first));
+  if (begins && threads.driven()) {
+    threads.inbox.push(posted);
     threads.has_posted.store(true, std::memory_order_release);
-    first = nullptr;
+    begins = false;
     transport_->wake();
   }
   while (!gate.open_) {
@@ -243,7 +292,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
       {
         const Driving driving{*this};
         refresh_now();
-        if (first) std::exchange(first, nullptr)();
+        if (begins) posted();
         release_opened(&gate);
         drive(gate);
         gate.open_ = false;  // while it drives nobody else opens it; the next driver may at once
@@ -374,21 +423,15 @@ void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
 void Runtime::run_posted() {
   if (threads_->has_posted.load(std::memory_order_acquire)) {
     const std::lock_guard lock{threads_->mutex};
-    if (posted_.empty()) {
-      posted_.swap(threads_->inbox);
-    } else {
-      std::move(threads_->inbox.begin(), threads_->inbox.end(), std::back_inserter(posted_));
-      threads_->inbox.clear();
-    }
+    posted_.append(threads_->inbox);
     threads_->has_posted.store(false, std::memory_order_relaxed);
   }
-  while (next_posted_ < posted_.size()) {
-    const std::function<void()> work = std::move(posted_[next_posted_++]);
-    work();
-    release_opened();  // before the work goes away, with what keeps the gates alive
+  while (!posted_.empty()) {
+    Posted& work = posted_.pop();
+    const std::shared_ptr<void> owner = std::move(work.owner_);
+    work.run();
+    release_opened();  // before the owner goes away, with what keeps the gates alive
   }
-  posted_.clear();
-  next_posted_ = 0;
 }
 
 // Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.

@@ -38,7 +38,7 @@ SocketPoller::SocketPoller() : epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
   if (wake_read_ >= 0) {
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.fd = wake_read_;
+    event.data.u64 = static_cast<std::uint32_t>(wake_read_);
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_read_, &event) == 0) return;
   }
   const int reason = errno;
@@ -59,9 +59,9 @@ void SocketPoller::close() noexcept {
 
 int SocketPoller::descriptor() const noexcept { return epoll_; }
 
-void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
+void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t owner) noexcept {
   epoll_event event{};
-  event.data.fd = socket;
+  event.data.u64 = std::uint64_t{owner} << 32 | static_cast<std::uint32_t>(socket);
   if (readable) event.events |= EPOLLIN;
   if (writable) event.events |= EPOLLOUT;
   if (event.events == 0) {
@@ -78,12 +78,13 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
   std::size_t ready = 0;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.fd == wake_read_) {
+    const int socket = static_cast<int>(event.data.u64 & 0xFFFF'FFFFU);
+    if (socket == wake_read_) {
       drain(wake_read_);
       continue;
     }
-    ready_[ready++] = {event.data.fd, (event.events & EPOLLIN) != 0, (event.events & EPOLLOUT) != 0,
-                       (event.events & (EPOLLERR | EPOLLHUP)) != 0};
+    ready_[ready++] = {socket, (event.events & EPOLLIN) != 0, (event.events & EPOLLOUT) != 0,
+                       (event.events & (EPOLLERR | EPOLLHUP)) != 0, static_cast<std::uint32_t>(event.data.u64 >> 32)};
   }
   return {ready_.data(), ready};
 }
@@ -118,15 +119,15 @@ void SocketPoller::close() noexcept {
 
 int SocketPoller::descriptor() const noexcept { return -1; }
 
-void SocketPoller::watch(int socket, bool readable, bool writable) noexcept {
+void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t owner) noexcept {
   const auto known = std::find_if(watched_.begin(), watched_.end(),
                                   [socket](const Watched& one) { return one.socket == socket; });
   if (!readable && !writable) {
     if (known != watched_.end()) watched_.erase(known);
   } else if (known != watched_.end()) {
-    *known = {socket, readable, writable};
+    *known = {socket, readable, writable, owner};
   } else {
-    watched_.push_back({socket, readable, writable});
+    watched_.push_back({socket, readable, writable, owner});
   }
 }
 
@@ -145,7 +146,7 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
     const short events = asked[i].revents;
     if (events == 0) continue;
     ready_[ready++] = {asked[i].fd, (events & POLLIN) != 0, (events & POLLOUT) != 0,
-                       (events & (POLLERR | POLLHUP | POLLNVAL)) != 0};
+                       (events & (POLLERR | POLLHUP | POLLNVAL)) != 0, watched_[i - 1].owner};
   }
   return {ready_.data(), ready};
 }

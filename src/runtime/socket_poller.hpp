@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@ class SocketPoller {
     bool readable;
     bool writable;
     bool failed;
+    std::uint32_t owner;
   };
 
   /// Errors: std::system_error where the system has no descriptors left.
@@ -27,8 +29,8 @@ class SocketPoller {
   SocketPoller(const SocketPoller&) = delete;
   SocketPoller& operator=(const SocketPoller&) = delete;
 
-  /// From now on waits for that; for neither: the socket is forgotten.
-  void watch(int socket, bool readable, bool writable) noexcept;
+  /// From now on waits for that; for neither: the socket is forgotten. `owner` comes with what is ready.
+  void watch(int socket, bool readable, bool writable, std::uint32_t owner = 0) noexcept;
   /// Blocks for so long at most, or until `wake`; below zero without an end. What is ready stays valid until the next
   /// wait.
   [[nodiscard]] std::span<const Ready> wait(int milliseconds) noexcept;
@@ -55,6 +57,7 @@ class SocketPoller {
     int socket;
     bool readable;
     bool writable;
+    std::uint32_t owner;
   };
   std::vector<Watched> watched_;
 #endif

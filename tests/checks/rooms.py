@@ -10,7 +10,7 @@ import sys
 # Top to bottom. A room is a folder (`chat` is include/backstop/chat/ and src/chat/) or a single file without its
 # extension (`provider` is include/backstop/provider.hpp and src/provider.cpp). The longest name that fits counts.
 ROOMS = [
-    ("version", "export", "thread_end"),
+    ("version", "export", "thread_end", "never_destroyed"),
     ("memory_pool",),
     ("text",),
     ("chat",),

@@ -1,7 +1,5 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <optional>
@@ -14,32 +12,8 @@
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
-#include "fallback/allocation_counter.hpp"
 #include "call/root_call.hpp"
-
-// Memory that runs out on demand, for this thread alone. The other tests have what they ask for.
-namespace {
-
-thread_local long allocations_to_failure = 0;  // 0: none fails
-
-}  // namespace
-
-thread_local std::size_t allocations_made = 0;
-
-void* operator new(std::size_t size) {
-  ++allocations_made;
-  if (allocations_to_failure > 0 && --allocations_to_failure == 0) throw std::bad_alloc{};
-  if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-  throw std::bad_alloc{};
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations_made;
-  if (allocations_to_failure > 0 && --allocations_to_failure == 0) return nullptr;
-  return std::malloc(size != 0 ? size : 1);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "support/allocations.hpp"
 
 namespace allocation_failure_test {
 
@@ -114,7 +88,7 @@ TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[sce
     detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
     Runtime::Gate gate;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       lab.runtime.runtime().block_until(gate, [&] {
         call.start(*lab.client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
@@ -122,8 +96,7 @@ TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[sce
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     CHECK(listener.ends == (threw ? 0 : 1));
     lab.check_nothing_is_left();
@@ -160,7 +133,7 @@ TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the 
     detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
     Runtime::Gate gate;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       lab.runtime.runtime().block_until(gate, [&] {
         call.start(client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
@@ -168,8 +141,7 @@ TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the 
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     CHECK(listener.ends == (threw ? 0 : 1));
     lab.check_nothing_is_left();
@@ -192,14 +164,13 @@ TEST_CASE("whichever allocation of a call fails, no permit and no reservation is
     const ChatRequest request = Lab::request();
     bool answered = false;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       answered = static_cast<bool>(lab.client->chat(request));
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     lab.check_nothing_is_left();
     if (!reached) {

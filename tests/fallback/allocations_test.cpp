@@ -8,7 +8,7 @@
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
-#include "fallback/allocation_counter.hpp"
+#include "support/allocations.hpp"
 
 namespace allocations_test {
 

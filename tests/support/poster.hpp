@@ -7,7 +7,7 @@
 #include "backstop/runtime/call_context.hpp"
 #include "runtime/http_exchange.hpp"
 
-namespace backstop::testing {
+namespace backstop::inline v0::testing {
 
 /// A provider that posts a chat request by hand and reads the body to its end.
 class Poster final : public ModelProvider {
@@ -55,4 +55,4 @@ class Poster final : public ModelProvider {
   bool stream_;
 };
 
-}  // namespace backstop::testing
+}  // namespace backstop::inline v0::testing

@@ -42,6 +42,7 @@ struct CallState {
   Requirement requirement;      ///< of the failures so far
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
   bool quote_providers = true;  ///< what providers said may stand in errors
+  bool lost_event = false;      ///< there was no memory to hand it over: the call fails, and no more are handed over
 
   /// A row of the ledger. Most calls have few; the first reserves room for three.
   [[nodiscard]] BACKSTOP_EXPORT Attempt& add_row(const Target& target);
@@ -107,8 +108,13 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] StopSource& stop() const noexcept { return *stop_; }
   void set_stop(StopSource& stop) noexcept { stop_ = &stop; }
   [[nodiscard]] bool stopping() const noexcept { return stop_->stop_requested(); }
+  /// For sinks that have no memory to hand an event on: the call ends with an error.
+  void lose_event() const noexcept {
+    state_->lost_event = true;
+    stop_->request_stop(StopReason::no_memory);
+  }
   /// Why the call below this point was stopped, as an error: `cancelled`, `deadline_exceeded`, or the limit's.
-  [[nodiscard]] Error stop_error() const;
+  [[nodiscard]] Error stop_error() const noexcept;
   /// Waits on the runtime's timer; ends early, with that error, when the call is stopped.
   [[nodiscard]] Sleep sleep(Duration span) const noexcept;
   [[nodiscard]] Sleep sleep_until(TimePoint point) const noexcept;

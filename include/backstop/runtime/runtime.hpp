@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <vector>
 
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
@@ -100,6 +99,25 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   /// Runs `work` on the driving thread, soon. It must not throw.
   void post(std::function<void()> work);
+  /// Work that takes no memory to be posted: a part of what it works on.
+  class Posted {
+   public:
+    Posted(const Posted&) = delete;
+    Posted& operator=(const Posted&) = delete;
+    /// On the driving thread. It may post itself again.
+    virtual void run() noexcept = 0;
+
+   protected:
+    Posted() noexcept = default;
+    virtual ~Posted() = default;
+
+   private:
+    friend class Runtime;
+    Posted* next_ = nullptr;
+    std::shared_ptr<void> owner_;
+  };
+  /// Runs it on the driving thread, soon; call only while it is not posted. `owner` is kept until it has run.
+  void post(Posted& work, std::shared_ptr<void> owner);
   /// Whether this thread drives the loop now: it is inside a callback, or in a coroutine that a call has resumed.
   [[nodiscard]] bool driven_by_this_thread() const noexcept;
 
@@ -114,12 +132,14 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
     friend class Runtime;
     bool open_ = false;
     bool chosen_ = false;       // to take over driving
+    bool opening_ = false;      // among those that are to be opened, which `next_opened_` links
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
+    Gate* next_opened_ = nullptr;
   };
   /// On the driving thread: releases the thread that waits at the gate, once the step that runs now has returned. So a
   /// call may open the gate that waits for its own end.
-  void open(Gate& gate);
+  void open(Gate& gate) noexcept;
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
   /// On the driving thread itself (inside a callback) it drives the loop from there.
@@ -149,6 +169,22 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   struct Driving;
 
   enum class Driver : std::uint8_t { foreground, background };
+  /// First in, first out.
+  class PostedList {
+   public:
+    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    void push(Posted& work) noexcept;
+    /// Takes the first out; only where there is one.
+    [[nodiscard]] Posted& pop() noexcept;
+    void append(PostedList& other) noexcept;
+    /// Forgets the work without a look at it.
+    void abandon() noexcept { first_ = last_ = nullptr; }
+
+   private:
+    Posted* first_ = nullptr;
+    Posted* last_ = nullptr;
+  };
+  class PostedFunction;
 
   void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
@@ -170,9 +206,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   ReadyQueue ready_;
   ReadyQueue deferred_;                          // ready, of calls that have a step on the stack
   const Step* step_ = nullptr;                   // the innermost that runs
-  std::vector<std::function<void()>> posted_;    // taken from the inbox; a nested turn goes on where an outer one is
-  std::size_t next_posted_ = 0;
-  std::vector<Gate*> opened_;
+  PostedList posted_;                            // taken from the inbox; a nested turn goes on where an outer one is
+  Gate* opened_ = nullptr;                       // in any order
   std::uint64_t random_state_;
   unsigned process_;                  // whose it is
   std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
