@@ -255,14 +255,14 @@ TEST_CASE("more calls than connections wait for one another") {
 
 TEST_CASE("waiting for a connection that others have is not connecting") {
   faults::FaultServer server;
-  server.always(faults::slow_headers(700ms, faults::answer("All is well.")));
+  server.always(faults::slow_headers(1200ms, faults::answer("All is well.")));
   RuntimeOptions runtime;
   runtime.http.connections_per_host = 1;
   FallbackOptions options;
   options.runtime = std::make_shared<Runtime>(std::move(runtime));
   const FallbackClient client{
       {openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}) |
-       timeout({.connect = 300ms})},
+       timeout({.connect = 1s})},
       options};
   std::vector<PendingCall> calls;
   for (int i = 0; i < 3; ++i) calls.push_back(client.start("Hi"));
