@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "thread_end.hpp"
+#include "process/thread_end.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define BACKSTOP_POOL_MEMORY 0

@@ -3,7 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "runtime/process.hpp"
+#include "process/never_destroyed.hpp"
+#include "process/process_number.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -18,9 +19,9 @@ bool RunningCall::is_of_parent() const noexcept { return process_ != process_num
 
 const Result<ChatResponse>& RunningCall::result() const noexcept {
   if (!is_of_parent()) return root_.result();
-  static const Result<ChatResponse>& runs_elsewhere = *new Result<ChatResponse>{
+  static NeverDestroyed<const Result<ChatResponse>> runs_elsewhere{
       Error{ErrorKind::cancelled, "the call belongs to the process that this one was forked from"}};
-  return runs_elsewhere;
+  return *runs_elsewhere;
 }
 
 Result<ChatResponse> RunningCall::take_result() {
@@ -89,9 +90,9 @@ const Result<ChatResponse>& RunningCall::wait() {
   if (is_of_parent()) return result();
   while (!settled()) {
     if (runtime().driven_by_this_thread() && root_.is_running()) {
-      static const Result<ChatResponse>& waits_for_itself = *new Result<ChatResponse>{
+      static NeverDestroyed<const Result<ChatResponse>> waits_for_itself{
           Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
-      return waits_for_itself;
+      return *waits_for_itself;
     }
     runtime().block_until(gate_);
   }

@@ -1,8 +1,8 @@
 #include "backstop/chat/target.hpp"
 
-#include <cstddef>
-#include <new>
 #include <utility>
+
+#include "process/never_destroyed.hpp"
 
 namespace backstop::inline v0 {
 
@@ -33,10 +33,8 @@ std::string_view Target::model() const noexcept {
 }
 
 const Target::Data& Target::none() noexcept {
-  // Also for what is destroyed after the static objects, and without memory.
-  alignas(Data) static std::byte place[sizeof(Data)];
-  static const Data& empty = *new (place) Data;
-  return empty;
+  static detail::NeverDestroyed<const Data> empty;
+  return *empty;
 }
 
 }  // namespace backstop::inline v0

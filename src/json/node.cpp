@@ -6,13 +6,13 @@
 #include <fmt/format.h>
 
 #include "backstop/json.hpp"
-#include "never_destroyed.hpp"
+#include "process/never_destroyed.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
 const nlohmann::ordered_json& absent() {
-  static const NeverDestroyed<nlohmann::ordered_json> null;
+  static NeverDestroyed<nlohmann::ordered_json> null;
   return *null;
 }
 

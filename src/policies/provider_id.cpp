@@ -4,7 +4,7 @@
 #include <mutex>
 #include <utility>
 
-#include "never_destroyed.hpp"
+#include "process/never_destroyed.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -33,7 +33,7 @@ struct ProviderId::Entry {
 };
 
 ProviderId::ProviderId(Provider provider) : provider_{std::move(provider)} {
-  static const NeverDestroyed<Registry> kept;
+  static NeverDestroyed<Registry> kept;
   Registry& registry = *kept;
   const ChatProvider* object = &provider_.get();
   const std::lock_guard lock{registry.mutex};

@@ -9,7 +9,7 @@
 #include "policies/flight.hpp"
 #include "policies/options_text.hpp"
 #include "policies/request_key.hpp"
-#include "runtime/process.hpp"
+#include "process/process_number.hpp"
 
 namespace backstop::inline v0 {
 namespace {

@@ -1,6 +1,6 @@
 #include "backstop/runtime/clock.hpp"
 
-#include "never_destroyed.hpp"
+#include "process/never_destroyed.hpp"
 #include "runtime/machine_wait.hpp"
 
 namespace backstop::inline v0 {
@@ -16,7 +16,7 @@ class MachineClock final : public Clock {
 
 const Clock& machine_clock() noexcept {
   // Never destroyed: a runtime that is let go of at the end of the process may look at it after main has returned.
-  static const detail::NeverDestroyed<MachineClock> clock;
+  static detail::NeverDestroyed<MachineClock> clock;
   return *clock;
 }
 

@@ -27,11 +27,8 @@ void append(CurlList& list, const char* line) {
 }
 
 HttpOptions merged(HttpOptions of_runtime, const HttpOptions& of_target) {
-  for (std::string HttpOptions::*const text :
-       {&HttpOptions::proxy, &HttpOptions::no_proxy, &HttpOptions::ca_file, &HttpOptions::ca_folder,
-        &HttpOptions::client_certificate, &HttpOptions::client_key, &HttpOptions::unix_socket,
-        &HttpOptions::local_interface, &HttpOptions::user_agent}) {
-    if (!(of_target.*text).empty()) of_runtime.*text = of_target.*text;
+  for (const HttpText& text : http_texts) {
+    if (!(of_target.*text.member).empty()) of_runtime.*text.member = of_target.*text.member;
   }
   of_runtime.least_tls = std::max(of_runtime.least_tls, of_target.least_tls);
   if (!of_target.resolve.empty()) of_runtime.resolve = of_target.resolve;

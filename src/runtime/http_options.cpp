@@ -47,20 +47,6 @@ constexpr std::array<std::string_view, 6> proxy_schemes{"http://",   "https://",
   return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
-struct TextOption {
-  std::string_view name;
-  std::string HttpOptions::*member;
-};
-constexpr std::array texts{TextOption{"proxy", &HttpOptions::proxy},
-                           TextOption{"no_proxy", &HttpOptions::no_proxy},
-                           TextOption{"ca_file", &HttpOptions::ca_file},
-                           TextOption{"ca_folder", &HttpOptions::ca_folder},
-                           TextOption{"client_certificate", &HttpOptions::client_certificate},
-                           TextOption{"client_key", &HttpOptions::client_key},
-                           TextOption{"unix_socket", &HttpOptions::unix_socket},
-                           TextOption{"local_interface", &HttpOptions::local_interface},
-                           TextOption{"user_agent", &HttpOptions::user_agent}};
-
 }  // namespace
 
 std::optional<detail::Resolution> detail::read_resolution(std::string_view text) {
@@ -88,7 +74,7 @@ std::optional<detail::Resolution> detail::read_resolution(std::string_view text)
 }
 
 std::string problem_with(const HttpOptions& options) {
-  for (const TextOption& text : texts) {
+  for (const detail::HttpText& text : detail::http_texts) {
     if (!has_control_characters(options.*text.member)) continue;
     return fmt::format("HttpOptions::{} must not hold line breaks or other control characters", text.name);
   }

@@ -11,9 +11,9 @@
 
 #include <unistd.h>
 
-#include "never_destroyed.hpp"
+#include "process/never_destroyed.hpp"
 #include "runtime/machine_wait.hpp"
-#include "runtime/process.hpp"
+#include "process/process_number.hpp"
 
 namespace backstop::inline v0 {
 
@@ -164,7 +164,7 @@ struct DefaultRuntime {
 }  // namespace
 
 std::shared_ptr<Runtime> Runtime::shared() {
-  static const detail::NeverDestroyed<DefaultRuntime> place;
+  static detail::NeverDestroyed<DefaultRuntime> place;
   static DefaultRuntime& kept = *place;
   struct End {
     ~End() {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "thread_end.hpp"
+#include "process/thread_end.hpp"
 
 namespace backstop::inline v0::detail {
 

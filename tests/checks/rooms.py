@@ -10,7 +10,8 @@ import sys
 # Top to bottom. A room is a folder (`chat` is include/backstop/chat/ and src/chat/) or a single file without its
 # extension (`provider` is include/backstop/provider.hpp and src/provider.cpp). The longest name that fits counts.
 ROOMS = [
-    ("version", "export", "thread_end", "never_destroyed"),
+    ("version", "export"),
+    ("process",),  # what lives as long as the process, or a thread
     ("memory_pool",),
     ("text",),
     ("chat",),

@@ -43,12 +43,16 @@ class OwnLoop {
       REQUIRE(runtime->poll());
     }
   }
-  [[nodiscard]] FallbackClient client(const faults::FaultServer& server) const {
+  /// With a target for each model, all at that server.
+  [[nodiscard]] FallbackClient client(const faults::FaultServer& server, const std::vector<const char*>& models = {"m"}) const {
     FallbackOptions options;
     options.runtime = runtime;
     options.recovery.max_wait = 0s;
-    return FallbackClient{
-        {openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")})}, options};
+    std::vector<Provider> targets;
+    for (const char* model : models) {
+      targets.push_back(openai({.model = model, .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}));
+    }
+    return FallbackClient{std::move(targets), options};
   }
 
   std::shared_ptr<Runtime> runtime;
@@ -77,12 +81,7 @@ TEST_CASE("a send that begins at the end of a turn is not left until something c
   server.always(faults::answer("All is well."));
   server.next(faults::status(500));
   OwnLoop loop;
-  FallbackOptions options;
-  options.runtime = loop.runtime;
-  const auto target = [&](const char* model) {
-    return openai({.model = model, .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")});
-  };
-  const FallbackClient client{{target("a"), target("b")}, options};
+  const FallbackClient client = loop.client(server, {"a", "b"});
   PendingCall call = client.start("hello");
   loop.run_until([&] { return call.done(); });
   REQUIRE(call.wait());

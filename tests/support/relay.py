@@ -8,15 +8,11 @@ Prints its process id, port (0 for a unix socket) and folder in one line. Ends w
 any case.
 """
 
-import os
-import pathlib
-import shutil
-import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
+
+import listening
 
 
 def pump(source, target):
@@ -52,32 +48,17 @@ def tunnel(client, status):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    parent = os.getppid()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="backstop-relay-"))
-    try:
-        number = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-        if sys.argv[1] == "unix":
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(str(folder / "socket"))
-            listener.listen()
-            serve = join
-            port = 0
-        else:
-            listener = socket.create_server(("127.0.0.1", 0))
-            serve = tunnel
-            port = listener.getsockname()[1]
-        listener.settimeout(0.2)
-        print(os.getpid(), port, folder, flush=True)
-        until = time.monotonic() + 60
-        while os.getppid() == parent and time.monotonic() < until:
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            threading.Thread(target=serve, args=(connection, number), daemon=True).start()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+
+    def make(folder):
+        if sys.argv[1] == "connect":
+            return socket.create_server(("127.0.0.1", 0)), lambda client: tunnel(client, number)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        return listener, lambda client: join(client, number)
+
+    listening.serve("relay", make)
 
 
 if __name__ == "__main__":

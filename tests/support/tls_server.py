@@ -9,17 +9,12 @@ Options: --expired (the server's certificate is of the past), --name NAME (whom 
 """
 
 import argparse
-import os
-import pathlib
-import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
-import threading
-import time
+
+import listening
 
 ANSWER = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"by TLS"},"finish_reason":"stop"}]}'
 
@@ -68,10 +63,8 @@ def main():
     parser.add_argument("--name", default="localhost")
     parser.add_argument("--need-client", action="store_true")
     arguments = parser.parse_args()
-    parent = os.getppid()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="backstop-tls-"))
-    try:
+
+    def make(folder):
         make_authority(folder)
         make_certificate(folder, "server", arguments.name, arguments.expired)
         make_certificate(folder, "client", "client")
@@ -80,18 +73,9 @@ def main():
         if arguments.need_client:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(folder / "ca.pem")
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(0.2)
-        print(os.getpid(), listener.getsockname()[1], folder, flush=True)
-        until = time.monotonic() + 60
-        while os.getppid() == parent and time.monotonic() < until:
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            threading.Thread(target=serve, args=(connection, context), daemon=True).start()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return socket.create_server(("127.0.0.1", 0)), lambda connection: serve(connection, context)
+
+    listening.serve("tls", make)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#include "runtime/process.hpp"
+#include "process/process_number.hpp"
 
 #include <pthread.h>
 
