@@ -9,6 +9,7 @@
 #include "call/pending_state.hpp"
 #include "call/plan.hpp"
 #include "call/stream_state.hpp"
+#include "chat/interrupted.hpp"
 #include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
 #include "routing/inner_limits.hpp"
@@ -103,10 +104,7 @@ void refuse_repeated(const Candidates& candidates) {
   Error error = detail::error_from_exception("the provider");
   error.target = provider.target();
   error.committed = context.committed();
-  if (error.committed && error.kind == ErrorKind::local_limit) {
-    error.cause = error.kind;
-    error.kind = ErrorKind::stream_interrupted;
-  }
+  if (error.committed && error.kind == ErrorKind::local_limit) detail::interrupt_stream(error);
   try {
     context.note_skipped(error.target, error);
   } catch (...) {  // no memory for a row

@@ -10,6 +10,7 @@
 #include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/runtime/wakeup_list.hpp"
+#include "chat/interrupted.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
@@ -161,8 +162,7 @@ class AttemptRecord {
     error.target = attempt.target;
     error.committed = context_->committed();
     if (error.committed && !stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
-      error.cause = error.kind;
-      error.kind = ErrorKind::stream_interrupted;
+      detail::interrupt_stream(error);
     }
     attempt.outcome = error.kind;
     attempt.http_status = error.http_status;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backstop/observe/observer.hpp"
+#include "chat/interrupted.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
@@ -95,10 +96,7 @@ void RootCall::end(const TakeResult& take_result) noexcept {
 }
 
 void RootCall::fail(Error error) noexcept {
-  if (error.kind == ErrorKind::local_limit && consumer_ && consumer_->has_content()) {
-    error.cause = error.kind;
-    error.kind = ErrorKind::stream_interrupted;
-  }
+  if (error.kind == ErrorKind::local_limit && consumer_ && consumer_->has_content()) interrupt_stream(error);
   spare_.give_back();
   result_.emplace(std::move(error));
 }

@@ -15,10 +15,10 @@ RunningCall::RunningCall(CallSetup setup, ChatRequest request)
       process_{process_number()} {}
 
 // The parent's other threads are not there: what was under a lock stays under it.
-bool RunningCall::is_of_parent() const noexcept { return process_ != process_number() && !done_; }
+bool RunningCall::is_of_parent() const noexcept { return process_ != process_number(); }
 
-const Result<ChatResponse>& RunningCall::result() const noexcept {
-  if (!is_of_parent()) return root_.result();
+const Result<ChatResponse>& RunningCall::result() const {
+  if (!is_of_parent() || done_) return root_.result();
   static NeverDestroyed<const Result<ChatResponse>> runs_elsewhere{
       Error{ErrorKind::cancelled, "the call belongs to the process that this one was forked from"}};
   return *runs_elsewhere;
@@ -36,6 +36,7 @@ bool RunningCall::done() const noexcept {
 }
 
 bool RunningCall::settled() const noexcept {
+  if (is_of_parent()) return true;
   const std::lock_guard lock{mutex_};
   return told_ || (done_ && runtime().driven_by_this_thread());
 }
@@ -100,7 +101,7 @@ const Result<ChatResponse>& RunningCall::wait() {
 }
 
 void RunningCall::abandon() noexcept {
-  if (is_of_parent() || settled()) return;
+  if (settled()) return;
   cancel();
   if (!runtime().driven_by_this_thread() || !root_.is_running()) {
     static_cast<void>(wait());

@@ -29,7 +29,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   [[nodiscard]] Runtime& runtime() const noexcept { return *setup_.runtime; }
   [[nodiscard]] RootCall& root() noexcept { return root_; }
   /// Only where it is done.
-  [[nodiscard]] const Result<ChatResponse>& result() const noexcept;
+  [[nodiscard]] const Result<ChatResponse>& result() const;
   [[nodiscard]] Result<ChatResponse> take_result();
   /// The result is there.
   [[nodiscard]] bool done() const noexcept;
@@ -51,7 +51,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   virtual void detach() noexcept {}
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] bool done_locked() const noexcept { return done_; }
-  /// It runs in the parent of this process, and not here.
+  /// It was begun in the parent of this process: here nothing of it runs, and nothing of it is waited for or locked.
   [[nodiscard]] bool is_of_parent() const noexcept;
 
   Runtime::Gate gate_;

@@ -150,6 +150,12 @@ constexpr std::array http_fields{
     Field<HttpOptions>{"local_interface",
                        [](const Setting& at, HttpOptions& out) { set(out.local_interface, at.text()); }},
     Field<HttpOptions>{"version", read_http_version},
+    Field<HttpOptions>{"connections_per_host",
+                       [](const Setting& at, HttpOptions& out) { set(out.connections_per_host, at.whole(0, 100'000)); }},
+    Field<HttpOptions>{"connections",
+                       [](const Setting& at, HttpOptions& out) { set(out.connections, at.whole(0, 100'000)); }},
+    Field<HttpOptions>{"idle_connections",
+                       [](const Setting& at, HttpOptions& out) { set(out.idle_connections, at.whole(0, 100'000)); }},
     Field<HttpOptions>{"user_agent", [](const Setting& at, HttpOptions& out) { set(out.user_agent, at.text()); }},
 };
 
@@ -247,6 +253,12 @@ void read_rate_limit(const Setting& policy, const Setting& target, std::optional
 void read_http(const Setting& policy, const Setting& target, HttpOptions& out) {
   const Layers layers{policy, target, "http"};
   layers.read(http_fields, out);
+  // What belongs together comes from one side.
+  const auto only_of_policy = [&](std::string_view one, std::string_view other) {
+    return layers.target[one].present() && !layers.target[other].present();
+  };
+  if (only_of_policy("client_certificate", "client_key")) out.client_key.clear();
+  if (only_of_policy("proxy", "no_proxy")) out.no_proxy.clear();
   if (layers["client_key"].present() && !layers["client_certificate"].present()) {
     layers["client_key"].complain("is the key of a `client_certificate`, which is not given");
   }

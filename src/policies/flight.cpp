@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backstop/observe/observer.hpp"
+#include "chat/interrupted.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
@@ -369,8 +370,7 @@ Result<ChatResponse> Follower::outcome() {
   if (context_.stopping()) return context_.stop_error();
   if (refused()) {
     if (context_.committed()) {  // it has a part of the answer
-      refusal_->cause = refusal_->kind;
-      refusal_->kind = ErrorKind::stream_interrupted;
+      interrupt_stream(*refusal_);
       refusal_->committed = true;
     }
     return *refusal_;

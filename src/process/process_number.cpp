@@ -9,7 +9,7 @@ namespace {
 
 std::atomic<unsigned> number{0};
 
-// Counted before anything of the library's is made: a static object of its own.
+// Set up by a static object, before anything of the library's is made. Where that fails, forks are not noticed.
 const int watched = ::pthread_atfork(nullptr, nullptr, [] { number.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace backstop::inline v0::detail {
 /// it does not keep a module loaded that the library is part of.
 ///
 /// A static object: at its own end it cleans up for the thread that destroys it, and nothing is to be kept from then on.
-/// Thread safety: `watch` from any thread, also after the end of the object.
+/// Thread safety: `watch` from any thread, also after the end of the object, but not while it ends.
 class ThreadEnd {
  public:
   explicit ThreadEnd(void (*clean_up)() noexcept) noexcept

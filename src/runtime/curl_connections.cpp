@@ -163,8 +163,8 @@ Easy CurlConnections::take_easy() {
 
 void CurlConnections::give_back(Easy easy) noexcept {
   --lent_;
-  if (pool_.size() >= pooled_handles) return;
   curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, nullptr);  // it was the transfer's
+  if (pool_.size() >= pooled_handles) return;
   pool_.push_back(std::move(easy));
 }
 

@@ -27,6 +27,9 @@ void append(CurlList& list, const char* line) {
 }
 
 HttpOptions merged(HttpOptions of_runtime, const HttpOptions& of_target) {
+  // What belongs together comes from one side.
+  if (!of_target.client_certificate.empty()) of_runtime.client_key.clear();
+  if (!of_target.proxy.empty()) of_runtime.no_proxy.clear();
   for (const HttpText& text : http_texts) {
     if (!(of_target.*text.member).empty()) of_runtime.*text.member = of_target.*text.member;
   }

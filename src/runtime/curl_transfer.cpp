@@ -71,12 +71,14 @@ CurlTransfer::CurlTransfer(CurlConnections& connections, const HttpRequest& requ
   if (const std::size_t at = origin_.rfind('@'); at != std::string::npos && at >= host) origin_.erase(host, at + 1 - host);
   host_ = std::string_view{origin_}.substr(host);
   set_option(easy, CURLOPT_FRESH_CONNECT, connections.is_suspected(origin_) ? 1L : 0L);
-  if (connections.are_limited()) {
-    set_option(easy, CURLOPT_RESOLVER_START_DATA, static_cast<void*>(this));
-    waiting_ = true;
-    receiver.on_waiting();
-  }
-  connections.add(*this);
+  if (connections.are_limited()) set_option(easy, CURLOPT_RESOLVER_START_DATA, static_cast<void*>(this));
+  begin();
+}
+
+void CurlTransfer::begin() {
+  waiting_ = connections().are_limited();
+  if (waiting_) receiver_->on_waiting();
+  connections().add(*this);
   active_ = true;
 }
 
@@ -196,12 +198,11 @@ bool CurlTransfer::restart() noexcept {
   head_.headers.clear();
   try {
     set_option(easy(), CURLOPT_FRESH_CONNECT, 1L);
-    connections().add(*this);
+    begin();
+    return true;
   } catch (...) {
     return false;
   }
-  active_ = true;
-  return true;
 }
 
 void CurlTransfer::finish(CURLcode code) noexcept {

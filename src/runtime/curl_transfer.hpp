@@ -31,6 +31,7 @@ class CurlTransfer final : public HttpTransfer, private CurlConnections::Transfe
   static curl_socket_t open_socket(void* self, curlsocktype, curl_sockaddr* address) noexcept;
 
   void finish(CURLcode code) noexcept override;
+  void begin();
   void header_line(std::string_view line);
   void its_turn() noexcept;
   [[nodiscard]] bool on_kept_connection() const noexcept;

@@ -25,7 +25,7 @@ class CurlTransport final : public HttpTransport {
     std::call_once(once, [] {
       if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw std::runtime_error{"libcurl cannot be initialised"};
     });
-    all_.push_back(make_connections(std::move(options)));
+    all_.push_back({HttpOptions{}, make_connections(std::move(options))});
   }
 
   std::unique_ptr<HttpTransfer> start(const HttpRequest& request, HttpReceiver& receiver) override {
@@ -36,7 +36,7 @@ class CurlTransport final : public HttpTransport {
     shared_.active = false;
     bool busy = false;
     TimePoint due = until;
-    for (const auto& connections : all_) {
+    for (const auto& [options, connections] : all_) {
       connections->run_timer();
       connections->finish_transfers();  // some fail at once
       busy = busy || connections->busy();
@@ -45,46 +45,53 @@ class CurlTransport final : public HttpTransport {
     const int milliseconds = shared_.active ? 0 : wait_time(due);
     if (busy || milliseconds != 0 || shared_.poller.woken()) {
       for (const detail::SocketPoller::Ready& ready : shared_.poller.wait(milliseconds)) {
-        const auto connections = std::find_if(all_.begin(), all_.end(),
-                                              [&](const auto& one) { return one->kind() == ready.owner; });
-        if (connections == all_.end()) continue;
-        (*connections)->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
+        const auto kind = std::find_if(all_.begin(), all_.end(),
+                                       [&](const Kind& one) { return one.connections->kind() == ready.owner; });
+        if (kind == all_.end()) continue;
+        kind->connections->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
                                            (ready.failed ? CURL_CSELECT_ERR : 0));
       }
-      for (const auto& connections : all_) connections->run_timer();
+      for (const auto& [options, connections] : all_) connections->run_timer();
     }
-    for (const auto& connections : all_) connections->finish_transfers();
+    for (const auto& [options, connections] : all_) connections->finish_transfers();
   }
 
   void wake() noexcept override { shared_.poller.wake(); }
   int poll_fd() const noexcept override { return shared_.poller.descriptor(); }
   TimePoint next_due() const noexcept override {
     TimePoint due = TimePoint::max();
-    for (const auto& connections : all_) due = std::min(due, connections->due());
+    for (const auto& [options, connections] : all_) due = std::min(due, connections->due());
     return due;
   }
 
   // libcurl would say goodbye on the parent's connections: they are closed behind its back.
   std::unique_ptr<HttpTransport> leave_parent() override {
+    auto of_child = std::make_unique<CurlTransport>(*clock_, all_.front().connections->options());
     for (const curl_socket_t socket : shared_.open) ::close(socket);
     shared_.poller.close();
-    return std::make_unique<CurlTransport>(*clock_, all_.front()->options());
+    return of_child;
   }
 
  private:
   static constexpr std::size_t most_kinds = 64;
 
+  /// Connections of a target's options; the runtime's own where it has none.
+  struct Kind {
+    HttpOptions of_target;
+    std::unique_ptr<detail::CurlConnections> connections;
+  };
+
   [[nodiscard]] detail::CurlConnections& connections_for(const HttpOptions* of_target) {
-    if (of_target == nullptr) return *all_.front();
-    HttpOptions options = detail::merged(all_.front()->options(), *of_target);
-    for (const auto& connections : all_) {
-      if (connections->options() == options) return *connections;
+    if (of_target == nullptr) return *all_.front().connections;
+    for (const Kind& kind : all_) {
+      if (kind.of_target == *of_target) return *kind.connections;
     }
     if (all_.size() >= most_kinds) {  // an application that makes ever new ones
-      const auto unused = std::find_if(all_.begin() + 1, all_.end(), [](const auto& one) { return !one->in_use(); });
+      const auto unused = std::find_if(all_.begin() + 1, all_.end(), [](const Kind& kind) { return !kind.connections->in_use(); });
       if (unused != all_.end()) all_.erase(unused);
     }
-    return *all_.emplace_back(make_connections(std::move(options)));
+    all_.push_back({*of_target, make_connections(detail::merged(all_.front().connections->options(), *of_target))});
+    return *all_.back().connections;
   }
 
   [[nodiscard]] std::unique_ptr<detail::CurlConnections> make_connections(HttpOptions options) {
@@ -103,7 +110,7 @@ class CurlTransport final : public HttpTransport {
 
   const Clock* clock_;
   detail::CurlConnections::Shared shared_;
-  std::vector<std::unique_ptr<detail::CurlConnections>> all_;  // the first are the runtime's own
+  std::vector<Kind> all_;  // the first are the runtime's own
 };
 
 }  // namespace

@@ -30,12 +30,12 @@ struct Runtime::Threads {
   bool background_allowed = true;
   bool stopping = false;
   bool background_ended = false;
-  std::atomic<bool> polled{false};  // somebody waits for the transport's descriptor
+  bool polled = false;  // somebody waits for the transport's descriptor
   std::condition_variable background_wake;
   std::condition_variable background_end;
   std::thread background;
 
-  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled; }
   [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
   [[nodiscard]] bool is_driver() const noexcept {
     return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -102,7 +102,7 @@ struct Runtime::Driving {
 
 /// In a child of the process in which it was made.
 inline void Runtime::check_process() {
-  if (process_ != detail::process_number()) leave_parent();
+  if (process_.load(std::memory_order_acquire) != detail::process_number()) leave_parent();
 }
 
 Runtime::Runtime(RuntimeOptions options)
@@ -119,21 +119,16 @@ Runtime::Runtime(RuntimeOptions options)
   }
 }
 
-Runtime::~Runtime() {
-  if (process_ != detail::process_number()) {
-    try {
-      leave_parent();
-    } catch (...) {  // no transport of its own: it has to go with the parent's
-    }
-  }
-  end_background_driver();
-  // What will not run lets go of what it has kept.
-  posted_.append(threads_->inbox);
-  while (!posted_.empty()) const std::shared_ptr<void> owner = std::move(posted_.pop().owner_);
-}
+Runtime::~Runtime() { end_background_driver(); }
 
 // A callback that does not return would hold up the end of the process: such a thread is left behind.
 void Runtime::end_background_driver() noexcept {
+  try {
+    check_process();
+  } catch (...) {  // nothing of this process to go on with, and the parent's is not touched
+    static_cast<void>(transport_.release());
+    return;
+  }
   std::unique_lock lock{threads_->mutex};
   threads_->stopping = true;
   threads_->background_allowed = false;
@@ -175,7 +170,6 @@ std::shared_ptr<Runtime> Runtime::shared() {
       if (kept.runtime.use_count() == 1) {
         last.swap(kept.runtime);
       } else {
-        kept.runtime->check_process();
         kept.runtime->end_background_driver();
       }
     }
@@ -193,17 +187,22 @@ std::shared_ptr<Runtime> Runtime::shared() {
 // Other threads of the parent may have been in the middle of anything: nothing of it is looked at. What calls hold is
 // in their frames, and stays there.
 void Runtime::leave_parent() {
-  process_ = detail::process_number();
-  std::unique_ptr<HttpTransport> transport = transport_->leave_parent();
-  auto threads = std::make_shared<Threads>();
-  threads->background_allowed = threads_->background_allowed;
+  static detail::NeverDestroyed<std::mutex> one_at_a_time;
+  const std::lock_guard lock{*one_at_a_time};
+  const unsigned here = detail::process_number();
+  if (process_.load(std::memory_order_relaxed) == here) return;  // another thread was first
   struct OfParent {
     std::shared_ptr<Threads> threads;
     std::unique_ptr<HttpTransport> transport;
   };
-  auto* const kept = new OfParent{std::move(threads_), nullptr};
-  threads_ = std::move(threads);
+  auto kept = std::make_unique<OfParent>();
+  auto threads = std::make_shared<Threads>();
+  threads->background_allowed = threads_->background_allowed;
+  std::unique_ptr<HttpTransport> transport = transport_->leave_parent();
+
+  kept->threads = std::exchange(threads_, std::move(threads));
   if (transport) kept->transport = std::exchange(transport_, std::move(transport));
+  static_cast<void>(kept.release());
   posted_.abandon();
   timers_.abandon();
   ready_.abandon();
@@ -211,6 +210,7 @@ void Runtime::leave_parent() {
   opened_ = nullptr;
   step_ = nullptr;
   random_state_ ^= static_cast<std::uint64_t>(::getpid()) << 32;  // else both would make the same ids
+  process_.store(here, std::memory_order_release);
 }
 
 // splitmix64 (Steele, Lea, Flood 2014)
@@ -328,7 +328,9 @@ void Runtime::stop_driving(Threads& threads) noexcept {
 int Runtime::poll_fd() {
   check_process();
   const int descriptor = transport_->poll_fd();
-  if (descriptor >= 0) threads_->polled.store(true, std::memory_order_relaxed);
+  if (descriptor < 0) return descriptor;
+  const std::lock_guard lock{threads_->mutex};
+  threads_->polled = true;
   return descriptor;
 }
 
@@ -452,7 +454,7 @@ void Runtime::take_deferred() noexcept {
 }
 
 bool Runtime::driven_by_this_thread() const noexcept {
-  return process_ == detail::process_number() && threads_->is_driver();
+  return process_.load(std::memory_order_acquire) == detail::process_number() && threads_->is_driver();
 }
 
 }  // namespace backstop::inline v0

@@ -325,6 +325,26 @@ TEST_CASE("a server that the build does not know needs no key, and gets none tha
   CHECK_THAT(refused.error().message, ContainsSubstring("no key was sent: give one with `api_key`"));
 }
 
+TEST_CASE("a target's own certificate and proxy do not get what belongs to the policy's") {
+  const Result<Config> config = parse_config(R"({"fallback_policy": {
+    "http": {"client_certificate": "/policy.pem", "client_key": "/policy.key", "proxy": "http://policy:1",
+             "no_proxy": "*", "connections_per_host": 8, "connections": 100, "idle_connections": 0},
+    "targets": ["openai/a", {"target": "openai/b", "http": {"client_certificate": "/own.pem", "proxy": "http://own:1",
+                                                             "connections": 7}}]}})");
+  REQUIRE(config);
+  const HttpOptions& of_policy = config->targets[0].model.http;
+  CHECK(of_policy.client_key == "/policy.key");
+  CHECK(of_policy.no_proxy == "*");
+  CHECK(of_policy.connections == 100);
+  CHECK(of_policy.idle_connections == 0);
+  const HttpOptions& own = config->targets[1].model.http;
+  CHECK(own.client_certificate == "/own.pem");
+  CHECK(own.client_key.empty());
+  CHECK(own.no_proxy.empty());
+  CHECK(own.connections == 7);
+  CHECK(own.connections_per_host == 8);
+}
+
 TEST_CASE("an address that cannot be right is named by its target") {
   for (const std::string url : {"localhost:8080", "ftp://host", "http://user:hunter2@host"}) {
     const auto client = FallbackClient::from_config(

@@ -10,13 +10,16 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/single_flight.hpp"
@@ -138,18 +141,64 @@ TEST_CASE("a child that is made in a callback may call from there") {
   CHECK(answered(client, "after"));
 }
 
-TEST_CASE("a runtime of the parent can be destroyed in a child, and its calls do not come twice") {
+TEST_CASE("a runtime of the parent can be destroyed in a child, and its calls go on in the parent") {
   faults::FaultServer server;
   server.always(faults::answer("All is well."));
   auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
   std::optional<FallbackClient> client{client_of(server, runtime)};
   REQUIRE(answered_in_background(*client));
+  server.next(faults::silence());
+  PendingCall silent = client->start("nobody answers");
+  REQUIRE(server.wait_for_requests(2, 10s));
   CHECK(in_child([&] {
           client.reset();
           runtime.reset();
           return 0;
         }) == 0);
+  CHECK_FALSE(silent.done());
+  silent.cancel();
   CHECK(answered(*client, "after"));
+  CHECK(server.request_count() == 3);
+}
+
+TEST_CASE("a child may begin with several threads") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const FallbackClient client = client_of(server, std::make_shared<Runtime>(RuntimeOptions{}));
+  REQUIRE(answered(client, "before"));
+  for (int round = 0; round < 20; ++round) {
+    CHECK(in_child([&] {
+            std::atomic<int> failed{0};
+            std::vector<std::thread> threads;
+            for (int i = 0; i < 4; ++i) {
+              threads.emplace_back([&, i] { failed += answered(client, std::to_string(i).c_str()) ? 0 : 1; });
+            }
+            for (std::thread& thread : threads) thread.join();
+            return failed.load();
+          }) == 0);
+  }
+}
+
+TEST_CASE("a child that is made while a callback runs can let go of its call") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const FallbackClient client = client_of(server, std::make_shared<Runtime>(RuntimeOptions{}));
+  std::optional<PendingCall> call;
+  std::promise<void> begun;
+  std::promise<void> over;
+  call.emplace(client.start("hello"));
+  call->on_done([&](const Result<ChatResponse>&) {
+    begun.set_value();
+    over.get_future().wait();
+  });
+  begun.get_future().wait();
+  CHECK(in_child([&] {
+          if (!call->done() || !call->wait()) return 1;  // its result was there already
+          call.reset();
+          return answered(client, "in the child") ? 0 : 2;
+        }) == 0);
+  over.set_value();
+  CHECK(call->wait());
 }
 
 TEST_CASE("parent and child do not make the same ids") {

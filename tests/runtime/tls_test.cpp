@@ -26,11 +26,13 @@ class TlsServer {
       : server_{"python3", "tls_server.py", options, "python3 and openssl are needed for a server that speaks TLS"} {}
 
   /// Asks it as `localhost`.
-  [[nodiscard]] Result<ChatResponse> ask(HttpOptions options) const {
+  [[nodiscard]] Result<ChatResponse> ask(HttpOptions options, HttpOptions of_runtime = {}) const {
     options.resolve = {"localhost:" + std::to_string(server_.port()) + ":127.0.0.1"};
     FallbackOptions client_options;
     client_options.recovery.max_wait = 0s;
-    client_options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
+    RuntimeOptions runtime;
+    runtime.http = std::move(of_runtime);
+    client_options.runtime = std::make_shared<Runtime>(std::move(runtime));
     const Provider provider = openai({.model = "m",
                                       .api_key = "sk-secret-0123456789",
                                       .base_url = "https://localhost:" + std::to_string(server_.port()) + "/v1",
@@ -78,6 +80,8 @@ TEST_CASE("a server that asks for a certificate gets the one that is given") {
   const std::string ca = server.file("ca.pem");
   CHECK(server.ask({.ca_file = ca, .client_certificate = server.file("client.pem")}));
   CHECK(server.ask({.ca_file = ca, .client_certificate = server.file("client.crt"), .client_key = server.file("client.key")}));
+  CHECK(server.ask({.ca_file = ca, .client_certificate = server.file("client.pem")},
+                   {.client_certificate = server.file("server.crt"), .client_key = server.file("server.key")}));
   CHECK_FALSE(server.ask({.ca_file = ca}));
   check_refused(server.ask({.ca_file = ca, .client_certificate = server.file("client.crt")}),
                 "HttpOptions::client_certificate");

@@ -34,11 +34,12 @@ struct HttpResponseHead {
 };
 
 /// Where a transfer delivers to. Called on the thread that drives the runtime, from inside `HttpTransport::wait`;
-/// must not call the transport from there.
+/// `on_waiting` from `start`, `on_body` also from `resume`. Must not call the transport from there.
 class HttpReceiver {
  public:
   /// All connections that there may be are others': it waits, until `on_connecting`.
   virtual void on_waiting() noexcept {}
+  /// It is its turn. Only where it has waited.
   virtual void on_connecting() noexcept {}
   /// The connection stands (TLS included) and the request goes out.
   virtual void on_connected() noexcept = 0;

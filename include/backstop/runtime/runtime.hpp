@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,7 +50,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   /// The process's default runtime, made on first use. When static objects are destroyed, at the end of the process or
   /// of the module that the library is part of, its thread ends; exit handlers may still call, and their calls run on
-  /// the threads that wait for them.
+  /// the threads that wait for them. A callback that does not return is waited for one second; its thread is left.
   [[nodiscard]] static std::shared_ptr<Runtime> shared();
 
   // What calls use, on the driving thread.
@@ -150,6 +151,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// For an application's own loop: a descriptor that is readable when `poll` has something to do. Wait for it until
   /// `next_due` at the latest, then call `poll`. -1 where the system has none (it has epoll only on Linux), or the
   /// transport is the application's own. With `RuntimeOptions::background_driver` set, `start` would drive too.
+  /// A process that was forked asks for it again.
   [[nodiscard]] int poll_fd();
   /// When `poll` has something to do though the descriptor says nothing; not later than now when it has already.
   /// On the thread that polls.
@@ -209,7 +211,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   PostedList posted_;                            // taken from the inbox; a nested turn goes on where an outer one is
   Gate* opened_ = nullptr;                       // in any order
   std::uint64_t random_state_;
-  unsigned process_;                  // whose it is
+  std::atomic<unsigned> process_;     // whose it is
   std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
 };
 

@@ -54,7 +54,7 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
   facts.failure_domain = options.failure_domain;
-  facts.local = is_on_this_machine(base_url);
+  facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
   return facts;
 }
 
