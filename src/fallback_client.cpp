@@ -9,7 +9,6 @@
 #include "call/pending_state.hpp"
 #include "call/plan.hpp"
 #include "call/stream_state.hpp"
-#include "chat/interrupted.hpp"
 #include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
 #include "routing/inner_limits.hpp"
@@ -96,19 +95,6 @@ void refuse_repeated(const Candidates& candidates) {
   if (!refusal.retry_after) return std::move(refusal);
   Error error = all_out(refusal);
   if (back_at && *back_at > now) error.retry_after = std::max(*error.retry_after, saturating_difference(*back_at, now));
-  return error;
-}
-
-/// The exception in flight as the target's failure, with a row: nothing else is known of what was sent.
-[[nodiscard]] Error thrown_by(const Provider& provider, const CallContext& context) noexcept {
-  Error error = detail::error_from_exception("the provider");
-  error.target = provider.target();
-  error.committed = context.committed();
-  if (error.committed && error.kind == ErrorKind::local_limit) detail::interrupt_stream(error);
-  try {
-    context.note_skipped(error.target, error);
-  } catch (...) {  // no memory for a row
-  }
   return error;
 }
 
@@ -376,7 +362,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       auto answered = co_await task;
       outcome.emplace(std::move(answered));
     } catch (...) {
-      outcome.emplace(thrown_by(visit.provider(), visit.context()));
+      outcome.emplace(detail::error_thrown_by(visit.provider().target(), visit.context()));
     }
     if (auto* second = visit.first_ended(*outcome)) {
       auto end = second->end();

@@ -86,7 +86,10 @@ bool PendingCall::done() const noexcept { return state_->done(); }
 
 const Result<ChatResponse>& PendingCall::wait() & { return state_->wait(); }
 
-Result<ChatResponse> PendingCall::wait() && { return state_->wait(); }
+Result<ChatResponse> PendingCall::wait() && {
+  const Result<ChatResponse>& result = state_->wait();
+  return &result == &state_->root().result() ? state_->take_result() : result;
+}
 
 void PendingCall::cancel() { state_->cancel(); }
 

@@ -97,7 +97,6 @@ void RootCall::end(const TakeResult& take_result) noexcept {
 
 void RootCall::fail(Error error) noexcept {
   if (error.kind == ErrorKind::local_limit && consumer_ && consumer_->has_content()) interrupt_stream(error);
-  spare_.give_back();
   result_.emplace(std::move(error));
 }
 

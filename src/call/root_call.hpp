@@ -59,21 +59,6 @@ class RootCall final : private TaskCompletion, private Timer {
     std::string text_;
   };
 
-  /// Memory for the error of a call that has none.
-  class SpareError {
-   public:
-    SpareError() : block_{allocate_pooled(sizeof(Error))} {}
-    ~SpareError() { give_back(); }
-    SpareError(const SpareError&) = delete;
-    SpareError& operator=(const SpareError&) = delete;
-    void give_back() noexcept {
-      if (block_ != nullptr) deallocate_pooled(std::exchange(block_, nullptr), sizeof(Error));
-    }
-
-   private:
-    void* block_;
-  };
-
   void on_task_done() noexcept override;
   void fail(Error error) noexcept;
   template <class TakeResult>
@@ -88,7 +73,6 @@ class RootCall final : private TaskCompletion, private Timer {
   CallContext context_;
   CallLimits limits_;
   Task<Result<ChatResponse>> task_;
-  SpareError spare_;
   std::optional<Result<ChatResponse>> result_;
   std::function<void()> on_end_;
 };

@@ -69,7 +69,7 @@ void Flight::start() {
   try {
     task_ = next_.call(request_, context_);
   } catch (...) {
-    return complete(error_from_exception("the provider"));
+    return complete(error_thrown_by(next_.target(), context_));
   }
   task_.start(*this);
 }
@@ -119,7 +119,7 @@ void Flight::on_task_done() noexcept {
   try {
     complete(task_.take_result());
   } catch (...) {
-    complete(error_from_exception("the provider"));
+    complete(error_thrown_by(next_.target(), context_));
   }
 }
 
@@ -145,6 +145,7 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
     if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
+    follower->keep_room_for(state_.ledger.size() + 1);  // what was sent must not be lost for want of memory
     send.wait_in = nullptr;
     std::optional<Error> own = follower->begin(send, made_, is_new);
     if (!own) {

@@ -93,7 +93,8 @@ void HedgeRace::on_timer() noexcept {
 }
 
 bool HedgeRace::may_launch() const noexcept {
-  if (winner_ != Side::none || outer_->spare_sends() < 1) return false;
+  const int kept_for_first = first_lane_.has_sent() ? 0 : 1;  // it waits to send
+  if (winner_ != Side::none || outer_->spare_sends() < 1 + kept_for_first) return false;
   try {
     if (options_->may_repeat && !options_->may_repeat(*request_)) return false;
   } catch (...) {  // documented: says no
@@ -153,7 +154,7 @@ void HedgeRace::second_ended() noexcept {
   try {
     second.result.emplace(second.take_result());
   } catch (...) {
-    second.result.emplace(error_from_exception("the provider"));
+    second.result.emplace(error_thrown_by((*candidates_)[second.index]->provider.target(), second.context));
   }
   if (second.sends == 0) budget_->put_back();
   if (*second.result && winner_ == Side::none) second_wins();
@@ -196,7 +197,9 @@ void HedgeRace::mark_rows() {
 }
 
 void HedgeRace::Lane::on_end(Send& send, const Attempt* row) noexcept {
+  latest_ = nullptr;
   if (row == nullptr) return;
+  ended_one_ = true;
   if (race_->second_ && side_ == Side::second) race_->second_->sends += row->sent ? 1 : 0;
   const Ledger& ledger = race_->outer_->state().ledger;
   if (&send.context->state() != &race_->outer_->state() || !row->sent) return;  // a shared send's rows come later

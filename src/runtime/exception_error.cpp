@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backstop/chat/result.hpp"
+#include "chat/interrupted.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -44,6 +45,18 @@ Error error_from_exception(std::string_view who) noexcept {
     error = out_of_memory();
   }
   if (error.replay == ReplaySafety::not_sent) error.replay = ReplaySafety::maybe_processed;
+  return error;
+}
+
+Error error_thrown_by(const Target& target, const CallContext& context) noexcept {
+  Error error = error_from_exception("the provider");
+  error.target = target;
+  error.committed = context.committed();
+  if (error.committed && error.kind == ErrorKind::local_limit) interrupt_stream(error);
+  try {
+    context.note_skipped(error.target, error);
+  } catch (...) {  // no memory for a row
+  }
   return error;
 }
 

@@ -119,7 +119,10 @@ Runtime::Runtime(RuntimeOptions options)
   }
 }
 
-Runtime::~Runtime() { end_background_driver(); }
+Runtime::~Runtime() {
+  end_background_driver();
+  while (take_posted()) static_cast<void>(std::shared_ptr<void>{std::move(posted_.pop().owner_)});
+}
 
 // A callback that does not return would hold up the end of the process: such a thread is left behind.
 void Runtime::end_background_driver() noexcept {
@@ -421,13 +424,19 @@ void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
   release_opened(gate);
 }
 
-// What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
-void Runtime::run_posted() {
+// Whether there is any.
+bool Runtime::take_posted() {
   if (threads_->has_posted.load(std::memory_order_acquire)) {
     const std::lock_guard lock{threads_->mutex};
     posted_.append(threads_->inbox);
     threads_->has_posted.store(false, std::memory_order_relaxed);
   }
+  return !posted_.empty();
+}
+
+// What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
+void Runtime::run_posted() {
+  static_cast<void>(take_posted());
   while (!posted_.empty()) {
     Posted& work = posted_.pop();
     const std::shared_ptr<void> owner = std::move(work.owner_);

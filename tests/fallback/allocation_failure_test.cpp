@@ -3,6 +3,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <string>
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
@@ -181,6 +182,50 @@ TEST_CASE("whichever allocation of a call fails, no permit and no reservation is
     ++failed;
   }
   CHECK(failed > 20);
+}
+
+TEST_CASE("what an inner client has given the consumer is known outside, also where memory ends while it goes on") {
+  for (const MidStream inside : {MidStream::restart, MidStream::resume}) {
+    for (long nth = 1;; ++nth) {
+      CAPTURE(static_cast<int>(inside), nth);
+      VirtualRuntime runtime;
+      ModelFacts facts;
+      facts.capabilities.prefill = true;
+      const ScriptedProvider breaks{Target{"p", "a", facts}, {deltas({"Once upon "}).cut()}};
+      const ScriptedProvider cannot_go_on{Target{"p", "b", ModelFacts{}}, {answer("B's answer")}};
+      const ScriptedProvider other{Target{"p", "c", facts}, {answer("C's answer")}};
+      FallbackOptions options;
+      options.runtime = runtime.share();
+      options.recovery.max_wait = 0s;
+      const FallbackClient outer_of_all{{[&] {
+                                           FallbackOptions inner = options;
+                                           inner.mid_stream = inside;
+                                           return Provider{FallbackClient{{breaks, cannot_go_on}, inner}};
+                                         }(),
+                                         other},
+                                        options};
+      std::string seen;
+      seen.reserve(1000);
+      bool threw = false;
+      std::optional<std::string> finished;
+      failing_allocations::begin(nth);
+      try {
+        ChatStream stream = outer_of_all.stream("hello");
+        while (const StreamEvent* event = stream.next()) {
+          const failing_allocations::Pause pause;
+          if (event->type == StreamEvent::Type::text) seen += event->delta;
+          if (event->type == StreamEvent::Type::restarted) seen.clear();
+          if (event->type == StreamEvent::Type::finished) finished = event->response->text();
+        }
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+      const bool reached = failing_allocations::end();
+      if (finished) CHECK(*finished == seen);
+      if (threw) CHECK(seen.empty());
+      if (!reached) break;
+    }
+  }
 }
 
 }  // namespace allocation_failure_test

@@ -44,18 +44,28 @@ class Boxed {
  private:
   template <class U>
   [[nodiscard]] static T* make(U&& value) {
-    void* const memory = allocate_pooled(sizeof(T));
+    void* const memory = allocate();
     try {
       return new (memory) T(std::forward<U>(value));
     } catch (...) {
-      deallocate_pooled(memory, sizeof(T));
+      deallocate(memory);
       throw;
     }
   }
   // On its own: on its way through the layers a result leaves empty boxes behind, and those are to be inline.
   [[gnu::noinline]] static void drop(T* value) noexcept {
     value->~T();
-    deallocate_pooled(value, sizeof(T));
+    deallocate(value);
+  }
+  // An error can be told where there is no memory.
+  static_assert(sizeof(Error) <= 512);
+  [[nodiscard]] static void* allocate() {
+    if constexpr (std::is_same_v<T, Error>) return allocate_for_failure(sizeof(T));
+    return allocate_pooled(sizeof(T));
+  }
+  static void deallocate(void* memory) noexcept {
+    if constexpr (std::is_same_v<T, Error>) return deallocate_for_failure(memory, sizeof(T));
+    deallocate_pooled(memory, sizeof(T));
   }
 
   T* value_ = nullptr;

@@ -191,6 +191,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
   void take_deferred() noexcept;
+  [[nodiscard]] bool take_posted();
   void run_posted();
   void drive(Gate& gate);
   void release_opened(Gate* own = nullptr) noexcept;
