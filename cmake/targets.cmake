@@ -1,14 +1,30 @@
 # What backstop's own targets have in common.
 
 function(backstop_target_warnings target)
+  # g++ takes the files of a unity build for headers, in which a type that is local to the file would be a mistake.
+  target_compile_options(${target} PRIVATE
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wno-subobject-linkage>)
   if(NOT BACKSTOP_WARNINGS)
     return()
   endif()
   if(MSVC)
     target_compile_options(${target} PRIVATE /W4 /permissive-)
   else()
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor)
   endif()
+endfunction()
+
+# With CMAKE_UNITY_BUILD the files of a room are compiled as one (of providers/: those of each folder in it). So which
+# files see each other does not depend on how many there are, and names that are local to a file have to differ within
+# a room only; checks/unity.py says which do not.
+function(backstop_group_by_room target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+  foreach(source IN LISTS ARGN)
+    cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/src" OUTPUT_VARIABLE file)
+    string(REGEX MATCH "^(providers/)?[^/]+/" room "${file}")
+    string(MAKE_C_IDENTIFIER "room_${room}" group)
+    set_source_files_properties("${source}" TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP "${group}")
+  endforeach()
 endfunction()
 
 # A target that is compiled from the library's sources.
@@ -20,8 +36,10 @@ function(backstop_define_library target)
     PUBLIC nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
     PRIVATE CURL::libcurl simdjson::simdjson ZLIB::ZLIB)
   set_target_properties(${target} PROPERTIES
-    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    POSITION_INDEPENDENT_CODE ON)  # the static library goes into plug-ins and modules, too
   backstop_target_warnings(${target})
+  backstop_group_by_room(${target} ${sources})
 endfunction()
 
 # A program of this project from source files; without any (an empty folder) there is no target.

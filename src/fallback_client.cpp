@@ -110,18 +110,6 @@ void remember(detail::Candidate& candidate) {
   return error;
 }
 
-/// The exception in flight as the target's failure, with a row: nothing else is known of what was sent.
-[[nodiscard]] Error thrown_by(const Provider& provider, const CallContext& context) noexcept {
-  Error error = detail::error_from_exception("the provider");
-  error.target = provider.target();
-  error.committed = context.committed();
-  try {
-    context.note_skipped(error.target, error);
-  } catch (...) {  // no memory for a row
-  }
-  return error;
-}
-
 /// Told of the first content of any send: others that wait for a target to come back may go on. What was answered
 /// without one, from a cache, says nothing of a target.
 class SuccessNote final : public AttemptObserver {
@@ -166,6 +154,8 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   state->observers = std::make_shared<const std::vector<std::shared_ptr<Observer>>>(state->options.observers);
   state_ = std::move(state);
 }
+
+FallbackClient::FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
 
 const FallbackOptions& FallbackClient::options() const noexcept { return state_->options; }
 
@@ -253,9 +243,15 @@ class FallbackClient::OneCall {
 
   /// What came of asking it: the call's result; nothing where another is to be asked.
   [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
-                                                          bool others_ready, bool left_some);
+                                                          bool others_ready, bool left_some, std::size_t rows_before);
 
  private:
+  /// Whether a row of the ledger behind the first so many was sent.
+  [[nodiscard]] bool has_sent_since(std::size_t rows) const noexcept {
+    const Ledger& ledger = context_.state().ledger;
+    return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
+                       [](const Attempt& row) { return row.sent; });
+  }
   /// What a forced probe has found out.
   [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
     using enum RecoveryQueue::ProbeEnd;
@@ -279,19 +275,22 @@ class FallbackClient::OneCall {
 /// One candidate being asked, and a second one beside it where hedging is on.
 class FallbackClient::OneCall::Visit {
  public:
-  Visit(OneCall& call, std::size_t index)
-      : call_{&call},
-        index_{index},
-        probes_{std::exchange(call.forced_, std::nullopt).has_value()},
-        to_come_{probes_ ? 0 : call.walk_.ready_behind()},
-        outside_{call.context_},
-        inner_{entered(call, outside_)},
-        share_{with_hint(inner_), is_pool()},
-        note_{candidate(), inner_} {
-    call.probed_ = call.probed_ || probes_;
-    const FallbackOptions& options = call.state_->options;
+  Visit(OneCall& call, std::size_t index) : call_{&call}, index_{index}, outside_{call.context_}, inner_{call.context_} {
+    const bool probes = std::exchange(call.forced_, std::nullopt).has_value();
+    call.probed_ = call.probed_ || probes;
     left_before_ = std::exchange(requirement().left_some, false);
-    if (!options.hedge || to_come_ == 0 || call.context_.committed()) return;
+    const int to_come = probes ? 0 : call.walk_.ready_behind();
+
+    call.rescue_.enter(outside_);
+    inner_ = outside_;
+    RoutingHint hint = call.walk_.hint(index, to_come, probes);
+    call.walk_.note_pick(index, hint, pick_);
+    inner_.set_hint(hint);
+    share_.emplace(inner_, is_pool());
+    note_.emplace(candidate(), inner_);
+
+    const FallbackOptions& options = call.state_->options;
+    if (!options.hedge || to_come == 0 || call.context_.committed()) return;
     race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->pool.candidates, call.walk_, index,
                                    request(), outside_, inner_});
   }
@@ -308,7 +307,7 @@ class FallbackClient::OneCall::Visit {
 
   /// The second, to be awaited before `end`; null when there is none.
   [[nodiscard]] ChildTask<Result<ChatResponse>>* first_ended(Result<ChatResponse>& result) {
-    note_.end(result, call_->context_.now());
+    note_->end(result, call_->context_.now());
     if (!race_) return nullptr;
     race_->first_ended(std::move(result));
     return race_->second();
@@ -318,7 +317,7 @@ class FallbackClient::OneCall::Visit {
     if (!race_) return;
     result = race_->conclude();
     Walk& walk = call_->walk_;
-    if (race_->second_answered()) {
+    if (race_->second_won()) {
       walk.leave_to_others(index_);  // it was only slow
       index_ = race_->second_index();
       left_some_ = false;
@@ -327,18 +326,6 @@ class FallbackClient::OneCall::Visit {
   }
 
  private:
-  // Of the target, with what stands between it and the consumer.
-  static CallContext& entered(OneCall& call, CallContext& outside) {
-    call.rescue_.enter(outside);
-    return outside;
-  }
-  CallContext& with_hint(CallContext& inner) {
-    RoutingHint hint = call_->walk_.hint(index_, to_come_, probes_);
-    call_->walk_.note_pick(index_, hint, pick_);
-    inner.set_hint(hint);
-    return inner;
-  }
-
   [[nodiscard]] const detail::Candidate& candidate() const noexcept { return *call_->state_->pool.candidates[index_]; }
   [[nodiscard]] bool is_pool() const noexcept { return candidate().is_pool; }
   [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
@@ -347,18 +334,17 @@ class FallbackClient::OneCall::Visit {
   std::size_t index_;
   bool left_before_ = false;
   bool left_some_ = false;
-  bool probes_;
-  int to_come_;
-  CallContext outside_;
-  CallContext inner_;
+  CallContext outside_;  // the client's, with what stands between a target and the consumer
+  CallContext inner_;    // the target's, with its share of the time
   Pick pick_;
-  DeadlineShare share_;
-  VisitNote note_;
+  std::optional<DeadlineShare> share_;
+  std::optional<VisitNote> note_;
   std::optional<HedgeRace> race_;
 };
 
 std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
-                                                                   bool others_ready, bool left_some) {
+                                                                   bool others_ready, bool left_some,
+                                                                   std::size_t rows_before) {
   recovery_.end_probe(probe_end(result));
   if (result) {
     result->fallback = result->fallback || walk_.order().place_of(index) > 0;
@@ -382,7 +368,9 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   if (broke_off_only_here) {
     if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) walk_.must_continue_text();
-    if (!went_on) walk_.set_failure(std::move(error));
+    if (!went_on) {
+      walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));
+    }
   }
   if (context_.sends_left() <= 0) return nobody_left({});
   return std::nullopt;
@@ -400,6 +388,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       if (!call.go_on(next)) co_return call.nobody_left(next.back_at);
       continue;
     }
+    const std::size_t rows_before = outer.state().ledger.size();
     OneCall::Visit visit{call, *index};
     std::optional<Result<ChatResponse>> outcome;
     try {
@@ -407,14 +396,15 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       auto answered = co_await task;
       outcome.emplace(std::move(answered));
     } catch (...) {
-      outcome.emplace(thrown_by(visit.provider(), visit.context()));
+      outcome.emplace(detail::error_thrown_by(visit.provider().target(), visit.context()));
     }
     if (auto* second = visit.first_ended(*outcome)) {
       auto end = second->end();
       co_await end;
     }
     visit.end(*outcome);
-    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some());
+    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some(),
+                             rows_before);
     if (result) co_return *std::move(result);
   }
 }

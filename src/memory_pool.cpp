@@ -1,6 +1,11 @@
 #include "backstop/memory_pool.hpp"
 
+#include <atomic>
+#include <bit>
+#include <cstdint>
 #include <new>
+
+#include "process/thread_end.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define BACKSTOP_POOL_MEMORY 0
@@ -31,25 +36,21 @@ struct FreeList {
   std::size_t room = 0;
 };
 
-// Trivially destructible, so that it stays usable while the thread's other objects are destroyed.
 thread_local FreeList free_lists[classes];
 
-/// From its construction to its destruction, by the end of the thread, blocks are kept.
-struct Keeper {
-  Keeper() noexcept {
-    for (FreeList& list : free_lists) list.room = kept_per_class;
-  }
-  ~Keeper() {
-    for (FreeList& list : free_lists) {
-      list.room = 0;
-      while (list.first != nullptr) {
-        FreeBlock* block = list.first;
-        list.first = block->next;
-        ::operator delete(block);
-      }
+void drop_all() noexcept {
+  for (FreeList& list : free_lists) {
+    list.room = 0;
+    while (list.first != nullptr) {
+      FreeBlock* block = list.first;
+      list.first = block->next;
+      ::operator delete(block);
     }
   }
-};
+}
+
+ThreadEnd thread_end{&drop_all};
+thread_local bool keeps = false;
 
 [[nodiscard]] constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
 
@@ -59,7 +60,10 @@ void keep(void* block, FreeList& list) noexcept {
 }
 
 [[gnu::noinline]] void deallocate_without_room(void* block, std::size_t index) noexcept {
-  static thread_local Keeper keeper;
+  if (!keeps && thread_end.watch()) {
+    keeps = true;
+    for (FreeList& list : free_lists) list.room = kept_per_class;
+  }
   if (index < classes && free_lists[index].room > 0) return keep(block, free_lists[index]);
   ::operator delete(block);
 }
@@ -86,5 +90,51 @@ void deallocate_pooled(void* block, std::size_t size) noexcept {
 void* allocate_pooled(std::size_t size) { return ::operator new(size); }
 void deallocate_pooled(void* block, std::size_t) noexcept { ::operator delete(block); }
 #endif
+
+namespace {
+
+/// For the failures of calls that have no memory.
+class LastBlocks {
+ public:
+  [[nodiscard]] void* take() noexcept {
+    std::uint32_t taken = taken_.load(std::memory_order_relaxed);
+    while (~taken != 0) {
+      const int index = std::countr_one(taken);
+      if (taken_.compare_exchange_weak(taken, taken | 1U << index, std::memory_order_acquire)) return blocks_[index];
+    }
+    return nullptr;
+  }
+  /// False: it is none of these.
+  [[nodiscard]] bool give_back(void* block) noexcept {
+    const auto offset = reinterpret_cast<std::uintptr_t>(block) - reinterpret_cast<std::uintptr_t>(blocks_);
+    if (offset >= sizeof blocks_) return false;
+    taken_.fetch_and(~(1U << (offset / size)), std::memory_order_release);
+    return true;
+  }
+
+  static constexpr std::size_t size = 512;
+
+ private:
+  alignas(std::max_align_t) unsigned char blocks_[32][size];
+  std::atomic<std::uint32_t> taken_{0};
+};
+
+// Trivially destructible, so that it stays usable while static objects are destroyed.
+LastBlocks last_blocks;
+
+}  // namespace
+
+void* allocate_for_failure(std::size_t size) {
+  try {
+    return allocate_pooled(size);
+  } catch (const std::bad_alloc&) {
+    if (void* const block = size <= LastBlocks::size ? last_blocks.take() : nullptr) return block;
+    throw;
+  }
+}
+
+void deallocate_for_failure(void* block, std::size_t size) noexcept {
+  if (!last_blocks.give_back(block)) deallocate_pooled(block, size);
+}
 
 }  // namespace backstop::inline v0::detail

@@ -1,6 +1,7 @@
 #include "backstop/provider.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/runtime/wakeup_list.hpp"
+#include "chat/interrupted.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
@@ -24,173 +26,6 @@ constexpr std::int64_t short_answer = 256;
 
 [[nodiscard]] bool stopped_by_caller(const Error& error) noexcept {
   return error.kind == ErrorKind::cancelled || error.kind == ErrorKind::deadline_exceeded;
-}
-
-/// One send: counts it, opens its row in the ledger, and closes the row with what came of it.
-class AttemptRecord {
- public:
-  AttemptRecord(Send& send, CallContext& context, TargetState& target, bool streamed)
-      : send_{&send},
-        context_{&context},
-        target_{&target},
-        statistics_{target.statistics()},
-        row_{context.state().ledger.size()} {
-    CallState& state = context.state();
-    --state.attempts_left;
-    Attempt& attempt = state.add_row(*send.target);
-    attempt.sent = true;
-    attempt.waited = std::exchange(context.branch().waited, Duration::zero());
-    if (send.output_limit) {
-      attempt.reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
-    }
-    context.set_progress(&progress_);
-    progress_.started = context.now();
-    progress_.streamed = streamed;
-    target.cooldown.note_begin(progress_.started);
-    if (const Pick* pick = context.hint().pick) {
-      attempt.chosen_by = pick->strategy;
-      attempt.score = pick->score;
-    }
-    if (context.streaming()) context.sink()->on_attempt(*send.target);
-    if (statistics_ != nullptr) statistics_->begin();
-  }
-  ~AttemptRecord() {
-    if (statistics_ != nullptr) statistics_->abandon();
-  }
-  AttemptRecord(const AttemptRecord&) = delete;
-  AttemptRecord& operator=(const AttemptRecord&) = delete;
-
-  [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
-
-  void close(Result<ChatResponse>& result) {
-    const TimePoint end = context_->runtime().refresh_now();
-    if (result && !AttemptProgress::reached(progress_.first_content)) context_->note_first_content(end);
-    Attempt& attempt = context_->state().ledger[row_];
-    attempt.elapsed = end - progress_.started;
-    if (AttemptProgress::reached(progress_.first_content)) attempt.ttft = progress_.first_content - progress_.started;
-    if (result) {
-      close_answer(*result, attempt);
-    } else {
-      close_error(result.error(), attempt);
-    }
-    // Refused before anything went out, as for a missing key: no send of the call was used.
-    if (!result && result.error().replay == ReplaySafety::not_sent && !progress_.network) attempt.sent = false;
-    note_network(attempt, end);
-    if (attempt.sent) {
-      note(result, attempt, end);
-    } else {
-      ++context_->state().attempts_left;
-      target_->cooldown.note_nothing();
-    }
-    context_->end_send(*send_, &attempt);
-    send_->unstake();
-    if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
-    if (attempt.sent) publish(attempt);
-    // Not for observers, so after them.
-    if (!result) attempt.provider_message = result.error().provider_message;
-  }
-
- private:
-  /// Whether the machine's network is at fault stands in the row.
-  void note_network(Attempt& attempt, TimePoint now) const {
-    if (!progress_.network || attempt.target.facts().local) return;
-    NetworkWatch& network = context_->runtime().network();
-    if (attempt.outcome == ErrorKind::connect_failed) {
-      network.note_failure(attempt.target, now);
-      if (network.at_fault()) attempt.reason += "; other providers cannot be reached either: local_network";
-    } else if (!attempt.outcome || attempt.http_status != 0) {
-      network.note_success();
-    }
-  }
-
-  void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) {
-    if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
-    if (result) {
-      target_->cooldown.note_success();
-    } else {
-      target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
-    }
-    if (detail::TargetStatistics* statistics = std::exchange(statistics_, nullptr)) {
-      const Error* error = result ? nullptr : &result.error();
-      if (attempt.outcome == ErrorKind::connect_failed && context_->runtime().network().at_fault()) {
-        return statistics->abandon();
-      }
-      statistics->end({now, attempt.elapsed, attempt.ttft, error, attempt.usage});
-    }
-  }
-
-  void close_answer(ChatResponse& response, Attempt& attempt) const {
-    if (response.served_by.empty()) response.served_by = attempt.target;
-    if (response.model.empty()) response.model = attempt.target.model();
-    attempt.usage = response.usage;
-    attempt.replay = ReplaySafety::processed;
-    const std::optional<Price> price = price_of(attempt.target);
-    attempt.cost_known = price.has_value();
-    if (!price) return;
-    Usage usage = response.usage;
-    attempt.cost_estimated = !usage.input_tokens || !usage.output_tokens;
-    if (!usage.input_tokens) usage.input_tokens = estimate_input_tokens(*send_->request);
-    if (!usage.output_tokens) usage.output_tokens = written_tokens(response);
-    attempt.cost = cost_of(usage, *price);
-  }
-
-  void close_error(Error& error, Attempt& attempt) const {
-    error.target = attempt.target;
-    error.committed = context_->committed();
-    if (error.committed && !stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
-      error.cause = error.kind;
-      error.kind = ErrorKind::stream_interrupted;
-    }
-    attempt.outcome = error.kind;
-    attempt.http_status = error.http_status;
-    attempt.replay = error.replay;
-    attempt.request_id = error.request_id;
-    // What was noted at the send, such as which key it used, stays behind what came of it.
-    const std::string noted = std::exchange(attempt.reason, error.message);
-    if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
-    if (error.replay == ReplaySafety::not_sent) return;
-    const std::optional<Price> price = price_of(attempt.target);
-    attempt.cost_known = price.has_value();
-    if (!price) return;
-    attempt.cost_estimated = true;
-    Usage usage;
-    usage.input_tokens = estimate_input_tokens(*send_->request);
-    usage.output_tokens = estimate_tokens(error.partial_text.size());
-    attempt.cost = cost_of(usage, *price);
-  }
-
-  static std::int64_t written_tokens(const ChatResponse& response) {
-    std::size_t bytes = 0;
-    for (const Part& part : response.parts) {
-      if (const auto* text = std::get_if<Text>(&part)) bytes += text->text.size();
-      if (const auto* reasoning = std::get_if<Reasoning>(&part)) bytes += reasoning->text.size();
-      if (const auto* call = std::get_if<ToolCall>(&part)) bytes += call->arguments.size();
-    }
-    return estimate_tokens(bytes);
-  }
-
-  void publish(const Attempt& attempt) const {
-    const auto* observers = context_->state().observers;
-    if (observers == nullptr) return;
-    const AttemptEvent event{attempt, context_->committed()};
-    for (const auto& observer : *observers) observer->on_attempt(event);
-  }
-
-  Send* send_;
-  CallContext* context_;
-  TargetState* target_;
-  detail::TargetStatistics* statistics_;  // until they have been told; null where nobody keeps any
-  std::size_t row_;
-  AttemptProgress progress_;
-};
-
-[[nodiscard]] Error out_of_sends(const CallContext& context, const Target& target) {
-  Error error{ErrorKind::local_limit, context.sends_left() <= 0
-                                          ? "the call has used up its number of attempts"
-                                          : "the call's last attempts are kept for other targets"};
-  error.target = target;
-  context.note_skipped(target, error);
-  return error;
 }
 
 /// What the observers have let begin; ends for them in any case.
@@ -212,6 +47,214 @@ class SendScope {
   const CallContext* context_;
   bool open_ = false;
 };
+
+/// Does what takes memory and can be left out.
+template <class Action>
+void if_memory(const Action& action) noexcept {
+  try {
+    action();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+/// One send: counts it, opens its row in the ledger, and closes the row with what came of it. The row takes memory only
+/// when it is opened; later the words in it may be missing.
+class AttemptRecord {
+ public:
+  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed)
+      : send_{&send},
+        scope_{&scope},
+        context_{&context},
+        target_{&target},
+        statistics_{target.statistics()},
+        row_{context.state().ledger.size()} {
+    CallState& state = context.state();
+    std::string reason;
+    if (send.output_limit) {
+      reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
+    }
+    Attempt& attempt = state.add_row(*send.target);
+    attempt.reason = std::move(reason);
+    --state.attempts_left;
+    attempt.sent = true;
+    attempt.waited = std::exchange(context.branch().waited, Duration::zero());
+    context.set_progress(&progress_);
+    progress_.started = context.now();
+    progress_.streamed = streamed;
+    target.cooldown.note_begin(progress_.started);
+    if (const Pick* pick = context.hint().pick) {
+      attempt.chosen_by = pick->strategy;
+      attempt.score = pick->score;
+    }
+    if (context.streaming()) context.sink()->on_attempt(*send.target);
+    if (statistics_ != nullptr) statistics_->begin();
+  }
+  ~AttemptRecord() {
+    if (statistics_ != nullptr) statistics_->abandon();
+  }
+  AttemptRecord(const AttemptRecord&) = delete;
+  AttemptRecord& operator=(const AttemptRecord&) = delete;
+
+  /// Closes the row where there is no memory to say what came of it.
+  void abandon() noexcept {
+    Attempt& attempt = context_->state().ledger[row_];
+    attempt.outcome = ErrorKind::local_limit;
+    attempt.replay = may_have_arrived() ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
+    attempt.sent = may_have_arrived();
+    if (!attempt.sent) ++context_->state().attempts_left;
+    target_->cooldown.note_nothing();
+    tell_end(attempt);
+    if (attempt.sent) publish(attempt);
+  }
+
+  [[nodiscard]] const AttemptProgress& progress() const noexcept { return progress_; }
+  /// From now on the provider works on it.
+  void begin() noexcept { begun_ = true; }
+  [[nodiscard]] bool may_have_arrived() const noexcept {
+    return progress_.network ? AttemptProgress::reached(progress_.connected) : begun_;
+  }
+
+  void close(Result<ChatResponse>& result) noexcept {
+    const TimePoint end = context_->runtime().refresh_now();
+    if (result && !AttemptProgress::reached(progress_.first_content)) context_->note_first_content(end);
+    Attempt& attempt = context_->state().ledger[row_];
+    attempt.elapsed = end - progress_.started;
+    if (AttemptProgress::reached(progress_.first_content)) attempt.ttft = progress_.first_content - progress_.started;
+    if (result) {
+      close_answer(*result, attempt);
+    } else {
+      close_error(result.error(), attempt);
+    }
+    // Refused before anything went out, as for a missing key: no send of the call was used.
+    if (!result && result.error().replay == ReplaySafety::not_sent &&
+        (!progress_.network || result.error().kind == ErrorKind::local_limit)) {
+      attempt.sent = false;
+    }
+    note_network(attempt, end);
+    if (attempt.sent) {
+      note(result, attempt, end);
+    } else {
+      ++context_->state().attempts_left;
+      target_->cooldown.note_nothing();
+    }
+    tell_end(attempt);
+    if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
+    if (attempt.sent) publish(attempt);
+    // Not for observers, so after them.
+    if (!result) if_memory([&] { attempt.provider_message = result.error().provider_message; });
+  }
+
+ private:
+  void tell_end(const Attempt& attempt) noexcept {
+    context_->end_send(*send_, &attempt);
+    scope_->ended();
+    send_->unstake();
+  }
+  /// Whether the machine's network is at fault stands in the row.
+  void note_network(Attempt& attempt, TimePoint now) const noexcept {
+    if (!progress_.network || attempt.target.facts().local) return;
+    NetworkWatch& network = context_->runtime().network();
+    if (attempt.outcome == ErrorKind::connect_failed) {
+      network.note_failure(attempt.target, now);
+      if (!network.at_fault()) return;
+      if_memory([&] { attempt.reason += "; other providers cannot be reached either: local_network"; });
+    } else if (!attempt.outcome || attempt.http_status != 0) {
+      network.note_success();
+    }
+  }
+
+  void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) noexcept {
+    if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
+    if (result) {
+      target_->cooldown.note_success();
+    } else {
+      target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
+    }
+    if (detail::TargetStatistics* statistics = std::exchange(statistics_, nullptr)) {
+      const Error* error = result ? nullptr : &result.error();
+      if (attempt.outcome == ErrorKind::connect_failed && context_->runtime().network().at_fault()) {
+        return statistics->abandon();
+      }
+      statistics->end({now, attempt.elapsed, attempt.ttft, error, attempt.usage});
+    }
+  }
+
+  void close_answer(ChatResponse& response, Attempt& attempt) const noexcept {
+    if (response.served_by.empty()) response.served_by = attempt.target;
+    if (response.model.empty()) if_memory([&] { response.model = attempt.target.model(); });
+    attempt.usage = response.usage;
+    attempt.replay = ReplaySafety::processed;
+    const std::optional<Price> price = price_of(attempt.target);
+    attempt.cost_known = price.has_value();
+    if (!price) return;
+    Usage usage = response.usage;
+    attempt.cost_estimated = !usage.input_tokens || !usage.output_tokens;
+    if (!usage.input_tokens) usage.input_tokens = estimate_input_tokens(*send_->request);
+    if (!usage.output_tokens) usage.output_tokens = written_tokens(response);
+    attempt.cost = cost_of(usage, *price);
+  }
+
+  void close_error(Error& error, Attempt& attempt) const noexcept {
+    error.target = attempt.target;
+    error.committed = context_->committed();
+    if (error.committed && !stopped_by_caller(error) && error.kind != ErrorKind::stream_interrupted) {
+      detail::interrupt_stream(error);
+    }
+    attempt.outcome = error.kind;
+    attempt.http_status = error.http_status;
+    attempt.replay = error.replay;
+    if_memory([&] {
+      attempt.request_id = error.request_id;
+      // What was noted at the send, such as which key it used, stays behind what came of it.
+      const std::string noted = std::exchange(attempt.reason, error.message);
+      if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
+    });
+    if (error.replay == ReplaySafety::not_sent) return;
+    const std::optional<Price> price = price_of(attempt.target);
+    attempt.cost_known = price.has_value();
+    if (!price) return;
+    attempt.cost_estimated = true;
+    Usage usage;
+    usage.input_tokens = estimate_input_tokens(*send_->request);
+    usage.output_tokens = estimate_tokens(error.partial_text.size());
+    attempt.cost = cost_of(usage, *price);
+  }
+
+  static std::int64_t written_tokens(const ChatResponse& response) {
+    std::size_t bytes = 0;
+    for (const Part& part : response.parts) {
+      if (const auto* text = std::get_if<Text>(&part)) bytes += text->text.size();
+      if (const auto* reasoning = std::get_if<Reasoning>(&part)) bytes += reasoning->text.size();
+      if (const auto* call = std::get_if<ToolCall>(&part)) bytes += call->arguments.size();
+    }
+    return estimate_tokens(bytes);
+  }
+
+  void publish(const Attempt& attempt) const noexcept {
+    const auto* observers = context_->state().observers;
+    if (observers == nullptr) return;
+    const AttemptEvent event{attempt, context_->committed()};
+    for (const auto& observer : *observers) observer->on_attempt(event);
+  }
+
+  Send* send_;
+  SendScope* scope_;
+  CallContext* context_;
+  TargetState* target_;
+  detail::TargetStatistics* statistics_;  // until they have been told; null where nobody keeps any
+  std::size_t row_;
+  AttemptProgress progress_;
+  bool begun_ = false;
+};
+
+[[nodiscard]] Error out_of_sends(const CallContext& context, const Target& target) {
+  Error error{ErrorKind::local_limit, context.sends_left() <= 0
+                                          ? "the call has used up its number of attempts"
+                                          : "the call's last attempts are kept for other targets"};
+  error.target = target;
+  context.note_skipped(target, error);
+  return error;
+}
 
 /// Where a refused send may be made after all once others have settled: waits for that, and is asked again.
 Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional<Error>& refusal) {
@@ -252,6 +295,20 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
     standing.what = misfit->what;
   }
   return standing;
+}
+
+Layer ChatProvider::layer() const {
+  Layer layer;
+  layer.name = describe();
+  return layer;
+}
+
+std::string ModelProvider::describe() const { return target_.name(); }
+
+Layer ModelProvider::layer() const {
+  Layer layer;
+  layer.name = "model";
+  return layer;
 }
 
 ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
@@ -318,26 +375,34 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
   StopSource stop{context.stop()};
   CallContext inner = context;
   inner.set_stop(stop);
-  AttemptRecord record{sending, inner, *state_, streamed};
+  AttemptRecord record{sending, scope, inner, *state_, streamed};
   static constexpr AttemptLimits usual;
   const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
                                                    streamed, context.hint().other_ready);
   detail::AttemptWatchdog watchdog{limits, inner, stop, record.progress()};
   std::optional<Result<ChatResponse>> outcome;
   try {
+    watchdog.watch();
     Task<Result<ChatResponse>> task = send(sent, inner);
+    record.begin();
     auto sent_result = co_await task;
     outcome.emplace(std::move(sent_result));
   } catch (...) {
-    outcome.emplace(detail::error_from_exception("the provider"));
+    Error error = detail::error_from_exception("the provider");
+    if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
+    try {
+      outcome.emplace(std::move(error));
+    } catch (...) {
+      record.abandon();
+      throw;
+    }
   }
   Result<ChatResponse>& result = *outcome;
   watchdog.stop_watching();
   if (!result && watchdog.fired() != StopReason::none && result.error().timeout_limit != TimeoutLimit::none) {
-    result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress());
+    if_memory([&] { result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress()); });
   }
   record.close(result);
-  scope.ended();
   co_return std::move(result);
 }
 

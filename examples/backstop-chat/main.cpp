@@ -15,7 +15,7 @@ namespace {
 
 constexpr int answered = 0;
 constexpr int failed = 1;
-constexpr int bad_usage = 2;
+constexpr int bad_usage_status = 2;
 
 /// The same request, again and again, several at once: breakers and budgets are the client's, so all share them.
 class Calls {
@@ -63,7 +63,7 @@ class Calls {
 
 int refuse(const Error& error) {
   fmt::print(stderr, "backstop-chat: {}\n", error.message);
-  return bad_usage;
+  return bad_usage_status;
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   if (!options) {
     refuse(options.error());
     fmt::print(stderr, "\n{}", usage);
-    return bad_usage;
+    return bad_usage_status;
   }
   if (options->help) {
     fmt::print("{}", usage);

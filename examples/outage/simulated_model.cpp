@@ -97,7 +97,7 @@ Task<Result<ChatResponse>> SimulatedModel::send(const ChatRequest&, CallContext&
     if (!context.streaming()) continue;
     StreamEvent event;
     event.delta = piece_of_text;
-    context.emit(event);
+    context.deliver(event);
   }
   ChatResponse response;
   response.parts.emplace_back(Text{std::move(text)});

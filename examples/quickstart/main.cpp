@@ -94,6 +94,15 @@ bool offline() {
   return all_answered;
 }
 
+constexpr std::string_view what_is_shown_offline =
+    "One question, asked five times. Two servers on this machine play OpenAI and Anthropic; the first one fails in\n"
+    "another way each time, and the answer arrives all the same. Below it stand the attempts that it took: which\n"
+    "target, what came of it, how long it took and what it cost. With OPENAI_API_KEY or ANTHROPIC_API_KEY in the\n"
+    "environment the real ones answer.\n\n";
+constexpr std::string_view what_is_shown =
+    "One question to the providers whose keys are set, the next one where the first fails. Below the answer stand the\n"
+    "attempts that it took: which target, what came of it, how long it took and what it cost.\n\n";
+
 bool has_key(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0';
@@ -104,6 +113,8 @@ bool has_key(const char* name) {
 int main() {
   const bool has_openai = has_key("OPENAI_API_KEY");
   const bool has_anthropic = has_key("ANTHROPIC_API_KEY");
-  const bool answered = has_openai || has_anthropic ? with_real_providers(has_openai, has_anthropic) : offline();
+  const bool is_offline = !has_openai && !has_anthropic;
+  fmt::print("{}", is_offline ? what_is_shown_offline : what_is_shown);
+  const bool answered = is_offline ? offline() : with_real_providers(has_openai, has_anthropic);
   return answered ? 0 : 1;
 }

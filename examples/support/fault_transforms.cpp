@@ -81,11 +81,11 @@ Behaviour with_rate_limits(ToldLimit requests, ToldLimit tokens, Behaviour inner
 }
 
 Behaviour down_for(std::chrono::milliseconds span, Behaviour down, Behaviour up) {
-  using Clock = std::chrono::steady_clock;
-  auto since = std::make_shared<std::optional<Clock::time_point>>();  // behaviours run on the server's thread
+  using SteadyClock = std::chrono::steady_clock;
+  auto since = std::make_shared<std::optional<SteadyClock::time_point>>();  // behaviours run on the server's thread
   return {"down_for " + down.name,
           [=, bad = std::move(down.script), good = std::move(up.script)](const ReceivedRequest& request) {
-            const auto now = Clock::now();
+            const auto now = SteadyClock::now();
             if (!*since) *since = now;
             return now - **since < span ? bad(request) : good(request);
           }};

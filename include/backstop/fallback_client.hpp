@@ -66,6 +66,10 @@ struct FallbackOptions {
 /// Errors: the last provider's own error, never "all failed"; where none could be asked, why the one that recovers first
 /// could not, with `retry_after`. `attempts` says what happened before. An exception out of a provider or policy of the
 /// application's own is `server_error`, and the next one is asked.
+/// Where there is no memory to begin a call, `chat`, `stream`, `start` and `chat_async` throw std::bad_alloc and nothing is
+/// sent. Later the attempt ends with `local_limit`, "out of memory", which does not count against its target, and the
+/// next one is asked; a stream that has written something ends with `stream_interrupted` and that as its `cause`. A row
+/// of the ledger takes memory before its send only; of the words in it, and in errors, some may then be missing.
 ///
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
@@ -73,7 +77,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, with `problem_with` of the
   /// options, and for a strategy that does not fit so many providers.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
-  explicit FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
+  explicit FallbackClient(Provider only);
   template <class First, class Second, class... More>
     requires std::convertible_to<First, Provider> && std::convertible_to<Second, Provider> &&
              (std::convertible_to<More, Provider> && ...)

@@ -12,4 +12,9 @@ namespace backstop::inline v0::detail {
 [[nodiscard]] BACKSTOP_EXPORT void* allocate_pooled(std::size_t size);
 BACKSTOP_EXPORT void deallocate_pooled(void* block, std::size_t size) noexcept;
 
+/// The same for what says that something has failed, of at most 512 bytes: where there is no memory, a few such blocks
+/// are kept for it.
+[[nodiscard]] BACKSTOP_EXPORT void* allocate_for_failure(std::size_t size);
+BACKSTOP_EXPORT void deallocate_for_failure(void* block, std::size_t size) noexcept;
+
 }  // namespace backstop::inline v0::detail

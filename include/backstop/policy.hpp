@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "backstop/export.hpp"
 #include "backstop/provider.hpp"
 
 namespace backstop::inline v0 {
@@ -14,22 +15,18 @@ namespace backstop::inline v0 {
 /// Applied to two providers it makes two independent wrappers, so that each has a breaker of its own. What is meant to
 /// be shared (a budget) is a handle that the application creates and passes to the policy's factory.
 /// `a | b` is a policy that puts `a` on first and `b` around it. Copying is cheap.
-class Policy {
+class BACKSTOP_EXPORT Policy {
  public:
   using Wrap = std::function<Provider(Provider)>;
 
   /// `description` is what `describe()` shows, such as "retry(max_attempts = 2)".
-  Policy(std::string description, Wrap wrap)
-      : description_{std::move(description)}, wrap_{std::make_shared<const Wrap>(std::move(wrap))} {}
+  Policy(std::string description, Wrap wrap);
 
   [[nodiscard]] const std::string& describe() const noexcept { return description_; }
-  [[nodiscard]] Provider apply(Provider provider) const { return (*wrap_)(std::move(provider)); }
+  [[nodiscard]] Provider apply(Provider provider) const;
 
-  friend Provider operator|(Provider provider, const Policy& policy) { return policy.apply(std::move(provider)); }
-  friend Policy operator|(const Policy& inner, const Policy& outer) {
-    return Policy{inner.description_ + " | " + outer.description_,
-                  [inner, outer](Provider provider) { return outer.apply(inner.apply(std::move(provider))); }};
-  }
+  BACKSTOP_EXPORT friend Provider operator|(Provider provider, const Policy& policy);
+  BACKSTOP_EXPORT friend Policy operator|(const Policy& inner, const Policy& outer);
 
  private:
   std::string description_;
@@ -37,25 +34,17 @@ class Policy {
 };
 
 /// Base of policies: a provider around another. Override `call`, and `standing` where the policy can refuse.
-class Decorator : public ChatProvider {
+class BACKSTOP_EXPORT Decorator : public ChatProvider {
  public:
   [[nodiscard]] const Target& target() const noexcept override { return *target_; }
-  [[nodiscard]] std::string describe() const override { return next_.describe() + " | " + description_; }
-  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
-    return next_.standing(request, needs, now);
-  }
-  [[nodiscard]] detail::TargetStatistics* keep_statistics() const override { return next_.get().keep_statistics(); }
+  [[nodiscard]] std::string describe() const override;
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override;
+  [[nodiscard]] detail::TargetStatistics* keep_statistics() const override;
   /// Named by the description up to its options.
-  [[nodiscard]] Layer layer() const override {
-    Layer layer;
-    layer.name = description_.substr(0, description_.find('('));
-    layer.around = {&next_.get()};
-    return layer;
-  }
+  [[nodiscard]] Layer layer() const override;
 
  protected:
-  Decorator(Provider next, std::string description)
-      : next_{std::move(next)}, target_{&next_.target()}, description_{std::move(description)} {}
+  Decorator(Provider next, std::string description);
   [[nodiscard]] const Provider& next() const noexcept { return next_; }
 
  private:

@@ -66,11 +66,7 @@ class BACKSTOP_EXPORT ChatProvider {
   /// a client then keeps its own.
   [[nodiscard]] virtual detail::TargetStatistics* keep_statistics() const { return nullptr; }
   /// This layer of the stack alone; those further in are reached through `Layer::around`.
-  [[nodiscard]] virtual Layer layer() const {
-    Layer layer;
-    layer.name = describe();
-    return layer;
-  }
+  [[nodiscard]] virtual Layer layer() const;
 };
 
 /// A provider as a value: a cheap immutable handle that people copy, keep and put policies around.
@@ -106,14 +102,10 @@ class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
  public:
   [[nodiscard]] const Target& target() const noexcept final { return target_; }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const final;
-  [[nodiscard]] std::string describe() const override { return target_.name(); }
+  [[nodiscard]] std::string describe() const override;
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override;
   [[nodiscard]] detail::TargetStatistics* keep_statistics() const override;
-  [[nodiscard]] Layer layer() const override {
-    Layer layer;
-    layer.name = "model";
-    return layer;
-  }
+  [[nodiscard]] Layer layer() const override;
 
  protected:
   explicit ModelProvider(Target target);

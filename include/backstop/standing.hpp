@@ -35,11 +35,11 @@ struct Standing {
   std::optional<ErrorKind> cooling_after{};  ///< with `later`: the failure that set the cooldown
   std::string_view what{};                 ///< unless ready: why, in words; static text
   TimePoint ready_at{};                    ///< with `later`: the earliest moment that changes; the end of time: unknown
-  TimePoint soft_limited_until = TimePoint::min();  ///< its limits are used up, as it said: others go first until then
+  TimePoint soft_limited_until = (TimePoint::min)();  ///< its limits are used up, as it said: others go first until then
   int targets = 1;                         ///< how many there are below
   int ready_targets = 1;                   ///< how many of them could be sent to
   double success_share = 1;                ///< with `Probe::breaker`: of its answers lately
-  TimePoint failed_at = TimePoint::min();  ///< in this call, the target that would be probed
+  TimePoint failed_at = (TimePoint::min)();  ///< in this call, the target that would be probed
   const Target* target = nullptr;          ///< whose standing it is; null for what has no name
   // What a send may cost, where `Needs::costs` asks for it; empty when unknown.
   std::optional<Money> least_cost{};       ///< the least that must be left for it, at the cheapest target that is fit

@@ -1,6 +1,7 @@
 #include "backstop/call/chat_stream.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -62,12 +63,19 @@ void StreamState::on_end() noexcept {
 
 void StreamState::on_event(const StreamEvent& event) noexcept {
   bool wake = false;
-  ++produced_;
-  {
+  try {
     const std::lock_guard lock{mutex()};
-    arrived_.push().assign(event);
+    if (event.type == StreamEvent::Type::finished || event.type == StreamEvent::Type::failed) {
+      last_.type = event.type;
+      last_arrived_ = true;
+    } else {
+      arrived_.push(event);
+    }
     wake = std::exchange(consumer_waits_, false);
+  } catch (const std::bad_alloc&) {
+    return root().lose_event();
   }
+  ++produced_;
   if (wake) runtime().open(gate_);
 }
 
@@ -81,10 +89,10 @@ void StreamState::when_ready(Parked* parked) noexcept {
 
 void StreamState::resume_if_waiting() {
   if (waiting_ == nullptr || std::exchange(resuming_, true)) return;
-  runtime().post([self = shared_from_this(), this] { resume_call(); });
+  runtime().post(resume_, shared_from_this());
 }
 
-void StreamState::resume_call() {
+void StreamState::resume_call() noexcept {
   Parked* parked = nullptr;
   {
     const std::lock_guard lock{mutex()};
@@ -102,6 +110,7 @@ Duration StreamState::consumer_time() const noexcept {
 }
 
 const StreamEvent* StreamState::next() {
+  if (is_of_parent()) return nullptr;
   for (;;) {
     if (next_taken_ < taken_.size()) {
       taken_[next_taken_++].show(current_, root());
@@ -114,6 +123,11 @@ const StreamEvent* StreamState::next() {
       next_taken_ = 0;
       taken_.swap(arrived_);
       resume_if_waiting();
+      if (taken_.size() == 0 && std::exchange(last_arrived_, false)) {
+        last_.show(current_, root());
+        consumed_.store(consumed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return &current_;
+      }
       if (taken_.size() == 0) {
         if (ended_) return nullptr;
         consumer_waits_ = true;

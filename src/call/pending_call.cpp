@@ -31,7 +31,8 @@ PendingState::PendingState(CallSetup setup, ChatRequest request, StreamSink* sin
   if (sink != nullptr) consumer_.emplace(*this, *sink);
 }
 
-bool PendingState::set_callback(Callback callback) {
+bool PendingState::set_callback(Callback& callback) {
+  if (is_of_parent()) return false;
   const std::lock_guard lock{mutex()};
   if (done_locked()) return false;
   callback_ = std::move(callback);
@@ -39,6 +40,7 @@ bool PendingState::set_callback(Callback callback) {
 }
 
 void PendingState::forget_callback() noexcept {
+  if (is_of_parent()) return;
   Callback dropped;  // destroyed without the lock
   const std::lock_guard lock{mutex()};
   dropped.swap(callback_);
@@ -82,12 +84,17 @@ PendingCall::~PendingCall() {
 
 bool PendingCall::done() const noexcept { return state_->done(); }
 
-const Result<ChatResponse>& PendingCall::wait() { return state_->wait(); }
+const Result<ChatResponse>& PendingCall::wait() & { return state_->wait(); }
+
+Result<ChatResponse> PendingCall::wait() && {
+  const Result<ChatResponse>& result = state_->wait();
+  return &result == &state_->root().result() ? state_->take_result() : result;
+}
 
 void PendingCall::cancel() { state_->cancel(); }
 
 void PendingCall::on_done(std::function<void(const Result<ChatResponse>&)> callback) {
-  if (!state_->set_callback(callback)) detail::tell(callback, state_->root().result());
+  if (!state_->set_callback(callback)) detail::tell(callback, state_->result());
 }
 
 AsyncCall::~AsyncCall() {
@@ -95,12 +102,13 @@ AsyncCall::~AsyncCall() {
 }
 
 bool AsyncCall::await_suspend(std::coroutine_handle<> waiting) {
-  return call_.state_->set_callback([waiting](const Result<ChatResponse>&) { waiting.resume(); });
+  detail::PendingState::Callback resume = [waiting](const Result<ChatResponse>&) { waiting.resume(); };
+  return call_.state_->set_callback(resume);
 }
 
 Result<ChatResponse> AsyncCall::await_resume() {
   static_cast<void>(call_.wait());
-  return std::move(call_.state_->root().result());
+  return call_.state_->take_result();
 }
 
 }  // namespace backstop::inline v0

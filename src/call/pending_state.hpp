@@ -16,8 +16,8 @@ struct PendingState final : RunningCall {
   static std::shared_ptr<PendingState> launch(CallSetup setup, ChatRequest request, StreamSink* sink);
   PendingState(CallSetup setup, ChatRequest request, StreamSink* sink);
 
-  /// False when the result is there already; the callback is then not kept.
-  [[nodiscard]] bool set_callback(Callback callback);
+  /// Takes the callback; false when the result is there already, it is then not taken.
+  [[nodiscard]] bool set_callback(Callback& callback);
   void forget_callback() noexcept;
 
  private:

@@ -1,10 +1,13 @@
 #include "call/root_call.hpp"
 
+#include <cstddef>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "backstop/observe/observer.hpp"
+#include "chat/interrupted.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
@@ -13,10 +16,14 @@ namespace {
 /// Takes what providers said out of a result for the time of its life: observers do not get it.
 class WordsAside {
  public:
-  explicit WordsAside(Result<ChatResponse>& result) : result_{&result} {
+  explicit WordsAside(Result<ChatResponse>& result) noexcept : result_{&result} {
     if (!result) error_.swap(result.error().provider_message);
     for (Attempt& row : rows()) {
-      if (!row.provider_message.empty()) rows_.emplace_back(&row, std::move(row.provider_message));
+      if (row.provider_message.empty()) continue;
+      try {
+        rows_.emplace_back(&row, std::move(row.provider_message));
+      } catch (const std::bad_alloc&) {  // then the application does not get them either
+      }
       row.provider_message.clear();
     }
   }
@@ -38,7 +45,7 @@ class WordsAside {
 }  // namespace
 
 RootCall::RootCall(Runtime& runtime, const CallLimits& limits, const std::vector<std::shared_ptr<Observer>>* observers,
-                   bool quote_providers) noexcept
+                   bool quote_providers)
     : state_{runtime}, context_{state_, branch_, stop_, TimePoint::max()}, limits_{limits} {
   state_.attempts_left = limits.max_attempts;
   state_.recovery_wait = limits.recovery_wait;
@@ -49,20 +56,20 @@ RootCall::RootCall(Runtime& runtime, const CallLimits& limits, const std::vector
 RootCall::~RootCall() = default;
 
 void RootCall::start(const ChatProvider& provider, const ChatRequest& request, StreamSink* sink,
-                     std::function<void()> on_end) {
+                     std::function<void()> on_end) noexcept {
   on_end_ = std::move(on_end);
   Runtime& runtime = context_.runtime();
   const Runtime::Step step{runtime, id()};
   state_.root = &provider;
   state_.started = runtime.now();
-  if (sink != nullptr) context_.set_sink(&consumer_.emplace(*sink));
+  if (sink != nullptr) context_.set_sink(&consumer_.emplace(*sink, state_));
   context_.set_deadline(saturating_add(state_.started, limits_.deadline));
-  if (limits_.deadline <= Duration::zero()) {
-    stop_.request_stop(StopReason::deadline);
-  } else if (context_.deadline() != TimePoint::max() && !stop_.stop_requested()) {
-    runtime.timers().arm(*this, context_.deadline());
-  }
   try {
+    if (limits_.deadline <= Duration::zero()) {
+      stop_.request_stop(StopReason::deadline);
+    } else if (context_.deadline() != TimePoint::max() && !stop_.stop_requested()) {
+      runtime.timers().arm(*this, context_.deadline());
+    }
     task_ = provider.call(request, context_);
   } catch (...) {  // no memory for it
     end([]() -> Result<ChatResponse> { throw; });
@@ -81,13 +88,23 @@ void RootCall::end(const TakeResult& take_result) noexcept {
   try {
     result_.emplace(take_result());
   } catch (...) {
-    result_.emplace(error_from_exception("the call"));
+    fail(error_from_exception("the call"));
   }
+  if (state_.lost_event && *result_) fail(out_of_memory());
   close(*result_);
   on_end_();
 }
 
+void RootCall::fail(Error error) noexcept {
+  if (error.kind == ErrorKind::local_limit && consumer_ && consumer_->has_content()) interrupt_stream(error);
+  result_.emplace(std::move(error));
+}
+
 void RootCall::Consumer::on_event(const StreamEvent& event) noexcept {
+  const bool is_end = event.type == StreamEvent::Type::finished || event.type == StreamEvent::Type::failed;
+  if (call_->lost_event && !is_end) return;
+  const std::size_t text_before = text_.size();
+  const bool content_before = content_;
   content_ = content_ || event.is_content();
   if (event.type == StreamEvent::Type::restarted) text_.clear();
   if (event.type == StreamEvent::Type::text && complete_) {
@@ -98,14 +115,17 @@ void RootCall::Consumer::on_event(const StreamEvent& event) noexcept {
     }
   }
   next().on_event(event);
+  if (!call_->lost_event || is_end) return;
+  content_ = content_before;
+  if (text_.size() > text_before) text_.resize(text_before);
 }
 
-void RootCall::Consumer::stamp(Error& error) {
+void RootCall::Consumer::stamp(Error& error) noexcept {
   error.committed = content_;
   error.partial_text = std::move(text_);
 }
 
-void RootCall::close(Result<ChatResponse>& result) {
+void RootCall::close(Result<ChatResponse>& result) noexcept {
   Money cost;
   bool cost_known = true;
   for (const Attempt& attempt : state_.ledger) {

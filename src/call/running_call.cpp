@@ -3,36 +3,62 @@
 #include <string>
 #include <utility>
 
+#include "process/never_destroyed.hpp"
+#include "process/process_number.hpp"
+
 namespace backstop::inline v0::detail {
 
 RunningCall::RunningCall(CallSetup setup, ChatRequest request)
     : setup_{std::move(setup)},
       request_{std::move(request)},
-      root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers} {}
+      root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers},
+      process_{process_number()} {}
+
+// The parent's other threads are not there: what was under a lock stays under it.
+bool RunningCall::is_of_parent() const noexcept { return process_ != process_number(); }
+
+const Result<ChatResponse>& RunningCall::result() const {
+  if (!is_of_parent() || done_) return root_.result();
+  static NeverDestroyed<const Result<ChatResponse>> runs_elsewhere{
+      Error{ErrorKind::cancelled, "the call belongs to the process that this one was forked from"}};
+  return *runs_elsewhere;
+}
+
+Result<ChatResponse> RunningCall::take_result() {
+  if (is_of_parent()) return result();
+  return std::move(root_.result());
+}
 
 bool RunningCall::done() const noexcept {
+  if (is_of_parent()) return true;
   const std::lock_guard lock{mutex_};
   return done_;
 }
 
 bool RunningCall::settled() const noexcept {
+  if (is_of_parent()) return true;
   const std::lock_guard lock{mutex_};
   return told_ || (done_ && runtime().driven_by_this_thread());
 }
 
 void RunningCall::launch(StreamSink* sink) {
+  sink_ = sink;
+  runtime().post(*this, shared_from_this());
+}
+
+void RunningCall::run() noexcept {
+  if (std::exchange(begun_, true)) return end();
   self_ = shared_from_this();
-  runtime().post([this, sink] {
-    root_.start(setup_.provider.get(), request_, sink, [this] {
-      // Told from inside the call's last step: what comes now may destroy the call, so it waits until that is over.
-      runtime().post([self = shared_from_this()] { self->end(); });
-    });
+  root_.start(setup_.provider.get(), request_, sink_, [this] {
+    // Told from inside the call's last step: what comes now may destroy the call, so it waits until that is over.
+    runtime().post(*this, shared_from_this());
   });
 }
 
 void RunningCall::leave_to_background() {
-  if (std::exchange(in_background_, true)) return;
+  if (in_background_) return;
   runtime().ensure_background_driver();
+  in_background_ = true;
   runtime().add_unattended(1);
 }
 
@@ -52,21 +78,23 @@ void RunningCall::end() noexcept {
 }
 
 void RunningCall::cancel() {
+  if (is_of_parent()) return;
   if (runtime().driven_by_this_thread()) {
     // From inside the call, too: nothing is sent any more.
     if (!root_.ended()) root_.stop(StopReason::cancelled);
     return;
   }
-  runtime().post([self = shared_from_this()] {
-    if (!self->root_.ended()) self->root_.stop(StopReason::cancelled);
-  });
+  if (!cancelled_.exchange(true)) runtime().post(cancel_, shared_from_this());
 }
 
 const Result<ChatResponse>& RunningCall::wait() {
-  static const Result<ChatResponse> waits_for_itself{
-      Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
+  if (is_of_parent()) return result();
   while (!settled()) {
-    if (runtime().driven_by_this_thread() && root_.is_running()) return waits_for_itself;
+    if (runtime().driven_by_this_thread() && root_.is_running()) {
+      static NeverDestroyed<const Result<ChatResponse>> waits_for_itself{
+          Error{ErrorKind::invalid_request, "a call cannot wait for itself: this is one of its own callbacks"}};
+      return *waits_for_itself;
+    }
     runtime().block_until(gate_);
   }
   return root_.result();
@@ -81,7 +109,10 @@ void RunningCall::abandon() noexcept {
   }
   // From inside itself the end would never come.
   detach();
-  leave_to_background();
+  try {
+    leave_to_background();
+  } catch (...) {  // no thread for it: it goes on when somebody drives
+  }
 }
 
 }  // namespace backstop::inline v0::detail

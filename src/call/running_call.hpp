@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -18,7 +19,7 @@ struct CallSetup {
 };
 
 /// A call that runs apart from the code that began it, and what it keeps alive until its end, wherever its handle is.
-class RunningCall : public std::enable_shared_from_this<RunningCall> {
+class RunningCall : public std::enable_shared_from_this<RunningCall>, private Runtime::Posted {
  public:
   RunningCall(CallSetup setup, ChatRequest request);
   RunningCall(const RunningCall&) = delete;
@@ -27,6 +28,9 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
 
   [[nodiscard]] Runtime& runtime() const noexcept { return *setup_.runtime; }
   [[nodiscard]] RootCall& root() noexcept { return root_; }
+  /// Only where it is done.
+  [[nodiscard]] const Result<ChatResponse>& result() const;
+  [[nodiscard]] Result<ChatResponse> take_result();
   /// The result is there.
   [[nodiscard]] bool done() const noexcept;
   /// From any thread.
@@ -47,10 +51,26 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   virtual void detach() noexcept {}
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] bool done_locked() const noexcept { return done_; }
+  /// It was begun in the parent of this process: here nothing of it runs, and nothing of it is waited for or locked.
+  [[nodiscard]] bool is_of_parent() const noexcept;
 
   Runtime::Gate gate_;
 
  private:
+  /// What other threads ask for.
+  class Cancel final : public Runtime::Posted {
+   public:
+    explicit Cancel(RunningCall& call) noexcept : call_{&call} {}
+    void run() noexcept override {
+      if (!call_->root_.ended()) call_->root_.stop(StopReason::cancelled);
+    }
+
+   private:
+    RunningCall* call_;
+  };
+
+  /// Begins it, then ends it: both take a turn of their own.
+  void run() noexcept override;
   void end() noexcept;
   /// Nothing of it runs any more; from inside its own callback: the result is there.
   [[nodiscard]] bool settled() const noexcept;
@@ -58,8 +78,13 @@ class RunningCall : public std::enable_shared_from_this<RunningCall> {
   CallSetup setup_;
   ChatRequest request_;
   RootCall root_;
+  StreamSink* sink_ = nullptr;
   std::shared_ptr<RunningCall> self_;  // while it runs
+  bool begun_ = false;
+  Cancel cancel_{*this};
+  std::atomic<bool> cancelled_{false};  // by another thread
   bool in_background_ = false;
+  const unsigned process_;  // that began it
   mutable std::mutex mutex_;
   bool done_ = false;  // with the lock held
   bool told_ = false;  // likewise: the application's callback has returned

@@ -29,9 +29,11 @@ struct EventSlot {
 /// Events in order, in slots that are used again.
 class EventBatch {
  public:
-  [[nodiscard]] EventSlot& push() {
+  /// Errors: std::bad_alloc; the batch is then as it was.
+  void push(const StreamEvent& event) {
     if (used_ == slots_.size()) slots_.emplace_back();
-    return slots_[used_++];
+    slots_[used_].assign(event);
+    ++used_;
   }
   [[nodiscard]] const EventSlot& operator[](std::size_t index) const noexcept { return slots_[index]; }
   [[nodiscard]] std::size_t size() const noexcept { return used_; }
@@ -59,8 +61,17 @@ struct StreamState final : RunningCall, StreamSink {
   const StreamEvent* next();
 
  private:
+  class Resume final : public Runtime::Posted {
+   public:
+    explicit Resume(StreamState& state) noexcept : state_{&state} {}
+    void run() noexcept override { state_->resume_call(); }
+
+   private:
+    StreamState* state_;
+  };
+
   void on_end() noexcept override;
-  void resume_call();
+  void resume_call() noexcept;
   void resume_if_waiting();
 
   // How long the consumer has been busy with what it was given.
@@ -73,7 +84,10 @@ struct StreamState final : RunningCall, StreamSink {
 
   // With the lock held.
   EventBatch arrived_;
+  EventSlot last_;  // `finished` or `failed`, behind all that has arrived: it takes no memory
+  bool last_arrived_ = false;
   bool consumer_waits_ = false;
+  Resume resume_{*this};
   bool resuming_ = false;  // on the way to the driving thread
   bool ended_ = false;
   Parked* waiting_ = nullptr;  // the call, until there is room

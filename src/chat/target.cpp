@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "process/never_destroyed.hpp"
+
 namespace backstop::inline v0 {
 
 Target::Target(std::string_view provider, std::string_view model, ModelFacts facts) {
@@ -31,8 +33,8 @@ std::string_view Target::model() const noexcept {
 }
 
 const Target::Data& Target::none() noexcept {
-  static const Data empty;
-  return empty;
+  static detail::NeverDestroyed<const Data> empty;
+  return *empty;
 }
 
 }  // namespace backstop::inline v0

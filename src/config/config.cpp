@@ -88,6 +88,7 @@ constexpr std::array policy_fields{
     Field<Draft>{"cost_cap",
                  [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
     Field<Draft>{"rate_limit", read_with_targets},
+    Field<Draft>{"http", read_with_targets},
     Field<Draft>{"allow_degradation", nullptr},
 };
 

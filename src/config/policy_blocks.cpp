@@ -100,6 +100,65 @@ constexpr std::array spending_fields{
                           }},
 };
 
+void read_tls(const Setting& at, HttpOptions& out) {
+  const std::string version = at.is_string() ? at.text().value_or("") : "";
+  if (version != "1.2" && version != "1.3") return at.refuse("\"1.2\" or \"1.3\"");
+  out.least_tls = version == "1.3" ? TlsVersion::v1_3 : TlsVersion::v1_2;
+}
+
+void read_http_version(const Setting& at, HttpOptions& out) {
+  const std::string version = at.is_string() ? at.text().value_or("") : "";
+  if (version == "auto") {
+    out.version = HttpVersion::automatic;
+  } else if (version == "1.1") {
+    out.version = HttpVersion::v1_1;
+  } else if (version == "2") {
+    out.version = HttpVersion::v2;
+  } else {
+    at.refuse("\"auto\", \"1.1\" or \"2\"");
+  }
+}
+
+void read_resolve(const Setting& at, HttpOptions& out) {
+  out.resolve.clear();
+  for (const Setting& element : at.elements("addresses of hosts, as host:port:address")) {
+    std::string one = element.text().value_or("");
+    if (!problem_with(HttpOptions{.resolve = {one}}).empty()) element.refuse("host:port:address");
+    out.resolve.push_back(std::move(one));
+  }
+}
+
+void read_proxy(const Setting& at, HttpOptions& out) {
+  set(out.proxy, at.text());
+  // Not quoted: it may hold a password.
+  if (!problem_with(HttpOptions{.proxy = out.proxy}).empty()) {
+    at.complain("must be an address such as http://proxy:3128, \"environment\" or \"none\"");
+  }
+}
+
+constexpr std::array http_fields{
+    Field<HttpOptions>{"proxy", read_proxy},
+    Field<HttpOptions>{"no_proxy", [](const Setting& at, HttpOptions& out) { set(out.no_proxy, at.text()); }},
+    Field<HttpOptions>{"ca_file", [](const Setting& at, HttpOptions& out) { set(out.ca_file, at.text()); }},
+    Field<HttpOptions>{"ca_folder", [](const Setting& at, HttpOptions& out) { set(out.ca_folder, at.text()); }},
+    Field<HttpOptions>{"client_certificate",
+                       [](const Setting& at, HttpOptions& out) { set(out.client_certificate, at.text()); }},
+    Field<HttpOptions>{"client_key", [](const Setting& at, HttpOptions& out) { set(out.client_key, at.text()); }},
+    Field<HttpOptions>{"least_tls", read_tls},
+    Field<HttpOptions>{"unix_socket", [](const Setting& at, HttpOptions& out) { set(out.unix_socket, at.text()); }},
+    Field<HttpOptions>{"resolve", read_resolve},
+    Field<HttpOptions>{"local_interface",
+                       [](const Setting& at, HttpOptions& out) { set(out.local_interface, at.text()); }},
+    Field<HttpOptions>{"version", read_http_version},
+    Field<HttpOptions>{"connections_per_host",
+                       [](const Setting& at, HttpOptions& out) { set(out.connections_per_host, at.whole(0, 100'000)); }},
+    Field<HttpOptions>{"connections",
+                       [](const Setting& at, HttpOptions& out) { set(out.connections, at.whole(0, 100'000)); }},
+    Field<HttpOptions>{"idle_connections",
+                       [](const Setting& at, HttpOptions& out) { set(out.idle_connections, at.whole(0, 100'000)); }},
+    Field<HttpOptions>{"user_agent", [](const Setting& at, HttpOptions& out) { set(out.user_agent, at.text()); }},
+};
+
 /// A block of the policy and a target's own over it.
 struct Layers {
   Setting policy;
@@ -191,6 +250,20 @@ void read_rate_limit(const Setting& policy, const Setting& target, std::optional
   out = options;
 }
 
+void read_http(const Setting& policy, const Setting& target, HttpOptions& out) {
+  const Layers layers{policy, target, "http"};
+  layers.read(http_fields, out);
+  // What belongs together comes from one side.
+  const auto only_of_policy = [&](std::string_view one, std::string_view other) {
+    return layers.target[one].present() && !layers.target[other].present();
+  };
+  if (only_of_policy("client_certificate", "client_key")) out.client_key.clear();
+  if (only_of_policy("proxy", "no_proxy")) out.no_proxy.clear();
+  if (layers["client_key"].present() && !layers["client_certificate"].present()) {
+    layers["client_key"].complain("is the key of a `client_certificate`, which is not given");
+  }
+}
+
 }  // namespace
 
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out) {
@@ -198,6 +271,7 @@ void read_policies(const Setting& policy, const Setting& target, TargetConfig& o
   read_retry(policy, target, out.retry);
   read_breaker(policy, target, out.circuit_breaker);
   read_rate_limit(policy, target, out.rate_limit);
+  read_http(policy, target, out.model.http);
 }
 
 void read_spending(const Setting& at, SpendingConfig& out) {

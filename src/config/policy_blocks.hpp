@@ -5,8 +5,8 @@
 
 namespace backstop::inline v0::detail {
 
-/// Reads the blocks `timeout`, `retry`, `circuit_breaker` and `rate_limit`, first the policy's, then the target's over them key by
-/// key, with the short forms `max_retries` and `retry_on`. Complains about explicit limits that contradict each other;
+/// Reads the blocks `timeout`, `retry`, `circuit_breaker`, `rate_limit` and `http`, first the policy's, then the target's
+/// over them key by key, with the short forms `max_retries` and `retry_on`. Complains about explicit limits that contradict each other;
 /// a default gives way to what is explicit.
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out);
 

@@ -49,7 +49,6 @@ Route route_of(const TargetConfig& target) {
     route.wire = target.wire;
     route.base_url.clear();  // a provider has another address for another wire
   }
-  route.needs_key = route.needs_key || route.wire == "anthropic";
   if (!target.model.base_url.empty()) route.base_url = target.model.base_url;
   if (!target.model.api_key_env.empty()) route.key_variable = target.model.api_key_env;
   if (!target.model.api_key_env.empty() || !target.key_variables.empty()) route.needs_key = true;

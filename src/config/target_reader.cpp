@@ -139,6 +139,7 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"retry", read_elsewhere},
     Field<TargetConfig>{"circuit_breaker", read_elsewhere},
     Field<TargetConfig>{"rate_limit", read_elsewhere},
+    Field<TargetConfig>{"http", read_elsewhere},
 };
 
 // "provider/model", the model possibly with slashes of its own.
@@ -162,7 +163,6 @@ void check_route(const Setting& at, const TargetConfig& target) {
   };
   need(route.known || at["wire"].present(), "wire");
   need(!route.base_url.empty() || at["base_url"].present(), "base_url");
-  need(!route.key_variable.empty() || (route.known && !route.needs_key) || at["api_key_env"].present(), "api_key_env");
   if (missing.empty()) return;
   at.complain(fmt::format("goes to the provider \"{}\", {}; give {} too", target.model.name,
                           route.known ? "whose name does not tell everything" : "which this build does not know",

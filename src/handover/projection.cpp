@@ -259,14 +259,12 @@ Projection project(const ChatRequest& request, const Target& target, const Hando
   return Projection{request, Rebuilder{request, filter, rules}.build()};
 }
 
-const std::vector<Projection::Renamed>& Projection::renamed_ids() const noexcept {
-  static const std::vector<Renamed> none;
-  return adapted_ ? adapted_->ids : none;
+std::span<const Projection::Renamed> Projection::renamed_ids() const noexcept {
+  return adapted_ ? std::span<const Renamed>{adapted_->ids} : std::span<const Renamed>{};
 }
 
-const std::vector<Projection::Renamed>& Projection::renamed_tools() const noexcept {
-  static const std::vector<Renamed> none;
-  return adapted_ ? adapted_->tools : none;
+std::span<const Projection::Renamed> Projection::renamed_tools() const noexcept {
+  return adapted_ ? std::span<const Renamed>{adapted_->tools} : std::span<const Renamed>{};
 }
 
 std::string_view Projection::original_tool_name(std::string_view target_name) const noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,8 +53,8 @@ class Projection {
   [[nodiscard]] bool changed() const noexcept { return adapted_ != nullptr; }
   [[nodiscard]] HandoverLosses losses() const noexcept { return adapted_ ? adapted_->losses : HandoverLosses{}; }
   /// The ids of tool calls that were changed, in the order of the calls.
-  [[nodiscard]] const std::vector<Renamed>& renamed_ids() const noexcept;
-  [[nodiscard]] const std::vector<Renamed>& renamed_tools() const noexcept;
+  [[nodiscard]] std::span<const Renamed> renamed_ids() const noexcept;
+  [[nodiscard]] std::span<const Renamed> renamed_tools() const noexcept;
   /// The application's name of a tool that the target named; the same name where none was changed.
   [[nodiscard]] std::string_view original_tool_name(std::string_view target_name) const noexcept;
 

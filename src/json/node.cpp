@@ -6,13 +6,14 @@
 #include <fmt/format.h>
 
 #include "backstop/json.hpp"
+#include "process/never_destroyed.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
 const nlohmann::ordered_json& absent() {
-  static const nlohmann::ordered_json null;
-  return null;
+  static NeverDestroyed<nlohmann::ordered_json> null;
+  return *null;
 }
 
 std::string_view kind_of(const nlohmann::ordered_json& json) noexcept {

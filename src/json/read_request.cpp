@@ -9,6 +9,7 @@
 #include "json/node.hpp"
 #include "json/parse.hpp"
 #include "json/read_messages.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -128,14 +129,6 @@ bool is_header_name(std::string_view name) noexcept {
            marks.find(letter) != std::string_view::npos;
   };
   return !name.empty() && std::all_of(name.begin(), name.end(), allowed);
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower{text};
-  for (char& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
-  return lower;
 }
 
 /// A `traceparent` is the trace context, not a header to forward.

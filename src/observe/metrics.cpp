@@ -19,7 +19,8 @@ bool fell_back(const CallEvent& event) noexcept {
 }  // namespace
 
 double TargetMetrics::success_rate() const noexcept {
-  const std::uint64_t judged = attempts - failures[ErrorKind::cancelled] - failures[ErrorKind::deadline_exceeded];
+  const std::uint64_t judged = attempts - failures[ErrorKind::cancelled] - failures[ErrorKind::deadline_exceeded] -
+                               failures[ErrorKind::local_limit];
   return judged == 0 ? 1 : static_cast<double>(succeeded) / static_cast<double>(judged);
 }
 

@@ -111,7 +111,7 @@ class Cache final : public Decorator {
   std::string answerer_;
 };
 
-[[nodiscard]] std::string describe(const CacheOptions& options) {
+[[nodiscard]] std::string describe_cache(const CacheOptions& options) {
   detail::OptionsText text{"cache"};
   text.add("ttl", options.ttl, CacheOptions{}.ttl);
   if (options.any_temperature) text.append("any_temperature", "true");
@@ -125,7 +125,7 @@ class Cache final : public Decorator {
 
 Policy cache(CacheOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_cache(options);
   return make_policy<Cache>(std::move(description), std::move(options));
 }
 

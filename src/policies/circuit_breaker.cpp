@@ -117,7 +117,7 @@ class Breaking final : public Decorator {
   std::shared_ptr<CircuitBreaker> breaker_;
 };
 
-[[nodiscard]] std::string describe(const CircuitBreakerOptions& options) {
+[[nodiscard]] std::string describe_circuit_breaker(const CircuitBreakerOptions& options) {
   const CircuitBreakerOptions usual;
   detail::OptionsText text{"circuit_breaker"};
   text.add("consecutive_failures", options.consecutive_failures, usual.consecutive_failures)
@@ -136,7 +136,7 @@ class Breaking final : public Decorator {
 
 Policy circuit_breaker(CircuitBreakerOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_circuit_breaker(options);
   return Policy{description, [options = std::move(options), description](Provider next) {
                   auto breaker = CircuitBreaker::create(options, next.target());
                   return Provider{std::make_shared<const Breaking>(std::move(next), std::move(breaker), description)};
@@ -147,7 +147,7 @@ Policy circuit_breaker(std::shared_ptr<CircuitBreaker> breaker) {
   if (!breaker) {
     throw std::invalid_argument{"circuit_breaker: the breaker is null; make one with CircuitBreaker::create"};
   }
-  std::string description = describe(breaker->options());
+  std::string description = describe_circuit_breaker(breaker->options());
   return make_policy<Breaking>(std::move(description), std::move(breaker));
 }
 

@@ -193,7 +193,7 @@ class CostCap::EachSend final : public AttemptObserver {
     for (const Budget& budget : cap_->options_.budgets) {
       BudgetSnapshot snapshot = budget.snapshot(context_->now());
       const BudgetCharge reserved = std::exchange(snapshot.reserved, BudgetCharge{});
-      if (auto refusal = refusal_by(budget, snapshot, charge)) {
+      if (auto refusal = refusal_by(budget.options(), snapshot, charge)) {
         refusal->reserved = refusal->limit_name == "per_period" ? reserved.cost : reserved.premium;
         return beyond_budget(charge, *refusal);
       }
@@ -315,20 +315,6 @@ class CostCap::EachSend final : public AttemptObserver {
     return most;
   }
 
-  [[nodiscard]] static std::optional<BudgetRefusal> refusal_by(const Budget& budget, const BudgetSnapshot& used,
-                                                               const BudgetCharge& charge) {
-    const BudgetOptions& limits = budget.options();
-    if (limits.per_period && used.spent.cost + used.reserved.cost + charge.cost > *limits.per_period) {
-      return BudgetRefusal{"per_period", *limits.per_period, used.spent.cost, used.reserved.cost, limits.period};
-    }
-    if (limits.fallback_premium_per_period && charge.premium > Money{} &&
-        used.spent.premium + used.reserved.premium + charge.premium > *limits.fallback_premium_per_period) {
-      return BudgetRefusal{"fallback_premium_per_period", *limits.fallback_premium_per_period, used.spent.premium,
-                           used.reserved.premium, limits.period};
-    }
-    return std::nullopt;
-  }
-
   /// Which limit leaves no room for so much output, and whether it may do so soon.
   [[nodiscard]] Error refusal(Send& send, const Quote& quote, std::int64_t output) {
     const BudgetCharge charge = quote.charge(output);
@@ -338,10 +324,10 @@ class CostCap::EachSend final : public AttemptObserver {
     }
     for (const Budget& budget : cap_->options_.budgets) {
       BudgetSnapshot used = budget.snapshot(context_->now());
-      const std::optional<BudgetRefusal> refused = refusal_by(budget, used, charge);
+      const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
       if (!refused) continue;
       used.reserved = {send.reserved, send.reserved};
-      const bool would_fit = !refusal_by(budget, used, charge);
+      const bool would_fit = !refusal_by(budget.options(), used, charge);
       if (would_fit && !context_->hint().other_ready && cap_->options_.wait_for_reserved > Duration::zero()) {
         send.wait_in = &budget.waiting();
         if (send.wait_until == TimePoint{}) {
@@ -402,7 +388,7 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
   co_return result;
 }
 
-[[nodiscard]] std::string describe(const CostCapOptions& options) {
+[[nodiscard]] std::string describe_cost_cap(const CostCapOptions& options) {
   detail::OptionsText text{"cost_cap"};
   text.add("per_request", options.per_request)
       .add("per_period", options.per_period)
@@ -424,7 +410,7 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
 
 Policy cost_cap(CostCapOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_cost_cap(options);
   return make_policy<CostCap>(std::move(description), std::move(options));
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backstop/observe/observer.hpp"
+#include "chat/interrupted.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
@@ -38,6 +39,9 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
     first_choice_ = *from.first_choice;
     state_.first_choice = &first_choice_;
   }
+  // A cap on the call that stands below counts what the call has spent before.
+  state_.at_stake = from.at_stake;
+  for (const Attempt& row : from.ledger) state_.at_stake += row.cost;
   state_.quote_providers = from.quote_providers;
   state_.recovery_wait = from.recovery_wait;
   state_.recovery_waited = from.recovery_waited;
@@ -65,7 +69,7 @@ void Flight::start() {
   try {
     task_ = next_.call(request_, context_);
   } catch (...) {
-    return complete(error_from_exception("the provider"));
+    return complete(error_thrown_by(next_.target(), context_));
   }
   task_.start(*this);
 }
@@ -115,13 +119,18 @@ void Flight::on_task_done() noexcept {
   try {
     complete(task_.take_result());
   } catch (...) {
-    complete(error_from_exception("the provider"));
+    complete(error_thrown_by(next_.target(), context_));
   }
 }
 
 std::optional<Error> Flight::on_begin(Send& send) {
   sends_.push_back({&send, nullptr});
-  std::optional<Error> refusal = find_payer(send, 1);
+  std::optional<Error> refusal;
+  try {
+    refusal = find_payer(send, 1);
+  } catch (...) {
+    refusal = error_from_exception("a caller");
+  }
   if (refusal) {
     sends_.pop_back();
   } else {
@@ -136,6 +145,7 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
     if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
+    follower->keep_room_for(state_.ledger.size() + 1);  // what was sent must not be lost for want of memory
     send.wait_in = nullptr;
     std::optional<Error> own = follower->begin(send, made_, is_new);
     if (!own) {
@@ -173,6 +183,7 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
 }
 
 void Flight::complete(Result<ChatResponse> result) noexcept {
+  broken_ = broken_ || state_.lost_event;
   result_.emplace(std::move(result));
   close();
   const auto payer = std::find_if(followers_.begin(), followers_.end(), [](const Follower* one) { return !one->refused(); });
@@ -182,7 +193,7 @@ void Flight::complete(Result<ChatResponse> result) noexcept {
     payer_ = followers_.front();
   }
   for (Follower* follower : followers_) follower->wake();
-  if (kept_) context_.runtime().post([kept = std::move(kept_)] { static_cast<void>(kept); });
+  if (kept_) context_.runtime().post(last_turn_, std::move(kept_));
 }
 
 // The stream.
@@ -212,13 +223,14 @@ std::size_t Flight::Event::bytes() const noexcept {
 }
 
 void Flight::on_event(const StreamEvent& event) noexcept {
+  if (broken_ || state_.lost_event) return;
   try {
     events_.emplace_back(event);
     events_.back().attempt = attempts_.size();
     bytes_ += events_.back().bytes();
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop(StopReason::cancelled);
+    stop(StopReason::no_memory);
   }
   // By number: a consumer may make calls leave or join.
   for (std::size_t i = 0; i < followers_.size(); ++i) {
@@ -234,7 +246,7 @@ void Flight::on_attempt(const Target& target) noexcept {
     attempts_.push_back(target);
   } catch (const std::bad_alloc&) {
     broken_ = true;
-    stop(StopReason::cancelled);
+    stop(StopReason::no_memory);
   }
 }
 
@@ -306,7 +318,7 @@ void Follower::catch_up() noexcept {
       context_.sink()->on_attempt(flight_->target_of(attempt));
     }
     const StreamEvent event = flight_->event(position_);
-    context_.emit(event);
+    context_.deliver(event);
     if (event.type == StreamEvent::Type::restarted) context_.branch().take_back();
     ++position_;
   }
@@ -359,15 +371,18 @@ Result<ChatResponse> Follower::outcome() {
   if (context_.stopping()) return context_.stop_error();
   if (refused()) {
     if (context_.committed()) {  // it has a part of the answer
-      refusal_->cause = refusal_->kind;
-      refusal_->kind = ErrorKind::stream_interrupted;
+      interrupt_stream(*refusal_);
       refusal_->committed = true;
     }
     return *refusal_;
   }
   if (left_behind() || flight_->broken()) {
-    Error error{context_.committed() ? ErrorKind::stream_interrupted : ErrorKind::local_limit,
-                "the stream is shared, and its consumer is too far behind the others"};
+    Error error = out_of_memory();
+    if (!flight_->broken()) error.message = "the stream is shared, and its consumer is too far behind the others";
+    if (context_.committed()) {
+      if (flight_->broken()) error.cause = error.kind;
+      error.kind = ErrorKind::stream_interrupted;
+    }
     error.target = flight_->target();
     error.replay = ReplaySafety::maybe_processed;
     error.committed = context_.committed();

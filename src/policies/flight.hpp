@@ -139,6 +139,11 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   std::vector<UnderWay> sends_;
   int made_ = 0;
   std::shared_ptr<Flight> kept_;  // when abandoned
+  /// Nothing to do: a turn in which it is kept.
+  struct LastTurn final : Runtime::Posted {
+    void run() noexcept override {}
+  };
+  LastTurn last_turn_;
 
   std::size_t max_replay_bytes_;
   std::deque<Event> events_;
@@ -180,6 +185,11 @@ class Follower final {
   [[nodiscard]] std::optional<Error> begin(Send& send, int made, int is_new);
   /// So many sends of the flight are among those of its call.
   void account_for(int sends) noexcept { context_.state().attempts_left -= sends - std::exchange(accounted_, sends); }
+  /// For so many rows of the flight. Errors: std::bad_alloc.
+  void keep_room_for(std::size_t rows) const {
+    Ledger& own = context_.state().ledger;
+    own.reserve(own.size() + rows);
+  }
   /// How many more of a flight that has made so many it may account for.
   [[nodiscard]] int sends_left_of(int made) const noexcept { return context_.spare_sends() - (made - accounted_); }
   /// A send that it accounts for has ended, and is not in its ledger yet.

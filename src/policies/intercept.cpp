@@ -138,6 +138,14 @@ class Intercept final : public Decorator {
 
 }  // namespace
 
+RequestEdit::RequestEdit(const ChatRequest& request, const Target& target) noexcept
+    : original_{&request}, target_{&target} {}
+
+ChatRequest& RequestEdit::edit() {
+  if (!copy_) copy_.emplace(*original_);
+  return *copy_;
+}
+
 Policy intercept(InterceptOptions options) {
   if (!options.before && !options.after && !options.around) {
     throw std::invalid_argument{"intercept: nothing is given; it needs `before`, `after` or `around`"};

@@ -1,20 +1,23 @@
 #include "policies/provider_id.hpp"
 
+#include <map>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
+
+#include "process/never_destroyed.hpp"
 
 namespace backstop::inline v0::detail {
 
+/// Entries may go after the end of main.
 struct ProviderId::Registry {
   std::mutex mutex;  // guards what follows
-  std::unordered_map<const ChatProvider*, std::weak_ptr<const Entry>> entries;
+  std::map<const ChatProvider*, std::weak_ptr<const Entry>> entries;
   std::uint64_t last = 0;
 };
 
 struct ProviderId::Entry {
-  Entry(std::shared_ptr<Registry> of, const ChatProvider* object, std::uint64_t number) noexcept
-      : registry{std::move(of)}, provider{object}, id{number} {}
+  Entry(Registry& of, const ChatProvider* object, std::uint64_t number) noexcept
+      : registry{&of}, provider{object}, id{number} {}
   ~Entry() {
     const std::lock_guard lock{registry->mutex};
     const auto found = registry->entries.find(provider);
@@ -24,19 +27,20 @@ struct ProviderId::Entry {
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
 
-  std::shared_ptr<Registry> registry;  // which may be needed after the end of main
+  Registry* registry;
   const ChatProvider* provider;
   std::uint64_t id;
 };
 
 ProviderId::ProviderId(Provider provider) : provider_{std::move(provider)} {
-  static const auto registry = std::make_shared<Registry>();
+  static NeverDestroyed<Registry> kept;
+  Registry& registry = *kept;
   const ChatProvider* object = &provider_.get();
-  const std::lock_guard lock{registry->mutex};
-  std::weak_ptr<const Entry>& known = registry->entries[object];
+  const std::lock_guard lock{registry.mutex};
+  std::weak_ptr<const Entry>& known = registry.entries[object];
   entry_ = known.lock();
   if (entry_) return;
-  entry_ = std::make_shared<const Entry>(registry, object, ++registry->last);
+  entry_ = std::make_shared<const Entry>(registry, object, ++registry.last);
   known = entry_;
 }
 

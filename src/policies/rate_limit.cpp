@@ -175,7 +175,7 @@ class RateLimiting final : public Decorator {
   RateLimit limit_;
 };
 
-[[nodiscard]] std::string describe(const RateLimitOptions& options) {
+[[nodiscard]] std::string describe_rate_limit(const RateLimitOptions& options) {
   const RateLimitOptions usual;
   detail::OptionsText text{"rate_limit"};
   text.add("requests_per_minute", options.requests_per_minute)
@@ -193,7 +193,7 @@ class RateLimiting final : public Decorator {
 
 Policy rate_limit(RateLimitOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_rate_limit(options);
   return Policy{description, [options, description](Provider next) {
                   RateLimit limit{options};
                   return Provider{std::make_shared<const RateLimiting>(std::move(next), std::move(limit), description)};
@@ -201,7 +201,7 @@ Policy rate_limit(RateLimitOptions options) {
 }
 
 Policy rate_limit(RateLimit limit) {
-  std::string description = describe(limit.options());
+  std::string description = describe_rate_limit(limit.options());
   return make_policy<RateLimiting>(std::move(description), std::move(limit));
 }
 

@@ -164,7 +164,9 @@ class Retry::Repeats {
     if (!options_->on_status.empty() && !lists(options_->on_status, error)) {
       return rule == RetryRule::never ? "" : "its status is not among those to retry";
     }
-    if (error.should_retry == false) return "the server says it should not be (x-should-retry)";
+    if (error.should_retry == false) {
+      return error.http_status != 0 ? "the answer says that a repeat would fail (x-should-retry, or its words)" : "a repeat cannot mend it";
+    }
     const ErrorTraits& traits = traits_of(kind_for_retry(error));
     const bool server_may_ask = traits.cooldown != CooldownRule::quota && traits.breaker != BreakerVerdict::success;
     if (error.should_retry == true && server_may_ask) return std::nullopt;
@@ -215,8 +217,8 @@ class Retry::Repeats {
     std::optional<Duration> hint = error.retry_after;
     if (hint && *hint <= Duration::zero()) hint.reset();
     if (hint && *hint > options_->max_server_wait) {
-      return fmt::format("the server asks for {}, more than {}", duration_text(*hint),
-                         duration_text(options_->max_server_wait));
+      const char* const whose = error.http_status != 0 ? "the server asks for" : "the wait would be";
+      return fmt::format("{} {}, more than {}", whose, duration_text(*hint), duration_text(options_->max_server_wait));
     }
     const bool other_ready = context_->hint().other_ready;
     if (!hint && other_ready && traits_of(kind_for_retry(error)).fallback == FallbackRule::preferred) {

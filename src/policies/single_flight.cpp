@@ -9,6 +9,7 @@
 #include "policies/flight.hpp"
 #include "policies/options_text.hpp"
 #include "policies/request_key.hpp"
+#include "process/process_number.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -74,7 +75,10 @@ class SingleFlight final : public Decorator {
  private:
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
     // What answers need not stand in it: nobody else looks into these flights.
+    // Only what this runtime carries, in this process.
     std::string key = std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
+    key += '/';
+    key += std::to_string(detail::process_number());
     key += context.streaming() ? 's' : 'p';
     detail::append_key(key, request, true);
     return key;
@@ -84,7 +88,7 @@ class SingleFlight final : public Decorator {
   std::shared_ptr<Flights> flights_;
 };
 
-[[nodiscard]] std::string describe(const SingleFlightOptions& options) {
+[[nodiscard]] std::string describe_single_flight(const SingleFlightOptions& options) {
   detail::OptionsText text{"single_flight"};
   if (options.deterministic_only) text.append("deterministic_only", "true");
   return text.text();
@@ -94,7 +98,7 @@ class SingleFlight final : public Decorator {
 
 Policy single_flight(SingleFlightOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
-  std::string description = describe(options);
+  std::string description = describe_single_flight(options);
   return make_policy<SingleFlight>(std::move(description), options);
 }
 

@@ -1,6 +1,7 @@
 #include "routing/hedge_race.hpp"
 
 #include <iterator>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -97,7 +98,8 @@ void HedgeRace::on_timer() noexcept {
 }
 
 bool HedgeRace::may_launch() const noexcept {
-  if (winner_ != Side::none || outer_->spare_sends() < 1) return false;
+  const int kept_for_first = first_lane_.has_sent() ? 0 : 1;  // it waits to send
+  if (winner_ != Side::none || outer_->spare_sends() < 1 + kept_for_first) return false;
   try {
     if (options_->may_repeat && !options_->may_repeat(*request_)) return false;
   } catch (...) {  // documented: says no
@@ -157,7 +159,7 @@ void HedgeRace::second_ended() noexcept {
   try {
     second.result.emplace(second.take_result());
   } catch (...) {
-    second.result.emplace(error_from_exception("the provider"));
+    second.result.emplace(error_thrown_by((*candidates_)[second.index]->provider.target(), second.context));
   }
   second.note.end(*second.result, outer_->now());
   if (second.sends == 0) budget_->put_back();
@@ -201,7 +203,9 @@ void HedgeRace::mark_rows() {
 }
 
 void HedgeRace::Lane::on_end(Send& send, const Attempt* row) noexcept {
+  latest_ = nullptr;
   if (row == nullptr) return;
+  ended_one_ = true;
   if (race_->second_ && side_ == Side::second) race_->second_->sends += row->sent ? 1 : 0;
   const Ledger& ledger = race_->outer_->state().ledger;
   if (&send.context->state() != &race_->outer_->state() || !row->sent) return;  // a shared send's rows come later
@@ -224,7 +228,11 @@ void HedgeRace::Lane::on_event(const StreamEvent& event) noexcept {
   if (wins()) {
     sink().on_event(event);
   } else if (race_->winner_ == Side::none && event.degradation != nullptr) {
-    degradation_ = *event.degradation;
+    try {
+      degradation_ = *event.degradation;
+    } catch (const std::bad_alloc&) {
+      race_->outer_->lose_event();
+    }
   }
 }
 

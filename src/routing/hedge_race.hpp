@@ -53,7 +53,7 @@ class HedgeRace final : private Timer {
     const Error* error;
   };
   [[nodiscard]] std::optional<Loser> loser() const noexcept;
-  [[nodiscard]] bool second_answered() const noexcept { return winner_ == Side::second; }
+  [[nodiscard]] bool second_won() const noexcept { return winner_ == Side::second; }
   [[nodiscard]] std::size_t second_index() const noexcept;
 
  private:
@@ -79,6 +79,12 @@ class HedgeRace final : private Timer {
     void hand_over() noexcept;
 
     void on_first_content(TimePoint at) noexcept override { race_->first_content(side_, at); }
+    /// All have let one begin.
+    [[nodiscard]] bool has_sent() const noexcept { return ended_one_ || (latest_ != nullptr && latest_->begun); }
+    [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
+      latest_ = &send;
+      return std::nullopt;
+    }
     void on_end(Send& send, const Attempt* row) noexcept override;
     void on_event(const StreamEvent& event) noexcept override;
     [[nodiscard]] bool ready() const noexcept override { return !wins() || sink().ready(); }
@@ -100,6 +106,8 @@ class HedgeRace final : private Timer {
 
     HedgeRace* race_;
     Side side_;
+    const Send* latest_ = nullptr;  // until its end
+    bool ended_one_ = false;
     Target target_;
     std::optional<Degradation> degradation_;  // comes before the first content
   };

@@ -76,8 +76,8 @@ void HeldStream::hand_over_all() noexcept {
 void HeldStream::queue(const StreamEvent& event) noexcept {
   try {
     kept_.emplace_back(event);
-  } catch (...) {  // no memory to keep the order in
-    hand_over(event);
+  } catch (...) {
+    context_->lose_event();
   }
 }
 

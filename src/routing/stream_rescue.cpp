@@ -29,6 +29,10 @@ StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& ho
   if (hold && !context.committed()) held_ = std::make_unique<HeldStream>(*hold, context, *consumer);
 }
 
+StreamRescue::~StreamRescue() {
+  if (delivered_) context_->branch().commit(false);
+}
+
 void StreamRescue::enter(CallContext& inner) {
   if (held_) {
     inner.set_sink(held_.get());

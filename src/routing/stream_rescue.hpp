@@ -44,6 +44,10 @@ class StreamRescue {
   /// What it is given outlives it.
   StreamRescue(MidStream policy, const std::optional<StreamHold>& hold, const ChatRequest& request,
                CallContext& context);
+  /// That the consumer has been given something is known to whoever stands around, also where an exception ends the call.
+  ~StreamRescue();
+  StreamRescue(const StreamRescue&) = delete;
+  StreamRescue& operator=(const StreamRescue&) = delete;
 
   /// Stands between the next target and the consumer.
   void enter(CallContext& inner);

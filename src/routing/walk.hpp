@@ -72,7 +72,13 @@ class Walk {
 
   /// Of the last target that was really tried.
   [[nodiscard]] std::optional<Error>& failure() noexcept { return failure_; }
-  void set_failure(Error error) { failure_ = std::move(error); }
+  /// What the call fails with, unless another comes: a `real` one gives way to such only. That of a client that asked
+  /// none of its targets is not.
+  void set_failure(Error error, bool real) {
+    if (failure_ && failure_is_real_ && !real) return;
+    failure_ = std::move(error);
+    failure_is_real_ = real;
+  }
   /// Of those passed over: the one that recovers first, else the first.
   [[nodiscard]] std::optional<Error>& refusal() noexcept { return refusal_; }
 
@@ -119,6 +125,7 @@ class Walk {
   std::vector<Note> notes_;          // of this round, a few
   std::vector<std::size_t> barred_;  // failed in ways that time does not mend
   std::optional<Error> failure_;
+  bool failure_is_real_ = false;
   std::optional<Error> refusal_;
   Order order_;  // last, because of its size
 };

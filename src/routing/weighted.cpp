@@ -56,7 +56,7 @@ class Rotation {
   std::vector<std::int64_t> credits_;
 };
 
-void check(const std::vector<std::int64_t>& weights) {
+void check_weights(const std::vector<std::int64_t>& weights) {
   for (const std::int64_t weight : weights) {
     if (weight >= 0 && weight <= largest_weight) continue;
     throw std::invalid_argument{
@@ -69,7 +69,7 @@ void check(const std::vector<std::int64_t>& weights) {
 }  // namespace
 
 Strategy weighted(std::vector<std::int64_t> weights) {
-  check(weights);
+  check_weights(weights);
   std::string description = fmt::format("weighted({})", fmt::join(weights, ", "));
   return Strategy{std::move(description), [weights = std::move(weights)](std::size_t candidates) {
                     if (weights.size() != candidates) {

@@ -61,14 +61,17 @@ std::string broken_limit(StopReason reason, const ArmedLimits& limits, const Att
 }
 
 AttemptWatchdog::AttemptWatchdog(const ArmedLimits& limits, const CallContext& context, StopSource& stop,
-                                 const AttemptProgress& progress)
+                                 const AttemptProgress& progress) noexcept
     : limits_{limits}, context_{&context}, stop_{&stop}, progress_{&progress} {
   held_now_ = held_at_last_look_ = held();
+}
+
+void AttemptWatchdog::watch() {
   if (stop_->stop_requested()) return;
   // Nothing has begun yet: no limit can pass before the shortest has.
   const Duration shortest =
-      std::min({limits.connect, limits.first_byte, limits.first_token, limits.idle, limits.attempt});
-  arm_at(saturating_add(context.now(), shortest));
+      std::min({limits_.connect, limits_.first_byte, limits_.first_token, limits_.idle, limits_.attempt});
+  arm_at(saturating_add(context_->now(), shortest));
 }
 
 void AttemptWatchdog::on_timer() noexcept {
@@ -86,6 +89,7 @@ void AttemptWatchdog::arm_at(TimePoint at) {
 void AttemptWatchdog::look() noexcept {
   held_now_ = held();
   mark(started_, progress_->started);
+  mark(connecting_, progress_->connecting);
   mark(connected_, progress_->connected);
   mark(last_byte_, progress_->last_byte);
   held_at_last_look_ = held_now_;
@@ -101,7 +105,11 @@ void AttemptWatchdog::look() noexcept {
   }
   const bool connected = AttemptProgress::reached(progress_->connected);
   const Mark& sent = connected ? connected_ : still_to_come;
-  if (!connected) consider(StopReason::connect, limits_.connect, started_);
+  if (!connected) {
+    const bool waited = AttemptProgress::reached(progress_->connecting);
+    consider(StopReason::connect, limits_.connect,
+             progress_->waits_for_connection ? still_to_come : waited ? connecting_ : started_);
+  }
   const bool answering = connected && AttemptProgress::reached(progress_->first_byte);
   if (!answering) consider(StopReason::first_byte, limits_.first_byte, sent);
   consider(StopReason::idle, limits_.idle, answering ? last_byte_ : still_to_come);

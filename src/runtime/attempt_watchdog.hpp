@@ -33,8 +33,10 @@ struct ArmedLimits {
 class AttemptWatchdog final : private Timer {
  public:
   AttemptWatchdog(const ArmedLimits& limits, const CallContext& context, StopSource& stop,
-                  const AttemptProgress& progress);
+                  const AttemptProgress& progress) noexcept;
 
+  /// Errors: std::bad_alloc, without the timer.
+  void watch();
   /// Which limit stopped the attempt; `none` when none did.
   [[nodiscard]] StopReason fired() const noexcept { return fired_; }
   void stop_watching() noexcept { disarm(); }
@@ -64,6 +66,7 @@ class AttemptWatchdog final : private Timer {
   StopSource* stop_;
   const AttemptProgress* progress_;
   Mark started_;
+  Mark connecting_;
   Mark connected_;
   Mark last_byte_;
   Duration held_now_{0};

@@ -1,8 +1,9 @@
 #include "backstop/runtime/call_context.hpp"
 
-#include <fmt/core.h>
-
+#include <new>
 #include <string_view>
+
+#include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -30,6 +31,7 @@ constexpr Limit limit_of(StopReason reason) noexcept {
     case StopReason::client_deadline:
       return {TimeoutLimit::client_deadline, ErrorKind::timeout,
               "the deadline of a client within another passed"};
+    case StopReason::no_memory: return {TimeoutLimit::none, ErrorKind::local_limit, "out of memory"};
     case StopReason::superseded: return {TimeoutLimit::none, ErrorKind::cancelled, "another attempt won"};
     case StopReason::none:
     case StopReason::cancelled: break;
@@ -37,11 +39,28 @@ constexpr Limit limit_of(StopReason reason) noexcept {
   return {TimeoutLimit::none, ErrorKind::cancelled, "the application cancelled the call"};
 }
 
+/// An exception is a refusal, so that those who have been asked before are told of the end.
+std::optional<Error> ask(AttemptObserver& observer, Send& send) {
+  try {
+    return observer.on_begin(send);
+  } catch (...) {
+    Error error = detail::error_from_exception("an attempt observer");
+    error.replay = ReplaySafety::not_sent;
+    return error;
+  }
+}
+
 }  // namespace
 
-Error CallContext::stop_error() const {
+Error CallContext::stop_error() const noexcept {
   const Limit limit = limit_of(stop_->reason());
-  Error error{limit.kind, std::string{limit.what}};
+  Error error;
+  error.kind = limit.kind;
+  try {
+    error.message = limit.what;
+  } catch (const std::bad_alloc&) {
+    error.message = "stopped";
+  }
   error.timeout_limit = limit.limit;
   error.committed = committed();
   const bool sent = progress_ != nullptr && AttemptProgress::reached(progress_->started) &&
@@ -50,7 +69,7 @@ Error CallContext::stop_error() const {
   return error;
 }
 
-void CallContext::emit(const StreamEvent& event) const noexcept {
+void CallContext::deliver(const StreamEvent& event) const noexcept {
   if (event.type == StreamEvent::Type::finished || event.type == StreamEvent::Type::failed) return;  // the call's own
   if (event.is_content()) {
     if (progress_ == nullptr || !AttemptProgress::reached(progress_->first_content)) note_first_content();
@@ -74,9 +93,24 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
   }
 }
 
-std::optional<Error> CallContext::ask_observers(Send& send) const {
+std::optional<Error> AttemptObserver::on_begin(Send& send) {
+  static_cast<void>(send);
+  return std::nullopt;
+}
+
+CallState::CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
+
+Attempt& CallState::add_row(const Target& target) {
+  if (ledger.capacity() == 0) ledger.reserve(3);
+  Attempt& row = ledger.emplace_back();
+  row.target = target;
+  return row;
+}
+
+std::optional<Error> CallContext::begin_send(Send& send) const {
+  if (observers_ == nullptr) return std::nullopt;
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
-    std::optional<Error> refusal = observer->on_begin(send);
+    std::optional<Error> refusal = ask(*observer, send);
     if (!refusal) continue;
     for (AttemptObserver* asked = observers_; asked != observer; asked = asked->outer_) asked->on_end(send, nullptr);
     send.unstake();
@@ -86,6 +120,17 @@ std::optional<Error> CallContext::ask_observers(Send& send) const {
   }
   send.begun = true;
   return std::nullopt;
+}
+
+void CallContext::end_send(Send& send, const Attempt* row) const noexcept {
+  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+    observer->on_end(send, row);
+  }
+}
+
+Result<void> Sleep::await_resume() const {
+  if (context_->stopping()) return context_->stop_error();
+  return {};
 }
 
 void CallContext::note_skipped(const Target& target, const Error& error) const {

@@ -1,5 +1,8 @@
 #include "backstop/runtime/clock.hpp"
 
+#include "process/never_destroyed.hpp"
+#include "runtime/machine_wait.hpp"
+
 namespace backstop::inline v0 {
 namespace {
 
@@ -13,8 +16,13 @@ class MachineClock final : public Clock {
 
 const Clock& machine_clock() noexcept {
   // Never destroyed: a runtime that is let go of at the end of the process may look at it after main has returned.
-  static const MachineClock* const clock = new MachineClock;
+  static detail::NeverDestroyed<MachineClock> clock;
   return *clock;
+}
+
+bool detail::wait_by_machine(std::condition_variable& changed, std::unique_lock<std::mutex>& lock, Duration span,
+                             const bool& condition) {
+  return changed.wait_for(lock, span, [&] { return condition; });
 }
 
 }  // namespace backstop::inline v0

@@ -21,7 +21,7 @@ inline void emit_answer(const ChatResponse& answer, const CallContext& context) 
       event.type = StreamEvent::Type::tool_call;
       event.tool_call = call;
     }
-    if (event.tool_call != nullptr || !event.delta.empty()) context.emit(event);
+    if (event.tool_call != nullptr || !event.delta.empty()) context.deliver(event);
   }
 }
 

@@ -1,7 +1,9 @@
 #include "runtime/http_exchange.hpp"
 
+#include <new>
 #include <utility>
 
+#include "runtime/exception_error.hpp"
 #include "runtime/thread_cache.hpp"
 
 namespace backstop::inline v0 {
@@ -21,10 +23,26 @@ void keep(std::string buffer) noexcept {
   KeptBuffers::keep(std::move(buffer));
 }
 
+/// Whether the connection may be dead, which TCP would find out late: it was silent for as long as a target is given.
+/// `waited` for the first byte; a deadline says that only when it was not short.
+[[nodiscard]] bool was_silent(StopReason reason, bool answered, Duration waited) noexcept {
+  constexpr std::chrono::seconds short_deadline{5};
+  switch (reason) {
+    case StopReason::idle: return true;
+    case StopReason::first_byte:
+    case StopReason::first_token:
+    case StopReason::attempt: return !answered;
+    case StopReason::deadline_share:
+    case StopReason::client_deadline:
+    case StopReason::deadline: return !answered && waited >= short_deadline;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& context)
-    : context_{&context}, parked_{context.runtime(), &context.state()} {
+    : context_{&context}, parked_{context.runtime(), &context.state()}, started_{context.now()} {
   if (context.stopping()) {
     error_ = context.stop_error();
     ended_ = true;
@@ -41,6 +59,17 @@ HttpExchange::~HttpExchange() {
   transfer_.reset();  // delivers nothing any more
   keep(std::move(arrived_));
   keep(std::move(taken_));
+}
+
+void HttpExchange::on_waiting() noexcept {
+  if (AttemptProgress* progress = context_->progress()) progress->waits_for_connection = true;
+}
+
+void HttpExchange::on_connecting() noexcept {
+  AttemptProgress* progress = context_->progress();
+  if (progress == nullptr) return;
+  progress->waits_for_connection = false;
+  progress->connecting = context_->runtime().refresh_now();
 }
 
 void HttpExchange::on_connected() noexcept {
@@ -60,6 +89,7 @@ void HttpExchange::on_head(HttpResponseHead head) noexcept {
 }
 
 bool HttpExchange::on_body(std::string_view bytes) noexcept {
+  if (ended_) return true;  // by what could not be kept
   if (!arrived_.empty() && arrived_.size() + bytes.size() > pause_at) {
     paused_ = true;
     return false;
@@ -68,12 +98,20 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
     // What comes before anybody has read the rest comes in the same turn of the loop, as do most pieces of a stream.
     progress->last_byte = arrived_.empty() ? context_->runtime().refresh_now() : context_->runtime().now();
   }
-  arrived_.append(bytes);
+  try {
+    arrived_.append(bytes);
+  } catch (const std::bad_alloc&) {
+    Error error = detail::out_of_memory();
+    error.replay = ReplaySafety::maybe_processed;
+    on_end(std::move(error));
+    return true;
+  }
   parked_.wake();
   return true;
 }
 
 void HttpExchange::on_end(std::optional<Error> error) noexcept {
+  if (ended_) return;
   error_ = std::move(error);
   ended_ = true;
   unsubscribe();
@@ -81,6 +119,9 @@ void HttpExchange::on_end(std::optional<Error> error) noexcept {
 }
 
 void HttpExchange::on_stop() noexcept {
+  if (transfer_ && was_silent(context_->stop().reason(), head_arrived_, context_->now() - started_)) {
+    transfer_->retire_connection();
+  }
   transfer_.reset();
   error_ = context_->stop_error();
   ended_ = true;

@@ -51,6 +51,8 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   [[nodiscard]] const HttpResponseHead& response() const noexcept { return head_; }
 
  private:
+  void on_waiting() noexcept override;
+  void on_connecting() noexcept override;
   void on_connected() noexcept override;
   void on_head(HttpResponseHead head) noexcept override;
   bool on_body(std::string_view bytes) noexcept override;
@@ -66,6 +68,7 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   std::string arrived_;   // by the transport, not yet taken
   std::string taken_;     // what the last `read` returned a view of
   Parked parked_;
+  TimePoint started_;
   std::optional<Error> error_;
   bool head_arrived_ = false;
   bool ended_ = false;

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
-#include <iterator>
 #include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
 
+#include <unistd.h>
+
+#include "process/never_destroyed.hpp"
+#include "runtime/machine_wait.hpp"
+#include "process/process_number.hpp"
 #include "runtime/mixed_bits.hpp"
 
 namespace backstop::inline v0 {
@@ -17,7 +22,7 @@ namespace backstop::inline v0 {
 // that might be the driver itself.
 struct Runtime::Threads {
   std::mutex mutex;
-  std::vector<std::function<void()>> inbox;
+  PostedList inbox;
   std::atomic<bool> has_posted{false};
   std::atomic<std::uint64_t> seeds{0};
   std::atomic<std::thread::id> driver{};  // default: nobody drives
@@ -26,9 +31,13 @@ struct Runtime::Threads {
 
   bool background_allowed = true;
   bool stopping = false;
+  bool background_ended = false;
+  bool polled = false;  // somebody waits for the transport's descriptor
   std::condition_variable background_wake;
+  std::condition_variable background_end;
   std::thread background;
 
+  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled; }
   [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
   [[nodiscard]] bool is_driver() const noexcept {
     return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -50,21 +59,60 @@ struct Runtime::Threads {
   }
 };
 
+/// What has no room of its own for it.
+class Runtime::PostedFunction final : public Posted {
+ public:
+  explicit PostedFunction(std::function<void()> work) noexcept : work_{std::move(work)} {}
+  explicit operator bool() const noexcept { return static_cast<bool>(work_); }
+  void operator()() const { work_(); }
+  void run() noexcept override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
+void Runtime::PostedList::push(Posted& work) noexcept {
+  work.next_ = nullptr;
+  (last_ != nullptr ? last_->next_ : first_) = &work;
+  last_ = &work;
+}
+
+Runtime::Posted& Runtime::PostedList::pop() noexcept {
+  Posted& work = *first_;
+  first_ = work.next_;
+  if (first_ == nullptr) last_ = nullptr;
+  return work;
+}
+
+void Runtime::PostedList::append(PostedList& other) noexcept {
+  if (other.empty()) return;
+  (last_ != nullptr ? last_->next_ : first_) = other.first_;
+  last_ = other.last_;
+  other.abandon();
+}
+
 /// Releases the loop when the scope that drives it ends, however it ends.
 struct Runtime::Driving {
-  explicit Driving(Runtime& loop) noexcept : runtime{&loop} {}
-  ~Driving() { runtime->stop_driving(); }
+  explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
+  ~Driving() { runtime->stop_driving(*threads); }
   Driving(const Driving&) = delete;
   Driving& operator=(const Driving&) = delete;
 
   Runtime* runtime;
+  Threads* threads;
 };
+
+/// In a child of the process in which it was made.
+inline void Runtime::check_process() {
+  if (process_.load(std::memory_order_acquire) != detail::process_number()) leave_parent();
+}
 
 Runtime::Runtime(RuntimeOptions options)
     : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
-      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_)},
+      transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_, std::move(options.http))},
       now_{clock_->now()},
       random_state_{options.seed},
+      process_{detail::process_number()},
       threads_{std::make_shared<Threads>()} {
   threads_->background_allowed = options.background_driver;
   if (random_state_ == 0) {
@@ -72,25 +120,104 @@ Runtime::Runtime(RuntimeOptions options)
     random_state_ = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
   threads_->seeds.store(random_state_, std::memory_order_relaxed);
-  opened_.reserve(64);
 }
 
 Runtime::~Runtime() {
+  end_background_driver();
+  while (take_posted()) static_cast<void>(std::shared_ptr<void>{std::move(posted_.pop().owner_)});
+}
+
+// A callback that does not return would hold up the end of the process: such a thread is left behind.
+void Runtime::end_background_driver() noexcept {
+  try {
+    check_process();
+  } catch (...) {  // nothing of this process to go on with, and the parent's is not touched
+    static_cast<void>(transport_.release());
+    return;
+  }
   std::unique_lock lock{threads_->mutex};
   threads_->stopping = true;
+  threads_->background_allowed = false;
   threads_->background_wake.notify_all();
-  lock.unlock();
   if (!threads_->background.joinable()) return;
   if (threads_->background.get_id() == std::this_thread::get_id()) {
     threads_->background.detach();  // it sees `stopping` next and ends
-  } else {
+    return;
+  }
+  if (threads_->driven()) transport_->wake();
+  if (detail::wait_by_machine(threads_->background_end, lock, std::chrono::seconds{1}, threads_->background_ended)) {
+    lock.unlock();
     threads_->background.join();
+  } else {
+    threads_->background.detach();
   }
 }
 
+namespace {
+
+/// Never destroyed, so that static objects of the application may call while they are destroyed.
+struct DefaultRuntime {
+  std::mutex mutex;
+  std::shared_ptr<Runtime> runtime;
+  bool over = false;  // its thread has ended, and there will not be another
+};
+
+}  // namespace
+
 std::shared_ptr<Runtime> Runtime::shared() {
-  static const std::shared_ptr<Runtime> runtime = std::make_shared<Runtime>(RuntimeOptions{});
-  return runtime;
+  static detail::NeverDestroyed<DefaultRuntime> place;
+  static DefaultRuntime& kept = *place;
+  struct End {
+    ~End() {
+      std::shared_ptr<Runtime> last;  // destroyed without the lock
+      const std::lock_guard lock{kept.mutex};
+      kept.over = true;
+      if (!kept.runtime) return;
+      if (kept.runtime.use_count() == 1) {
+        last.swap(kept.runtime);
+      } else {
+        kept.runtime->end_background_driver();
+      }
+    }
+  };
+  static const End end;
+  const std::lock_guard lock{kept.mutex};
+  if (!kept.runtime) {
+    RuntimeOptions options;
+    options.background_driver = !kept.over;
+    kept.runtime = std::make_shared<Runtime>(std::move(options));
+  }
+  return kept.runtime;
+}
+
+// Other threads of the parent may have been in the middle of anything: nothing of it is looked at. What calls hold is
+// in their frames, and stays there.
+void Runtime::leave_parent() {
+  static detail::NeverDestroyed<std::mutex> one_at_a_time;
+  const std::lock_guard lock{*one_at_a_time};
+  const unsigned here = detail::process_number();
+  if (process_.load(std::memory_order_relaxed) == here) return;  // another thread was first
+  struct OfParent {
+    std::shared_ptr<Threads> threads;
+    std::unique_ptr<HttpTransport> transport;
+  };
+  auto kept = std::make_unique<OfParent>();
+  auto threads = std::make_shared<Threads>();
+  threads->background_allowed = threads_->background_allowed;
+  std::unique_ptr<HttpTransport> transport = transport_->leave_parent();
+
+  kept->threads = std::exchange(threads_, std::move(threads));
+  if (transport) kept->transport = std::exchange(transport_, std::move(transport));
+  static_cast<void>(kept.release());
+  posted_.abandon();
+  timers_.abandon();
+  ready_.abandon();
+  deferred_.abandon();
+  opened_ = nullptr;
+  step_ = nullptr;
+  random_state_ ^= static_cast<std::uint64_t>(::getpid()) << 32;  // else both would make the same ids
+  threads_->seeds.store(random_state_, std::memory_order_relaxed);
+  process_.store(here, std::memory_order_release);
 }
 
 // splitmix64 (Steele, Lea, Flood 2014)
@@ -103,34 +230,52 @@ std::uint64_t Runtime::new_seed() noexcept {
 }
 
 void Runtime::post(std::function<void()> work) {
+  const auto posted = std::make_shared<PostedFunction>(std::move(work));
+  post(*posted, posted);
+}
+
+void Runtime::post(Posted& work, std::shared_ptr<void> owner) {
+  check_process();
   bool wake = false;
   {
     const std::lock_guard lock{threads_->mutex};
-    threads_->inbox.push_back(std::move(work));
+    work.owner_ = std::move(owner);
+    threads_->inbox.push(work);
     threads_->has_posted.store(true, std::memory_order_release);
-    wake = threads_->driven();
-    if (!wake) threads_->background_wake.notify_one();
+    wake = threads_->has_listener();
+    if (!threads_->driven()) threads_->background_wake.notify_one();
   }
   if (wake) transport_->wake();
 }
 
 // `own` is the gate of the thread that drives: nobody else looks at it, so that letting it go takes no lock.
 void Runtime::release_opened(Gate* own) noexcept {
-  if (opened_.empty()) return;
-  if (opened_.size() == 1 && opened_.front() == own) {
+  if (opened_ == nullptr) return;
+  if (opened_ == own && own->next_opened_ == nullptr) {
+    own->opening_ = false;
     own->open_ = true;
-    opened_.clear();
+    opened_ = nullptr;
     return;
   }
   const std::lock_guard lock{threads_->mutex};
-  for (Gate* gate : opened_) {
-    gate->open_ = true;
-    if (gate->sleeper_ != nullptr) static_cast<std::condition_variable*>(gate->sleeper_)->notify_one();
+  while (opened_ != nullptr) {
+    Gate& gate = *opened_;
+    opened_ = gate.next_opened_;
+    gate.opening_ = false;
+    gate.open_ = true;
+    if (gate.sleeper_ != nullptr) static_cast<std::condition_variable*>(gate.sleeper_)->notify_one();
   }
-  opened_.clear();
+}
+
+void Runtime::open(Gate& gate) noexcept {
+  if (gate.opening_) return;
+  gate.opening_ = true;
+  gate.next_opened_ = opened_;
+  opened_ = &gate;
 }
 
 void Runtime::block_until(Gate& gate, std::function<void()> first) {
+  check_process();
   Threads& threads = *threads_;
   if (threads.is_driver()) {  // from inside a callback
     if (first) first();
@@ -139,11 +284,13 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     gate.open_ = false;
     return;
   }
+  PostedFunction posted{std::move(first)};  // this thread does not leave before it has run
+  bool begins = static_cast<bool>(posted);
   std::unique_lock lock{threads.mutex};
-  if (first && threads.driven()) {
-    threads.inbox.push_back(std::move(first));
+  if (begins && threads.driven()) {
+    threads.inbox.push(posted);
     threads.has_posted.store(true, std::memory_order_release);
-    first = nullptr;
+    begins = false;
     transport_->wake();
   }
   while (!gate.open_) {
@@ -153,7 +300,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
       {
         const Driving driving{*this};
         refresh_now();
-        if (first) std::exchange(first, nullptr)();
+        if (begins) posted();
         release_opened(&gate);
         drive(gate);
         gate.open_ = false;  // while it drives nobody else opens it; the next driver may at once
@@ -179,13 +326,29 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
   if (gate.chosen_ && !threads.driven()) threads.choose_driver();
 }
 
-void Runtime::stop_driving() noexcept {
+void Runtime::stop_driving(Threads& threads) noexcept {
+  if (&threads != threads_.get()) return;  // the parent's
+  const std::lock_guard lock{threads.mutex};
+  threads.driver.store(std::thread::id{}, std::memory_order_relaxed);
+  threads.choose_driver();
+}
+
+int Runtime::poll_fd() {
+  check_process();
+  const int descriptor = transport_->poll_fd();
+  if (descriptor < 0) return descriptor;
   const std::lock_guard lock{threads_->mutex};
-  threads_->driver.store(std::thread::id{}, std::memory_order_relaxed);
-  threads_->choose_driver();
+  threads_->polled = true;
+  return descriptor;
+}
+
+TimePoint Runtime::next_due() const noexcept {
+  if (!ready_.empty() || threads_->has_posted.load(std::memory_order_acquire)) return now_;
+  return std::max(now_, std::min(timers_.next(), transport_->next_due()));
 }
 
 bool Runtime::poll(Duration max_wait) {
+  check_process();
   {
     const std::lock_guard lock{threads_->mutex};
     if (threads_->driven()) return false;
@@ -197,6 +360,7 @@ bool Runtime::poll(Duration max_wait) {
 }
 
 void Runtime::ensure_background_driver() {
+  check_process();
   Threads& threads = *threads_;
   const std::lock_guard lock{threads.mutex};
   if (!threads.background_allowed || threads.background.joinable()) return;
@@ -211,6 +375,15 @@ void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
 }
 
 void Runtime::background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads) {
+  struct End {
+    ~End() {
+      const std::lock_guard lock{threads.mutex};
+      threads.background_ended = true;
+      threads.background_end.notify_all();
+    }
+    Threads& threads;
+  };
+  const End end{*threads};
   for (;;) {
     {
       std::unique_lock lock{threads->mutex};
@@ -256,25 +429,25 @@ void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
   release_opened(gate);
 }
 
-// What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
-void Runtime::run_posted() {
+// Whether there is any.
+bool Runtime::take_posted() {
   if (threads_->has_posted.load(std::memory_order_acquire)) {
     const std::lock_guard lock{threads_->mutex};
-    if (posted_.empty()) {
-      posted_.swap(threads_->inbox);
-    } else {
-      std::move(threads_->inbox.begin(), threads_->inbox.end(), std::back_inserter(posted_));
-      threads_->inbox.clear();
-    }
+    posted_.append(threads_->inbox);
     threads_->has_posted.store(false, std::memory_order_relaxed);
   }
-  while (next_posted_ < posted_.size()) {
-    const std::function<void()> work = std::move(posted_[next_posted_++]);
-    work();
-    release_opened();  // before the work goes away, with what keeps the gates alive
+  return !posted_.empty();
+}
+
+// What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
+void Runtime::run_posted() {
+  static_cast<void>(take_posted());
+  while (!posted_.empty()) {
+    Posted& work = posted_.pop();
+    const std::shared_ptr<void> owner = std::move(work.owner_);
+    work.run();
+    release_opened();  // before the owner goes away, with what keeps the gates alive
   }
-  posted_.clear();
-  next_posted_ = 0;
 }
 
 // Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.
@@ -294,6 +467,8 @@ void Runtime::take_deferred() noexcept {
   for (std::size_t count = deferred_.size(); count > 0; --count) deferred_.move_front_to(ready_);
 }
 
-bool Runtime::driven_by_this_thread() const noexcept { return threads_->is_driver(); }
+bool Runtime::driven_by_this_thread() const noexcept {
+  return process_.load(std::memory_order_acquire) == detail::process_number() && threads_->is_driver();
+}
 
 }  // namespace backstop::inline v0

@@ -1,43 +1,46 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "process/thread_end.hpp"
+
 namespace backstop::inline v0::detail {
 
 /// A few objects per thread that are dear to make and can be used again, such as grown buffers and parsers.
-/// Usable until the very end of the thread: it is then empty and keeps nothing.
+/// Usable until the very end of the thread and of the process: then it keeps nothing.
 template <class T, std::size_t most_kept>
 class ThreadCache {
  public:
   [[nodiscard]] static std::optional<T> take() {
-    if (closed_ || kept().items.empty()) return std::nullopt;
-    std::optional<T> item{std::move(kept().items.back())};
-    kept().items.pop_back();
+    if (items_ == nullptr || items_->empty()) return std::nullopt;
+    std::optional<T> item{std::move(items_->back())};
+    items_->pop_back();
     return item;
   }
   static void keep(T item) noexcept {
-    if (closed_) return;
-    std::vector<T>& items = kept().items;
-    if (items.size() < items.capacity()) items.push_back(std::move(item));
+    if (items_ == nullptr && !begin()) return;
+    if (items_->size() < items_->capacity()) items_->push_back(std::move(item));
   }
 
  private:
-  struct Kept {
-    Kept() { items.reserve(most_kept); }
-    ~Kept() { closed_ = true; }
-    Kept(const Kept&) = delete;
-    Kept& operator=(const Kept&) = delete;
-    std::vector<T> items;
-  };
-  static Kept& kept() {
-    thread_local Kept kept;
-    return kept;
+  [[nodiscard]] static bool begin() noexcept {
+    if (!thread_end_.watch()) return false;
+    try {
+      auto* const items = new std::vector<T>;
+      items_ = items;
+      items->reserve(most_kept);
+    } catch (const std::bad_alloc&) {  // then nothing is kept
+    }
+    return items_ != nullptr;
   }
-  // Trivially destructible, so that it can be asked while the thread's other objects are destroyed.
-  inline static thread_local bool closed_ = false;
+  static void clean_up() noexcept { delete std::exchange(items_, nullptr); }
+
+  inline static thread_local std::vector<T>* items_ = nullptr;
+  inline static ThreadEnd thread_end_{&ThreadCache::clean_up};
 };
 
 }  // namespace backstop::inline v0::detail

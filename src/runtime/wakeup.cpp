@@ -6,8 +6,18 @@
 namespace backstop::inline v0 {
 
 /// What the waiting coroutine and those who wake it share.
-struct Wakeup::Link {
+struct Wakeup::Link final : Runtime::Posted {
   explicit Link(Wakeup& owner) noexcept : wakeup{&owner}, runtime{&owner.context_->runtime()} {}
+
+  void run() noexcept override {
+    Wakeup* woken = nullptr;
+    {
+      const std::lock_guard lock{mutex};
+      posted = false;
+      woken = wakeup;
+    }
+    if (woken != nullptr) woken->on_wake();  // cannot go meanwhile: it is destroyed on this thread
+  }
 
   std::mutex mutex;
   Wakeup* wakeup;    // null once it is gone; read on the driving thread or under the lock
@@ -29,15 +39,7 @@ bool Wakeup::Waker::wake() const {
   const std::lock_guard lock{link_->mutex};
   if (link_->wakeup == nullptr) return false;
   if (std::exchange(link_->posted, true)) return true;
-  link_->runtime->post([link = link_] {
-    Wakeup* wakeup = nullptr;
-    {
-      const std::lock_guard lock_here{link->mutex};
-      link->posted = false;
-      wakeup = link->wakeup;
-    }
-    if (wakeup != nullptr) wakeup->on_wake();  // cannot go meanwhile: it is destroyed on this thread
-  });
+  link_->runtime->post(*link_, link_);
   return true;
 }
 

@@ -35,21 +35,25 @@ BudgetSnapshot Budget::snapshot(TimePoint now) const noexcept {
   return {state_->spent.total(now), state_->reserved};
 }
 
-std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoint now) const noexcept {
-  const BudgetOptions& options = state_->options;
-  const std::lock_guard lock{state_->mutex};
-  const BudgetCharge spent = state_->spent.total(now);
-  BudgetCharge& reserved = state_->reserved;
-  if (options.per_period && spent.cost + reserved.cost + worst.cost > *options.per_period) {
-    return BudgetRefusal{"per_period", *options.per_period, spent.cost, reserved.cost, options.period};
+std::optional<BudgetRefusal> refusal_by(const BudgetOptions& options, const BudgetSnapshot& used,
+                                        const BudgetCharge& charge) noexcept {
+  if (options.per_period && used.spent.cost + used.reserved.cost + charge.cost > *options.per_period) {
+    return BudgetRefusal{"per_period", *options.per_period, used.spent.cost, used.reserved.cost, options.period};
   }
   // A send without a premium is never refused for the premiums of others.
-  if (const auto& limit = options.fallback_premium_per_period;
-      limit && worst.premium > Money{} && spent.premium + reserved.premium + worst.premium > *limit) {
-    return BudgetRefusal{"fallback_premium_per_period", *limit, spent.premium, reserved.premium, options.period};
+  const auto& limit = options.fallback_premium_per_period;
+  if (limit && charge.premium > Money{} && used.spent.premium + used.reserved.premium + charge.premium > *limit) {
+    return BudgetRefusal{"fallback_premium_per_period", *limit, used.spent.premium, used.reserved.premium,
+                         options.period};
   }
-  reserved += worst;
   return std::nullopt;
+}
+
+std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoint now) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  std::optional<BudgetRefusal> refusal = refusal_by(state_->options, {state_->spent.total(now), state_->reserved}, worst);
+  if (!refusal) state_->reserved += worst;
+  return refusal;
 }
 
 void Budget::release(const BudgetCharge& reserved, bool wakes) const noexcept {

@@ -20,6 +20,11 @@ struct BudgetRefusal {
   Duration period{};
 };
 
+/// Which limit has no room for the charge beside what is used; empty when all have.
+[[nodiscard]] BACKSTOP_EXPORT std::optional<BudgetRefusal> refusal_by(const BudgetOptions& options,
+                                                                      const BudgetSnapshot& used,
+                                                                      const BudgetCharge& charge) noexcept;
+
 /// The worst case of one send, set aside in several budgets: in all of them or in none. Destroyed without having been
 /// settled it is given back, for a send that did not happen.
 ///

@@ -11,9 +11,9 @@
 namespace backstop::inline v0 {
 namespace {
 
-constexpr std::int64_t one = 1'000'000;  // a hedge
+constexpr std::int64_t one_hedge = 1'000'000;
 
-std::int64_t parts(double hedges) noexcept { return std::llround(hedges * static_cast<double>(one)); }
+std::int64_t parts(double hedges) noexcept { return std::llround(hedges * static_cast<double>(one_hedge)); }
 
 }  // namespace
 
@@ -29,7 +29,7 @@ struct HedgeBudget::State {
 
   const std::int64_t share;
   const std::int64_t most;
-  std::atomic<std::int64_t> balance{one};
+  std::atomic<std::int64_t> balance{one_hedge};
 };
 
 std::string problem_with(const HedgeBudgetOptions& options) {
@@ -51,16 +51,16 @@ void HedgeBudget::pay_in() const noexcept { state_->add(state_->share); }
 
 bool HedgeBudget::take() const noexcept {
   std::int64_t before = state_->balance.load(std::memory_order_relaxed);
-  while (before >= one) {
-    if (state_->balance.compare_exchange_weak(before, before - one, std::memory_order_relaxed)) return true;
+  while (before >= one_hedge) {
+    if (state_->balance.compare_exchange_weak(before, before - one_hedge, std::memory_order_relaxed)) return true;
   }
   return false;
 }
 
-void HedgeBudget::put_back() const noexcept { state_->add(one); }
+void HedgeBudget::put_back() const noexcept { state_->add(one_hedge); }
 
 double HedgeBudget::balance() const noexcept {
-  return static_cast<double>(state_->balance.load(std::memory_order_relaxed)) / static_cast<double>(one);
+  return static_cast<double>(state_->balance.load(std::memory_order_relaxed)) / static_cast<double>(one_hedge);
 }
 
 }  // namespace backstop::inline v0

@@ -83,7 +83,7 @@ class ScriptedProvider::Answer {
     event.type = type;
     event.delta = delta;
     event.tool_call = call;
-    context_->emit(event);
+    context_->deliver(event);
   }
   [[nodiscard]] std::string next_id() const { return "call_" + std::to_string(tool_calls_ + 1); }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace backstop::inline v0::detail {
@@ -9,6 +10,9 @@ namespace backstop::inline v0::detail {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+/// Begins texts that a program on Windows has saved as UTF-8.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 /// Whether two names are the same but for the case of ASCII letters, as in HTTP header fields.
 [[nodiscard]] constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
@@ -16,6 +20,13 @@ namespace backstop::inline v0::detail {
     if (to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
+}
+
+/// With the ASCII letters in lower case.
+[[nodiscard]] inline std::string lower_case(std::string_view text) {
+  std::string lower{text};
+  for (char& c : lower) c = to_lower(c);
+  return lower;
 }
 
 /// Without spaces and tabs at both ends.

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "held_streams.hpp"
 #include "measure.hpp"
 #include "policy_costs.hpp"
 #include "raw_client.hpp"
@@ -209,9 +210,13 @@ void stay_on_one_cpu() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   stay_on_one_cpu();
   curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (argc > 1 && std::string_view{argv[1]} == "held") {
+    bench::held_streams();
+    return 0;
+  }
   constexpr int events = 400;
   faults::FaultServer first;
   faults::FaultServer second;
@@ -236,6 +241,7 @@ int main() {
     options.runtime = runtime_of_its_own();
     failover(first, FallbackClient{{failing("first", first), failing("second", second)}, options},
              FallbackClient{{failing("second", second)}, options});
+    bench::held_streams();
   } catch (const std::exception& fault) {
     fmt::print(stderr, "backstop-bench: {}\n", fault.what());
     return 1;

@@ -104,7 +104,9 @@ void RawClient::take_event(std::string_view data) {
   simdjson::dom::element chunk;
   if (parsers_->parser.parse(parsers_->padded.data(), data.size(), false).get(chunk) != simdjson::SUCCESS) return;
   std::string_view content;
-  if (chunk["choices"].at(0)["delta"]["content"].get(content) == simdjson::SUCCESS) text_ += content;
+  if (chunk["choices"].at(0)["delta"]["content"].get(content) != simdjson::SUCCESS) return;
+  text_ += content;
+  if (on_text_) on_text_(content);
 }
 
 }  // namespace bench

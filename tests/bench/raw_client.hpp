@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace bench {
 
@@ -28,6 +30,8 @@ class RawClient {
   CURL* prepare(std::string_view prompt, bool stream);
   std::size_t finish();
   [[nodiscard]] std::size_t events() const noexcept { return events_; }
+  /// Is told of each piece of a stream's text.
+  void on_text(std::function<void(std::string_view)> take) { on_text_ = std::move(take); }
 
  private:
   struct Parsers;
@@ -46,6 +50,7 @@ class RawClient {
   std::string text_;
   std::int64_t tokens_ = 0;
   std::size_t events_ = 0;
+  std::function<void(std::string_view)> on_text_;
   bool stream_ = false;
 };
 

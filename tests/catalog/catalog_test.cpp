@@ -10,6 +10,8 @@
 
 #include "catalog/table.hpp"
 
+namespace catalog_test {
+
 using namespace backstop;
 
 TEST_CASE("a model's price, window and capabilities are found by its name") {
@@ -169,3 +171,5 @@ TEST_CASE("every row of the catalogue is found by its own name and is plausible"
     }
   }
 }
+
+}  // namespace catalog_test

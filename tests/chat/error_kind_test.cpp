@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+namespace error_kind_test {
+
 using namespace backstop;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("every kind stands in its own row and is found by its name") {
   CHECK(static_cast<std::size_t>(ErrorKind::deadline_exceeded) + 1 == error_kind_count);
   CHECK_FALSE(error_kind_from("no_such_kind"));
 }
+
+}  // namespace error_kind_test

@@ -8,6 +8,8 @@
 
 #include "backstop/chat/usage.hpp"
 
+namespace money_test {
+
 using namespace backstop;
 
 TEST_CASE("money is written with as many decimals as it needs, at least two") {
@@ -113,3 +115,5 @@ TEST_CASE("a long request is dearer as a whole") {
   usage.input_tokens = 200'001;
   CHECK(cost_of(usage, price) == Money::usd(200'001 * 6e-6 + 0.0225));
 }
+
+}  // namespace money_test

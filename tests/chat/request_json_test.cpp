@@ -7,6 +7,8 @@
 
 #include "backstop/json.hpp"
 
+namespace request_json_test {
+
 using namespace backstop;
 using Catch::Matchers::ContainsSubstring;
 
@@ -282,3 +284,5 @@ TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("headers": {"a b": "c"})").starts_with("`headers.a b` is no header name"));
   CHECK(key_problem(R"("headers": {"a": "c\r\nd: e"})") == "`headers.a` must not hold line breaks or zero bytes");
 }
+
+}  // namespace request_json_test

@@ -7,6 +7,8 @@
 
 #include "backstop/json.hpp"
 
+namespace result_json_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
@@ -232,3 +234,5 @@ TEST_CASE("the end of a stream and parts of a tool call are no lines") {
     CHECK(to_json(StreamEvent{.type = type}).is_null());
   }
 }
+
+}  // namespace result_json_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace target_test {
+
 using namespace backstop;
 
 TEST_CASE("a target is a provider and a model") {
@@ -51,3 +53,5 @@ TEST_CASE("targets are equal when their names are") {
   CHECK(Target{"a", "b"} == target);
   CHECK_FALSE(Target{"a", "c"} == target);
 }
+
+}  // namespace target_test

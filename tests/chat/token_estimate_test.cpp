@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace token_estimate_test {
+
 using namespace backstop;
 
 namespace {
@@ -41,3 +43,5 @@ TEST_CASE("what comes by address counts as much as may stand there") {
   CHECK(tokens_of(Document{.url = "https://host/a.pdf", .data = "AAAA"}) == 1);  // the bytes are what is sent
   CHECK(tokens_of(Document{}) == 0);
 }
+
+}  // namespace token_estimate_test

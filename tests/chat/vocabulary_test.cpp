@@ -10,6 +10,8 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/chat/stream_event.hpp"
 
+namespace vocabulary_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -217,3 +219,5 @@ TEST_CASE("content is what commits a stream") {
     CHECK_FALSE(StreamEvent{.type = type}.is_content());
   }
 }
+
+}  // namespace vocabulary_test

@@ -10,13 +10,15 @@ import sys
 # Top to bottom. A room is a folder (`chat` is include/backstop/chat/ and src/chat/) or a single file without its
 # extension (`provider` is include/backstop/provider.hpp and src/provider.cpp). The longest name that fits counts.
 ROOMS = [
-    ("version", "export", "memory_pool"),
+    ("version", "export"),
+    ("process",),  # what lives as long as the process, or a thread
+    ("memory_pool",),
     ("text",),
     ("chat",),
     ("observe/observer",),  # the interface of call events: values only, used by the runtime
     ("json",),
     ("catalog",),
-    ("runtime/clock",),  # points in time: a value
+    ("runtime/clock", "runtime/machine_wait"),  # points in time: a value
     ("handover",),
     ("runtime",),
     ("state",),

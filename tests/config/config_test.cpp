@@ -6,6 +6,9 @@
 
 #include "backstop/config/config.hpp"
 #include "backstop/text/duration.hpp"
+#include "support/fault_server.hpp"
+
+namespace config_test {
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -296,6 +299,52 @@ TEST_CASE("a key's variable that is not set or empty is an error before anything
   CHECK_THAT(client->describe(), !ContainsSubstring("hunter2"));
 }
 
+TEST_CASE("a server that the build does not know needs no key, and gets none that is another's") {
+  faults::FaultServer server;
+  server.next(faults::answer("All is well."));
+  server.next(faults::answer("All is well."));
+  server.always(faults::unauthorized());
+  const Variable openai{"OPENAI_API_KEY", "sk-hunter2"};
+  const Variable anthropic{"ANTHROPIC_API_KEY", "sk-hunter2"};
+  for (const std::string wire : {"openai", "anthropic"}) {
+    CAPTURE(wire);
+    const auto client = FallbackClient::from_config(parse_config(
+        R"({"fallback_policy": {"targets": [{"target": "local/llama", "wire": ")" + wire + R"(", "base_url": ")" +
+        server.base_url(wire == "openai" ? "/v1" : "") + R"("}]}})"));
+    REQUIRE(client);
+    CHECK(client->chat("Hi"));
+  }
+  for (const faults::ReceivedRequest& request : server.requests()) {
+    for (const auto& [name, value] : request.headers) CHECK_THAT(value, !ContainsSubstring("hunter2"));
+  }
+  const auto refused = FallbackClient::from_config(parse_config(
+      R"({"fallback_policy": {"targets": [{"target": "local/llama", "wire": "openai", "base_url": ")" +
+      server.base_url("/v1") + R"("}]}})"))->chat("Hi");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::authentication);
+  CHECK_THAT(refused.error().message, ContainsSubstring("no key was sent: give one with `api_key`"));
+}
+
+TEST_CASE("a target's own certificate and proxy do not get what belongs to the policy's") {
+  const Result<Config> config = parse_config(R"({"fallback_policy": {
+    "http": {"client_certificate": "/policy.pem", "client_key": "/policy.key", "proxy": "http://policy:1",
+             "no_proxy": "*", "connections_per_host": 8, "connections": 100, "idle_connections": 0},
+    "targets": ["openai/a", {"target": "openai/b", "http": {"client_certificate": "/own.pem", "proxy": "http://own:1",
+                                                             "connections": 7}}]}})");
+  REQUIRE(config);
+  const HttpOptions& of_policy = config->targets[0].model.http;
+  CHECK(of_policy.client_key == "/policy.key");
+  CHECK(of_policy.no_proxy == "*");
+  CHECK(of_policy.connections == 100);
+  CHECK(of_policy.idle_connections == 0);
+  const HttpOptions& own = config->targets[1].model.http;
+  CHECK(own.client_certificate == "/own.pem");
+  CHECK(own.client_key.empty());
+  CHECK(own.no_proxy.empty());
+  CHECK(own.connections == 7);
+  CHECK(own.connections_per_host == 8);
+}
+
 TEST_CASE("an address that cannot be right is named by its target") {
   for (const std::string url : {"localhost:8080", "ftp://host", "http://user:hunter2@host"}) {
     const auto client = FallbackClient::from_config(
@@ -324,3 +373,5 @@ TEST_CASE("a config made by hand works as one from a file") {
   config.targets.clear();
   CHECK_FALSE(FallbackClient::from_config(config).has_value());
 }
+
+}  // namespace config_test

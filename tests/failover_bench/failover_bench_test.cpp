@@ -15,6 +15,8 @@
 
 #include "failover_bench.hpp"
 
+namespace failover_bench_test {
+
 using namespace backstop;
 using namespace backstop::failover_bench;
 using namespace std::chrono_literals;
@@ -246,3 +248,5 @@ TEST_CASE("the caller sees who answered, and what that used", "[S16][failover-be
       seen.succeeded == 1 && seen.find(primary_name)->succeeded == 0 && seen.find(fallback_name)->succeeded == 1,
       "failed attempts are not counted as completions");
 }
+
+}  // namespace failover_bench_test

@@ -1,10 +1,9 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <optional>
+#include <string>
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cache.hpp"
@@ -14,32 +13,10 @@
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
-#include "fallback/allocation_counter.hpp"
 #include "call/root_call.hpp"
+#include "support/allocations.hpp"
 
-// Memory that runs out on demand, for this thread alone. The other tests have what they ask for.
-namespace {
-
-thread_local long allocations_to_failure = 0;  // 0: none fails
-
-}  // namespace
-
-thread_local std::size_t allocations_made = 0;
-
-void* operator new(std::size_t size) {
-  ++allocations_made;
-  if (allocations_to_failure > 0 && --allocations_to_failure == 0) throw std::bad_alloc{};
-  if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-  throw std::bad_alloc{};
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations_made;
-  if (allocations_to_failure > 0 && --allocations_to_failure == 0) return nullptr;
-  return std::malloc(size != 0 ? size : 1);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+namespace allocation_failure_test {
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -112,7 +89,7 @@ TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[sce
     detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
     Runtime::Gate gate;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       lab.runtime.runtime().block_until(gate, [&] {
         call.start(*lab.client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
@@ -120,8 +97,7 @@ TEST_CASE("whichever allocation of a streamed call fails, the same holds", "[sce
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     CHECK(listener.ends == (threw ? 0 : 1));
     lab.check_nothing_is_left();
@@ -158,7 +134,7 @@ TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the 
     detail::RootCall call{lab.runtime.runtime(), CallLimits{}, nullptr};
     Runtime::Gate gate;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       lab.runtime.runtime().block_until(gate, [&] {
         call.start(client, request, &listener, [&] { lab.runtime.runtime().open(gate); });
@@ -166,8 +142,7 @@ TEST_CASE("whichever allocation of a hedged, held and resumed stream fails, the 
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     CHECK(listener.ends == (threw ? 0 : 1));
     lab.check_nothing_is_left();
@@ -190,14 +165,13 @@ TEST_CASE("whichever allocation of a call fails, no permit and no reservation is
     const ChatRequest request = Lab::request();
     bool answered = false;
     bool threw = false;
-    allocations_to_failure = nth;
+    failing_allocations::begin(nth);
     try {
       answered = static_cast<bool>(lab.client->chat(request));
     } catch (const std::bad_alloc&) {
       threw = true;  // before the call had begun
     }
-    const bool reached = allocations_to_failure == 0;
-    allocations_to_failure = 0;
+    const bool reached = failing_allocations::end();
 
     lab.check_nothing_is_left();
     if (!reached) {
@@ -209,3 +183,49 @@ TEST_CASE("whichever allocation of a call fails, no permit and no reservation is
   }
   CHECK(failed > 20);
 }
+
+TEST_CASE("what an inner client has given the consumer is known outside, also where memory ends while it goes on") {
+  for (const MidStream inside : {MidStream::restart, MidStream::resume}) {
+    for (long nth = 1;; ++nth) {
+      CAPTURE(static_cast<int>(inside), nth);
+      VirtualRuntime runtime;
+      ModelFacts facts;
+      facts.capabilities.prefill = true;
+      const ScriptedProvider breaks{Target{"p", "a", facts}, {deltas({"Once upon "}).cut()}};
+      const ScriptedProvider cannot_go_on{Target{"p", "b", ModelFacts{}}, {answer("B's answer")}};
+      const ScriptedProvider other{Target{"p", "c", facts}, {answer("C's answer")}};
+      FallbackOptions options;
+      options.runtime = runtime.share();
+      options.recovery.max_wait = 0s;
+      const FallbackClient outer_of_all{{[&] {
+                                           FallbackOptions inner = options;
+                                           inner.mid_stream = inside;
+                                           return Provider{FallbackClient{{breaks, cannot_go_on}, inner}};
+                                         }(),
+                                         other},
+                                        options};
+      std::string seen;
+      seen.reserve(1000);
+      bool threw = false;
+      std::optional<std::string> finished;
+      failing_allocations::begin(nth);
+      try {
+        ChatStream stream = outer_of_all.stream("hello");
+        while (const StreamEvent* event = stream.next()) {
+          const failing_allocations::Pause pause;
+          if (event->type == StreamEvent::Type::text) seen += event->delta;
+          if (event->type == StreamEvent::Type::restarted) seen.clear();
+          if (event->type == StreamEvent::Type::finished) finished = event->response->text();
+        }
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      }
+      const bool reached = failing_allocations::end();
+      if (finished) CHECK(*finished == seen);
+      if (threw) CHECK(seen.empty());
+      if (!reached) break;
+    }
+  }
+}
+
+}  // namespace allocation_failure_test

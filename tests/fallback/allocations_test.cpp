@@ -13,7 +13,9 @@
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
-#include "fallback/allocation_counter.hpp"
+#include "support/allocations.hpp"
+
+namespace allocations_test {
 
 // AddressSanitizer takes the pools away, so that every frame and result comes from the heap.
 #if defined(__SANITIZE_ADDRESS__)
@@ -46,7 +48,7 @@ class Instant final : public ModelProvider {
     for (int i = 0; deltas_ != nullptr && i < *deltas_; ++i) {
       StreamEvent event;
       event.delta = "word ";
-      context.emit(event);
+      context.deliver(event);
       ConsumerReady ready{context};
       co_await ready;
     }
@@ -141,3 +143,5 @@ TEST_CASE("a streamed event passes through the policies without an allocation", 
 }
 
 #endif
+
+}  // namespace allocations_test

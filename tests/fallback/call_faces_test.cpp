@@ -14,6 +14,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace call_faces_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -61,12 +63,12 @@ TEST_CASE("a piece of a tool call comes with the call's id and name, and without
         event.type = StreamEvent::Type::tool_call_delta;
         event.delta = piece;
         event.tool_call = &call;
-        context.emit(event);
+        context.deliver(event);
       }
       StreamEvent whole;
       whole.type = StreamEvent::Type::tool_call;
       whole.tool_call = &call;
-      context.emit(whole);
+      context.deliver(whole);
       ChatResponse response;
       response.parts.emplace_back(call);
       co_return response;
@@ -146,6 +148,13 @@ TEST_CASE("who waits for a call, or lets go of it, waits for its callback too") 
     }
     CHECK(returned);
   }
+}
+
+TEST_CASE("the result of a handle that goes away at once stays") {
+  const FallbackClient client = client_of(ScriptedProvider{"one/a", {answer("hi").after(1ms)}});
+  const auto& reply = client.start("hello").wait();
+  REQUIRE(reply);
+  CHECK(reply->text() == "hi");
 }
 
 TEST_CASE("cancelling a silent call ends it", "[scenario-195]") {
@@ -308,3 +317,5 @@ TEST_CASE("a runtime ends with its last client, without waiting for more work") 
   while (!runtime.expired() && std::chrono::steady_clock::now() - start < 10s) std::this_thread::yield();
   CHECK(runtime.expired());
 }
+
+}  // namespace call_faces_test

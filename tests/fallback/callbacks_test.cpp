@@ -18,6 +18,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace callbacks_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -137,7 +139,7 @@ Task<Result<ChatResponse>> write_much(const ChatRequest&, CallContext& context) 
     if (context.stopping()) co_return context.stop_error();
     StreamEvent event;
     event.delta = "word ";
-    context.emit(event);
+    context.deliver(event);
   }
   ChatResponse response;
   response.parts.emplace_back(Text{"done"});
@@ -415,11 +417,11 @@ TEST_CASE("the end of a stream is the call's to tell, whatever a provider emits"
     StreamEvent event;
     event.type = StreamEvent::Type::failed;
     event.error = &failure;
-    context.emit(event);
+    context.deliver(event);
     event.type = StreamEvent::Type::finished;
     event.error = nullptr;
     event.response = &nothing;
-    context.emit(event);
+    context.deliver(event);
     co_return failure;
   };
   const ScriptedProvider other{"two/b", {stream({"D"})}};
@@ -490,3 +492,5 @@ TEST_CASE("a refusal that stands in for an answer of which the consumer has a pa
     }
   }
 }
+
+}  // namespace callbacks_test

@@ -15,6 +15,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace extremes_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -123,3 +125,5 @@ TEST_CASE("waits and times of zero are taken as they are", "[scenario-212]") {
   CHECK(fails_with(runtime.call(slow | standard(options), "hello", {.deadline = 0s}), ErrorKind::deadline_exceeded));
   CHECK(fails_with(runtime.call(slow | timeout(1ns), "hello", {.deadline = 1s}), ErrorKind::timeout));
 }
+
+}  // namespace extremes_test

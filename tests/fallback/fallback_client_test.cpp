@@ -14,6 +14,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "state/cooldown.hpp"
 
+namespace fallback_client_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -542,3 +544,5 @@ TEST_CASE("observers see one event per send and one per call", "[scenario-215]")
   CHECK_FALSE(counter->last);
   CHECK(counter->first_choice == "one/a");
 }
+
+}  // namespace fallback_client_test

@@ -11,6 +11,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace lint_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -156,3 +158,5 @@ TEST_CASE("a target that is alone needs a retry, and a hedge needs another targe
   CHECK(alone(standard()).empty());
   CHECK(lint(FallbackClient{FallbackClient{model("a/m")}, other()}).empty());
 }
+
+}  // namespace lint_test

@@ -16,6 +16,8 @@
 #include "backstop/providers/function.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace memory_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 
@@ -71,3 +73,5 @@ TEST_CASE("memory grows with the targets that live, not with the calls", "[scena
   }
   if (before && warm) CHECK(*heap_in_use() - *before < (*warm - *before) / 10);
 }
+
+}  // namespace memory_test

@@ -18,6 +18,8 @@
 #include "support/replayed_call.hpp"
 #include "call/root_call.hpp"
 
+namespace privacy_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace backstop::testing_support;
@@ -225,3 +227,5 @@ TEST_CASE("the end of a stream is told after the observers have been, with the p
     CHECK(words.said == "out of order");
   }
 }
+
+}  // namespace privacy_test

@@ -18,6 +18,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "handover/cost_estimate.hpp"
 
+namespace standing_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -449,3 +451,5 @@ TEST_CASE("a provider of the application's own is passed over by the facts of it
   CHECK(client.explain("hello").steps[0].worst_cost);
   CHECK(client.chat("hello")->text() == "own");
 }
+
+}  // namespace standing_test

@@ -9,6 +9,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace stream_accounting_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -67,3 +69,5 @@ TEST_CASE("the time in which a stream's consumer waits counts against the limits
   CHECK(reply.error().timeout_limit == TimeoutLimit::first_token);
   CHECK(reply.error().elapsed == 10s);
 }
+
+}  // namespace stream_accounting_test

@@ -13,6 +13,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace unknown_cost_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -128,3 +130,5 @@ TEST_CASE("of calls that share a send the one that accounts for it does not know
   CHECK_FALSE(one->result()->cost_known);
   CHECK(two->result()->cost_known);
 }
+
+}  // namespace unknown_cost_test

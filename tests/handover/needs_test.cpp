@@ -5,6 +5,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace needs_test {
+
 using namespace backstop;
 
 namespace {
@@ -194,3 +196,5 @@ TEST_CASE("after a cap has refused, only a cheaper target with a known price wil
     CHECK(unfit(priced(39.1), request, needs));
   }
 }
+
+}  // namespace needs_test

@@ -9,6 +9,8 @@
 
 #include "handover/projection.hpp"
 
+namespace rules_test {
+
 using namespace backstop;
 
 namespace {
@@ -124,3 +126,5 @@ TEST_CASE("names of tools may be as long as the provider takes them, of letters,
     }
   }
 }
+
+}  // namespace rules_test

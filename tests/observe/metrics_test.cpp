@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+namespace metrics_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -185,3 +187,5 @@ TEST_CASE("events from several threads are all counted") {
   CHECK(metrics.snapshot().calls == 2000);
   CHECK(metrics.snapshot().find("a/1")->spend == Money::usd(2000));
 }
+
+}  // namespace metrics_test

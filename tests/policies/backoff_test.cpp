@@ -5,6 +5,8 @@
 #include <random>
 #include <set>
 
+namespace backoff_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -85,3 +87,5 @@ TEST_CASE("after a hinted wait the doubling starts anew") {
   CHECK(backoff.next(true, 3s, 0.0) == 3s);
   CHECK(backoff.next(false, {}, almost_one) == 500ms);
 }
+
+}  // namespace backoff_test

@@ -19,6 +19,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/standing.hpp"
 
+namespace bulkhead_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -370,3 +372,5 @@ TEST_CASE("bulkheads describe themselves and refuse what makes no sense") {
     runtime.run_all();
   }
 }
+
+}  // namespace bulkhead_test

@@ -15,6 +15,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace cache_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -356,3 +358,5 @@ TEST_CASE("a cache describes itself and refuses what cannot be") {
   CHECK_THROWS_AS(cache({.ttl = 0s}), std::invalid_argument);
   CHECK_THROWS_AS(cache({.max_bytes = 0}), std::invalid_argument);
 }
+
+}  // namespace cache_test

@@ -11,6 +11,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/standing.hpp"
 
+namespace cancellation_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -159,3 +161,5 @@ TEST_CASE("a long day of faults and cancellations leaves nothing behind, and can
   CHECK(trace == run(17));
   CHECK(trace != run(18));
 }
+
+}  // namespace cancellation_test

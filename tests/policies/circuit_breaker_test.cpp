@@ -15,6 +15,8 @@
 #include "context_edit.hpp"
 #include "support/standing.hpp"
 
+namespace circuit_breaker_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -306,3 +308,5 @@ TEST_CASE("a breaker describes itself by what is not usual") {
   CHECK_THROWS_AS(circuit_breaker({.failure_rate = 0}), std::invalid_argument);
   CHECK_THROWS_AS(circuit_breaker(std::shared_ptr<CircuitBreaker>{}), std::invalid_argument);
 }
+
+}  // namespace circuit_breaker_test

@@ -20,6 +20,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
 
+namespace cost_cap_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -793,3 +795,5 @@ TEST_CASE("a cost cap describes itself, and refuses options that make no sense")
   CHECK_THAT(problem({.per_period = Money::usd(-1)}), ContainsSubstring("per_period"));
   CHECK_THAT(problem({.per_period = Money::usd(1), .period = 0s}), ContainsSubstring("period must be longer than 0"));
 }
+
+}  // namespace cost_cap_test

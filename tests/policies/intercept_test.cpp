@@ -11,6 +11,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace intercept_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -286,3 +288,5 @@ TEST_CASE("an interception has the name it is given") {
   CHECK((model | intercept(options)).describe() == "a/m | redact");
   CHECK_THROWS_AS(intercept({}), std::invalid_argument);
 }
+
+}  // namespace intercept_test

@@ -20,6 +20,8 @@
 #include "context_edit.hpp"
 #include "support/standing.hpp"
 
+namespace rate_limit_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -479,3 +481,5 @@ TEST_CASE("a rate limit describes itself and refuses what makes no sense") {
         "a/m | rate_limit(tokens_per_minute = 1000, max_wait = 5s)");
   CHECK_THROWS_AS(rate_limit(RateLimitOptions{}), std::invalid_argument);
 }
+
+}  // namespace rate_limit_test

@@ -14,6 +14,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace retry_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -685,3 +687,5 @@ TEST_CASE("a retry describes itself") {
   CHECK((provider | retry({.max_attempts = 2})).describe() == "a/m | retry(max_attempts = 2)");
   CHECK(retry({.on_status = {429, 500}}).describe() == "retry(max_attempts = 3, on = [429, 500])");
 }
+
+}  // namespace retry_test

@@ -22,6 +22,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace single_flight_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -676,8 +678,37 @@ TEST_CASE("threads that call one client share sends, come and go, and all get an
   CHECK(sends <= 300);
 }
 
+TEST_CASE("a provider of one's own that throws has a row, also behind a shared flight") {
+  class Throws final : public ChatProvider {
+   public:
+    [[nodiscard]] const Target& target() const noexcept override { return target_; }
+    [[nodiscard]] std::string describe() const override { return target_.name(); }
+    Task<Result<ChatResponse>> call(const ChatRequest&, CallContext& context) const override {
+      auto pause = context.sleep(1s);
+      const auto slept = co_await pause;
+      throw std::runtime_error{slept ? "not today" : "stopped"};
+    }
+
+   private:
+    Target target_{"own", "throws", ModelFacts{}};
+  };
+  VirtualRuntime world;
+  FallbackOptions options;
+  options.runtime = world.share();
+  const ScriptedProvider next{"local/next"};
+  const FallbackClient client{{Provider{std::make_shared<Throws>()} | single_flight(), next}, options};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  REQUIRE(reply->attempts.size() == 2);
+  CHECK(reply->attempts[0].target.name() == "own/throws");
+  CHECK(reply->attempts[0].outcome == ErrorKind::server_error);
+  CHECK(reply->attempts[0].reason.find("not today") != std::string::npos);
+}
+
 TEST_CASE("a shared flight describes itself and refuses what cannot be") {
   CHECK((ScriptedProvider{"a/m"} | single_flight()).describe() == "a/m | single_flight");
   CHECK(single_flight({.deterministic_only = true}).describe() == "single_flight(deterministic_only = true)");
   CHECK_THROWS_AS(single_flight({.max_replay_bytes = 0}), std::invalid_argument);
 }
+
+}  // namespace single_flight_test

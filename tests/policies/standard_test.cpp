@@ -10,6 +10,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace standard_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -164,3 +166,5 @@ TEST_CASE("an isolated target is passed over without a probe and without a time 
   CHECK(refused.error().attempts.size() == 2);
   CHECK(first.send_count() + second.send_count() == 0);
 }
+
+}  // namespace standard_test

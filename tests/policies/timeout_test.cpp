@@ -17,6 +17,8 @@
 #include "policies/tighter_limits.hpp"
 #include "support/replay_transport.hpp"
 
+namespace timeout_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -573,3 +575,5 @@ TEST_CASE("a timeout describes itself") {
   CHECK(timeout().describe() == "timeout()");
   CHECK(timeout({.first_token = 1500ms, .idle = off}).describe() == "timeout(first_token = 1.5s, idle = off)");
 }
+
+}  // namespace timeout_test

@@ -10,6 +10,8 @@
 #include "programs/run_program.hpp"
 #include "support/fault_server.hpp"
 
+namespace backstop_chat_test {
+
 #ifdef BACKSTOP_CHAT_PROGRAM
 
 using namespace backstop;
@@ -319,3 +321,5 @@ TEST_CASE("backstop-chat: a server of an unknown name needs an address and no ke
 }
 
 #endif
+
+}  // namespace backstop_chat_test

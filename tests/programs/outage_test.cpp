@@ -7,6 +7,8 @@
 
 #include "programs/run_program.hpp"
 
+namespace outage_test {
+
 #ifdef BACKSTOP_OUTAGE_PROGRAM
 
 using Catch::Matchers::ContainsSubstring;
@@ -51,3 +53,5 @@ TEST_CASE("wrong arguments of the simulated day are told with what is accepted")
 }
 
 #endif
+
+}  // namespace outage_test

@@ -2,6 +2,8 @@
 
 #include "programs/run_program.hpp"
 
+namespace own_policy_test {
+
 #ifdef BACKSTOP_OWN_POLICY_PROGRAM
 
 TEST_CASE("the example of policies of one's own does what it says") {
@@ -17,3 +19,5 @@ TEST_CASE("the example of policies of one's own does what it says") {
 }
 
 #endif
+
+}  // namespace own_policy_test

@@ -10,6 +10,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace answer_builder_test {
+
 using namespace backstop;
 using backstop::detail::AnswerBuilder;
 
@@ -318,3 +320,5 @@ TEST_CASE("the first failure stands") {
   CHECK(answer.failure()->message == "blocked");
   CHECK(answer.failure()->kind == ErrorKind::content_filtered);
 }
+
+}  // namespace answer_builder_test

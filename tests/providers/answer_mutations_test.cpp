@@ -20,6 +20,8 @@
 #include "support/compressed.hpp"
 #include "support/replayed_call.hpp"
 
+namespace answer_mutations_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using namespace std::chrono_literals;
@@ -417,3 +419,5 @@ TEST_CASE("no failure lacks the provider's words, in whatever shape they come") 
     if (!fault.empty()) FAIL_CHECK("seed " << seed << ", " << answer.status << ": " << fault << "\n" << text);
   }
 }
+
+}  // namespace answer_mutations_test

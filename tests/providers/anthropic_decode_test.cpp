@@ -8,6 +8,8 @@
 
 #include "providers/anthropic/format.hpp"
 
+namespace anthropic_decode_test {
+
 using namespace backstop;
 using detail::AnswerBuilder;
 using detail::JsonDocument;
@@ -275,3 +277,5 @@ TEST_CASE("events without a type go by their name") {
   CHECK(reply.text() == "x");
   CHECK(reply.finish_reason == FinishReason::length);
 }
+
+}  // namespace anthropic_decode_test

@@ -8,6 +8,8 @@
 #include "providers/anthropic/format.hpp"
 #include "providers/anthropic/schema.hpp"
 
+namespace anthropic_encode_test {
+
 using namespace backstop;
 using Json = nlohmann::json;
 
@@ -368,3 +370,5 @@ TEST_CASE("a schema loses what the wire refuses, and the model reads it all the 
     "required": ["id"],
     "additionalProperties": false})json"));
 }
+
+}  // namespace anthropic_encode_test

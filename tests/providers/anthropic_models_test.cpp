@@ -8,6 +8,8 @@
 #include "providers/anthropic/format.hpp"
 #include "providers/anthropic/models.hpp"
 
+namespace anthropic_models_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using Json = nlohmann::json;
@@ -121,3 +123,5 @@ TEST_CASE("each effort has its budget, and its name where models take one") {
     CHECK(body_of(with_effort(effort.name), newer)["output_config"]["effort"] == effort.adaptive);
   }
 }
+
+}  // namespace anthropic_models_test

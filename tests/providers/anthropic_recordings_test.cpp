@@ -9,6 +9,8 @@
 #include "backstop/providers/anthropic.hpp"
 #include "recordings.hpp"
 
+namespace anthropic_recordings_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 
@@ -104,3 +106,5 @@ TEST_CASE("recorded failures of Anthropic's are of the right kind") {
     }
   }
 }
+
+}  // namespace anthropic_recordings_test

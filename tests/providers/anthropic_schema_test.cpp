@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
+namespace anthropic_schema_test {
+
 using namespace backstop;
 using Json = nlohmann::ordered_json;
 
@@ -57,3 +59,5 @@ TEST_CASE("objects are closed, and references stand alone but for definitions") 
   const Json reference = Json::parse(R"({"$ref": "#/definitions/a", "title": "x", "definitions": {"a": {}}})");
   CHECK(detail::anthropic_schema(reference) == Json::parse(R"({"$ref": "#/definitions/a", "definitions": {"a": {}}})"));
 }
+
+}  // namespace anthropic_schema_test

@@ -5,6 +5,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace base64_test {
+
 using backstop::detail::decode_base64;
 
 TEST_CASE("base64 in both alphabets, padded or not, in lines or not") {
@@ -25,3 +27,5 @@ TEST_CASE("what is no base64 is not decoded in part") {
     CHECK_FALSE(decode_base64(text));
   }
 }
+
+}  // namespace base64_test

@@ -9,6 +9,8 @@
 
 #include "support/compressed.hpp"
 
+namespace content_coding_test {
+
 using backstop::detail::ContentDecoder;
 using namespace backstop::testing_support;
 
@@ -102,3 +104,5 @@ TEST_CASE("no bytes do any harm") {
     CHECK(decoded(label, body, 1 + random() % 16).plain.size() < 1'000'000);
   }
 }
+
+}  // namespace content_coding_test

@@ -25,6 +25,8 @@
 #include "support/replay_transport.hpp"
 #include "support/standing.hpp"
 
+namespace credentials_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace backstop::testing_support;
@@ -446,3 +448,5 @@ TEST_CASE("a policy file may name several variables, which targets share", "[con
             .find("the environment variable BACKSTOP_TEST_NO_SUCH_KEY, which should hold the key") !=
         std::string::npos);
 }
+
+}  // namespace credentials_test

@@ -9,6 +9,8 @@
 #include "providers/failure/read_failure.hpp"
 #include "providers/http/resolve_endpoint.hpp"
 
+namespace error_classifier_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using namespace std::chrono_literals;
@@ -351,3 +353,5 @@ TEST_CASE("errors inside an answer are told from answers") {
   CHECK_FALSE(is_failure("[1]"));
   CHECK_FALSE(is_failure("3"));
 }
+
+}  // namespace error_classifier_test

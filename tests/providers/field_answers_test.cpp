@@ -13,6 +13,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 
+namespace field_answers_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 
@@ -93,3 +95,5 @@ TEST_CASE("answers from the field are read as what they are") {
     CHECK((saved.result && saved.result->text() == "Spare."));
   }
 }
+
+}  // namespace field_answers_test

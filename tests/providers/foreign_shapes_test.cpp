@@ -14,6 +14,8 @@
 #include "support/compressed.hpp"
 #include "support/replayed_call.hpp"
 
+namespace foreign_shapes_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using namespace std::chrono_literals;
@@ -475,3 +477,5 @@ TEST_CASE("the words of an event or a body that is no JSON are the provider's me
   CHECK(plain(gpt, "\"out of order\"").result.error().provider_message == "out of order");
   CHECK(streamed(gpt, half + event("\"out of order\"")).result.error().provider_message == "out of order");
 }
+
+}  // namespace foreign_shapes_test

@@ -10,6 +10,8 @@
 #include "providers/wire/json_document.hpp"
 #include "providers/wire/json_writer.hpp"
 
+namespace foreign_text_test {
+
 using namespace backstop::detail;
 
 namespace {
@@ -95,3 +97,5 @@ TEST_CASE("counts are whole, not negative, and small enough to be added up") {
   CHECK(count_of(document.root(), "c") == 2);
   for (const char* key : {"b", "d", "e", "f", "g", "h"}) CHECK_FALSE(count_of(document.root(), key));
 }
+
+}  // namespace foreign_text_test

@@ -16,6 +16,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "call/root_call.hpp"
 
+namespace function_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -43,7 +45,7 @@ Task<Result<ChatResponse>> answer_in_pieces(const ChatRequest&, CallContext& con
   for (const std::string_view piece : {"one ", "two"}) {
     StreamEvent event;
     event.delta = piece;
-    context.emit(event);
+    context.deliver(event);
   }
   answer.parts.emplace_back(Text{"one two"});
   co_return answer;
@@ -351,3 +353,5 @@ TEST_CASE("what a blocking model throws becomes an error") {
   CHECK(reply.error().kind == ErrorKind::server_error);
   CHECK(reply.error().message.find("no weights") != std::string::npos);
 }
+
+}  // namespace function_test

@@ -6,6 +6,8 @@
 #include "backstop/providers/anthropic.hpp"
 #include "support/replayed_call.hpp"
 
+namespace handover_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 
@@ -59,3 +61,5 @@ TEST_CASE("the target's own reasoning goes back to it") {
   REQUIRE(call.result);
   CHECK(call.result->attempts.at(0).reason.empty());
 }
+
+}  // namespace handover_test

@@ -15,6 +15,8 @@
 #include "support/replayed_call.hpp"
 #include "support/standing.hpp"
 
+namespace http_engine_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using namespace std::chrono_literals;
@@ -731,3 +733,5 @@ TEST_CASE("each attempt of a call has a span of its own in the application's tra
     CHECK(spans.insert(header->second.substr(36, 16)).second);
   }
 }
+
+}  // namespace http_engine_test

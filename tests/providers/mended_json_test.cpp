@@ -10,6 +10,8 @@
 
 #include "providers/wire/json_document.hpp"
 
+namespace mended_json_test {
+
 using namespace backstop::detail;
 
 namespace {
@@ -139,3 +141,5 @@ TEST_CASE("mending changes no value of a document that is sound") {
     REQUIRE(mended.length == text.size());
   }
 }
+
+}  // namespace mended_json_test

@@ -11,6 +11,8 @@
 #include "support/fault_oddities.hpp"
 #include "support/fault_server.hpp"
 
+namespace odd_streams_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -77,3 +79,5 @@ TEST_CASE("errors within a stream are found in every shape", "[scenario-203]") {
     CHECK(reply.error().partial_text == "Hello from");
   }
 }
+
+}  // namespace odd_streams_test

@@ -8,6 +8,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 
+namespace openai_decode_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 
@@ -202,3 +204,5 @@ TEST_CASE("the pieces of a call without a number are known by its id, said once 
     CHECK(response.tool_calls()[0].arguments == R"({"z":1})");
   }
 }
+
+}  // namespace openai_decode_test

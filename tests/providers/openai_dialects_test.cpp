@@ -10,6 +10,8 @@
 #include "providers/openai_chat/dialect.hpp"
 #include "providers/openai_chat/format.hpp"
 
+namespace openai_dialects_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using Json = nlohmann::json;
@@ -187,3 +189,5 @@ TEST_CASE("models that reason are told from those made to chat, and those withou
   CHECK_FALSE(body_of("openai", request, false, "gpt-5").contains("temperature"));
   CHECK(body_of("openai", request, false, "gpt-5.1").contains("temperature"));
 }
+
+}  // namespace openai_dialects_test

@@ -8,6 +8,8 @@
 #include "providers/http/request_headers.hpp"
 #include "providers/openai_chat/format.hpp"
 
+namespace openai_encode_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using Json = nlohmann::ordered_json;
@@ -304,3 +306,5 @@ TEST_CASE("a header with a line break is refused") {
   CHECK(http.error().kind == ErrorKind::invalid_request);
   CHECK(http.error().message.find("evil") == std::string::npos);
 }
+
+}  // namespace openai_encode_test

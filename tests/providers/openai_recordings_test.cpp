@@ -8,6 +8,8 @@
 #include "backstop/providers/openai.hpp"
 #include "recordings.hpp"
 
+namespace openai_recordings_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 
@@ -81,3 +83,5 @@ TEST_CASE("every recorded chat completion decodes to its expectation, however it
   const RecordingRules rules{usage_of, finish_of, means_failure};
   for (const Recording& recording : cases) check_recording(recording, provider_for(recording), rules);
 }
+
+}  // namespace openai_recordings_test

@@ -10,6 +10,8 @@
 #include "providers/failure/error_classifier.hpp"
 #include "text/ascii.hpp"
 
+namespace provider_quirks_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 
@@ -360,3 +362,5 @@ TEST_CASE("every row of the table has an example") {
     CHECK(std::any_of(examples.begin(), examples.end(), fits));
   }
 }
+
+}  // namespace provider_quirks_test

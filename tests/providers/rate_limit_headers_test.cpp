@@ -12,6 +12,8 @@
 #include "backstop/testing/virtual_clock.hpp"
 #include "support/replayed_call.hpp"
 
+namespace rate_limit_headers_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using namespace std::chrono_literals;
@@ -226,3 +228,5 @@ TEST_CASE("what an answer told of the limits stands in its row, for successes an
   REQUIRE_FALSE(silent.result);
   CHECK_FALSE(silent.result.error().attempts[0].rate_limit);
 }
+
+}  // namespace rate_limit_headers_test

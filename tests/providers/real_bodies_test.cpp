@@ -13,6 +13,8 @@
 #include "support/fault_http.hpp"
 #include "support/fault_server.hpp"
 
+namespace real_bodies_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace backstop::testing_support;
@@ -102,3 +104,5 @@ TEST_CASE("a plain call that streams on the wire has its first token when that c
   CHECK(*reply->attempts.at(0).ttft < 250ms);
   CHECK(reply->elapsed > 400ms);
 }
+
+}  // namespace real_bodies_test

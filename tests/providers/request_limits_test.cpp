@@ -11,6 +11,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 
+namespace request_limits_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using backstop::detail::FittedRequest;
@@ -106,3 +108,5 @@ TEST_CASE("what a target is known to refuse is not sent to it, and its row says 
   cold.temperature = -1;
   CHECK(sent_to("openai", "gpt-4o", cold).body["temperature"] == 0.0);
 }
+
+}  // namespace request_limits_test

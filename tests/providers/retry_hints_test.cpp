@@ -8,6 +8,8 @@
 
 #include "text/duration.hpp"
 
+namespace retry_hints_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using namespace std::chrono_literals;
@@ -217,3 +219,5 @@ TEST_CASE("x-should-retry is true, false or not there") {
   head.headers = {{"x-should-retry", "perhaps"}};
   CHECK_FALSE(should_retry_hint(head));
 }
+
+}  // namespace retry_hints_test

@@ -6,6 +6,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace secrets_test {
+
 using namespace backstop::detail;
 
 namespace {
@@ -90,3 +92,5 @@ TEST_CASE("words are cut after they are masked") {
   CHECK(secrets.quote("abc key1234", 6) == "abc **...");
   CHECK(secrets.quote(std::string(1'000'000, ' ') + "key1234", 10) == "***");
 }
+
+}  // namespace secrets_test

@@ -7,6 +7,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+namespace server_sent_events_test {
+
 using backstop::detail::ServerSentEvents;
 
 namespace {
@@ -157,3 +159,5 @@ TEST_CASE("many small events fit under a small limit") {
   CHECK_FALSE(events.too_large());
   CHECK(seen.size() == 100);
 }
+
+}  // namespace server_sent_events_test

@@ -126,4 +126,16 @@ void metrics() {
   // [/observe]
 }
 
+void connections() {
+  // [connections]
+  RuntimeOptions options;
+  options.http.proxy = "http://proxy.company:3128";    // "environment" reads http_proxy and the like, which is not done otherwise
+  options.http.ca_file = "/etc/ssl/company.pem";
+  FallbackClient client{{openai({.model = "gpt-5.6-sol"}) | standard(),
+                         openai_compatible({.model = "qwen3", .base_url = "http://llama/v1", .name = "llama",
+                                            .http = {.proxy = "none", .unix_socket = "/run/llama.sock"}})},
+                        {.runtime = std::make_shared<Runtime>(std::move(options))}};
+  // [/connections]
+}
+
 }  // namespace snippets

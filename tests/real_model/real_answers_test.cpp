@@ -7,6 +7,8 @@
 #include "backstop/fallback_client.hpp"
 #include "real_targets.hpp"
 
+namespace real_answers_test {
+
 using namespace backstop;
 using namespace backstop::real_model;
 using nlohmann::json;
@@ -154,3 +156,5 @@ TEST_CASE("a conversation goes from one wire to the other") {
   need(second);
   CHECK_FALSE(second->text().empty());
 }
+
+}  // namespace real_answers_test

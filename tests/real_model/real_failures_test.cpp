@@ -10,6 +10,8 @@
 #include "backstop/policies/timeout.hpp"
 #include "real_targets.hpp"
 
+namespace real_failures_test {
+
 using namespace backstop;
 using namespace backstop::real_model;
 using namespace std::chrono_literals;
@@ -229,3 +231,5 @@ TEST_CASE("a server that is gone is a refused connection, and another target ans
   CHECK(reply->attempts.front().outcome == ErrorKind::connect_failed);
   CHECK(reply->attempts.front().replay == ReplaySafety::not_sent);
 }
+
+}  // namespace real_failures_test

@@ -9,6 +9,8 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/providers/function.hpp"
 
+namespace choosing_threads_test {
+
 using namespace backstop;
 
 // Real threads, for the thread sanitizer; nothing here waits.
@@ -79,3 +81,5 @@ TEST_CASE("every strategy may choose on several threads at the same time", "[sce
     for (const auto& candidate : client.snapshot().candidates) CHECK(candidate.in_flight == 0);
   }
 }
+
+}  // namespace choosing_threads_test

@@ -8,6 +8,8 @@
 #include "backstop/providers/function.hpp"
 #include "routing/pool.hpp"
 
+namespace ejection_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -221,3 +223,5 @@ TEST_CASE("a pool among other candidates is judged by what its calls come to") {
   CHECK(snapshot.candidates[0].pick_share + snapshot.candidates[1].pick_share == 1.0);
   CHECK(answered_by(client) == "c");
 }
+
+}  // namespace ejection_test

@@ -9,6 +9,8 @@
 #include "backstop/routing/rules.hpp"
 #include "routing/pool.hpp"
 
+namespace explain_agrees_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -136,3 +138,5 @@ TEST_CASE("explain changes nothing of what the calls after it do") {
     CHECK(traces[0] == traces[1]);
   }
 }
+
+}  // namespace explain_agrees_test

@@ -13,9 +13,12 @@
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+
+namespace hedge_test {
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -621,3 +624,35 @@ TEST_CASE("a hedge is one send, whatever retry stands around its target") {
   CHECK(reply->served_by == first.target());
   CHECK(second.send_count() == 1);
 }
+
+TEST_CASE("a hedge leaves the call's last send to the target that waits to send") {
+  VirtualRuntime world;
+  ModelFacts facts;
+  facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(1)};
+  facts.max_output_tokens = 1000;
+  const ScriptedProvider a{Target{"p", "a", facts}, {answer("first").after(2s), answer("A").after(1s)}};
+  const ScriptedProvider b{Target{"p", "b", facts}, {answer("B").after(1s)}};
+  const Budget budget{{.per_period = Money::usd(0.0012)}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  options.hedge = HedgeOptions{
+      .min_delay = 100ms, .delay_without_samples = 100ms, .budget = {.share = 1, .most = 10}};
+  const Provider client = FallbackClient{{a, b}, options} | single_flight() | cost_cap(budget);
+  const auto request = [](const char* prompt) {
+    ChatRequest one{prompt};
+    one.max_output_tokens = 1000;
+    return one;
+  };
+  const auto first = world.start(client, request("one"), {.max_attempts = 1});
+  world.run_for(300ms);
+  const auto second = world.start(client, request("two"), {.max_attempts = 1});
+  world.run_for(1min);
+  REQUIRE(first->result());
+  REQUIRE(second->result());
+  CHECK(second->result()->text() == "A");
+  CHECK(b.send_count() == 0);
+  CHECK(budget.snapshot(world.clock().now()).spent.cost ==
+        first->result()->attempts.back().cost + second->result()->attempts.back().cost);
+}
+
+}  // namespace hedge_test

@@ -16,6 +16,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace hold_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -226,3 +228,5 @@ TEST_CASE("what comes while held pieces are handed over comes after them") {
     }
   }
 }
+
+}  // namespace hold_test

@@ -13,6 +13,8 @@
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 
+namespace http_rescue_test {
+
 using namespace backstop;
 using namespace backstop::testing_support;
 using namespace std::chrono_literals;
@@ -128,3 +130,5 @@ TEST_CASE("a plain call whose answer breaks goes on elsewhere, and what had come
   CHECK_FALSE(call.result.error().committed);
   CHECK(call.result.error().partial_text.empty());
 }
+
+}  // namespace http_rescue_test

@@ -17,6 +17,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace kept_back_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -122,3 +124,5 @@ TEST_CASE("the application's own code around a hedging client does not double wh
   REQUIRE(reply);
   CHECK(lab.log.text() == "B");
 }
+
+}  // namespace kept_back_test

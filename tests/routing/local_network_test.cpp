@@ -7,6 +7,8 @@
 #include "backstop/policies/circuit_breaker.hpp"
 #include "routing/pool.hpp"
 
+namespace local_network_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -96,3 +98,5 @@ TEST_CASE("nobody is put last for a fault of the network") {
   for (int i = 0; i < 50; ++i) static_cast<void>(client.chat("hello"));
   for (const auto& candidate : client.snapshot().candidates) CHECK_FALSE(candidate.ejected);
 }
+
+}  // namespace local_network_test

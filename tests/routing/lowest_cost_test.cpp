@@ -5,6 +5,8 @@
 
 #include "routing/pool.hpp"
 
+namespace lowest_cost_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 
@@ -106,3 +108,5 @@ TEST_CASE("a pool costs what the cheapest of its targets that can take the reque
   picture.messages.front().parts.emplace_back(Image{.url = "https://example.org/a.png"});
   CHECK(answered_by(client, picture) == "middle");
 }
+
+}  // namespace lowest_cost_test

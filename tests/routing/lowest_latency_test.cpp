@@ -5,6 +5,8 @@
 
 #include "routing/pool.hpp"
 
+namespace lowest_latency_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -155,3 +157,5 @@ TEST_CASE("exploration is a share of the calls") {
   CHECK_THROWS_AS(highest_throughput({.exploration = -0.1}), std::invalid_argument);
   CHECK_THROWS_AS(lowest_latency({.exploration = std::nan("")}), std::invalid_argument);
 }
+
+}  // namespace lowest_latency_test

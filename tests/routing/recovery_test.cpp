@@ -16,6 +16,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace recovery_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -709,3 +711,5 @@ TEST_CASE("targets of one failure domain are waited for like others, and the pla
   CHECK(reply->text() == "back");
   CHECK(world.elapsed() == 3s);
 }
+
+}  // namespace recovery_test

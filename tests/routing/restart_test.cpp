@@ -10,6 +10,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace restart_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -154,3 +156,5 @@ TEST_CASE("a client that resumes may stand inside one that restarts") {
   CHECK(lab.restarts() == Names{"three/m"});
   CHECK(third.sends().at(0).request.messages.size() == 1);
 }
+
+}  // namespace restart_test

@@ -8,6 +8,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace resume_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -234,3 +236,5 @@ TEST_CASE("a plain call is not concerned") {
   REQUIRE(reply);
   CHECK(reply->text() == "two");
 }
+
+}  // namespace resume_test

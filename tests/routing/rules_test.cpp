@@ -7,6 +7,8 @@
 
 #include "routing/pool.hpp"
 
+namespace rules_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 
@@ -164,3 +166,5 @@ TEST_CASE("the threshold of long contexts is the application's, and what is not 
   CHECK(answered_by(client, of_tokens(400)) == "a");
   CHECK(answered_by(client, thinking()) == "a");
 }
+
+}  // namespace rules_test

@@ -9,6 +9,8 @@
 #include "routing/affinity.hpp"
 #include "routing/pool.hpp"
 
+namespace sticky_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -120,3 +122,5 @@ TEST_CASE("as many sessions are remembered as there is room for, the latest rath
   CHECK_FALSE(one.find("a", start));
   CHECK(one.find("b", start) == std::size_t{2});
 }
+
+}  // namespace sticky_test

@@ -15,6 +15,8 @@
 #include "backstop/routing/rules.hpp"
 #include "routing/pool.hpp"
 
+namespace strategy_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -209,3 +211,5 @@ TEST_CASE("strategies describe themselves") {
   CHECK(rules({{wants_reasoning() && !input_above(10), 1}}).describe() ==
         "rules((reasoning and not input above 10 tokens): 1)");
 }
+
+}  // namespace strategy_test

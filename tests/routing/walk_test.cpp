@@ -12,6 +12,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace walk_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -228,3 +230,5 @@ TEST_CASE("a call goes on with the targets it began with when its client is repl
   CHECK(served_by(client) == "three/c");
   CHECK(slow.send_count() == 1);
 }
+
+}  // namespace walk_test

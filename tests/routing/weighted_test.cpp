@@ -8,6 +8,8 @@
 #include "backstop/policies/circuit_breaker.hpp"
 #include "routing/pool.hpp"
 
+namespace weighted_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -124,3 +126,5 @@ TEST_CASE("two clients with the same strategy take their turns apart") {
   CHECK(answers(other, 1) == "a");
   CHECK(answers(one, 1) == "b");
 }
+
+}  // namespace weighted_test

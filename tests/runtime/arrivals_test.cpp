@@ -15,6 +15,8 @@
 #include "support/poster.hpp"
 #include "support/replay_transport.hpp"
 
+namespace arrivals_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -106,3 +108,5 @@ TEST_CASE("a transfer that was paused for its consumer goes on with it, and noth
   CHECK(reply->text() == answer.body);
   CHECK(log.text() == answer.body);
 }
+
+}  // namespace arrivals_test

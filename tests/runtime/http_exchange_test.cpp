@@ -6,10 +6,13 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "backstop/fallback_client.hpp"
 #include "support/fault_server.hpp"
 #include "support/poster.hpp"
+
+namespace http_exchange_test {
 
 using namespace backstop;
 using namespace backstop::testing;
@@ -175,3 +178,59 @@ TEST_CASE("a consumer that does not read makes the network wait, not the memory 
   stream.cancel();
   background.cancel();
 }
+
+TEST_CASE("a server that gives up a kept connection with 408 is asked again at once, on a fresh one") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::answer("All is well."));
+  REQUIRE(client.chat("x"));
+  const std::string timed_out = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+  SECTION("once") {
+    server.next(faults::raw(timed_out));
+    const auto reply = client.chat("x");
+    REQUIRE(reply);
+    CHECK_THAT(reply->text(), ContainsSubstring("All is well."));
+    CHECK(reply->attempts.size() == 1);
+    CHECK(server.request_count() == 3);
+    CHECK(server.connection_count() == 2);
+  }
+  SECTION("on the fresh connection it is an answer like any other") {
+    server.next(faults::raw(timed_out));
+    server.next(faults::raw(timed_out));
+    const auto reply = client.chat("x");
+    REQUIRE(reply);  // the reader of these tests takes any body
+    CHECK(server.request_count() == 3);
+  }
+}
+
+TEST_CASE("a 408 on a connection that is new is an answer like any other") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::raw("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+  REQUIRE(client.chat("x"));  // the reader of these tests takes any body
+  CHECK(server.request_count() == 1);
+}
+
+TEST_CASE("a head that breaks off is a connection that was closed") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"));
+  server.always(faults::raw("HTTP/1.1 200 OK\r\ncontent-ty"));
+  const auto reply = client.chat("x");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  CHECK(reply.error().replay == ReplaySafety::maybe_processed);
+}
+
+TEST_CASE("hundreds of open streams do not hold up those that flow") {
+  faults::FaultServer server;
+  const FallbackClient client = client_of(server.base_url("/v1/chat/completions"), true);
+  constexpr int open = 300;
+  for (int i = 0; i < open; ++i) server.next(faults::silence());
+  std::vector<PendingCall> silent;
+  for (int i = 0; i < open; ++i) silent.push_back(client.start("x"));
+  REQUIRE(server.wait_for_requests(open, 20s));
+  server.always(faults::answer("All is well."));
+  for (int i = 0; i < 20; ++i) CHECK(client.start("x").wait());
+}
+
+}  // namespace http_exchange_test

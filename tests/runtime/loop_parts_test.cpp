@@ -9,6 +9,8 @@
 #include "backstop/runtime/task.hpp"
 #include "backstop/runtime/timer.hpp"
 
+namespace loop_parts_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -136,3 +138,5 @@ TEST_CASE("an exception inside a task comes out where its result is taken") {
   CHECK(finished.count == 1);
   CHECK_THROWS_AS(task.take_result(), std::runtime_error);
 }
+
+}  // namespace loop_parts_test

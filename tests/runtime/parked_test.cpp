@@ -15,6 +15,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace parked_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -275,6 +277,23 @@ TEST_CASE("a callback may wait for work that was posted with it") {
   CHECK(std::find(steps.begin(), steps.end(), "last") != steps.end());
 }
 
+TEST_CASE("what was posted and has not run is let go of with the runtime, also what it posts then") {
+  struct Posts {
+    std::shared_ptr<int> held;
+    Runtime* runtime;
+    ~Posts() {
+      if (runtime != nullptr) runtime->post([held = std::move(held)] {});
+    }
+  };
+  const auto held = std::make_shared<int>(1);
+  {
+    VirtualRuntime world;
+    world.runtime().post([last = std::make_shared<Posts>(held, &world.runtime())] {});
+    CHECK(held.use_count() == 2);
+  }
+  CHECK(held.use_count() == 1);
+}
+
 TEST_CASE("a coroutine may wait for one that became ready with it, of another call") {
   VirtualRuntime world;
   Runtime& runtime = world.runtime();
@@ -294,3 +313,5 @@ TEST_CASE("a coroutine may wait for one that became ready with it, of another ca
   CHECK(opens.resumed == 1);
   CHECK(world.idle());
 }
+
+}  // namespace parked_test

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace runtime_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -79,3 +81,5 @@ TEST_CASE("a loop that waits on the transport is woken from another thread") {
   runtime->block_until(gate, [&] { begun = true; });  // no timer is armed: only `wake` ends the wait
   CHECK(runtime->idle());
 }
+
+}  // namespace runtime_test

@@ -8,6 +8,8 @@
 
 #include "backstop/fallback_client.hpp"
 
+namespace wakeup_test {
+
 using namespace backstop;
 
 namespace {
@@ -52,3 +54,5 @@ TEST_CASE("a waker may be used by several threads, also when what it woke is gon
   CHECK(call.wait()->text() == "woken");
   CHECK_FALSE(waker.wake());
 }
+
+}  // namespace wakeup_test

@@ -23,6 +23,8 @@
 #include "backstop/testing/virtual_runtime.hpp"
 #include "soak/simulated_provider.hpp"
 
+namespace simulated_day_test {
+
 // A day of virtual time: calls that fail, stream, are cancelled and dropped at random, while limits and breakers are
 // changed under them. BACKSTOP_SOAK_CALLS says how many calls (a million unless set).
 
@@ -255,3 +257,5 @@ TEST_CASE("another seed is another day", "[soak]") {
   other.run();
   CHECK(one.trace() != other.trace());
 }
+
+}  // namespace simulated_day_test

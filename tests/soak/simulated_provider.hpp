@@ -26,7 +26,7 @@ class SimulatedProvider final : public backstop::ModelProvider {
       if (!context.streaming()) continue;
       backstop::StreamEvent event;
       event.delta = "word ";
-      context.emit(event);
+      context.deliver(event);
     }
     response.finish_reason = backstop::FinishReason::stop;
     response.usage.input_tokens = 10;

@@ -22,6 +22,8 @@
 #include "soak/simulated_provider.hpp"
 #include "support/fault_server.hpp"
 
+namespace stress_test {
+
 // Eight threads on one client, in real time: everything an application may do at once. BACKSTOP_STRESS_SECONDS says for
 // how long (2 unless set); the preset `tsan` sets a minute.
 
@@ -157,3 +159,5 @@ TEST_CASE("eight threads do everything at once to one client, and leave nothing 
   CHECK(world.account.snapshot(now).requests->reserved == 0);
   CHECK(world.account.snapshot(now).waiting == 0);
 }
+
+}  // namespace stress_test

@@ -117,14 +117,14 @@ class OwnProvider final : public backstop::ModelProvider {
       backstop::StreamEvent end;
       end.type = backstop::StreamEvent::Type::failed;
       end.error = &error;
-      context.emit(end);
+      context.deliver(end);
       co_return error;
     }
     ChatResponse response = own_answer("ANSWER-MARK of our own");
     if (does_ == Does::emits || context.streaming()) {
       backstop::StreamEvent event;
       event.delta = "ANSWER-MARK of our own";
-      context.emit(event);
+      context.deliver(event);
     }
     co_return response;
   }

@@ -12,6 +12,8 @@
 #include "stacks/program.hpp"
 #include "stacks/survey.hpp"
 
+namespace stacks_test {
+
 // Random trees of clients and policies over faulty targets, under random consumers; each case has a seed.
 // BACKSTOP_STACKS_CASES and BACKSTOP_STACKS_SEED say how many and from which seed; README.md says more.
 
@@ -80,3 +82,5 @@ TEST_CASE("the checks that cannot speak of every case speak of enough of them", 
   CHECK(to_be_answered > calls / 20);
   CHECK(nested > cases / 50);
 }
+
+}  // namespace stacks_test

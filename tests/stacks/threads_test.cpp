@@ -15,6 +15,8 @@
 #include "stacks/program.hpp"
 #include "stacks/stack.hpp"
 
+namespace threads_test {
+
 // The same stacks under real threads and real time, for the thread sanitizer: several threads share a client and the
 // runtime under it. BACKSTOP_STACKS_THREADS says how many cases.
 
@@ -148,3 +150,5 @@ TEST_CASE("random stacks keep their promises under several threads", "[stacks]")
     if (!problem.empty()) FAIL(problem << " with seed " << seed << "\n" << program_of(one));
   }
 }
+
+}  // namespace threads_test

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+namespace answer_cache_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -91,3 +93,5 @@ TEST_CASE("many threads use one cache, and its bytes stay within bounds") {
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
 }
+
+}  // namespace answer_cache_test

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+namespace budget_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -189,3 +191,5 @@ TEST_CASE("a budget that makes no sense is refused at construction, by name") {
   CHECK_THAT(problem({.fallback_premium_per_period = Money::usd(-1)}), ContainsSubstring("fallback_premium"));
   CHECK_THAT(problem({.period = 0s}), ContainsSubstring("period must be longer than 0"));
 }
+
+}  // namespace budget_test

@@ -12,6 +12,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_control_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -202,3 +204,5 @@ TEST_CASE("a ramp goes from a tenth to all, evenly, after probes have closed the
   }
   CHECK(problem_with(CircuitBreakerOptions{.ramp = -1s}).find("ramp") != std::string::npos);
 }
+
+}  // namespace circuit_breaker_control_test

@@ -12,6 +12,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_exploration_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -199,3 +201,5 @@ TEST_CASE("in whatever order callers use it, a breaker can close and no permit l
     CHECK(states[state] > 200);
   }
 }
+
+}  // namespace circuit_breaker_exploration_test

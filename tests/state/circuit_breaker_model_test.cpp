@@ -10,6 +10,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_model_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -274,3 +276,5 @@ TEST_CASE("100,000 random operations agree with the rules written down plainly",
     CHECK(visits[state] > 500);
   }
 }
+
+}  // namespace circuit_breaker_model_test

@@ -9,6 +9,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_probe_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -260,3 +262,5 @@ TEST_CASE("a permit is given back exactly once", "[scenario-95]") {
     CHECK_FALSE(lab.snapshot().probe_out);
   }
 }
+
+}  // namespace circuit_breaker_probe_test

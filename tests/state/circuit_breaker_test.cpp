@@ -14,6 +14,8 @@
 
 #include "breaker_lab.hpp"
 
+namespace circuit_breaker_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -265,5 +267,7 @@ TEST_CASE("options that make no sense are refused at construction, by name", "[s
   CHECK_THAT(problem({.successes_to_close = 0}), ContainsSubstring("successes_to_close"));
   CHECK_THAT(problem({.probe_lease = 0s}), ContainsSubstring("probe_lease"));
   CHECK_THAT(problem({.slow_rate = 2}), ContainsSubstring("slow_rate"));
-  CHECK(problem_with({}).empty());
+  CHECK(problem_with(CircuitBreakerOptions{}).empty());
 }
+
+}  // namespace circuit_breaker_test

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+namespace concurrency_limit_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -245,3 +247,5 @@ TEST_CASE("options that make no sense are refused at construction, by name", "[s
   CHECK(problem_with(AdaptiveConcurrencyOptions{}).empty());
   CHECK_THROWS_AS(ConcurrencyLimit{BulkheadOptions{.max_in_flight = 0}}, std::invalid_argument);
 }
+
+}  // namespace concurrency_limit_test

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+namespace hedge_budget_test {
+
 using namespace backstop;
 
 TEST_CASE("twenty calls pay for a hedge") {
@@ -54,3 +56,5 @@ TEST_CASE("budgets that cannot be right are refused") {
   CHECK_THROWS_AS(HedgeBudget({.share = 1.5}), std::invalid_argument);
   CHECK_THROWS_AS(HedgeBudget({.most = 0.5}), std::invalid_argument);
 }
+
+}  // namespace hedge_budget_test

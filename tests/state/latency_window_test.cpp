@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+namespace latency_window_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -40,3 +42,5 @@ TEST_CASE("a window is read while others record", "[scenario-178]") {
   for (std::thread& writer : writers) writer.join();
   CHECK_FALSE(torn);
 }
+
+}  // namespace latency_window_test

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+namespace rate_limit_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -584,3 +586,5 @@ TEST_CASE("limits that make no sense are refused at construction, by name", "[sc
   CHECK(problem({.requests_per_minute = 1}).empty());
   CHECK_THROWS_AS(RateLimit{RateLimitOptions{}}, std::invalid_argument);
 }
+
+}  // namespace rate_limit_test

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+namespace retry_budget_test {
+
 using namespace backstop;
 using namespace std::chrono_literals;
 
@@ -124,3 +126,5 @@ TEST_CASE("a budget of nothing allows no retry, and negative numbers are refused
   none.transient_cost = -1;
   CHECK_THROWS_AS(RetryBudget{none}, std::invalid_argument);
 }
+
+}  // namespace retry_budget_test

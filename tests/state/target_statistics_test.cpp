@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+namespace target_statistics_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 using namespace std::chrono_literals;
@@ -238,3 +240,5 @@ TEST_CASE("statistics are written and read by many threads, and no value is torn
   CHECK(statistics.in_flight() == 0);
   CHECK(statistics.counts(start + 20s).ever.ends == 40'000);
 }
+
+}  // namespace target_statistics_test

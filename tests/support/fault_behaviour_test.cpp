@@ -9,6 +9,8 @@
 #include "curl_client.hpp"
 #include "support/fault_server.hpp"
 
+namespace fault_behaviour_test {
+
 namespace faults = backstop::faults;
 using faults::anthropic_text;
 using faults::Client;
@@ -348,3 +350,5 @@ TEST_CASE("an outage ends by itself") {
   server.always(faults::down_for(0ms, faults::overloaded()));
   CHECK(client.ask(server, Wire::openai, false).status == 200);
 }
+
+}  // namespace fault_behaviour_test

@@ -11,6 +11,8 @@
 #include "curl_client.hpp"
 #include "support/fault_ports.hpp"
 
+namespace fault_server_test {
+
 namespace faults = backstop::faults;
 using faults::anthropic_text;
 using faults::Client;
@@ -207,3 +209,5 @@ TEST_CASE("a server waits for requests") {
   client.ask(server, Wire::openai, false);
   CHECK(server.wait_for_requests(1, 1ms));
 }
+
+}  // namespace fault_server_test

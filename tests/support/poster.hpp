@@ -7,7 +7,7 @@
 #include "backstop/runtime/call_context.hpp"
 #include "runtime/http_exchange.hpp"
 
-namespace backstop::testing {
+namespace backstop::inline v0::testing {
 
 /// A provider that posts a chat request by hand and reads the body to its end.
 class Poster final : public ModelProvider {
@@ -37,7 +37,7 @@ class Poster final : public ModelProvider {
       if (stream_ && context.streaming()) {
         StreamEvent event;
         event.delta = *more;
-        context.emit(event);
+        context.deliver(event);
         ConsumerReady room{context};
         co_await room;
         if (context.stopping()) co_return context.stop_error();
@@ -55,4 +55,4 @@ class Poster final : public ModelProvider {
   bool stream_;
 };
 
-}  // namespace backstop::testing
+}  // namespace backstop::inline v0::testing

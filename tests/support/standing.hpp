@@ -3,7 +3,7 @@
 #include "backstop/handover/needs.hpp"
 #include "backstop/provider.hpp"
 
-namespace backstop::testing {
+namespace backstop::inline v0::testing {
 
 /// How a provider stands towards an ordinary request.
 [[nodiscard]] inline Standing standing_of(const Provider& provider, TimePoint now) {
@@ -11,4 +11,4 @@ namespace backstop::testing {
   return provider.standing(request, needs_of(request), now);
 }
 
-}  // namespace backstop::testing
+}  // namespace backstop::inline v0::testing

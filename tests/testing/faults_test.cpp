@@ -12,6 +12,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace faults_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -117,3 +119,5 @@ TEST_CASE("a step can refuse to go on with another's answer, name its model and 
   CHECK(fails_with(refused, ErrorKind::invalid_request));
   CHECK(refused.error().http_status == 400);
 }
+
+}  // namespace faults_test

@@ -13,6 +13,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace inject_faults_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -123,3 +125,5 @@ TEST_CASE("the policy describes itself") {
   CHECK((sound | inject_faults({.overloaded = 0.25, .cut = 0.5})).describe() ==
         "a/m | inject_faults(overloaded = 0.25, cut = 0.5)");
 }
+
+}  // namespace inject_faults_test

@@ -13,6 +13,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace matchers_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -101,3 +103,5 @@ TEST_CASE("a finding explains itself, so that a failed check says why") {
 
 // What GoogleTest and doctest ask of a value: a conversion in a condition, and printing.
 static_assert(std::is_constructible_v<bool, Match> && !std::is_convertible_v<Match, bool>);
+
+}  // namespace matchers_test

@@ -14,6 +14,8 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
+namespace scripted_provider_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -224,3 +226,5 @@ TEST_CASE("running for no time does everything that needs none, one thing after 
   CHECK(second->done());
   CHECK(runtime.elapsed() == 0s);
 }
+
+}  // namespace scripted_provider_test

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+namespace virtual_clock_test {
+
 using namespace backstop;
 using namespace backstop::testing;
 using namespace std::chrono_literals;
@@ -33,3 +35,5 @@ TEST_CASE("threads that move and read a virtual clock see no time go back") {
   CHECK(clock.now() == start + 1s);
   CHECK(clock.wall_now() == wall_start + 1s);
 }
+
+}  // namespace virtual_clock_test

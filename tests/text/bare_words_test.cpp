@@ -7,6 +7,8 @@
 
 #include "backstop/json.hpp"
 
+namespace bare_words_test {
+
 using namespace backstop;
 using namespace backstop::detail;
 
@@ -42,3 +44,5 @@ TEST_CASE("whatever the texts are, JSON is written as JSON") {
     CHECK(nlohmann::ordered_json::parse(json_text(json)) == json);
   }
 }
+
+}  // namespace bare_words_test

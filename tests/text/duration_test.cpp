@@ -6,6 +6,8 @@
 
 #include "text/ascii.hpp"
 
+namespace duration_test {
+
 using namespace backstop::detail;
 using namespace std::chrono_literals;
 
@@ -46,3 +48,5 @@ TEST_CASE("names are compared without the case of ASCII letters") {
   CHECK_FALSE(equal_ignoring_case("a[", "A{"));
   CHECK_FALSE(equal_ignoring_case("\xC3\xA9", "\xC3\x89"));
 }
+
+}  // namespace duration_test

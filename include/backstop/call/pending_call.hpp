@@ -18,6 +18,7 @@ struct PendingState;
 /// Destroying it cancels the call and waits for its end, so that the call does not outlive it. Destroyed from inside
 /// the call itself (its sink, a policy's function), it does not wait: the sink and the callback are not used any more,
 /// and the call ends soon after.
+/// In a child of the process that began it, it is over: with an error of kind `cancelled`, and without its callback.
 /// Thread safety: `cancel` and `done` from any thread; everything else from one thread at a time.
 class BACKSTOP_EXPORT PendingCall {
  public:
@@ -27,8 +28,9 @@ class BACKSTOP_EXPORT PendingCall {
 
   /// Blocks until the result is there and the callback of `on_done` has returned. May be called again. From inside the
   /// call itself (its sink, a policy's function) it does not block: the result is then an error of kind
-  /// `invalid_request` that says so.
-  [[nodiscard]] const Result<ChatResponse>& wait();
+  /// `invalid_request` that says so. It lives as long as the handle; of a handle that goes away at once it is moved out.
+  [[nodiscard]] const Result<ChatResponse>& wait() &;
+  [[nodiscard]] Result<ChatResponse> wait() &&;
   [[nodiscard]] bool done() const noexcept;
   /// Stops every wait of the call and closes its connection; the result is then an error of kind `cancelled`, unless
   /// it was there already.

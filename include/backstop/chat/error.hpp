@@ -46,7 +46,8 @@ struct Error {
   std::string request_id;   ///< the provider's
   /// The server's hint, or when a local refusal ends. Waiting less is of no use.
   std::optional<std::chrono::nanoseconds> retry_after;
-  std::optional<bool> should_retry;  ///< the `x-should-retry` header, obeyed by retry
+  /// What is known of a repeat, obeyed by retry: the `x-should-retry` header; false where it would fail likewise.
+  std::optional<bool> should_retry;
   ReplaySafety replay = ReplaySafety::not_sent;
   TimeoutLimit timeout_limit = TimeoutLimit::none;
   bool committed = false;     ///< content had been handed to the consumer

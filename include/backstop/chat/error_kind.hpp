@@ -27,7 +27,7 @@ enum class ErrorKind : std::uint8_t {
   malformed_response,       ///< not the wire format that it should be, truncated, or empty
   rejected_response,        ///< complete, and a quality floor of the application said no
   circuit_open,             ///< not sent: the breaker is open
-  local_limit,              ///< not sent: a rate limit, bulkhead or cooldown of ours
+  local_limit,              ///< of ours: a rate limit, bulkhead or cooldown, not sent; or no memory to go on with
   budget_exceeded,          ///< not sent: a cost cap of ours
   cancelled,                ///< the application cancelled the call
   deadline_exceeded,        ///< the application's deadline passed

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <fmt/core.h>
 
@@ -14,11 +16,22 @@
 namespace backstop::inline v0::detail {
 
 /// A formatter of strings that needs no more of fmt than `fmt/core.h`, from fmt 9 on.
-struct TextFormatter : fmt::formatter<fmt::string_view> {
+struct TextFormatter {
   template <class ParseContext>
   constexpr auto parse(ParseContext& context) {
     const auto begin = context.begin();
-    const auto end = fmt::formatter<fmt::string_view>::parse(context);
+    auto end = begin;
+    if (std::is_constant_evaluated()) {
+      fmt::formatter<fmt::string_view> strings;
+      end = strings.parse(context);
+    } else {
+      // Only its end is looked for: fmt reads it when `write` hands it over. Where fmt's parser is inlined here, g++ 12
+      // warns at -O3 of a write that cannot happen.
+      for (int depth = 0; end != context.end() && (*end != '}' || depth > 0); ++end) {
+        if (*end == '{') ++depth;
+        if (*end == '}') --depth;
+      }
+    }
     spec_ = std::string_view{begin, static_cast<std::size_t>(end - begin)};
     return end;
   }

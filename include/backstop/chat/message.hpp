@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -78,23 +77,12 @@ struct Message {
   Role role = Role::user;
   std::vector<Part> parts{};
 
-  [[nodiscard]] static Message system(std::string text) { return of(Role::system, std::move(text)); }
-  [[nodiscard]] static Message user(std::string text) { return of(Role::user, std::move(text)); }
-  [[nodiscard]] static Message assistant(std::string text) { return of(Role::assistant, std::move(text)); }
-  [[nodiscard]] static Message tool_result(std::string call_id, std::string text) {
-    Message message{Role::tool, {}};
-    message.parts.emplace_back(ToolResult{std::move(call_id), std::move(text), false});
-    return message;
-  }
+  [[nodiscard]] BACKSTOP_EXPORT static Message system(std::string text);
+  [[nodiscard]] BACKSTOP_EXPORT static Message user(std::string text);
+  [[nodiscard]] BACKSTOP_EXPORT static Message assistant(std::string text);
+  [[nodiscard]] BACKSTOP_EXPORT static Message tool_result(std::string call_id, std::string text);
 
   friend bool operator==(const Message&, const Message&) = default;
-
- private:
-  static Message of(Role role, std::string text) {
-    Message message{role, {}};
-    message.parts.emplace_back(Text{std::move(text)});
-    return message;
-  }
 };
 
 /// All text parts joined without a separator.

@@ -23,13 +23,13 @@ class Money {
   [[nodiscard]] static constexpr Money usd(double dollars) noexcept {
     const double units = dollars * 1e12;
     if (!(units == units)) return Money{};
-    if (units >= 9.2e18) return max();
+    if (units >= 9.2e18) return (max)();
     if (units <= -9.2e18) return Money{INT64_MIN};
     return Money{static_cast<std::int64_t>(units < 0 ? units - 0.5 : units + 0.5)};
   }
   /// The price of one token where a million of them cost `dollars`.
   [[nodiscard]] static constexpr Money usd_per_million(double dollars) noexcept { return usd(dollars * 1e-6); }
-  [[nodiscard]] static constexpr Money max() noexcept { return Money{INT64_MAX}; }
+  [[nodiscard]] static constexpr Money(max)() noexcept { return Money{INT64_MAX}; }
 
   [[nodiscard]] constexpr std::int64_t units() const noexcept { return units_; }
   [[nodiscard]] constexpr double usd() const noexcept { return static_cast<double>(units_) / 1e12; }

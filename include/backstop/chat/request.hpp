@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backstop/chat/message.hpp"
+#include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
 
@@ -63,9 +64,9 @@ struct Metadata {
 /// Example: `ChatRequest request{"Why did my pager go off?"}; request.max_output_tokens = 300;`
 struct ChatRequest {
   ChatRequest() = default;
-  ChatRequest(std::string prompt) { messages.push_back(Message::user(std::move(prompt))); }
-  ChatRequest(const char* prompt) : ChatRequest(std::string{prompt}) {}
-  ChatRequest(std::vector<Message> conversation) : messages{std::move(conversation)} {}
+  BACKSTOP_EXPORT ChatRequest(std::string prompt);
+  BACKSTOP_EXPORT ChatRequest(const char* prompt);
+  BACKSTOP_EXPORT ChatRequest(std::vector<Message> conversation);
 
   std::vector<Message> messages;
   std::vector<Tool> tools;

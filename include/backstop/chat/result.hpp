@@ -44,18 +44,28 @@ class Boxed {
  private:
   template <class U>
   [[nodiscard]] static T* make(U&& value) {
-    void* const memory = allocate_pooled(sizeof(T));
+    void* const memory = allocate();
     try {
       return new (memory) T(std::forward<U>(value));
     } catch (...) {
-      deallocate_pooled(memory, sizeof(T));
+      deallocate(memory);
       throw;
     }
   }
   // On its own: on its way through the layers a result leaves empty boxes behind, and those are to be inline.
   [[gnu::noinline]] static void drop(T* value) noexcept {
     value->~T();
-    deallocate_pooled(value, sizeof(T));
+    deallocate(value);
+  }
+  // An error can be told where there is no memory.
+  static_assert(sizeof(Error) <= 512);
+  [[nodiscard]] static void* allocate() {
+    if constexpr (std::is_same_v<T, Error>) return allocate_for_failure(sizeof(T));
+    return allocate_pooled(sizeof(T));
+  }
+  static void deallocate(void* memory) noexcept {
+    if constexpr (std::is_same_v<T, Error>) return deallocate_for_failure(memory, sizeof(T));
+    deallocate_pooled(memory, sizeof(T));
   }
 
   T* value_ = nullptr;
@@ -70,10 +80,10 @@ using Held = std::conditional_t<(sizeof(T) > 64), Boxed<T>, std::optional<T>>;
 /// Thrown by `Result::value()` on an error, for applications that prefer exceptions.
 class BACKSTOP_EXPORT BadResult : public std::exception {
  public:
-  explicit BadResult(Error error) : error_{std::move(error)}, text_{to_string(error_)} {}
+  explicit BadResult(Error error);
 
   [[nodiscard]] const Error& error() const noexcept { return error_; }
-  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+  [[nodiscard]] const char* what() const noexcept override;
 
  private:
   Error error_;
@@ -130,8 +140,8 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() noexcept = default;
-  Result(Error&& error) : error_{std::move(error)} {}
-  Result(const Error& error) : error_{Error(error)} {}
+  BACKSTOP_EXPORT Result(Error&& error);
+  BACKSTOP_EXPORT Result(const Error& error);
 
   [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }

@@ -48,7 +48,8 @@ struct TargetMetrics {
   std::string breaker;                  ///< the last state that its circuit breaker reported; empty for none
   std::uint64_t breaker_changes = 0;
 
-  /// From 0 to 1, without attempts that the application ended by cancelling or by its deadline; 1 where none is left.
+  /// From 0 to 1, without attempts that the application ended by cancelling or by its deadline, and those for which it
+  /// had no memory; 1 where none is left.
   [[nodiscard]] BACKSTOP_EXPORT double success_rate() const noexcept;
 };
 

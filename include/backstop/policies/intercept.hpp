@@ -12,15 +12,12 @@ namespace backstop::inline v0 {
 /// A request on its way in: looking at it costs nothing, changing it copies it once.
 class RequestEdit {
  public:
-  RequestEdit(const ChatRequest& request, const Target& target) noexcept : original_{&request}, target_{&target} {}
+  BACKSTOP_EXPORT RequestEdit(const ChatRequest& request, const Target& target) noexcept;
 
   [[nodiscard]] const ChatRequest& operator*() const noexcept { return copy_ ? *copy_ : *original_; }
   [[nodiscard]] const ChatRequest* operator->() const noexcept { return &**this; }
   /// The copy that goes on from here; the caller's own request stays as it is.
-  [[nodiscard]] ChatRequest& edit() {
-    if (!copy_) copy_.emplace(*original_);
-    return *copy_;
-  }
+  [[nodiscard]] BACKSTOP_EXPORT ChatRequest& edit();
   /// The target of the provider inside.
   [[nodiscard]] const Target& target() const noexcept { return *target_; }
 

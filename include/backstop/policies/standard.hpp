@@ -1,8 +1,8 @@
 #pragma once
 
 #include <optional>
-#include <utility>
 
+#include "backstop/export.hpp"
 #include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
@@ -39,12 +39,6 @@ struct StandardOptions {
 /// Errors: std::invalid_argument, as the policies' own factories. Thread safety: as every policy.
 ///
 /// Example: `FallbackClient client{anthropic({...}) | standard(), openai({...}) | standard()};`
-[[nodiscard]] inline Policy standard(StandardOptions options = {}) {
-  Policy policy = timeout(std::move(options.timeout)) | circuit_breaker(std::move(options.circuit_breaker));
-  if (options.bulkhead) policy = policy | bulkhead(*options.bulkhead);
-  if (options.rate_limit) policy = policy | rate_limit(*options.rate_limit);
-  if (options.cost_cap) policy = policy | cost_cap(std::move(*options.cost_cap));
-  return policy | retry(std::move(options.retry));
-}
+[[nodiscard]] BACKSTOP_EXPORT Policy standard(StandardOptions options = {});
 
 }  // namespace backstop::inline v0

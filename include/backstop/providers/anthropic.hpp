@@ -8,9 +8,9 @@ namespace backstop::inline v0 {
 
 /// A model behind Anthropic's Messages API, or a server that speaks it (`base_url`).
 ///
-/// The key is `api_key`, else the environment variable `api_key_env`, else ANTHROPIC_API_KEY. `base_url` is
-/// https://api.anthropic.com unless given; requests go to `/v1/messages` below it. The target is
-/// `anthropic/<model>` unless `name` is given.
+/// The key is `api_key`, else the environment variable `api_key_env`, else ANTHROPIC_API_KEY, which a server of another
+/// name and address does not get. `base_url` is https://api.anthropic.com unless given; requests go to `/v1/messages`
+/// below it. The target is `anthropic/<model>` unless `name` is given.
 ///
 /// - The wire demands an output limit: the request's `max_output_tokens`, else the model's own, else 4096.
 /// - `reasoning_effort` becomes adaptive thinking with an effort, or a budget of thinking tokens on older models.

@@ -47,14 +47,11 @@ namespace detail {
 [[nodiscard]] BACKSTOP_EXPORT Target function_target(std::string_view name);
 
 [[nodiscard]] BACKSTOP_EXPORT ChatResponse text_answer(std::string text);
-[[nodiscard]] inline Result<ChatResponse> as_answer(ChatResponse answer) { return answer; }
-[[nodiscard]] inline Result<ChatResponse> as_answer(Error error) { return error; }
-[[nodiscard]] inline Result<ChatResponse> as_answer(Result<ChatResponse> answer) { return answer; }
-[[nodiscard]] inline Result<ChatResponse> as_answer(std::string text) { return text_answer(std::move(text)); }
-[[nodiscard]] inline Result<ChatResponse> as_answer(Result<std::string> text) {
-  if (!text) return std::move(text).error();
-  return text_answer(*std::move(text));
-}
+[[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> as_answer(ChatResponse answer);
+[[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> as_answer(Error error);
+[[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> as_answer(Result<ChatResponse> answer);
+[[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> as_answer(std::string text);
+[[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> as_answer(Result<std::string> text);
 
 template <class T>
 concept Answer = requires(T answer) { detail::as_answer(std::move(answer)); };

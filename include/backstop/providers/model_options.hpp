@@ -8,6 +8,7 @@
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
+#include "backstop/runtime/http_options.hpp"
 
 namespace backstop::inline v0 {
 
@@ -15,7 +16,8 @@ namespace backstop::inline v0 {
 struct ModelOptions {
   std::string model{};        ///< as the provider calls it
   std::string api_key{};      ///< empty: from the environment variable `api_key_env`
-  std::string api_key_env{};  ///< empty: the provider's usual variable, such as OPENAI_API_KEY
+  std::string api_key_env{};  ///< empty: the provider's usual variable, such as OPENAI_API_KEY;
+                              ///< none where both `name` and `base_url` are others than the provider's
   Credentials credentials{};  ///< several keys, in place of the two above
   /// The prefix in front of the wire's paths, as in the provider's documentation, such as https://api.openai.com/v1.
   /// Empty: the provider's own. A trailing slash is tolerated.
@@ -24,6 +26,7 @@ struct ModelOptions {
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
   AnswerLimits answer_limits{};
+  HttpOptions http{};  ///< how connections to this target are made, in place of the runtime's
   // What the catalogue does not know, or knows differently.
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};

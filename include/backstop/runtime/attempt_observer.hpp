@@ -53,14 +53,11 @@ struct Send {
 /// retries and hedges hold for each send, wherever the policy stands.
 ///
 /// Thread safety: none; it belongs to the thread that drives the runtime, and must outlive the call below.
-class AttemptObserver {
+class BACKSTOP_EXPORT AttemptObserver {
  public:
   /// Before the send. Why it must not be made; empty when it may. After a refusal the observers further out are not
   /// called.
-  [[nodiscard]] virtual std::optional<Error> on_begin(Send& send) {
-    static_cast<void>(send);
-    return std::nullopt;
-  }
+  [[nodiscard]] virtual std::optional<Error> on_begin(Send& send);
   /// The first content has come, of a stream or not. Also called for answers that no send below made (a cache's).
   virtual void on_first_content(TimePoint at) noexcept { static_cast<void>(at); }
   /// The end of what `on_begin` let through. `row` says what came of it; null when it was not made after all, or, once
@@ -72,7 +69,7 @@ class AttemptObserver {
 
  protected:
   AttemptObserver() noexcept = default;
-  ~AttemptObserver() = default;
+  virtual ~AttemptObserver() = default;
 
  private:
   friend class CallContext;

@@ -28,7 +28,7 @@ class Observer;
 
 /// What is one for the whole of a call, however many attempts it makes.
 struct CallState {
-  explicit CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
+  BACKSTOP_EXPORT explicit CallState(Runtime& call_runtime) noexcept;
 
   Runtime* runtime;
   const void* root = nullptr;  ///< the provider that the application called: its own limits are the call's already
@@ -42,14 +42,10 @@ struct CallState {
   Requirement requirement;      ///< of the failures so far
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
   bool quote_providers = true;  ///< what providers said may stand in errors
+  bool lost_event = false;      ///< there was no memory to hand it over: the call fails, and no more are handed over
 
   /// A row of the ledger. Most calls have few; the first reserves room for three.
-  [[nodiscard]] Attempt& add_row(const Target& target) {
-    if (ledger.capacity() == 0) ledger.reserve(3);
-    Attempt& row = ledger.emplace_back();
-    row.target = target;
-    return row;
-  }
+  [[nodiscard]] BACKSTOP_EXPORT Attempt& add_row(const Target& target);
 };
 
 /// What is one for a line of attempts that follow each other; a hedge has a second one beside the call's.
@@ -112,8 +108,13 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] StopSource& stop() const noexcept { return *stop_; }
   void set_stop(StopSource& stop) noexcept { stop_ = &stop; }
   [[nodiscard]] bool stopping() const noexcept { return stop_->stop_requested(); }
+  /// For sinks that have no memory to hand an event on: the call ends with an error.
+  void lose_event() const noexcept {
+    state_->lost_event = true;
+    stop_->request_stop(StopReason::no_memory);
+  }
   /// Why the call below this point was stopped, as an error: `cancelled`, `deadline_exceeded`, or the limit's.
-  [[nodiscard]] Error stop_error() const;
+  [[nodiscard]] Error stop_error() const noexcept;
   /// Waits on the runtime's timer; ends early, with that error, when the call is stopped.
   [[nodiscard]] Sleep sleep(Duration span) const noexcept;
   [[nodiscard]] Sleep sleep_until(TimePoint point) const noexcept;
@@ -130,10 +131,10 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] bool committed() const noexcept { return branch_->committed(); }
   /// Hands an event to the consumer; the first content commits the call. In a plain call the event is dropped, and its
   /// content counts as the attempt's first all the same.
-  void emit(const StreamEvent& event) const noexcept;
+  void deliver(const StreamEvent& event) const noexcept;
   /// For sinks that keep events back: this one has now been handed over.
   void note_delivered(const StreamEvent& event) const noexcept;
-  /// For providers: the attempt has its first content; `emit` says so by itself, a plain answer says it here.
+  /// For providers: the attempt has its first content; `deliver` says so by itself, a plain answer says it here.
   void note_first_content() const noexcept { note_first_content(runtime().refresh_now()); }
   void note_first_content(TimePoint at) const noexcept;
 
@@ -148,14 +149,8 @@ class BACKSTOP_EXPORT CallContext {
   }
   /// For providers: asks the observers whether a send may begin, the innermost first. When it may, `end_send` has to
   /// follow.
-  [[nodiscard]] std::optional<Error> begin_send(Send& send) const {
-    return observers_ != nullptr ? ask_observers(send) : std::nullopt;
-  }
-  void end_send(Send& send, const Attempt* row) const noexcept {
-    for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
-      observer->on_end(send, row);
-    }
-  }
+  [[nodiscard]] std::optional<Error> begin_send(Send& send) const;
+  void end_send(Send& send, const Attempt* row) const noexcept;
 
   // What the routing above decided.
 
@@ -165,7 +160,7 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] int sends_left() const noexcept { return state_->attempts_left - hint_.barred_sends; }
   /// The same without taking any from targets still to come: for what is not the first send to a target.
   [[nodiscard]] int spare_sends() const noexcept {
-    return state_->attempts_left - std::max(hint_.barred_sends, hint_.kept_sends);
+    return state_->attempts_left - (std::max)(hint_.barred_sends, hint_.kept_sends);
   }
 
   // The ledger.
@@ -174,8 +169,6 @@ class BACKSTOP_EXPORT CallContext {
   void note_skipped(const Target& target, const Error& error) const;
 
  private:
-  [[nodiscard]] std::optional<Error> ask_observers(Send& send) const;
-
   CallState* state_;
   Branch* branch_;
   StopSource* stop_;
@@ -199,10 +192,7 @@ class [[nodiscard]] Sleep final {
     parked_.wake_at(until_);
     parked_.wake_on(context_->stop());
   }
-  [[nodiscard]] Result<void> await_resume() const {
-    if (context_->stopping()) return context_->stop_error();
-    return {};
-  }
+  [[nodiscard]] BACKSTOP_EXPORT Result<void> await_resume() const;
 
  private:
   const CallContext* context_;

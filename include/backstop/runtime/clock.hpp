@@ -26,7 +26,7 @@ class Clock {
 [[nodiscard]] constexpr Duration saturating_difference(TimePoint later, TimePoint earlier) noexcept {
   std::int64_t difference = 0;
   if (__builtin_sub_overflow(later.time_since_epoch().count(), earlier.time_since_epoch().count(), &difference)) {
-    return later > earlier ? Duration::max() : Duration::min();
+    return later > earlier ? (Duration::max)() : (Duration::min)();
   }
   return Duration{difference};
 }
@@ -35,7 +35,7 @@ class Clock {
 [[nodiscard]] constexpr TimePoint saturating_add(TimePoint start, Duration span) noexcept {
   std::int64_t sum = 0;
   if (__builtin_add_overflow(start.time_since_epoch().count(), span.count(), &sum)) {
-    return span.count() > 0 ? TimePoint::max() : TimePoint::min();
+    return span.count() > 0 ? (TimePoint::max)() : (TimePoint::min)();
   }
   return TimePoint{Duration{sum}};
 }

@@ -26,7 +26,7 @@ class Parked final : private ReadyNode, private Timer, private StopCallback {
   void park(std::coroutine_handle<> waiting) noexcept { handle_ = waiting; }
   /// Wakes it then, if nothing has before. Call after `park`; for the end of time it does nothing.
   void wake_at(TimePoint at) {
-    if (at != TimePoint::max()) runtime_->timers().arm(*this, at);
+    if (at != (TimePoint::max)()) runtime_->timers().arm(*this, at);
   }
   /// Wakes it when that scope is stopped, if nothing has before. Call after `park`, while it is not stopped.
   void wake_on(StopSource& stop) noexcept { stop.subscribe(*this); }

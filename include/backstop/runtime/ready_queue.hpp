@@ -72,6 +72,11 @@ class ReadyQueue {
     remove(node);
     other.push(node);
   }
+  /// Forgets the nodes without a look at them.
+  void abandon() noexcept {
+    first_ = last_ = nullptr;
+    size_ = 0;
+  }
   void remove(ReadyNode& node) noexcept {
     (node.previous_ != nullptr ? node.previous_->next_ : first_) = node.next_;
     (node.next_ != nullptr ? node.next_->previous_ : last_) = node.previous_;

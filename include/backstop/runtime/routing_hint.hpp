@@ -29,7 +29,7 @@ struct RoutingHint {
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
-  TimePoint whole_deadline = TimePoint::max();  ///< before any of that time was kept
+  TimePoint whole_deadline = (TimePoint::max)();  ///< before any of that time was kept
   const Pick* pick = nullptr;  ///< of the innermost client; null: as listed
   const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready
   Duration cooldown_max = std::chrono::minutes{10};  ///< the longest that a server's hint keeps a target out

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <vector>
 
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
@@ -20,6 +20,8 @@ struct RuntimeOptions {
   const Clock* clock = nullptr;
   /// Who carries HTTP. Null: libcurl.
   std::unique_ptr<HttpTransport> transport;
+  /// How connections are made, where libcurl carries HTTP.
+  HttpOptions http{};
   /// For jitter and weighted choices; the same seed gives the same choices. 0: a seed from the system.
   std::uint64_t seed = 0;
   /// Whether `start` and `chat_async` may start a thread that drives their calls. Without it the application calls
@@ -33,6 +35,11 @@ struct RuntimeOptions {
 /// the others sleep until their result is in; when the driver leaves, the next one takes over. `start()` and
 /// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
 ///
+/// In a process that was forked it begins anew: with connections, a driver and calls of that process. Calls of the
+/// parent end there only; what they hold (places of a `bulkhead`, reservations of a `cost_cap`) is held in the child for
+/// good, so that a child had better make its clients itself. A child that is forked in a callback must not return from
+/// it.
+///
 /// Thread safety: `post`, `poll`, `block_until`, `ensure_background_driver` and `new_seed` may be called from any thread;
 /// everything else belongs to the driving thread, on which coroutines and callbacks run.
 class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
@@ -42,7 +49,9 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  /// The process's default runtime, made on first use.
+  /// The process's default runtime, made on first use. When static objects are destroyed, at the end of the process or
+  /// of the module that the library is part of, its thread ends; exit handlers may still call, and their calls run on
+  /// the threads that wait for them. A callback that does not return is waited for one second; its thread is left.
   [[nodiscard]] static std::shared_ptr<Runtime> shared();
 
   // What calls use, on the driving thread.
@@ -96,6 +105,25 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   /// Runs `work` on the driving thread, soon. It must not throw.
   void post(std::function<void()> work);
+  /// Work that takes no memory to be posted: a part of what it works on.
+  class Posted {
+   public:
+    Posted(const Posted&) = delete;
+    Posted& operator=(const Posted&) = delete;
+    /// On the driving thread. It may post itself again.
+    virtual void run() noexcept = 0;
+
+   protected:
+    Posted() noexcept = default;
+    virtual ~Posted() = default;
+
+   private:
+    friend class Runtime;
+    Posted* next_ = nullptr;
+    std::shared_ptr<void> owner_;
+  };
+  /// Runs it on the driving thread, soon; call only while it is not posted. `owner` is kept until it has run.
+  void post(Posted& work, std::shared_ptr<void> owner);
   /// Whether this thread drives the loop now: it is inside a callback, or in a coroutine that a call has resumed.
   [[nodiscard]] bool driven_by_this_thread() const noexcept;
 
@@ -110,19 +138,29 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
     friend class Runtime;
     bool open_ = false;
     bool chosen_ = false;       // to take over driving
+    bool opening_ = false;      // among those that are to be opened, which `next_opened_` links
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
+    Gate* next_opened_ = nullptr;
   };
   /// On the driving thread: releases the thread that waits at the gate, once the step that runs now has returned. So a
   /// call may open the gate that waits for its own end.
-  void open(Gate& gate) { opened_.push_back(&gate); }
+  void open(Gate& gate) noexcept;
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
   /// On the driving thread itself (inside a callback) it drives the loop from there.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
-  /// Returns false when another thread drives.
+  /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
   bool poll(Duration max_wait = Duration::zero());
+  /// For an application's own loop: a descriptor that is readable when `poll` has something to do. Wait for it until
+  /// `next_due` at the latest, then call `poll`. -1 where the system has none (it has epoll only on Linux), or the
+  /// transport is the application's own. With `RuntimeOptions::background_driver` set, `start` would drive too.
+  /// A process that was forked asks for it again.
+  [[nodiscard]] int poll_fd();
+  /// When `poll` has something to do though the descriptor says nothing; not later than now when it has already.
+  /// On the thread that polls.
+  [[nodiscard]] TimePoint next_due() const noexcept;
   /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
   /// Only a runtime that is owned by a `std::shared_ptr` can have one.
   void ensure_background_driver();
@@ -138,16 +176,36 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   struct Driving;
 
   enum class Driver : std::uint8_t { foreground, background };
+  /// First in, first out.
+  class PostedList {
+   public:
+    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    void push(Posted& work) noexcept;
+    /// Takes the first out; only where there is one.
+    [[nodiscard]] Posted& pop() noexcept;
+    void append(PostedList& other) noexcept;
+    /// Forgets the work without a look at it.
+    void abandon() noexcept { first_ = last_ = nullptr; }
+
+   private:
+    Posted* first_ = nullptr;
+    Posted* last_ = nullptr;
+  };
+  class PostedFunction;
 
   void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
   void run_ready();
   void take_deferred() noexcept;
+  [[nodiscard]] bool take_posted();
   void run_posted();
   void drive(Gate& gate);
   void release_opened(Gate* own = nullptr) noexcept;
   void drive_unattended();
   static void background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads);
-  void stop_driving() noexcept;
+  void stop_driving(Threads& threads) noexcept;
+  void end_background_driver() noexcept;
+  void leave_parent();
+  inline void check_process();
 
   const Clock* clock_;
   std::unique_ptr<HttpTransport> transport_;
@@ -157,10 +215,10 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   ReadyQueue ready_;
   ReadyQueue deferred_;                          // ready, of calls that have a step on the stack
   const Step* step_ = nullptr;                   // the innermost that runs
-  std::vector<std::function<void()>> posted_;    // taken from the inbox; a nested turn goes on where an outer one is
-  std::size_t next_posted_ = 0;
-  std::vector<Gate*> opened_;
+  PostedList posted_;                            // taken from the inbox; a nested turn goes on where an outer one is
+  Gate* opened_ = nullptr;                       // in any order
   std::uint64_t random_state_;
+  std::atomic<unsigned> process_;     // whose it is
   std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
 };
 

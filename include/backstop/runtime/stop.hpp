@@ -17,6 +17,7 @@ enum class StopReason : std::uint8_t {
   deadline_share,  ///< the rest of the time is kept for the targets still to come
   client_deadline,  ///< of a client that is another's target
   superseded,      ///< another attempt won
+  no_memory,       ///< to hand the answer over: the consumer would have a part that is missing
 };
 
 class StopSource;
@@ -38,7 +39,7 @@ class StopCallback {
 
  protected:
   StopCallback() noexcept = default;
-  ~StopCallback() { unsubscribe(); }
+  virtual ~StopCallback() { unsubscribe(); }
 
  private:
   friend class StopSource;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
 
 namespace backstop::inline v0 {
@@ -22,7 +23,7 @@ class Timer {
 
  protected:
   Timer() noexcept = default;
-  ~Timer() { disarm(); }
+  virtual ~Timer() { disarm(); }
 
  private:
   friend class TimerQueue;
@@ -33,74 +34,26 @@ class Timer {
 };
 
 /// A binary heap of timers: O(log n) to arm and disarm, no allocation once it has grown.
-class TimerQueue {
+class BACKSTOP_EXPORT TimerQueue {
  public:
   /// Arms, or moves an armed timer to another instant.
-  void arm(Timer& timer, TimePoint at) {
-    if (timer.queue_ != nullptr) timer.disarm();
-    timer.at_ = at;
-    timer.order_ = next_order_++;
-    heap_.push_back(&timer);
-    timer.queue_ = this;
-    timer.index_ = heap_.size() - 1;
-    sift_up(timer.index_);
-  }
-  void disarm(Timer& timer) noexcept {
-    const std::size_t hole = timer.index_;
-    Timer* last = heap_.back();
-    heap_.pop_back();
-    timer.queue_ = nullptr;
-    if (last == &timer) return;
-    heap_[hole] = last;
-    last->index_ = hole;
-    sift_up(hole);
-    sift_down(last->index_);
-  }
+  void arm(Timer& timer, TimePoint at);
+  void disarm(Timer& timer) noexcept;
 
   [[nodiscard]] bool empty() const noexcept { return heap_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
   /// The earliest instant; the end of time when empty.
-  [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front()->at_; }
+  [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? (TimePoint::max)() : heap_.front()->at_; }
+  /// Forgets the timers without a look at them.
+  void abandon() noexcept { heap_.clear(); }
   /// Runs what is due; true when something ran.
-  bool run_due(TimePoint now) noexcept {
-    bool ran = false;
-    while (!heap_.empty() && heap_.front()->at_ <= now) {
-      Timer& due = *heap_.front();
-      disarm(due);
-      due.on_timer();
-      ran = true;
-    }
-    return ran;
-  }
+  bool run_due(TimePoint now) noexcept;
 
  private:
-  [[nodiscard]] static bool earlier(const Timer& a, const Timer& b) noexcept {
-    return a.at_ != b.at_ ? a.at_ < b.at_ : a.order_ < b.order_;
-  }
-  void place(std::size_t index, Timer* timer) noexcept {
-    heap_[index] = timer;
-    timer->index_ = index;
-  }
-  void sift_up(std::size_t index) noexcept {
-    Timer* timer = heap_[index];
-    while (index > 0) {
-      const std::size_t parent = (index - 1) / 2;
-      if (!earlier(*timer, *heap_[parent])) break;
-      place(index, heap_[parent]);
-      index = parent;
-    }
-    place(index, timer);
-  }
-  void sift_down(std::size_t index) noexcept {
-    Timer* timer = heap_[index];
-    for (std::size_t child = 2 * index + 1; child < heap_.size(); child = 2 * index + 1) {
-      if (child + 1 < heap_.size() && earlier(*heap_[child + 1], *heap_[child])) ++child;
-      if (!earlier(*heap_[child], *timer)) break;
-      place(index, heap_[child]);
-      index = child;
-    }
-    place(index, timer);
-  }
+  [[nodiscard]] static bool earlier(const Timer& a, const Timer& b) noexcept;
+  void place(std::size_t index, Timer* timer) noexcept;
+  void sift_up(std::size_t index) noexcept;
+  void sift_down(std::size_t index) noexcept;
 
   std::vector<Timer*> heap_;
   std::uint64_t next_order_ = 0;

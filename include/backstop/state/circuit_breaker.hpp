@@ -248,7 +248,7 @@ class BACKSTOP_EXPORT CircuitBreaker {
   alignas(64) std::atomic<std::uint64_t> word_{0};
   std::atomic<TimePoint> open_until_{};
   std::atomic<TimePoint> lease_until_{};
-  std::atomic<TimePoint> ramp_until_{TimePoint::min()};
+  std::atomic<TimePoint> ramp_until_{(TimePoint::min)()};
 
   alignas(64) mutable std::mutex mutex_;  // everything below; the atomics above are written with it held
   RollingWindow<Counts, 10> window_;

@@ -43,7 +43,7 @@ class BACKSTOP_EXPORT RetryBudget {
   std::int64_t capacity_;  // in billionths of a token: what one token per second brings in a nanosecond
   mutable std::mutex mutex_;
   mutable std::int64_t level_;
-  mutable TimePoint refilled_at_{TimePoint::min()};
+  mutable TimePoint refilled_at_{(TimePoint::min)()};
   mutable std::atomic<bool> full_{true};
 };
 

@@ -29,11 +29,11 @@ class RollingWindow {
     Bucket& bucket = buckets_[static_cast<std::uint64_t>(index) % buckets_.size()];
     if (bucket.index > index) return;  // older than the whole window
     if (bucket.index < index) {
-      if (bucket.index != unused) known_until_ = TimePoint::min();  // may have been counted
+      if (bucket.index != unused) known_until_ = (TimePoint::min)();  // may have been counted
       bucket = Bucket{index, at, Sums{}};
-      known_until_ = std::min(known_until_, saturating_add(at, window_));
+      known_until_ = (std::min)(known_until_, saturating_add(at, window_));
     }
-    bucket.newest = std::max(bucket.newest, at);
+    bucket.newest = (std::max)(bucket.newest, at);
     bucket.sums += sums;
     total_ += sums;
   }
@@ -41,11 +41,11 @@ class RollingWindow {
   [[nodiscard]] Sums total(TimePoint now) const noexcept {
     if (now < known_until_) return total_;
     total_ = Sums{};
-    known_until_ = TimePoint::max();
+    known_until_ = (TimePoint::max)();
     for (const Bucket& bucket : buckets_) {
       if (bucket.index == unused || saturating_difference(now, bucket.newest) >= window_) continue;
       total_ += bucket.sums;
-      known_until_ = std::min(known_until_, saturating_add(bucket.newest, window_));
+      known_until_ = (std::min)(known_until_, saturating_add(bucket.newest, window_));
     }
     return total_;
   }
@@ -54,7 +54,7 @@ class RollingWindow {
 
  private:
   static constexpr auto bucket_count = static_cast<std::int64_t>(Buckets);
-  static constexpr std::int64_t unused = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::int64_t unused = (std::numeric_limits<std::int64_t>::min)();
 
   struct Bucket {
     std::int64_t index = unused;
@@ -66,7 +66,7 @@ class RollingWindow {
   std::int64_t width_;
   std::array<Bucket, Buckets + 1> buckets_{};  // a window that begins within a bucket touches one more
   mutable Sums total_{};                       // of the buckets, right before ...
-  mutable TimePoint known_until_ = TimePoint::max();  // ... the first of them leaves
+  mutable TimePoint known_until_ = (TimePoint::max)();  // ... the first of them leaves
 };
 
 }  // namespace backstop::inline v0

@@ -62,7 +62,7 @@ namespace backstop::inline v0::testing {
                                              Duration gap = Duration{0});
 /// Nothing for that long, then the connection is cut.
 [[nodiscard]] BACKSTOP_EXPORT Step stalled_after(std::initializer_list<std::string_view> pieces,
-                                                 Duration silence = Duration::max());
+                                                 Duration silence = (Duration::max)());
 /// An event that is no JSON.
 [[nodiscard]] BACKSTOP_EXPORT Step garbled_after(std::initializer_list<std::string_view> pieces);
 /// The provider reports an error in the middle of its answer; without pieces under a status of 200, before any content.

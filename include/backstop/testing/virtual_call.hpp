@@ -20,7 +20,7 @@ namespace backstop::inline v0::testing {
 
 /// What a caller, and a fallback client above the provider, would say about a call.
 struct VirtualCallOptions {
-  Duration deadline = Duration::max();  ///< from its start
+  Duration deadline = (Duration::max)();  ///< from its start
   int max_attempts = 5;                 ///< sends over the whole call
   StreamSink* sink = nullptr;           ///< set: the answer is streamed to it
   bool alternative_ready = false;       ///< another target could be sent to right now

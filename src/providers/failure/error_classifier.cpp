@@ -1,6 +1,5 @@
 #include "error_classifier.hpp"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -17,12 +16,6 @@ namespace {
 constexpr std::size_t longest_message = 500;
 constexpr std::size_t longest_code = 200;
 constexpr std::size_t searched_of_body = 500;
-
-std::string lower_case(std::string_view text) {
-  std::string lower{text};
-  std::transform(lower.begin(), lower.end(), lower.begin(), to_lower);
-  return lower;
-}
 
 bool is_success(int status) noexcept { return status >= 200 && status < 300; }
 
@@ -140,6 +133,9 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
   Error error{kind, failure.finding.empty() ? std::string{sentence_of(kind)} : failure.finding};
   if (kind == ErrorKind::unsupported_capability && says_nothing(failure) && failure.finding.empty()) {
     error.message = "the provider refused the request and did not say why";
+  }
+  if (kind == ErrorKind::authentication && source.endpoint.api_key.empty() && source.endpoint.headers.empty()) {
+    error.message += "; no key was sent: " + source.endpoint.key_hint;
   }
   error.provider_message = source.secrets.quote(failure.message, longest_message);
   const std::string& type = failure.type.empty() ? failure.status : failure.type;

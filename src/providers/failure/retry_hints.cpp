@@ -123,12 +123,6 @@ std::optional<Duration> retry_after_header(const HttpResponseHead& head, WallTim
   return std::nullopt;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower{text};
-  std::transform(lower.begin(), lower.end(), lower.begin(), to_lower);
-  return lower;
-}
-
 // Nothing left, or less than nothing.
 bool is_used_up(std::string_view remaining) noexcept {
   return remaining.starts_with('-') || parse_decimal(remaining) == 0.0;

@@ -138,4 +138,17 @@ ChatResponse text_answer(std::string text) {
   return answer;
 }
 
+Result<ChatResponse> as_answer(ChatResponse answer) { return answer; }
+
+Result<ChatResponse> as_answer(Error error) { return error; }
+
+Result<ChatResponse> as_answer(Result<ChatResponse> answer) { return answer; }
+
+Result<ChatResponse> as_answer(std::string text) { return text_answer(std::move(text)); }
+
+Result<ChatResponse> as_answer(Result<std::string> text) {
+  if (!text) return std::move(text).error();
+  return text_answer(*std::move(text));
+}
+
 }  // namespace backstop::inline v0::detail

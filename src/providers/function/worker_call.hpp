@@ -1,6 +1,7 @@
 #pragma once
 
 #include <coroutine>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -13,7 +14,7 @@ namespace backstop::inline v0::detail {
 
 /// Awaitable: runs a blocking function on a thread of its own and yields what it returns. When the call is stopped it
 /// raises the function's flag and goes on waiting, so that nothing is left behind.
-class [[nodiscard]] WorkerCall final : private StopCallback {
+class [[nodiscard]] WorkerCall final : private StopCallback, private Runtime::Posted {
  public:
   WorkerCall(const BlockingFunction& function, const ChatRequest& request, const CallContext& context) noexcept
       : function_{&function},
@@ -27,7 +28,10 @@ class [[nodiscard]] WorkerCall final : private StopCallback {
   [[nodiscard]] bool await_ready() const noexcept { return context_->stopping(); }
   [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) {
     try {
-      thread_ = std::thread{[this] { run(); }};
+      thread_ = std::thread{[this] { work(); }};
+    } catch (const std::bad_alloc&) {
+      answer_.emplace(out_of_memory());
+      return false;
     } catch (const std::system_error& failure) {
       answer_.emplace(Error{ErrorKind::local_limit, std::string{"no thread for the model: "} + failure.what()});
       return false;
@@ -42,15 +46,15 @@ class [[nodiscard]] WorkerCall final : private StopCallback {
   }
 
  private:
-  void run() noexcept {
+  void work() noexcept {
     try {
       answer_.emplace((*function_)(*request_, stop_));
     } catch (...) {
       answer_.emplace(error_from_exception("the provider's function"));
     }
-    context_->runtime().post([this] { finish(); });
+    context_->runtime().post(*this, nullptr);
   }
-  void finish() {
+  void run() noexcept override {
     unsubscribe();
     thread_.join();
     parked_.wake();

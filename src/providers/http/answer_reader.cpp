@@ -10,7 +10,6 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::size_t longest_page = 500;  // that is kept, to be quoted
 constexpr int most_documents = 100'000;    // of one body: they are read in one go
 

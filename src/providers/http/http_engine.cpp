@@ -130,10 +130,11 @@ Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& rea
   return in_the_middle(std::move(error), answer);
 }
 
-// By the caller, or because another attempt has won; not by a limit on this attempt.
+// By the caller, because another attempt has won or for want of memory; not by a limit on this attempt.
 bool stopped_from_above(const CallContext& context) noexcept {
   const StopReason reason = context.stop().reason();
-  return reason == StopReason::cancelled || reason == StopReason::deadline || reason == StopReason::superseded;
+  return reason == StopReason::cancelled || reason == StopReason::deadline || reason == StopReason::superseded ||
+         reason == StopReason::no_memory;
 }
 
 // Reads what is left of a body whose content is known to be over.
@@ -258,6 +259,7 @@ void note_head(const HttpResponseHead& head, const Secrets& secrets, const CallC
   if (const auto status = rate_limit_status(head, context.runtime().clock())) {
     row.rate_limit = std::make_shared<const RateLimitStatus>(*status);
   }
+  if (head.asked_again) add_note(row, "asked again on a fresh connection: the server had given up the kept one (408)");
 }
 
 Error missing_key(const Endpoint& endpoint) {
@@ -295,13 +297,18 @@ Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
   if (endpoint_.needs_key && endpoint_.api_key.empty()) co_return missing_key(endpoint_);
   const bool stream = context.progress()->streamed;
+  context.progress()->network = true;  // until it is connected nothing has been sent, whatever happens
   const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
   const std::size_t row = context.state().ledger.size() - 1;  // other attempts of the call may add theirs meanwhile
   const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint_.target)};
   note_circumstances(endpoint_, projection, fitted, context.state().ledger[row]);
   Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint_, stream);
-  if (!encoded) co_return std::move(encoded).error();
+  if (!encoded) {
+    context.progress()->network = false;
+    co_return std::move(encoded).error();
+  }
   renew_span(*encoded, context.runtime().random());
+  if (endpoint_.http) encoded->options = &*endpoint_.http;
 
   DrainLimit drain{context.stop()};
   CallContext inner = context;

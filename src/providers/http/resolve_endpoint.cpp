@@ -12,7 +12,7 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + std::string{text} + "\""; }
 
 // http or https, a host, no blanks, no user information (keys do not belong into addresses).
 std::string checked_base_url(std::string_view url, std::string_view who) {
@@ -27,7 +27,7 @@ std::string checked_base_url(std::string_view url, std::string_view who) {
   }
   const bool clean = is_header_value(url) && url.find_first_of(" \t#") == std::string_view::npos;
   if (!known_scheme || host.empty() || host.front() == ':' || !clean) {
-    throw std::invalid_argument{std::string{who} + ": `base_url` is " + quoted(url.substr(0, url.find('?'))) +
+    throw std::invalid_argument{std::string{who} + ": `base_url` is " + in_quotes(url.substr(0, url.find('?'))) +
                                 "; it must be an address such as https://host/v1"};
   }
   const std::size_t query = url.find('?');
@@ -54,7 +54,7 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
   facts.failure_domain = options.failure_domain;
-  facts.local = is_on_this_machine(base_url);
+  facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
   return facts;
 }
 
@@ -70,7 +70,7 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
   if (endpoint.api_key.empty() && !variable.empty()) {
     if (const char* key = std::getenv(variable.c_str())) endpoint.api_key = trim(key);
   }
-  endpoint.key_hint = variable.empty() ? "give it with `api_key`, or name its variable with `api_key_env`"
+  endpoint.key_hint = variable.empty() ? "give one with `api_key`, or name its variable with `api_key_env`"
                                        : "set the environment variable " + variable;
   if (!is_header_value(endpoint.api_key)) {
     throw std::invalid_argument{endpoint.target.name() + ": the key holds line breaks or other control characters"};
@@ -82,7 +82,7 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
 Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& defaults) {
   const std::string_view provider = options.name.empty() ? defaults.name : std::string_view{options.name};
   if (provider.empty() || provider.find('/') != std::string_view::npos) {
-    throw std::invalid_argument{"a provider's `name` must not be empty or hold a slash; it is " + quoted(provider)};
+    throw std::invalid_argument{"a provider's `name` must not be empty or hold a slash; it is " + in_quotes(provider)};
   }
   if (options.model.empty()) throw std::invalid_argument{std::string{provider} + ": `model` must not be empty"};
   const std::string_view base_url = options.base_url.empty() ? defaults.base_url : std::string_view{options.base_url};
@@ -94,11 +94,13 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   endpoint.target = Target{provider, options.model, facts_of(options, provider, base_url)};
   endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
-  endpoint.needs_key = defaults.needs_key || !options.api_key_env.empty();
-  find_key(endpoint, options, defaults.key_variable);
+  // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
+  const bool usual = provider == defaults.name || options.base_url.empty();
+  endpoint.needs_key = (usual && defaults.needs_key) || !options.api_key_env.empty();
+  find_key(endpoint, options, usual ? defaults.key_variable : std::string_view{});
   for (const Header& header : options.headers) {
     if (is_header_name(header.first) && is_header_value(header.second)) continue;
-    throw std::invalid_argument{endpoint.target.name() + ": the header " + quoted(header.first) +
+    throw std::invalid_argument{endpoint.target.name() + ": the header " + in_quotes(header.first) +
                                 " has a name or a value that cannot be sent"};
   }
   endpoint.headers = options.headers;
@@ -108,6 +110,10 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
     throw std::invalid_argument{endpoint.target.name() + ": `answer_limits` must be above zero"};
   }
   endpoint.answer_limits = limits;
+  if (const std::string problem = problem_with(options.http); !problem.empty()) {
+    throw std::invalid_argument{endpoint.target.name() + ": " + problem};
+  }
+  if (options.http != HttpOptions{}) endpoint.http = options.http;
   return endpoint;
 }
 

@@ -5,7 +5,7 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-using Reasoning = OpenAiDialect::ReasoningField;
+using ReasoningField = OpenAiDialect::ReasoningField;
 using User = OpenAiDialect::UserField;
 
 constexpr OpenAiDialect openai_itself{
@@ -23,10 +23,10 @@ constexpr OpenAiDialect azure{.max_completion_tokens = true,
 constexpr OpenAiDialect mistral{
     .stream_options = false, .document_urls = true, .user = User::none, .most_temperature = 1.5};
 constexpr OpenAiDialect deepseek{
-    .json_schema = false, .reasoning = Reasoning::reasoning_content, .user = User::none, .stop_sequences = 16};
+    .json_schema = false, .reasoning = ReasoningField::reasoning_content, .user = User::none, .stop_sequences = 16};
 constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
-constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = Reasoning::reasoning, .stop_sequences = 4};
-constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = Reasoning::reasoning};
+constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning, .stop_sequences = 4};
+constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning};
 constexpr OpenAiDialect xai{.max_completion_tokens = true,
                             .stop_refused = OpenAiDialect::StopRefused::by_reasoning_grok};
 constexpr OpenAiDialect moonshot{.most_temperature = 1, .stop_sequences = 5};

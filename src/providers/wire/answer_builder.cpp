@@ -291,7 +291,7 @@ void AnswerBuilder::emit(StreamEvent::Type type, std::string_view delta, const T
   event.type = type;
   event.delta = delta;
   event.tool_call = call;
-  context_->emit(event);
+  context_->deliver(event);
 }
 
 std::string AnswerBuilder::new_call_id() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Endpoint {
   std::vector<Header> headers;               ///< this target's own, added to every request
   std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
   AnswerLimits answer_limits;
+  std::optional<HttpOptions> http;  ///< where the target has some
 };
 
 }  // namespace backstop::inline v0::detail

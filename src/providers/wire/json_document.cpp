@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -24,13 +25,30 @@ constexpr std::string_view between_values{" \t\r\n,\0\x1E", 7};  // the last: RF
 using Parser = std::unique_ptr<simdjson::dom::parser>;
 using KeptParsers = ThreadCache<Parser, most_kept_parsers>;
 
+#ifdef __ELF__
+// simdjson picks its code by static objects. Made before those of the application, they outlive them, and with them the
+// calls that are made in the end of the process.
+struct Pick {
+  simdjson::error_code made = simdjson::dom::parser{}.allocate(64);
+};
+[[gnu::init_priority(101)]] const Pick simdjson_has_picked;
+#endif
+
 Parser borrow_parser() {
   if (auto kept = KeptParsers::take()) return *std::move(kept);
   return std::make_unique<simdjson::dom::parser>();
 }
 
 void keep(Parser parser) noexcept {
-  if (parser->capacity() <= largest_kept_parser) KeptParsers::keep(std::move(parser));
+  if (parser && parser->capacity() <= largest_kept_parser) KeptParsers::keep(std::move(parser));
+}
+
+// simdjson says so where it has no memory; its parser is then not to be used again.
+simdjson::error_code parse_with(Parser& parser, std::string_view text, bool copy, JsonElement& root) {
+  const simdjson::error_code problem = parser->parse(text.data(), text.size(), copy).get(root);
+  if (problem != simdjson::MEMALLOC) return problem;
+  parser.reset();
+  throw std::bad_alloc{};
 }
 
 int depth_of(std::string_view text) noexcept {
@@ -62,8 +80,10 @@ JsonDocument::JsonDocument() : parser_{borrow_parser()} {}
 
 void JsonDocument::parse(std::string_view text, std::size_t readable_behind) {
   rest_ = {};
+  valid_ = false;
   const bool copy = readable_behind < simdjson::SIMDJSON_PADDING;
-  valid_ = parser_->parse(text.data(), text.size(), copy).get(root_) == simdjson::SUCCESS;
+  if (!parser_) parser_ = borrow_parser();
+  valid_ = parse_with(parser_, text, copy, root_) == simdjson::SUCCESS;
   if (!valid_) parse_mended(text);
 }
 
@@ -84,7 +104,7 @@ std::string_view JsonDocument::following() const noexcept {
 
 void JsonDocument::parse_mended(std::string_view text) {
   const MendedJson mended = mend_json(text);
-  valid_ = parser_->parse(mended.text.data(), mended.text.size()).get(root_) == simdjson::SUCCESS;
+  valid_ = parse_with(parser_, mended.text, true, root_) == simdjson::SUCCESS;
   rest_ = valid_ ? text.substr(mended.length) : std::string_view{};
 }
 
@@ -132,11 +152,11 @@ bool is_json_object(std::string_view text) {
   if (first == std::string_view::npos || text[first] != '{' || depth_of(text) > deepest) return false;
   Parser parser = borrow_parser();
   JsonElement root;
-  simdjson::error_code problem = parser->parse(text.data(), text.size()).get(root);
+  simdjson::error_code problem = parse_with(parser, text, true, root);
   if (problem == simdjson::STRING_ERROR || problem == simdjson::UTF8_ERROR) {
     // Half a surrogate pair or half a character, as comes from models that are cut between tokens.
     const std::string mended = mend_json_text(text);
-    problem = parser->parse(mended.data(), mended.size()).get(root);
+    problem = parse_with(parser, mended, true, root);
   }
   const bool is_object = problem == simdjson::SUCCESS && root.is_object();
   keep(std::move(parser));

@@ -5,12 +5,12 @@
 
 #include "foreign_text.hpp"
 #include "json_writer.hpp"
+#include "text/ascii.hpp"
 #include "text/bare_words.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 constexpr std::string_view blanks = " \t\r\n";
 constexpr std::string_view ends_of_words = " \t\r\n,:\"{}[]";
 

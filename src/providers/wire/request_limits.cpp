@@ -50,8 +50,8 @@ void FittedRequest::fit_stop(const RequestLimits& limits) {
     const bool blank = limits.blank_stop_sequences ? sequence.empty() : trim(sequence).empty();
     if (!blank) kept.push_back(sequence);
   }
-  if (const std::size_t blanks = original_->stop.size() - kept.size(); blanks != 0) {
-    change(fmt::format("{} blank stop sequence{} left out", blanks, blanks == 1 ? "" : "s")).stop = kept;
+  if (const std::size_t left_out = original_->stop.size() - kept.size(); left_out != 0) {
+    change(fmt::format("{} blank stop sequence{} left out", left_out, left_out == 1 ? "" : "s")).stop = kept;
   }
   if (kept.size() <= limits.stop_sequences) return;
   const std::size_t surplus = kept.size() - limits.stop_sequences;

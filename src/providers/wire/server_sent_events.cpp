@@ -2,12 +2,9 @@
 
 #include <algorithm>
 
+#include "text/ascii.hpp"
+
 namespace backstop::inline v0::detail {
-namespace {
-
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-
-}  // namespace
 
 void ServerSentEvents::feed(std::string_view piece) {
   piece_ = piece;

@@ -1,0 +1,11 @@
+#include "backstop/chat/request.hpp"
+
+namespace backstop::inline v0 {
+
+ChatRequest::ChatRequest(std::string prompt) { messages.push_back(Message::user(std::move(prompt))); }
+
+ChatRequest::ChatRequest(const char* prompt) : ChatRequest(std::string{prompt}) {}
+
+ChatRequest::ChatRequest(std::vector<Message> conversation) : messages{std::move(conversation)} {}
+
+}  // namespace backstop::inline v0
