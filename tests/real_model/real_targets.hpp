@@ -1,6 +1,7 @@
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -24,6 +25,18 @@ inline void need_real_model() {
 /// Ends the test with the whole error where an answer was expected.
 inline void need(const Result<ChatResponse>& reply) {
   if (!reply) FAIL(to_string(reply.error()));
+}
+
+/// The row that answered, and the only one but for a send that met the end of a kept connection: this server closes each
+/// connection right after a stream, without having said so.
+[[nodiscard]] inline const Attempt& only_answer(const ChatResponse& reply) {
+  REQUIRE_FALSE(reply.attempts.empty());
+  for (std::size_t i = 0; i + 1 < reply.attempts.size(); ++i) {
+    CHECK(reply.attempts[i].outcome == ErrorKind::connect_failed);
+  }
+  CHECK(reply.attempts.size() <= 2);
+  CHECK_FALSE(reply.attempts.back().outcome);
+  return reply.attempts.back();
 }
 
 /// A target on that server; `name` tells targets apart in a ledger. Whoever gives no key sends "any-key".
