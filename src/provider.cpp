@@ -65,8 +65,8 @@ class AttemptRecord {
       : send_{&send},
         scope_{&scope},
         context_{&context},
-        target_{&target},
-        statistics_{target.statistics()},
+        target_{context.state().active_probe ? nullptr : &target},
+        statistics_{target_ != nullptr ? target.statistics() : nullptr},
         row_{context.state().ledger.size()} {
     CallState& state = context.state();
     std::string reason;
@@ -81,8 +81,9 @@ class AttemptRecord {
     context.set_progress(&progress_);
     progress_.started = context.now();
     progress_.streamed = streamed;
-    target.cooldown.note_begin(progress_.started);
+    if (target_ != nullptr) target_->cooldown.note_begin(progress_.started);
     if (const Pick* pick = context.hint().pick) {
+      if (pick->session != nullptr) attempt.session = *pick->session;
       attempt.chosen_by = pick->strategy;
       attempt.score = pick->score;
     }
@@ -102,7 +103,7 @@ class AttemptRecord {
     attempt.replay = may_have_arrived() ? ReplaySafety::maybe_processed : ReplaySafety::not_sent;
     attempt.sent = may_have_arrived();
     if (!attempt.sent) ++context_->state().attempts_left;
-    target_->cooldown.note_nothing();
+    if (target_ != nullptr) target_->cooldown.note_nothing();
     tell_end(attempt);
     if (attempt.sent) publish(attempt);
   }
@@ -135,7 +136,7 @@ class AttemptRecord {
       note(result, attempt, end);
     } else {
       ++context_->state().attempts_left;
-      target_->cooldown.note_nothing();
+      if (target_ != nullptr) target_->cooldown.note_nothing();
     }
     tell_end(attempt);
     if (!result && context_->streaming()) context_->sink()->on_attempt_failed();
@@ -152,7 +153,7 @@ class AttemptRecord {
   }
   /// Whether the machine's network is at fault stands in the row.
   void note_network(Attempt& attempt, TimePoint now) const noexcept {
-    if (!progress_.network || attempt.target.facts().local) return;
+    if (target_ == nullptr || !progress_.network || attempt.target.facts().local) return;
     NetworkWatch& network = context_->runtime().network();
     if (attempt.outcome == ErrorKind::connect_failed) {
       network.note_failure(attempt.target, now);
@@ -164,6 +165,7 @@ class AttemptRecord {
   }
 
   void note(const Result<ChatResponse>& result, const Attempt& attempt, TimePoint now) noexcept {
+    if (target_ == nullptr) return;
     if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
     if (result) {
       target_->cooldown.note_success();
@@ -240,7 +242,7 @@ class AttemptRecord {
   Send* send_;
   SendScope* scope_;
   CallContext* context_;
-  TargetState* target_;
+  TargetState* target_;  // null where nothing is to be remembered
   detail::TargetStatistics* statistics_;  // until they have been told; null where nobody keeps any
   std::size_t row_;
   AttemptProgress progress_;

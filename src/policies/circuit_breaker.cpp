@@ -35,6 +35,10 @@ class Breaking final : public Decorator {
       : Decorator{std::move(next), std::move(description)}, breaker_{std::move(breaker)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (context.state().active_probe) {
+      auto probed = co_await next().call(request, context);
+      co_return probed;
+    }
     if (left_to_others(context)) co_return refuse_for_ramp(context);
     const BreakerAudience audience{&target(), context.state().observers};
     BreakerPermit permit = breaker_->try_acquire(context.now(), context.hint().forced_probe, audience);

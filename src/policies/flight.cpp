@@ -43,6 +43,7 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   state_.at_stake = from.at_stake;
   for (const Attempt& row : from.ledger) state_.at_stake += row.cost;
   state_.quote_providers = from.quote_providers;
+  state_.active_probe = from.active_probe;
   state_.recovery_wait = from.recovery_wait;
   state_.recovery_waited = from.recovery_waited;
   if (first.limits() != nullptr) {

@@ -32,16 +32,17 @@ void tidy(List& list) {
 
 }  // namespace
 
-VirtualRuntime::World::World(std::uint64_t seed) {
-  auto virtual_transport = std::make_unique<VirtualTransport>(clock);
-  transport = virtual_transport.get();
-  RuntimeOptions options;
-  options.clock = &clock;
-  options.transport = std::move(virtual_transport);
-  options.seed = seed;
-  options.background_driver = false;
-  runtime = std::make_unique<Runtime>(std::move(options));
-}
+VirtualRuntime::World::World(std::uint64_t seed)
+    : Runtime{[&] {
+        RuntimeOptions options;
+        options.clock = &time;
+        auto transport = std::make_unique<VirtualTransport>(time);
+        sockets = transport.get();
+        options.transport = std::move(transport);
+        options.seed = seed;
+        options.background_driver = false;
+        return options;
+      }()} {}
 
 VirtualRuntime::VirtualRuntime(std::uint64_t seed) : world_{std::make_shared<World>(seed)} {}
 VirtualRuntime::~VirtualRuntime() = default;
@@ -59,7 +60,7 @@ std::shared_ptr<VirtualCall> VirtualRuntime::start(const Provider& provider, Cha
   auto call = std::make_shared<VirtualCall>(share(), provider, std::move(request), options);
   calls_.push_back(call);
   const std::weak_ptr<VirtualCall> weak = call;
-  world_->runtime->post([weak] {
+  world_->post([weak] {
     if (const auto begun = weak.lock()) begun->begin();
   });
   return call;
@@ -68,11 +69,11 @@ std::shared_ptr<VirtualCall> VirtualRuntime::start(const Provider& provider, Cha
 void VirtualRuntime::at(Duration elapsed_time, std::function<void()> action) {
   tidy(actions_);
   actions_.push_back(std::make_unique<Action>(std::move(action)));
-  world_->runtime->timers().arm(*actions_.back(), saturating_add(world_->start, elapsed_time));
+  world_->timers().arm(*actions_.back(), saturating_add(world_->start, elapsed_time));
 }
 
 void VirtualRuntime::run(VirtualCall& call) {
-  if (!call.done()) world_->runtime->block_until(call.gate_);
+  if (!call.done()) world_->block_until(call.gate_);
 }
 
 void VirtualRuntime::run_all() {
@@ -84,11 +85,11 @@ void VirtualRuntime::run_all() {
 }
 
 void VirtualRuntime::run_for(Duration span) {
-  const TimePoint end = saturating_add(world_->clock.now(), span);
-  while (world_->clock.now() < end) world_->runtime->poll(saturating_difference(end, world_->clock.now()));
+  const TimePoint end = saturating_add(world_->time.now(), span);
+  while (world_->time.now() < end) world_->poll(saturating_difference(end, world_->time.now()));
   do {
-    world_->runtime->poll(Duration::zero());
-  } while (world_->transport->busy());
+    world_->poll(Duration::zero());
+  } while (world_->sockets->busy());
 }
 
 }  // namespace backstop::inline v0::testing

@@ -20,7 +20,6 @@ NOT_APPLICABLE = {
         "several targets would tell one provider of another's failures; who wants one adds it with an `intercept` inside `retry`",
     17: "no provider documents idempotency keys for its chat endpoints: sending one would promise what nobody keeps, so a "
         "replay that may have been processed is booked as such instead",
-    **dict.fromkeys([174, 175, 176], "targets are not probed actively: a breaker's probes are real calls"),
 }
 
 

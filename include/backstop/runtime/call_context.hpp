@@ -42,6 +42,7 @@ struct CallState {
   Requirement requirement;      ///< of the failures so far
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
   bool quote_providers = true;  ///< what providers said may stand in errors
+  bool active_probe = false;    ///< nothing is remembered of its sends: no statistics, cooldown or breaker
   bool lost_event = false;      ///< there was no memory to hand it over: the call fails, and no more are handed over
 
   /// A row of the ledger. Most calls have few; the first reserves room for three.

@@ -33,15 +33,15 @@ class BACKSTOP_EXPORT VirtualRuntime {
   VirtualRuntime(const VirtualRuntime&) = delete;
   VirtualRuntime& operator=(const VirtualRuntime&) = delete;
 
-  [[nodiscard]] VirtualClock& clock() noexcept { return world_->clock; }
-  [[nodiscard]] Runtime& runtime() noexcept { return *world_->runtime; }
+  [[nodiscard]] VirtualClock& clock() noexcept { return world_->time; }
+  [[nodiscard]] Runtime& runtime() noexcept { return *world_; }
   /// For clients that keep the runtime they use.
-  [[nodiscard]] std::shared_ptr<Runtime> share() const noexcept { return {world_, world_->runtime.get()}; }
+  [[nodiscard]] std::shared_ptr<Runtime> share() const noexcept { return world_; }
   /// Virtual time since this object was made.
-  [[nodiscard]] Duration elapsed() const noexcept { return since(world_->clock.now()); }
+  [[nodiscard]] Duration elapsed() const noexcept { return since(world_->time.now()); }
   [[nodiscard]] Duration since(TimePoint point) const noexcept { return point - world_->start; }
   /// No coroutine is ready, no timer is armed: nothing was left behind.
-  [[nodiscard]] bool idle() const noexcept { return world_->runtime->idle(); }
+  [[nodiscard]] bool idle() const noexcept { return world_->idle(); }
 
   /// Calls the provider and runs until the call has ended.
   Result<ChatResponse> call(const Provider& provider, ChatRequest request, const VirtualCallOptions& options = {});
@@ -58,13 +58,13 @@ class BACKSTOP_EXPORT VirtualRuntime {
   void run_for(Duration span);
 
  private:
-  struct World {
+  struct Time {
+    VirtualClock time;
+    TimePoint start = time.now();
+    VirtualTransport* sockets = nullptr;
+  };
+  struct World final : Time, Runtime {
     explicit World(std::uint64_t seed);
-
-    VirtualClock clock;
-    TimePoint start = clock.now();
-    VirtualTransport* transport = nullptr;
-    std::unique_ptr<Runtime> runtime;
   };
   class Action;
 
