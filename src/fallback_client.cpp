@@ -350,7 +350,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
     result->fallback = result->fallback || walk_.order().place_of(index) > 0;
     rescue_.finish(*result);
     if (const detail::Choosing* choosing = state_->pool.chooser()) {
-      choosing->note_answer(rescue_.request(), index, context_.now());
+      choosing->note_answer({&rescue_.request(), &*result, index, context_.now()});
     }
     return result;
   }

@@ -91,6 +91,12 @@ std::string reason_of(const Attempt& attempt) {
     append_duration(text, *attempt.out_for);
     text += ')';
   }
+  if (attempt.session) {
+    const SessionMove& move = *attempt.session;
+    fmt::format_to(std::back_inserter(text), "{}the session {}: its next turns are expected to cost {} here and {} at {}",
+                   text.empty() ? "" : "; ", move.moves ? "moves" : "stays with its prompt cache",
+                   to_string(move.here), to_string(move.there), move.other.name());
+  }
   return text;
 }
 

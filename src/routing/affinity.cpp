@@ -21,33 +21,42 @@ std::size_t Affinity::group_of(std::uint64_t session) const noexcept {
   return static_cast<std::size_t>(session % (entries_.size() - width + 1));
 }
 
-std::optional<std::size_t> Affinity::find(std::string_view session, TimePoint now) const noexcept {
+std::optional<Affinity::Session> Affinity::find(std::string_view session, TimePoint now) const noexcept {
   const std::uint64_t hash = hash_of(session);
   const std::size_t from = group_of(hash);
   const std::lock_guard lock{mutex_};
   for (std::size_t i = from; i < std::min(from + group, entries_.size()); ++i) {
     const Entry& entry = entries_[i];
-    if (entry.session != hash || entry.noted == TimePoint::min()) continue;
-    if (saturating_difference(now, entry.noted) >= forget_after_) return std::nullopt;
-    return entry.candidate;
+    if (!entry.is(hash)) continue;
+    if (saturating_difference(now, entry.session.last.at) >= forget_after_) return std::nullopt;
+    return entry.session;
   }
   return std::nullopt;
 }
 
-void Affinity::note(std::string_view session, std::size_t candidate, TimePoint now) noexcept {
+void Affinity::note(std::string_view session, const Place& answer) noexcept {
   const std::uint64_t hash = hash_of(session);
   const std::size_t from = group_of(hash);
   const std::lock_guard lock{mutex_};
   std::size_t place = from;
   for (std::size_t i = from; i < std::min(from + group, entries_.size()); ++i) {
-    const Entry& entry = entries_[i];
-    if (entry.session == hash && entry.noted != TimePoint::min()) {
+    if (entries_[i].is(hash)) {
       place = i;
       break;
     }
-    if (entry.noted < entries_[place].noted) place = i;
+    if (entries_[i].session.last.at < entries_[place].session.last.at) place = i;
   }
-  entries_[place] = {hash, now, candidate};
+  Entry& entry = entries_[place];
+  if (!entry.is(hash) || saturating_difference(answer.at, entry.session.last.at) >= forget_after_) {
+    entry = {hash, {answer, answer.at, {}}};
+    return;
+  }
+  Session& known = entry.session;
+  if (known.last.candidate != answer.candidate) {
+    known.before = known.last;
+    known.since = answer.at;
+  }
+  known.last = answer;
 }
 
 }  // namespace backstop::inline v0::detail

@@ -17,16 +17,31 @@ namespace backstop::inline v0::detail {
 /// Thread safety: any number of threads; one short lock. Allocates on construction only.
 class Affinity {
  public:
+  /// An answer that a candidate has given to a session.
+  struct Place {
+    std::size_t candidate = 0;
+    TimePoint at = TimePoint::min();
+    std::int64_t input_tokens = 0;  ///< that it had read by then
+  };
+  struct Session {
+    Place last;
+    TimePoint since = TimePoint::min();  ///< it is with that candidate
+    Place before;                        ///< the last with another; the beginning of time: none
+  };
+
   Affinity(std::size_t most, Duration forget_after);
 
-  [[nodiscard]] std::optional<std::size_t> find(std::string_view session, TimePoint now) const noexcept;
-  void note(std::string_view session, std::size_t candidate, TimePoint now) noexcept;
+  [[nodiscard]] std::optional<Session> find(std::string_view session, TimePoint now) const noexcept;
+  void note(std::string_view session, const Place& answer) noexcept;
 
  private:
   struct Entry {
-    std::uint64_t session = 0;
-    TimePoint noted = TimePoint::min();
-    std::size_t candidate = 0;
+    std::uint64_t hash = 0;
+    Session session;
+
+    [[nodiscard]] bool is(std::uint64_t asked) const noexcept {
+      return hash == asked && session.last.at != TimePoint::min();
+    }
   };
   static constexpr std::size_t group = 8;
 

@@ -80,10 +80,14 @@ bool Choice::known(std::size_t candidate) const noexcept {
 }
 
 std::optional<Money> Choice::expected_cost(std::size_t candidate) const noexcept {
+  const double share = choosing_->candidates()[candidate]->statistics->cached_share().value().value_or(0);
+  return expected_cost(candidate, std::llround(share * static_cast<double>(needs_->input_tokens)));
+}
+
+std::optional<Money> Choice::expected_cost(std::size_t candidate, std::int64_t cached_tokens) const noexcept {
   const Candidates& candidates = choosing_->candidates();
   const Candidate& asked = *candidates[candidate];
   const double output = expected_output(candidates, candidate);
-  const double cached = asked.statistics->cached_share().value().value_or(0) * static_cast<double>(needs_->input_tokens);
   std::optional<Money> least;
   for (const Target& target : asked.targets) {
     const std::optional<Price> price = price_of(target);
@@ -93,7 +97,7 @@ std::optional<Money> Choice::expected_cost(std::size_t candidate) const noexcept
     const bool limited = request_->max_output_tokens || target.facts().max_output_tokens;
     const std::int64_t usual = std::llround(output);
     usage.output_tokens = limited ? (std::min)(*usage.output_tokens, usual) : usual;
-    usage.cached_input_tokens = std::llround(cached);
+    usage.cached_input_tokens = (std::min)(cached_tokens, needs_->input_tokens);
     const Money cost = cost_of(usage, *price);
     if (!least || cost < *least) least = cost;
   }
@@ -105,6 +109,8 @@ std::size_t Choice::at(std::size_t place) const noexcept { return order_->at(pla
 void Choice::prefer(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), 0); }
 
 void Choice::put_last(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), size() - 1); }
+
+void Choice::note(std::size_t candidate, const SessionMove& move) noexcept { order_->set_note(candidate, move); }
 
 void Choice::set_score(std::size_t candidate, double score) noexcept {
   // What is no number is no recommendation.

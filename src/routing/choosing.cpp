@@ -37,10 +37,10 @@ void Choosing::decide(Order& order, const ChatRequest& request, const Needs& nee
   if (!dry_run) picks_[order.at(0)].fetch_add(1, std::memory_order_relaxed);
 }
 
-void Choosing::note_answer(const ChatRequest& request, std::size_t candidate, TimePoint now) const noexcept {
+void Choosing::note_answer(const Strategy::Answered& answer) const noexcept {
   if (!chooser_.answered) return;
   try {
-    chooser_.answered(request, candidate, now);
+    chooser_.answered(answer);
   } catch (...) {  // no answer is lost for it
   }
 }

@@ -29,7 +29,7 @@ class Choosing {
   enum class Mode : std::uint8_t { call, dry_run };
   /// Decides on an order that is as listed.
   void decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode) const;
-  void note_answer(const ChatRequest& request, std::size_t candidate, TimePoint now) const noexcept;
+  void note_answer(const Strategy::Answered& answer) const noexcept;
 
   [[nodiscard]] const std::shared_ptr<const std::string>& name() const noexcept { return name_; }
   [[nodiscard]] const Candidates& candidates() const noexcept { return *candidates_; }

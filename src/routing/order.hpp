@@ -5,7 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
+
+#include "backstop/chat/attempt.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -43,6 +46,14 @@ class Order {
     for (std::size_t i = 0; i < size_; ++i) entries_[i] = {0, static_cast<std::uint32_t>(i), 0};
   }
   void set_score(std::size_t candidate, double score) noexcept { entries_[candidate].score = score; }
+  void set_note(std::size_t candidate, const SessionMove& move) noexcept {
+    noted_ = candidate;
+    note_ = move;
+  }
+  /// Null where there is none.
+  [[nodiscard]] const SessionMove* note_of(std::size_t candidate) const noexcept {
+    return note_ && noted_ == candidate ? &*note_ : nullptr;
+  }
   /// How much it is held back: those of rank 0 go first, then those of 1, ...
   [[nodiscard]] std::uint32_t rank_of(std::size_t candidate) const noexcept { return entries_[candidate].rank; }
   void set_rank(std::size_t candidate, std::uint32_t rank) noexcept { entries_[candidate].rank = rank; }
@@ -76,6 +87,8 @@ class Order {
   Entry* entries_ = nullptr;
   std::array<Entry, most_inline> few_;
   std::unique_ptr<Entry[]> many_;
+  std::size_t noted_ = 0;
+  std::optional<SessionMove> note_;
 };
 
 }  // namespace backstop::inline v0::detail

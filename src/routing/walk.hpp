@@ -28,7 +28,7 @@ class Walk {
   /// Has the rows of that candidate's sends say who chose it. `pick` must outlive the call to it.
   void note_pick(std::size_t index, RoutingHint& hint, Pick& pick) const {
     if (choosing_ == nullptr) return;
-    pick = {choosing_->name(), order_.score_of(index)};
+    pick = {choosing_->name(), order_.score_of(index), order_.note_of(index)};
     hint.pick = &pick;
   }
 

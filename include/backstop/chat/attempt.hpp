@@ -23,6 +23,15 @@ enum class ReplaySafety : std::uint8_t {
   processed,        ///< it was answered
 };
 
+/// What the next turns of a session are expected to cost at the target that is asked, and at the other one that was
+/// weighed against it.
+struct SessionMove {
+  bool moves = false;  ///< away from the other; else the session stays
+  Money here{};
+  Money there{};
+  Target other;
+};
+
 /// One row of a call's ledger: a request that was sent, or a candidate that was skipped.
 struct Attempt {
   Target target{};
@@ -46,10 +55,12 @@ struct Attempt {
   /// listed.
   std::shared_ptr<const std::string> chosen_by{};
   double score = 0;  ///< that it had there, the lowest first; what it counts is the strategy's
+  std::optional<SessionMove> session{};  ///< where it was weighed whether a session moves
   std::optional<std::chrono::nanoseconds> out_for{};  ///< of a candidate that was skipped: until it can be asked again
 };
 
-/// The reason for people, with how long a candidate stays out: "circuit_open (for another 12.3 s)".
+/// The reason for people, with how long a candidate stays out, "circuit_open (for another 12.3 s)", and why a session
+/// stays or moves.
 [[nodiscard]] BACKSTOP_EXPORT std::string reason_of(const Attempt& attempt);
 
 /// The same with the provider's words: "the provider is overloaded (it said: Overloaded)". For whoever may see

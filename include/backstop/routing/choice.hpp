@@ -10,6 +10,7 @@
 #include "backstop/export.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "backstop/chat/attempt.hpp"
 
 namespace backstop::inline v0 {
 
@@ -60,6 +61,8 @@ class BACKSTOP_EXPORT Choice {
   /// output as its answers usually have (where that is not known as those of the others, else 512 tokens), within the
   /// limits of the request and the model. Of a client at the cheapest of its targets. Empty when the price is not known.
   [[nodiscard]] std::optional<Money> expected_cost(std::size_t candidate) const noexcept;
+  /// The same where so many tokens of the input are in its prompt cache.
+  [[nodiscard]] std::optional<Money> expected_cost(std::size_t candidate, std::int64_t cached_tokens) const noexcept;
 
   // The order.
 
@@ -77,6 +80,8 @@ class BACKSTOP_EXPORT Choice {
   /// Stands in the rows of the sends to it (`Attempt::score`).
   void set_score(std::size_t candidate, double score) noexcept;
   [[nodiscard]] double score(std::size_t candidate) const noexcept;
+  /// Stands in the rows of the sends to that candidate (`Attempt::session`).
+  void note(std::size_t candidate, const SessionMove& move) noexcept;
   /// By the scores that are set, as `sort_by`.
   void sort() noexcept;
 

@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "backstop/chat/money.hpp"
 #include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
 #include "backstop/export.hpp"
 #include "backstop/routing/choice.hpp"
 
@@ -33,12 +35,19 @@ namespace backstop::inline v0 {
 /// Example: `FallbackClient pool{{azure_eu, azure_us}, {.strategy = lowest_latency()}};`
 class BACKSTOP_EXPORT Strategy {
  public:
+  /// What a candidate has answered; lives as long as the call of the function that is told.
+  struct Answered {
+    const ChatRequest* request;
+    const ChatResponse* response;
+    std::size_t candidate;
+    TimePoint at;
+  };
   /// What one client has of a strategy.
   struct Chooser {
     /// Makes the order. Several calls may choose at the same time. What throws leaves the candidates as listed.
     std::function<void(Choice&)> order{};
-    /// An answer has come from this candidate; unset: of no interest.
-    std::function<void(const ChatRequest&, std::size_t candidate, TimePoint now)> answered{};
+    /// An answer has come from a candidate; unset: of no interest.
+    std::function<void(const Answered&)> answered{};
   };
   /// Called once for each client, with the number of its candidates. Throws std::invalid_argument where the strategy
   /// does not fit that many.
@@ -98,18 +107,31 @@ struct ExplorationOptions {
 /// The fewest sends under way; equal ones by chance.
 [[nodiscard]] BACKSTOP_EXPORT Strategy least_in_flight();
 
-/// How many sessions a client remembers, and for how long.
+/// How many sessions a client remembers, for how long, and what keeps one where it is.
 struct StickyOptions {
   /// What tells sessions apart: "session_id", "user_id", or the name of a tag of the request's metadata.
   std::string key = "session_id";
   std::size_t max_sessions = 10'000;             ///< 1 to a million; beyond it the one not heard of for longest goes
   Duration forget_after = std::chrono::hours{1};  ///< without an answer
+  Duration cache_ttl = std::chrono::minutes{5};   ///< how long a prompt cache keeps a conversation after an answer
+  int expected_turns = 5;                         ///< that a session goes on for, this one included; at least 1
+  Duration min_dwell = std::chrono::minutes{5};   ///< it is with a candidate for that long before it is moved for money
+  Money second_is_worth{};                        ///< what it is worth to have the first token a second sooner
 };
 
 /// A session stays with the candidate that answered it last, whose prompt cache knows it; `inner` decides on new ones and
 /// on the order of the others. A request without the key is the inner strategy's alone.
 ///
-/// Throws std::invalid_argument for an empty key, no sessions or too many, and a time that is not above zero.
+/// When `inner` would send a session elsewhere (to the first of its order that is ready), the money decides: what the
+/// expected turns cost where the session is, its prompt cache warm within `cache_ttl` of the last answer, against what
+/// they cost there, where the conversation is first read at the full price unless it came from there within that time.
+/// Time to first token counts by `second_is_worth`. It moves when that costs no more and `min_dwell` is over, and stays
+/// where a price is not known. Both figures stand in the send's row
+/// (`Attempt::session`). After a failure it moves as every
+/// call does.
+///
+/// Throws std::invalid_argument for an empty key, no sessions or too many, no turns, a negative worth, and times that are
+/// not above zero (`min_dwell`: negative).
 /// Cost: a short lock in each call.
 [[nodiscard]] BACKSTOP_EXPORT Strategy sticky(Strategy inner, StickyOptions options = {});
 

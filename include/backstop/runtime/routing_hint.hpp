@@ -8,6 +8,7 @@
 
 namespace backstop::inline v0 {
 
+struct SessionMove;
 namespace detail {
 class Walk;
 }
@@ -16,6 +17,7 @@ class Walk;
 struct Pick {
   std::shared_ptr<const std::string> strategy;  ///< its name
   double score = 0;
+  const SessionMove* session = nullptr;  ///< where that decided
 };
 
 /// What the routing above tells of the other targets of the call. A client inside another adds to it.
