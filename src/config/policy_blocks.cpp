@@ -90,6 +90,48 @@ constexpr std::array rate_fields{
                             [](const Setting& at, RateLimitOptions& out) { set(out.max_wait, at.duration()); }},
 };
 
+constexpr std::array probe_fields{
+    Field<ProbeOptions>{"every", [](const Setting& at, ProbeOptions& out) { set(out.every, at.duration()); }},
+    Field<ProbeOptions>{"timeout", [](const Setting& at, ProbeOptions& out) { set(out.timeout, at.duration()); }},
+    Field<ProbeOptions>{"prompt",
+                        [](const Setting& at, ProbeOptions& out) {
+                          if (auto prompt = at.text()) out.request.messages = {Message::user(std::move(*prompt))};
+                        }},
+    Field<ProbeOptions>{"max_output_tokens",
+                        [](const Setting& at, ProbeOptions& out) { out.request.max_output_tokens = at.tokens(); }},
+};
+
+constexpr std::array hedge_budget_fields{
+    Field<HedgeBudgetOptions>{"share", [](const Setting& at, HedgeBudgetOptions& out) { set(out.share, at.number(0, 1)); }},
+};
+
+constexpr std::array hedge_fields{
+    Field<HedgeOptions>{"percentile",
+                        [](const Setting& at, HedgeOptions& out) { set(out.percentile, at.number(0, 1)); }},
+    Field<HedgeOptions>{"min_samples", [](const Setting& at, HedgeOptions& out) { set(out.min_samples, at.whole(1, 256)); }},
+    Field<HedgeOptions>{"min_delay", [](const Setting& at, HedgeOptions& out) { set(out.min_delay, at.duration()); }},
+    Field<HedgeOptions>{"delay_without_samples",
+                        [](const Setting& at, HedgeOptions& out) { set(out.delay_without_samples, at.duration()); }},
+    Field<HedgeOptions>{"budget",
+                        [](const Setting& at, HedgeOptions& out) { read_fields(at, hedge_budget_fields, out.budget); }},
+};
+
+constexpr std::array recovery_fields{
+    Field<RecoveryOptions>{"max_wait", [](const Setting& at, RecoveryOptions& out) { set(out.max_wait, at.duration()); }},
+    Field<RecoveryOptions>{"max_waiting",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.max_waiting, at.whole(0, 1'000'000)); }},
+    Field<RecoveryOptions>{"probe_interval",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.probe_interval, at.duration()); }},
+    Field<RecoveryOptions>{"probe_interval_max",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.probe_interval_max, at.duration()); }},
+    Field<RecoveryOptions>{"repeat_failed",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.repeat_failed, at.boolean()); }},
+    Field<RecoveryOptions>{"min_attempt_time",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.min_attempt_time, at.duration()); }},
+    Field<RecoveryOptions>{"cooldown_max",
+                           [](const Setting& at, RecoveryOptions& out) { set(out.cooldown_max, at.duration()); }},
+};
+
 constexpr std::array spending_fields{
     Field<SpendingConfig>{"per_request_usd",
                           [](const Setting& at, SpendingConfig& out) { out.per_request = at.dollars(); }},
@@ -159,22 +201,28 @@ constexpr std::array http_fields{
     Field<HttpOptions>{"user_agent", [](const Setting& at, HttpOptions& out) { set(out.user_agent, at.text()); }},
 };
 
-/// A block of the policy and a target's own over it.
+/// A block of the objects around a target, and the target's own over them.
 struct Layers {
-  Setting policy;
-  Setting target;
+  std::vector<Setting> blocks;  // the outermost first; absent ones too
 
-  Layers(const Setting& policy_object, const Setting& target_object, std::string_view key)
-      : policy{policy_object[key]}, target{target_object[key]} {}
+  Layers(const Above& above, const Setting& target, std::string_view key) {
+    for (const Setting& object : above) blocks.push_back(object[key]);
+    blocks.push_back(target[key]);
+  }
 
-  /// Where the key is given, if anywhere.
+  /// The innermost that there is, if any.
+  [[nodiscard]] Setting innermost() const {
+    const auto found = std::find_if(blocks.rbegin(), blocks.rend(), [](const Setting& one) { return one.present(); });
+    return found == blocks.rend() ? blocks.back() : *found;
+  }
+  /// Where the key is given innermost, if anywhere.
   [[nodiscard]] Setting operator[](std::string_view key) const {
-    return target[key].present() ? target[key] : policy[key];
+    const auto found = std::find_if(blocks.rbegin(), blocks.rend(), [&](const Setting& one) { return one[key].present(); });
+    return (found == blocks.rend() ? blocks.back() : *found)[key];
   }
   template <class Out, std::size_t count>
   void read(const std::array<Field<Out>, count>& fields, Out& out) const {
-    read_fields(policy, fields, out);
-    read_fields(target, fields, out);
+    for (const Setting& block : blocks) read_fields(block, fields, out);
   }
 };
 
@@ -193,48 +241,51 @@ void check_same(const Setting& brief, const Setting& full, bool same) {
                              full.place(), full.shown()));
 }
 
-void read_timeout(const Setting& policy, const Setting& target, TimeoutOptions& out) {
-  const Layers layers{policy, target, "timeout"};
+void read_timeout(const Above& above, const Setting& target, TimeoutOptions& out) {
+  const Layers layers{above, target, "timeout"};
   layers.read(timeout_fields, out);
   for (const Field<TimeoutOptions>& limit : timeout_fields) {
-    check_order(layers[limit.key], policy["deadline"]);
-    for (const Setting& block : {layers.policy, layers.target}) {
+    for (const Setting& object : above) check_order(layers[limit.key], object["deadline"]);
+    for (const Setting& block : layers.blocks) {
       if (limit.key != "attempt") check_order(block[limit.key], block["attempt"]);
     }
   }
 }
 
-void read_retry(const Setting& policy, const Setting& target, RetryOptions& out) {
-  const Layers layers{policy, target, "retry"};
-  const Setting max_retries = policy["max_retries"];
-  const Setting retry_on = policy["retry_on"];
-  RetryOptions brief;
-  if (const auto retries = max_retries.whole(0, most_attempts - 1)) brief.max_attempts = *retries + 1;
-  set(brief.on_status, statuses(retry_on));
+void read_retry(const Above& above, const Setting& target, RetryOptions& out) {
+  const Layers layers{above, target, "retry"};
+  for (std::size_t level = 0; level < above.size(); ++level) {
+    const Setting max_retries = above[level]["max_retries"];
+    const Setting retry_on = above[level]["retry_on"];
+    const Setting& full = layers.blocks[level];
+    RetryOptions brief;
+    if (const auto retries = max_retries.whole(0, most_attempts - 1)) brief.max_attempts = *retries + 1;
+    set(brief.on_status, statuses(retry_on));
 
-  read_fields(layers.policy, retry_fields, out);
-  check_same(max_retries, layers.policy["max_attempts"], out.max_attempts == brief.max_attempts);
-  check_same(retry_on, layers.policy["on"], out.on_status == brief.on_status);
-  if (max_retries.present()) out.max_attempts = brief.max_attempts;
-  if (retry_on.present()) out.on_status = brief.on_status;
-  read_fields(layers.target, retry_fields, out);
+    read_fields(full, retry_fields, out);
+    check_same(max_retries, full["max_attempts"], out.max_attempts == brief.max_attempts);
+    check_same(retry_on, full["on"], out.on_status == brief.on_status);
+    if (max_retries.present()) out.max_attempts = brief.max_attempts;
+    if (retry_on.present()) out.on_status = brief.on_status;
+  }
+  read_fields(layers.blocks.back(), retry_fields, out);
 
   check_order(layers["initial"], layers["max"]);
   if (!layers["max"].present()) out.max = std::max(out.max, out.initial);
   if (!layers["initial"].present()) out.initial = std::min(out.initial, out.max);
 }
 
-void read_breaker(const Setting& policy, const Setting& target, CircuitBreakerOptions& out) {
-  const Layers layers{policy, target, "circuit_breaker"};
+void read_breaker(const Above& above, const Setting& target, CircuitBreakerOptions& out) {
+  const Layers layers{above, target, "circuit_breaker"};
   layers.read(breaker_fields, out);
   check_order(layers["open_for"], layers["open_for_max"]);
   if (!layers["open_for_max"].present()) out.open_for_max = std::max(out.open_for_max, out.open_for);
   if (!layers["open_for"].present()) out.open_for = std::min(out.open_for, out.open_for_max);
 }
 
-void read_rate_limit(const Setting& policy, const Setting& target, std::optional<RateLimitOptions>& out) {
-  const Layers layers{policy, target, "rate_limit"};
-  const Setting& block = layers.target.present() ? layers.target : layers.policy;
+void read_rate_limit(const Above& above, const Setting& target, std::optional<RateLimitOptions>& out) {
+  const Layers layers{above, target, "rate_limit"};
+  const Setting block = layers.innermost();
   if (!block.present()) return;
   RateLimitOptions options;
   layers.read(rate_fields, options);
@@ -250,15 +301,26 @@ void read_rate_limit(const Setting& policy, const Setting& target, std::optional
   out = options;
 }
 
-void read_http(const Setting& policy, const Setting& target, HttpOptions& out) {
-  const Layers layers{policy, target, "http"};
+void read_probe(const Above& above, const Setting& target, std::optional<ProbeOptions>& out) {
+  const Layers layers{above, target, "probe"};
+  const Setting block = layers.innermost();
+  if (!block.present()) return;
+  layers.read(probe_fields, out.emplace());
+  if (const std::string problem = problem_with(*out); !problem.empty()) block.complain("is wrong: " + problem);
+}
+
+void read_http(const Above& above, const Setting& target, HttpOptions& out) {
+  const Layers layers{above, target, "http"};
   layers.read(http_fields, out);
-  // What belongs together comes from one side.
-  const auto only_of_policy = [&](std::string_view one, std::string_view other) {
-    return layers.target[one].present() && !layers.target[other].present();
+  // What belongs together comes from one object.
+  const auto belongs_to_outer = [&](std::string_view one, std::string_view other) {
+    const Setting given = layers[one];
+    return given.present() && layers[other].present() && given.place().rfind('.') != std::string::npos &&
+           given.place().substr(0, given.place().rfind('.')) !=
+               layers[other].place().substr(0, layers[other].place().rfind('.'));
   };
-  if (only_of_policy("client_certificate", "client_key")) out.client_key.clear();
-  if (only_of_policy("proxy", "no_proxy")) out.no_proxy.clear();
+  if (belongs_to_outer("client_certificate", "client_key")) out.client_key.clear();
+  if (belongs_to_outer("proxy", "no_proxy")) out.no_proxy.clear();
   if (layers["client_key"].present() && !layers["client_certificate"].present()) {
     layers["client_key"].complain("is the key of a `client_certificate`, which is not given");
   }
@@ -266,12 +328,25 @@ void read_http(const Setting& policy, const Setting& target, HttpOptions& out) {
 
 }  // namespace
 
-void read_policies(const Setting& policy, const Setting& target, TargetConfig& out) {
-  read_timeout(policy, target, out.timeout);
-  read_retry(policy, target, out.retry);
-  read_breaker(policy, target, out.circuit_breaker);
-  read_rate_limit(policy, target, out.rate_limit);
-  read_http(policy, target, out.model.http);
+void read_policies(const Above& above, const Setting& target, TargetConfig& out) {
+  read_timeout(above, target, out.timeout);
+  read_retry(above, target, out.retry);
+  read_breaker(above, target, out.circuit_breaker);
+  read_rate_limit(above, target, out.rate_limit);
+  read_probe(above, target, out.probe);
+  read_http(above, target, out.model.http);
+}
+
+void read_hedge(const Setting& at, std::optional<HedgeOptions>& out) {
+  if (!at.present()) return;
+  read_fields(at, hedge_fields, out.emplace());
+  if (const std::string problem = problem_with(*out); at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+}
+
+void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out) {
+  if (!at.present()) return;
+  read_fields(at, recovery_fields, out.emplace());
+  if (const std::string problem = problem_with(*out); at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
 }
 
 void read_spending(const Setting& at, SpendingConfig& out) {

@@ -61,6 +61,10 @@ bool Choice::ready(std::size_t candidate) const noexcept {
   return choosing_->candidates()[candidate]->provider.standing(*request_, *needs_, now_).ready();
 }
 
+bool Choice::fit(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->provider.standing(*request_, *needs_, now_).fit();
+}
+
 bool Choice::held_back(std::size_t candidate) const noexcept { return order_->rank_of(candidate) > 0; }
 
 int Choice::in_flight(std::size_t candidate) const noexcept {

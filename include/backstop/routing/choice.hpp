@@ -45,6 +45,8 @@ class BACKSTOP_EXPORT Choice {
   [[nodiscard]] const Target& target(std::size_t candidate) const noexcept;  ///< of a client the first of its targets
   /// Whether it would take the request now.
   [[nodiscard]] bool ready(std::size_t candidate) const noexcept;
+  /// Whether it could take the request at some time.
+  [[nodiscard]] bool fit(std::size_t candidate) const noexcept;
   /// It has failed too often lately, or recovers from that, and is not to get this call while others can take it. It
   /// will stand behind the others whatever the strategy says.
   [[nodiscard]] bool held_back(std::size_t candidate) const noexcept;

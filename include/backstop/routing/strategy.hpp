@@ -23,7 +23,7 @@ namespace backstop::inline v0 {
 ///
 /// A strategy decides on the order only. As ever a candidate that cools down, whose breaker is open, or that cannot do
 /// what the request needs is passed over, and after a failure the next in the order is asked. Every strategy but
-/// `ordered` puts those last that fail too often: half of at least five sends within 60 s. They stay there for 30 s,
+/// `ordered()` puts those last that fail too often: half of at least five sends within 60 s. They stay there for 30 s,
 /// doubling up to 300 s; then one send at a time finds out, and from the first that succeeds their share of the calls
 /// rises from 10 % to all of them within 30 s. No more than half of the candidates are put last so, those that fail most.
 ///
@@ -75,6 +75,20 @@ class BACKSTOP_EXPORT Strategy {
 
 /// As they are listed; the default.
 [[nodiscard]] BACKSTOP_EXPORT Strategy ordered();
+
+/// When a client goes back to an earlier target after an outage.
+struct FailbackOptions {
+  Duration min_dwell = std::chrono::seconds{60};  ///< a later one keeps the calls for that long; not negative
+  int successes = 2;  ///< in a row that the earlier one needs first, asked by one call at a time; at least 1
+};
+
+/// As they are listed, but slow to go back: when a later one has answered because the earlier ones were out, it keeps the
+/// calls for `min_dwell`. Then one call at a time goes to the first that is ready before it, until `successes` of these
+/// in a row were answered there. What an earlier one cannot do (`Standing::fit`) moves nothing. An answer of the one that
+/// keeps the calls is no fallback.
+///
+/// Throws std::invalid_argument for options out of range.
+[[nodiscard]] BACKSTOP_EXPORT Strategy ordered(FailbackOptions failback);
 
 /// The first that is ready, in the listed order; unlike with `ordered`, an answer of it is no fallback.
 [[nodiscard]] BACKSTOP_EXPORT Strategy first_ready();
