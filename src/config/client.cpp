@@ -7,7 +7,9 @@
 
 #include "backstop/config/config.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/probe.hpp"
 #include "backstop/policies/standard.hpp"
+#include "config/only_when.hpp"
 #include "config/route.hpp"
 #include "config/setting.hpp"
 #include "text/ascii.hpp"
@@ -72,37 +74,89 @@ std::vector<Budget> budgets_of(const Config& config) {
   return {Budget{options}};
 }
 
+/// Makes the clients of a policy file, the inner ones first.
+class Builder {
+ public:
+  Builder(const Config& config, const FallbackOptions& options, Problems& problems)
+      : config_{&config}, options_{&options}, problems_{&problems}, budgets_{budgets_of(config)} {}
+
+  /// The members that there is nothing wrong with.
+  [[nodiscard]] std::vector<Provider> members_of(const GroupConfig& group) {
+    std::vector<Provider> members;
+    for (const GroupConfig::Member& member : group.members) {
+      std::optional<Provider> made = member.group.empty() ? target(member) : client(member.group.front());
+      if (!made) continue;
+      members.push_back(member.when ? *made | only_when(*member.when) : *std::move(made));
+    }
+    return members;
+  }
+
+ private:
+  [[nodiscard]] std::optional<Provider> target(const GroupConfig::Member& member) {
+    const TargetConfig& target = config_->targets[member.target];
+    const std::string place = fmt::format("`{}`: ", member.place);
+    try {
+      const std::string problem = key_problem(target);
+      if (!problem.empty()) problems_->add(place + problem);
+      Provider provider = provider_for(target, problem.empty() ? rings_.of(target) : Credentials{});
+      if (target.probe) provider = provider | probe(*target.probe);
+      return provider | standard(stack_of(target, *config_, budgets_));
+    } catch (const std::invalid_argument& error) {
+      problems_->add(place + error.what());
+      return std::nullopt;
+    }
+  }
+  [[nodiscard]] std::optional<Provider> client(const GroupConfig& group) {
+    std::vector<Provider> members = members_of(group);
+    if (members.empty()) return std::nullopt;
+    FallbackOptions options = *options_;
+    options.strategy = members.size() == group.members.size() ? group.strategy : ordered();
+    if (group.deadline) options.limits.deadline = *group.deadline;
+    if (group.attempts) options.limits.max_attempts = *group.attempts;
+    options.observers.clear();  // those of the outermost are told of every attempt
+    options.hedge.reset();
+    options.hold.reset();
+    return Provider{FallbackClient{std::move(members), std::move(options)}};
+  }
+
+  const Config* config_;
+  const FallbackOptions* options_;
+  Problems* problems_;
+  std::vector<Budget> budgets_;
+  KeyRings rings_;
+};
+
+/// Without groups of its own it has the targets as they are listed.
+[[nodiscard]] GroupConfig root_of(const Config& config) {
+  GroupConfig root = config.root;
+  if (!root.members.empty()) return root;
+  for (std::size_t i = 0; i < config.targets.size(); ++i) {
+    root.members.push_back({.target = i, .place = fmt::format("fallback_policy.targets[{}]", i)});
+  }
+  return root;
+}
+
 }  // namespace
 }  // namespace detail
 
 Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config, FallbackOptions options) {
   if (!config) return config.error();
   detail::Problems problems;
-  std::vector<Provider> providers;
   try {
-    const std::vector<Budget> budgets = detail::budgets_of(*config);
-    detail::KeyRings rings;
-    for (std::size_t i = 0; i < config->targets.size(); ++i) {
-      const TargetConfig& target = config->targets[i];
-      const std::string place = fmt::format("`fallback_policy.targets[{}]`: ", i);
-      try {
-        const std::string key_problem = detail::key_problem(target);
-        if (!key_problem.empty()) problems.add(place + key_problem);
-        const Credentials keys = key_problem.empty() ? rings.of(target) : Credentials{};
-        providers.push_back(detail::provider_for(target, keys) | standard(detail::stack_of(target, *config, budgets)));
-      } catch (const std::invalid_argument& error) {
-        problems.add(place + error.what());
-      }
-    }
-    if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
     options.hold = config->hold;
+    if (config->hedge) options.hedge = *config->hedge;
+    if (config->recovery) options.recovery = *config->recovery;
     // "max_retries": 0 is one request per target.
     const bool once = std::all_of(config->targets.begin(), config->targets.end(),
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
     if (once) options.recovery.repeat_failed = false;
-    return FallbackClient{std::move(providers), std::move(options)};
+    const GroupConfig root = detail::root_of(*config);
+    std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root);
+    if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
+    options.strategy = root.strategy;
+    return FallbackClient{std::move(members), std::move(options)};
   } catch (const std::invalid_argument& error) {
     return Error{ErrorKind::invalid_request, error.what()};
   }

@@ -13,7 +13,7 @@
 #include "config/document.hpp"
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
-#include "config/target_reader.hpp"
+#include "config/group_reader.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -26,16 +26,6 @@ struct Draft {
   Config config;
   bool enabled = true;
 };
-
-void read_strategy(const Setting& at, Draft&) {
-  const Setting name = at.is_object() ? at["name"] : at;
-  if (!name.is_string() || name.text() != "ordered") {
-    return name.refuse("\"ordered\", the only strategy that this build has");
-  }
-  for (const std::string& key : at.keys()) {
-    if (key != "name") at[key].complain("is not known; accepted here is name");
-  }
-}
 
 void read_mid_stream_name(const Setting& at, std::string_view accepted, MidStream& out) {
   constexpr std::array names{std::pair{"fail"sv, MidStream::fail}, std::pair{"restart"sv, MidStream::restart},
@@ -74,7 +64,7 @@ constexpr auto read_with_targets = [](const Setting&, Draft&) {};
 
 constexpr std::array policy_fields{
     Field<Draft>{"enabled", [](const Setting& at, Draft& out) { set(out.enabled, at.boolean()); }},
-    Field<Draft>{"strategy", read_strategy},
+    Field<Draft>{"strategy", read_with_targets},
     Field<Draft>{"deadline", [](const Setting& at, Draft& out) { set(out.config.limits.deadline, at.duration()); }},
     Field<Draft>{"max_attempts",
                  [](const Setting& at, Draft& out) { set(out.config.limits.max_attempts, at.whole(1, 1000)); }},
@@ -88,7 +78,10 @@ constexpr std::array policy_fields{
     Field<Draft>{"cost_cap",
                  [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
     Field<Draft>{"rate_limit", read_with_targets},
+    Field<Draft>{"probe", read_with_targets},
     Field<Draft>{"http", read_with_targets},
+    Field<Draft>{"hedge", [](const Setting& at, Draft& out) { read_hedge(at, out.config.hedge); }},
+    Field<Draft>{"recovery", [](const Setting& at, Draft& out) { read_recovery(at, out.config.recovery); }},
     Field<Draft>{"allow_degradation", nullptr},
 };
 
@@ -116,9 +109,12 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   }
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
-  if (policy.is_object()) draft.config.targets = read_targets(policy["targets"], policy);
+  if (policy.is_object()) read_group({policy}, draft.config.targets, draft.config.root);
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
-  if (!draft.enabled) draft.config.targets.resize(1);
+  if (!draft.enabled) {
+    draft.config.targets.resize(1);
+    draft.config.root = {};
+  }
   make_room_for_retries(policy, draft.config);
   return std::move(draft.config);
 }

@@ -47,6 +47,9 @@ class Setting {
   /// The elements; complains about anything but an array.
   [[nodiscard]] std::vector<Setting> elements(std::string_view of_what) const;
 
+  /// Null when absent.
+  [[nodiscard]] const nlohmann::ordered_json* json() const noexcept { return json_; }
+
   // Each complains about a value of another type or outside the range, and is empty then; empty when absent.
   [[nodiscard]] std::optional<std::string> text() const;  ///< not an empty one
   [[nodiscard]] std::optional<bool> boolean() const;

@@ -114,8 +114,11 @@ void read_wire(const Setting& at, TargetConfig& out) {
   set(out.wire, at.text());
 }
 
-// A share of the calls: strategies that give calls out in shares use it, "ordered" does not.
-void read_weight(const Setting& at, TargetConfig&) { static_cast<void>(at.number(0, 1e6)); }
+void read_id(const Setting& at, TargetConfig& out) {
+  const std::string id = at.is_string() ? at.text().value_or("") : "";
+  if (id.empty() || id.find('/') != std::string::npos) return at.refuse("a name without a slash");
+  out.model.id = id;
+}
 
 constexpr auto read_elsewhere = [](const Setting&, TargetConfig&) {};
 
@@ -124,7 +127,9 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
     Field<TargetConfig>{"api_key_env", read_key_variables},
     Field<TargetConfig>{"wire", read_wire},
-    Field<TargetConfig>{"weight", read_weight},
+    Field<TargetConfig>{"id", read_id},
+    Field<TargetConfig>{"weight", read_elsewhere},
+    Field<TargetConfig>{"when", read_elsewhere},
     Field<TargetConfig>{"context_window",
                         [](const Setting& at, TargetConfig& out) { out.model.context_window = at.tokens(); }},
     Field<TargetConfig>{"max_output_tokens",
@@ -139,6 +144,7 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"retry", read_elsewhere},
     Field<TargetConfig>{"circuit_breaker", read_elsewhere},
     Field<TargetConfig>{"rate_limit", read_elsewhere},
+    Field<TargetConfig>{"probe", read_elsewhere},
     Field<TargetConfig>{"http", read_elsewhere},
 };
 
@@ -169,35 +175,15 @@ void check_route(const Setting& at, const TargetConfig& target) {
                           missing));
 }
 
-TargetConfig read_target(const Setting& at, const Setting& policy) {
+}  // namespace
+
+TargetConfig read_target(const Setting& at, const Above& above) {
   TargetConfig target;
   read_name(at.is_object() ? at["target"] : at, target);
   if (at.is_object()) read_fields(at, target_fields, target);
-  read_policies(policy, at, target);
+  read_policies(above, at, target);
   check_route(at, target);
   return target;
-}
-
-}  // namespace
-
-std::vector<TargetConfig> read_targets(const Setting& list, const Setting& policy) {
-  std::vector<TargetConfig> targets;
-  const std::vector<Setting> elements = list.elements("targets");
-  if (!list.present()) list.refuse("an array of targets, such as [\"openai/gpt-5.6-sol\"]");
-  if (list.is_array() && elements.empty()) list.complain("is empty; at least one target is needed");
-  for (const Setting& element : elements) {
-    TargetConfig target = read_target(element, policy);
-    const auto same = [&](const TargetConfig& other) {
-      return other.model.name == target.model.name && other.model.model == target.model.model;
-    };
-    const auto first = std::find_if(targets.begin(), targets.end(), same);
-    if (first != targets.end() && !target.model.name.empty()) {
-      element.complain(fmt::format("lists {}/{} again, after `{}[{}]`; each target is accepted once", target.model.name,
-                                   target.model.model, list.place(), first - targets.begin()));
-    }
-    targets.push_back(std::move(target));
-  }
-  return targets;
 }
 
 }  // namespace backstop::inline v0::detail

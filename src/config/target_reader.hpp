@@ -1,13 +1,12 @@
 #pragma once
 
-#include <vector>
-
 #include "backstop/config/config.hpp"
+#include "config/policy_blocks.hpp"
 #include "config/setting.hpp"
 
 namespace backstop::inline v0::detail {
 
-/// The targets of a policy, each over the policy's own blocks, which are every target's defaults.
-[[nodiscard]] std::vector<TargetConfig> read_targets(const Setting& list, const Setting& policy);
+/// A target, a name or an object, with the blocks of what is around it.
+[[nodiscard]] TargetConfig read_target(const Setting& at, const Above& above);
 
 }  // namespace backstop::inline v0::detail

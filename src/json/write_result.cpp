@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -115,6 +116,8 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
           {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
+          {"chosen_by", attempt.chosen_by ? nlohmann::ordered_json(*attempt.chosen_by) : nullptr},
+          {"score", attempt.chosen_by && std::isfinite(attempt.score) ? nlohmann::ordered_json(attempt.score) : nullptr},
           {"reason", text_or_null(quoted_reason_of(attempt))}};
 }
 

@@ -102,7 +102,7 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
   check({
       {policy(R"("allow_degradation": ["vision"])"), {"`fallback_policy.allow_degradation` cannot be enforced"}},
       {policy(R"("strategy": "cascade")"), {R"(`fallback_policy.strategy` is "cascade")", R"("ordered")"}},
-      {policy(R"("strategy": {"name": "lowest_latency"})"), {R"(`fallback_policy.strategy.name` is "lowest_latency")"}},
+      {policy(R"("strategy": {"name": "fastest"})"), {R"(`fallback_policy.strategy.name` is "fastest")"}},
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "gemini")"),
        {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},

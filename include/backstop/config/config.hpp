@@ -9,10 +9,15 @@
 #include "backstop/export.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/probe.hpp"
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/model_options.hpp"
+#include "backstop/routing/hedge.hpp"
+#include "backstop/routing/recovery_options.hpp"
+#include "backstop/routing/rules.hpp"
+#include "backstop/routing/strategy.hpp"
 #include "backstop/state/budget.hpp"
 
 namespace backstop::inline v0 {
@@ -28,6 +33,7 @@ struct TargetConfig {
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};
   std::optional<RateLimitOptions> rate_limit{};  ///< each target's own, where the policy gives one for all, too
+  std::optional<ProbeOptions> probe{};           ///< likewise
 };
 
 /// What the calls may cost; the daily limits are one for all targets.
@@ -36,9 +42,26 @@ struct SpendingConfig {
   BudgetOptions per_day{};
 };
 
+/// A group of a policy file: a client inside a client.
+struct GroupConfig {
+  struct Member {
+    std::size_t target = 0;             ///< its place in `Config::targets`, unless it is a group
+    std::vector<GroupConfig> group{};   ///< that one, or empty
+    std::optional<Condition> when{};    ///< a request for which it does not hold passes the member over
+    std::string place{};                ///< in the file
+  };
+  std::vector<Member> members{};
+  Strategy strategy = ordered();
+  std::optional<Duration> deadline{};  ///< of a visit to it
+  std::optional<int> attempts{};       ///< sends of one visit to it
+};
+
 /// A policy file, read: which targets in which order, and how they are called.
 struct Config {
-  std::vector<TargetConfig> targets;
+  std::vector<TargetConfig> targets;    ///< those of all groups
+  GroupConfig root;                     ///< who is asked; without members: the targets as they are listed
+  std::optional<HedgeOptions> hedge;
+  std::optional<RecoveryOptions> recovery;
   CallLimits limits;
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold;
@@ -46,6 +69,9 @@ struct Config {
 };
 
 /// Reads a policy in JSON.
+///
+/// An element of `targets` is a target, or a group: an object with `targets` of its own, a `strategy`, and blocks that
+/// hold for all below.
 ///
 /// ```json
 /// {"fallback_policy": {"targets": ["openai/gpt-5.6-sol", {"target": "anthropic/claude-sonnet-5"}],

@@ -91,7 +91,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
 
   Endpoint endpoint;
-  endpoint.target = Target{provider, options.model, facts_of(options, provider, base_url)};
+  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url)};
   endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.

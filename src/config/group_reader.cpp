@@ -1,0 +1,100 @@
+#include "config/group_reader.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "config/condition_reader.hpp"
+#include "config/fields.hpp"
+#include "config/strategy_reader.hpp"
+#include "config/target_reader.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::size_t deepest = 8;
+
+constexpr auto with_members = [](const Setting&, GroupConfig&) {};
+
+constexpr std::array group_fields{
+    Field<GroupConfig>{"targets", with_members},
+    Field<GroupConfig>{"strategy", with_members},
+    Field<GroupConfig>{"weight", with_members},
+    Field<GroupConfig>{"when", with_members},
+    Field<GroupConfig>{"deadline", [](const Setting& at, GroupConfig& out) { out.deadline = at.duration(); }},
+    Field<GroupConfig>{"attempts", [](const Setting& at, GroupConfig& out) { out.attempts = at.whole(1, 1000); }},
+    Field<GroupConfig>{"retry_on", with_members},
+    Field<GroupConfig>{"max_retries", with_members},
+    Field<GroupConfig>{"timeout", with_members},
+    Field<GroupConfig>{"retry", with_members},
+    Field<GroupConfig>{"circuit_breaker", with_members},
+    Field<GroupConfig>{"rate_limit", with_members},
+    Field<GroupConfig>{"probe", with_members},
+    Field<GroupConfig>{"http", with_members},
+};
+
+void refuse_repeated(const Setting& at, const std::vector<TargetConfig>& targets, const std::vector<std::string>& places) {
+  const TargetConfig& target = targets.back();
+  const auto name = [](const TargetConfig& one) { return one.model.id.empty() ? one.model.name : one.model.id; };
+  for (std::size_t i = 0; i + 1 < targets.size(); ++i) {
+    if (name(targets[i]) != name(target) || targets[i].model.model != target.model.model || target.model.name.empty()) continue;
+    at.complain(fmt::format("lists {}/{} again, after `{}`; each target is accepted once, unless an `id` tells them apart",
+                            name(target), target.model.model, places[i]));
+    return;
+  }
+}
+
+class Reader {
+ public:
+  explicit Reader(std::vector<TargetConfig>& targets) : targets_{&targets} {}
+
+  void read(const Above& above, GroupConfig& out) {
+    const Setting group = above.back();
+    const Setting list = group["targets"];
+    if (!list.present()) list.refuse("an array of targets, such as [\"openai/gpt-5.6-sol\"]");
+    const std::vector<Setting> elements = list.elements("targets");
+    if (list.is_array() && elements.empty()) list.complain("is empty; at least one target is needed");
+    std::vector<double> weights;
+    for (const Setting& element : elements) {
+      weights.push_back(element["weight"].number(0, 1e6).value_or(1));
+      out.members.push_back(member(element, above));
+    }
+    if (!weights.empty()) out.strategy = read_strategy(group["strategy"], weights);
+  }
+
+ private:
+  [[nodiscard]] GroupConfig::Member member(const Setting& at, const Above& above) {
+    GroupConfig::Member member;
+    member.place = at.place();
+    member.when = read_condition(at["when"]);
+    if (!at["targets"].present()) {
+      member.target = targets_->size();
+      targets_->push_back(read_target(at, above));
+      places_.push_back(at.place());
+      refuse_repeated(at, *targets_, places_);
+      return member;
+    }
+    GroupConfig& group = member.group.emplace_back();
+    read_fields(at, group_fields, group);
+    Above around = above;
+    around.push_back(at);
+    if (around.size() > deepest) {
+      at.complain(fmt::format("is nested too deeply; {} levels are accepted", deepest));
+    } else {
+      read(around, group);
+    }
+    return member;
+  }
+
+  std::vector<TargetConfig>* targets_;
+  std::vector<std::string> places_;
+};
+
+}  // namespace
+
+void read_group(const Above& above, std::vector<TargetConfig>& targets, GroupConfig& out) {
+  Reader{targets}.read(above, out);
+}
+
+}  // namespace backstop::inline v0::detail

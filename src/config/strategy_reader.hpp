@@ -1,0 +1,14 @@
+#pragma once
+
+#include <vector>
+
+#include "backstop/routing/strategy.hpp"
+#include "config/setting.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// A strategy, by its name or as an object with options; `ordered` where it is absent or wrong. `weights`: those of the
+/// group's members, in their order.
+[[nodiscard]] Strategy read_strategy(const Setting& at, const std::vector<double>& weights);
+
+}  // namespace backstop::inline v0::detail
