@@ -97,6 +97,7 @@ void strategies_among_sixteen(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"lowest_cost", client(lowest_cost())});
   all.push_back({"least_in_flight", client(least_in_flight())});
   all.push_back({"sticky", client(sticky(lowest_latency()))});
+  all.push_back({"ordered", client(ordered(FailbackOptions{}))});
   all.push_back({"rules", client(rules({{is_background(), 0}, {wants_reasoning(), 1}, {input_above(60'000), 2}}))});
   for (Measured& one : all) one.session = "session";
   measure(all);
@@ -141,6 +142,7 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"layer.intercept", client(intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}))});
   all.push_back({"layer.cache", client(cache())});
   all.push_back({"layer.single_flight", client(single_flight())});
+  all.push_back({"layer.probe", client(probe())});
   all.push_back({"layer.hedge", client(std::nullopt, HedgeOptions{})});
   measure(all);
 

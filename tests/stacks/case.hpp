@@ -25,6 +25,7 @@ enum class PolicyKind : std::uint8_t {
   after,
   around,
   decorator,
+  probe,
 };
 
 /// What a function of the application's own in a policy does.

@@ -138,7 +138,8 @@ void check_left(Play& play, Found& found) {
   const auto add = [&](bool is_left, std::string_view what) {
     if (is_left) left.append(left.empty() ? "" : ", ").append(what);
   };
-  add(!play.runtime().idle(), "a timer or a coroutine that is ready");
+  const bool probes = has_policy(play.played().root, PolicyKind::probe);  // they go on for as long as the client lives
+  add(!probes && !play.runtime().idle(), "a timer or a coroutine that is ready");
   for (const auto& budget : stack.budgets) {
     add(budget && budget->snapshot(now).reserved != BudgetCharge{}, "money reserved in a budget");
   }

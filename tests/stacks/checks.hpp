@@ -28,6 +28,7 @@ void check_money(Play& play, Found& found);               ///< `spent-equals-row
 void check_left(Play& play, Found& found);                ///< `nothing-left`
 void check_fit(const Play& play, Found& found);           ///< `no-unfit-target-asked`
 void check_deadlines(const Play& play, Found& found);     ///< `deadline-held`
+[[nodiscard]] bool has_policy(const Node& node, PolicyKind kind);  ///< anywhere in the tree
 void check_answers(const Play& play, Found& found);       ///< `answered-when-possible`
 void check_secrets(const Play& play, Found& found);       ///< `no-secret-in-error`
 void check_plan(const Play& play, Found& found);          ///< `explain-agrees`

@@ -10,9 +10,9 @@
 namespace stacks {
 namespace {
 
-constexpr std::array<std::string_view, 14> policy_names{
+constexpr std::array<std::string_view, 15> policy_names{
     "retry", "timeout", "breaker", "cap_request", "cap_budget", "rate_limit", "bulkhead", "adaptive",
-    "cache", "single_flight", "before", "after", "around", "decorator"};
+    "cache", "single_flight", "before", "after", "around", "decorator", "probe"};
 constexpr std::array<std::string_view, 4> price_names{"unknown", "zero", "cheap", "dear"};
 constexpr std::array<std::string_view, 6> leaf_names{"scripted", "custom_answers", "custom_throws",
                                                      "custom_throws_plain", "custom_emits", "custom_claims"};

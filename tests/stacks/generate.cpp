@@ -190,7 +190,7 @@ class Generator {
       PolicyKind kind;
       int levels;
     };
-    static constexpr std::array<Choice, 14> choices{{{F::retry, PolicyKind::retry, 4},
+    static constexpr std::array<Choice, 15> choices{{{F::retry, PolicyKind::retry, 4},
                                                      {F::timeout, PolicyKind::timeout, 4},
                                                      {F::breaker, PolicyKind::breaker, 4},
                                                      {F::cap_request, PolicyKind::cap_request, 4},
@@ -203,7 +203,8 @@ class Generator {
                                                      {F::before, PolicyKind::before, 2},
                                                      {F::after, PolicyKind::after, 2},
                                                      {F::around, PolicyKind::around, 5},
-                                                     {F::decorator, PolicyKind::decorator, 2}}};
+                                                     {F::decorator, PolicyKind::decorator, 2},
+                                                     {F::probe, PolicyKind::probe, 2}}};
     std::array<const Choice*, choices.size()> open{};
     int count = 0;
     for (const Choice& choice : choices) {
@@ -250,7 +251,7 @@ class Generator {
     return request;
   }
 
-  static constexpr int strategies = 12;  // as `tables::strategy` has them
+  static constexpr int strategies = 14;  // as `tables::strategy` has them
 
   ConsumerSpec consumer(Millis at) {
     ConsumerSpec one;

@@ -103,7 +103,7 @@ inline const std::array<Option<RecoveryOptions>, 4> recovery{{
 }};
 
 // A client has at most four candidates, or as many as weights are cut to.
-inline const std::array<Option<Strategy>, 12> strategy{{
+inline const std::array<Option<Strategy>, 14> strategy{{
     STACKS_OPTION(ordered()),
     STACKS_OPTION(first_ready()),
     STACKS_OPTION(stacks::weights({1, 1, 1, 1})),
@@ -116,6 +116,8 @@ inline const std::array<Option<Strategy>, 12> strategy{{
     STACKS_OPTION(sticky(stacks::weights({3, 1, 2, 1}), {.max_sessions = 1, .forget_after = 1s})),
     STACKS_OPTION(rules({{uses_tools() || has_images(), 0}, {input_above(100), 0}})),
     STACKS_OPTION(stacks::throwing_strategy()),
+    STACKS_OPTION(ordered({.min_dwell = 2s, .successes = 1})),
+    STACKS_OPTION(sticky(first_ready(), {.cache_ttl = 2s, .expected_turns = 2, .min_dwell = 0s})),
 }};
 
 }  // namespace tables

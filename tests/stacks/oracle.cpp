@@ -115,7 +115,8 @@ class Oracle {
       repeats_ = repeats_ || policy.kind == PolicyKind::retry;
       rejects_ = rejects_ || (policy.kind == PolicyKind::after && policy.level == after_rejects);
       limited_ = limited_ || policy.kind == PolicyKind::breaker || policy.kind == PolicyKind::rate_limit ||
-                 policy.kind == PolicyKind::bulkhead || policy.kind == PolicyKind::adaptive;
+                 policy.kind == PolicyKind::bulkhead || policy.kind == PolicyKind::adaptive ||
+                 policy.kind == PolicyKind::probe;
     }
     return std::any_of(node.children.begin(), node.children.end(),
                        [&](const Node& child) { return any_opaque(child); });

@@ -12,14 +12,14 @@ namespace stacks {
 
 using namespace backstop;
 
-namespace {
-
 bool has_policy(const Node& node, PolicyKind kind) {
   return std::any_of(node.policies.begin(), node.policies.end(),
                      [&](const PolicySpec& policy) { return policy.kind == kind; }) ||
          std::any_of(node.children.begin(), node.children.end(),
                      [&](const Node& child) { return has_policy(child, kind); });
 }
+
+namespace {
 
 /// What the calls of the case look like when they are made one after the other: who was asked, and what came of it.
 std::string trace_of(const Case& played) {
@@ -57,7 +57,9 @@ Case without_waiting(Case played) {
 /// Where a client among the candidates makes a difference: for whom sends are kept before a cap has said that only
 /// cheaper ones will do, and which target without its model is probed when everything is out.
 bool depends_on_candidates(const Case& played) {
-  if (has_policy(played.root, PolicyKind::cap_budget) || has_policy(played.root, PolicyKind::cap_request)) return true;
+  for (const PolicyKind kind : {PolicyKind::cap_budget, PolicyKind::cap_request, PolicyKind::probe}) {
+    if (has_policy(played.root, kind)) return true;
+  }
   const auto faults = testing::every_fault();
   return std::any_of(played.leaves.begin(), played.leaves.end(), [&](const LeafSpec& leaf) {
     return std::any_of(leaf.script.begin(), leaf.script.end(), [&](const StepSpec& step) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/probe.hpp"
 #include "backstop/policy.hpp"
 #include "backstop/provider.hpp"
 #include "backstop/routing/strategy.hpp"
@@ -208,6 +209,36 @@ class OwnDecorator final : public backstop::Decorator {
  private:
   Does does_;
 };
+
+/// Answers the probes of what stands around it, so that these send nothing.
+class AnswersProbes final : public backstop::Decorator {
+ public:
+  AnswersProbes(backstop::Provider next, bool well, std::string description)
+      : Decorator{std::move(next), std::move(description)}, well_{well} {}
+
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (context.state().active_probe) {  // may be under way when all calls have ended
+      backstop::Sleep sleep = context.sleep(std::chrono::milliseconds{70});
+      auto slept = co_await sleep;
+      if (!slept) co_return std::move(slept).error();
+      if (!well_) co_return backstop::Error{backstop::ErrorKind::overloaded, "the probe failed"};
+      co_return own_answer("pong");
+    }
+    const Frame frame;
+    Task<Result<ChatResponse>> task = next().call(request, context);
+    auto result = co_await task;
+    co_return result;
+  }
+
+ private:
+  bool well_;
+};
+
+/// `probe`, whose probes all succeed or all fail.
+[[nodiscard]] inline backstop::Policy probed(bool well) {
+  return backstop::make_policy<AnswersProbes>(std::string{"answers_probes"}, well) |
+         backstop::probe({.every = std::chrono::seconds{10}});
+}
 
 [[nodiscard]] inline backstop::Policy own_policy(OwnDecorator::Does does) {
   return backstop::make_policy<OwnDecorator>(std::string{"own"}, does);

@@ -91,6 +91,7 @@ std::string policy_text(const PolicySpec& spec) {
     case PolicyKind::around:
       return fmt::format("intercept({{.around = stacks::{}}})",
                          around[static_cast<std::size_t>(spec.level) % around.size()]);
+    case PolicyKind::probe: return fmt::format("stacks::probed({})", spec.level == 0);
     case PolicyKind::decorator:
       return fmt::format("stacks::own_policy(stacks::OwnDecorator::Does::{})",
                          std::array{"passes", "again", "throws"}[static_cast<std::size_t>(spec.level) % 3]);

@@ -209,6 +209,7 @@ Policy Stack::policy_of(const PolicySpec& spec, const Node& node, const Case& ma
     case PolicyKind::before: return before_policy(spec.level);
     case PolicyKind::after: return after_policy(spec.level);
     case PolicyKind::around: return around_policy(spec.level);
+    case PolicyKind::probe: return probed(spec.level == 0);
     case PolicyKind::decorator:
       return own_policy(std::array{OwnDecorator::Does::passes, OwnDecorator::Does::again,
                                    OwnDecorator::Does::throws}[static_cast<std::size_t>(spec.level) % 3]);
