@@ -11,6 +11,8 @@ namespace {
 // Even a good day loses one request in two hundred.
 constexpr Weather fair{.name = "fair", .server_error = 0.003, .overloaded = 0.001, .cut = 0.001};
 
+constexpr Weather slow{.name = "slow", .server_error = 0.003, .overloaded = 0.001, .cut = 0.001, .slowness = 4};
+
 constexpr std::array<Weather, 6> storms{{
     {.name = "down", .refused = 0.7, .server_error = 0.3},
     {.name = "errors", .server_error = 0.6},
@@ -22,20 +24,23 @@ constexpr std::array<Weather, 6> storms{{
 
 }  // namespace
 
-Day::Day(std::uint64_t seed, int providers, backstop::Duration length, bool together) {
+Day::Day(std::uint64_t seed, int providers, backstop::Duration length, Kind kind) {
   std::mt19937_64 random{seed};  // its numbers are the same everywhere; the standard's distributions are not
   constexpr int incidents_each = 5;
-  for (int provider = 0; provider < (together ? 1 : providers); ++provider) {
+  const bool alone = kind != Kind::apart;
+  for (int provider = 0; provider < (alone ? 1 : providers); ++provider) {
     for (int i = 0; i < incidents_each; ++i) {
       // One in each fifth of the day, so that a provider has one trouble at a time, for 4 to 40 of 1440 minutes.
       const backstop::Duration fifth = length / incidents_each;
-      const backstop::Duration span = length / 1440 * (4 + static_cast<std::int64_t>(random() % 37));
+      const backstop::Duration span =
+          kind == Kind::slow ? fifth / 2 : length / 1440 * (4 + static_cast<std::int64_t>(random() % 37));
       const backstop::Duration begin =
           i * fifth + (fifth - span) / 1000 * static_cast<std::int64_t>(random() % 1000);
-      incidents_.push_back({provider, begin, begin + span, &storms[random() % storms.size()]});
+      const Weather& weather = kind == Kind::slow ? slow : storms[random() % storms.size()];
+      incidents_.push_back({provider, begin, begin + span, &weather});
     }
   }
-  for (int provider = 1; together && provider < providers; ++provider) {
+  for (int provider = 1; kind == Kind::together && provider < providers; ++provider) {
     for (int i = 0; i < incidents_each; ++i) {
       Incident incident = incidents_[static_cast<std::size_t>(i)];
       incident.provider = provider;

@@ -29,8 +29,10 @@ struct Incident {
 /// A day in the life of some providers: a few incidents each, the same for the same seed.
 class Day {
  public:
-  /// `together`: every incident is one of all providers at the same time.
-  Day(std::uint64_t seed, int providers, backstop::Duration length, bool together = false);
+  /// `together`: every incident is one of all providers at the same time. `slow`: the first provider is slow rather
+  /// than down, in half of each fifth of the day, and nothing else happens.
+  enum class Kind : std::uint8_t { apart, together, slow };
+  Day(std::uint64_t seed, int providers, backstop::Duration length, Kind kind = Kind::apart);
 
   [[nodiscard]] const std::vector<Incident>& incidents() const noexcept { return incidents_; }
   [[nodiscard]] const Weather& weather(int provider, backstop::Duration at) const noexcept;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,7 @@ struct Options {
   std::uint64_t seed = 1;
   int hours = 24;
   bool show_day = false;
-  bool together = false;
+  Day::Kind kind = Day::Kind::apart;
 };
 
 /// What the users of a day saw.
@@ -85,10 +86,16 @@ FallbackClient with_standard_at_once(const Provider& first, const Provider& seco
   return with_standard(first, second, std::move(options));
 }
 
+FallbackClient with_lowest_latency(const Provider& first, const Provider& second, FallbackOptions options) {
+  options.strategy = lowest_latency();
+  return with_standard(first, second, std::move(options));
+}
+
 constexpr Setup setups[] = {{"one provider, no policies", without_policies},
                             {"two providers, naive retries", with_naive_retries},
                             {"two providers, standard(), no waiting", with_standard_at_once},
                             {"two providers, standard()", with_standard}};
+constexpr Setup strategies[] = {{"standard(), ordered", with_standard}, {"standard(), lowest_latency", with_lowest_latency}};
 
 /// A call of the day, and the reader of its stream.
 struct User {
@@ -164,10 +171,10 @@ bool read_number(std::string_view text, auto& out) {
 bool read(int count, char** arguments, Options& options) {
   for (int i = 1; i < count; ++i) {
     const std::string_view name = arguments[i];
-    if (name == "--show-day" || name == "--together") {
-      (name == "--together" ? options.together : options.show_day) = true;
-      continue;
-    }
+    options.show_day = options.show_day || name == "--show-day";
+    if (name == "--together") options.kind = Day::Kind::together;
+    if (name == "--slow") options.kind = Day::Kind::slow;
+    if (name == "--show-day" || name == "--together" || name == "--slow") continue;
     const std::string_view value = i + 1 < count ? arguments[++i] : "";
     if (name == "--seed" && read_number(value, options.seed)) continue;
     if (name == "--hours" && read_number(value, options.hours) && options.hours <= 24) continue;
@@ -181,14 +188,16 @@ bool read(int count, char** arguments, Options& options) {
 int main(int count, char** arguments) {
   Options options;
   if (!read(count, arguments, options)) {
-    fmt::print(stderr, "usage: backstop-outage [--seed N] [--hours 1..24] [--together] [--show-day]\n");
+    fmt::print(stderr, "usage: backstop-outage [--seed N] [--hours 1..24] [--together | --slow] [--show-day]\n");
     return 2;
   }
-  const auto day = std::make_shared<const Day>(options.seed, 2, std::chrono::hours{options.hours}, options.together);
+  const auto day = std::make_shared<const Day>(options.seed, 2, std::chrono::hours{options.hours}, options.kind);
   if (options.show_day) print(*day);
   fmt::print("| | availability | p50 | p99 | sends per call | cost per 1000 answers | a failed call takes |\n"
              "|---|---|---|---|---|---|---|\n");
-  for (const Setup& setup : setups) {
+  const std::span<const Setup> compared =
+      options.kind == Day::Kind::slow ? std::span<const Setup>{strategies} : std::span<const Setup>{setups};
+  for (const Setup& setup : compared) {
     const Tally tally = live_through(day, setup, options);
     const double calls = tally.calls;
     fmt::print("| {} | {:.2f} % | {:.1f} s | {:.1f} s | {:.2f} | {} | {:.1f} s |\n", setup.name, 100 * tally.answered / calls,

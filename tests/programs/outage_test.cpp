@@ -27,11 +27,14 @@ std::string between(const std::string& text, const std::string& begin, const std
 
 TEST_CASE("the README's table of the simulated day is what the program prints") {
   const ProgramRun run = run_program(BACKSTOP_OUTAGE_PROGRAM, {});
+  const ProgramRun slow = run_program(BACKSTOP_OUTAGE_PROGRAM, {"--slow"});
   CHECK(run.status == 0);
+  CHECK(slow.status == 0);
   CHECK(run.err.empty());
   std::ifstream file{BACKSTOP_SOURCE_DIR "/README.md"};
   const std::string readme{std::istreambuf_iterator<char>{file}, {}};
   CHECK(between(readme, "<!-- outage -->\n", "<!-- /outage -->") == run.out);
+  CHECK(between(readme, "<!-- outage-slow -->\n", "<!-- /outage-slow -->") == slow.out);
 }
 
 TEST_CASE("the same seed gives the same day, another seed another one") {
@@ -48,7 +51,7 @@ TEST_CASE("wrong arguments of the simulated day are told with what is accepted")
   for (const char* argument : {"--hours", "--sead"}) {
     const ProgramRun run = run_program(BACKSTOP_OUTAGE_PROGRAM, {argument, "0"});
     CHECK(run.status == 2);
-    CHECK_THAT(run.err, ContainsSubstring("usage: backstop-outage [--seed N] [--hours 1..24]"));
+    CHECK_THAT(run.err, ContainsSubstring("usage: backstop-outage [--seed N] [--hours 1..24] [--together | --slow]"));
   }
 }
 
