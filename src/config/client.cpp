@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
+#include <optional>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "backstop/config/config.hpp"
+#include "backstop/policies/accept_if.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/standard.hpp"
 #include "config/route.hpp"
@@ -64,6 +67,27 @@ StandardOptions stack_of(const TargetConfig& target, const Config& config, const
   return options;
 }
 
+Policy floor_of(const FloorConfig& floor) {
+  std::optional<Check> all;
+  const auto add = [&](bool wanted, const auto& make) {
+    if (wanted) all = all ? *all && make() : make();
+  };
+  // What is cheap to find out first.
+  add(floor.finished, finished);
+  add(floor.not_empty, not_empty);
+  add(floor.not_refused, not_refused);
+  add(floor.min_length || floor.max_length, [&] {
+    return length_between(static_cast<std::size_t>(floor.min_length.value_or(0)),
+                          floor.max_length ? static_cast<std::size_t>(*floor.max_length)
+                                           : std::numeric_limits<std::size_t>::max());
+  });
+  add(!floor.one_of.empty(), [&] { return one_of_labels(floor.one_of); });
+  add(floor.matches_schema, [] { return matches_schema(); });
+  add(floor.valid_tool_arguments, [] { return valid_tool_arguments(); });
+  if (!all) throw std::invalid_argument{"`accept_if` has no check"};
+  return accept_if(*all, {.repair = floor.repair});
+}
+
 /// The daily limits, one for all targets.
 std::vector<Budget> budgets_of(const Config& config) {
   if (!config.spending) return {};
@@ -89,7 +113,9 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
         const std::string key_problem = detail::key_problem(target);
         if (!key_problem.empty()) problems.add(place + key_problem);
         const Credentials keys = key_problem.empty() ? rings.of(target) : Credentials{};
-        providers.push_back(detail::provider_for(target, keys) | standard(detail::stack_of(target, *config, budgets)));
+        Provider provider = detail::provider_for(target, keys) | standard(detail::stack_of(target, *config, budgets));
+        if (target.accept_if) provider = std::move(provider) | detail::floor_of(*target.accept_if);
+        providers.push_back(std::move(provider));
       } catch (const std::invalid_argument& error) {
         problems.add(place + error.what());
       }
@@ -98,6 +124,7 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
     options.hold = config->hold;
+    options.escalation = config->escalation;
     // "max_retries": 0 is one request per target.
     const bool once = std::all_of(config->targets.begin(), config->targets.end(),
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });

@@ -25,13 +25,46 @@ using namespace std::string_view_literals;
 struct Draft {
   Config config;
   bool enabled = true;
+  std::optional<FloorConfig> cascade{};  ///< what every target but the last wears
 };
 
-void read_strategy(const Setting& at, Draft&) {
-  const Setting name = at.is_object() ? at["name"] : at;
-  if (!name.is_string() || name.text() != "ordered") {
-    return name.refuse("\"ordered\", the only strategy that this build has");
+void read_escalation(const Setting& at, Draft& out) {
+  const std::string name = at.is_string() ? at.text().value_or("") : "";
+  if (name != "none" && name != "with_draft") return at.refuse(R"("none" or "with_draft")");
+  out.config.escalation = name == "none" ? Escalation::none : Escalation::with_draft;
+}
+
+constexpr auto read_before = [](const Setting&, Draft&) {};
+
+constexpr std::array cascade_fields{
+    Field<Draft>{"name", read_before},
+    Field<Draft>{"accept_if",
+                 [](const Setting& at, Draft& out) {
+                   *out.cascade = FloorConfig{};
+                   read_floor(at, *out.cascade);
+                 }},
+    Field<Draft>{"escalation", read_escalation},
+    Field<Draft>{"repair", read_before},
+};
+
+/// What it does not say is the usual: JSON by the request's schema, and not cut.
+void read_cascade(const Setting& at, Draft& out) {
+  out.cascade = FloorConfig{.matches_schema = true, .finished = true};
+  if (!at.is_object()) return;
+  read_fields(at, cascade_fields, out);
+  const Setting repair = at["repair"];
+  const Setting inside = at["accept_if"]["repair"];
+  if (repair.present() && inside.present()) {
+    repair.complain(fmt::format("is given again as `{}`; give one of them", inside.place()));
   }
+  if (repair.present()) set(out.cascade->repair, repair.whole(0, 10));
+}
+
+void read_strategy(const Setting& at, Draft& out) {
+  const Setting name = at.is_object() ? at["name"] : at;
+  const std::string given = name.is_string() ? name.text().value_or("") : "";
+  if (given == "cascade") return read_cascade(at, out);
+  if (given != "ordered") return name.refuse(R"("ordered" or "cascade", the strategies that a policy file can name)");
   for (const std::string& key : at.keys()) {
     if (key != "name") at[key].complain("is not known; accepted here is name");
   }
@@ -79,6 +112,7 @@ constexpr std::array policy_fields{
     Field<Draft>{"max_attempts",
                  [](const Setting& at, Draft& out) { set(out.config.limits.max_attempts, at.whole(1, 1000)); }},
     Field<Draft>{"mid_stream", read_mid_stream},
+    Field<Draft>{"escalation", read_escalation},
     Field<Draft>{"targets", read_with_targets},
     Field<Draft>{"retry_on", read_with_targets},
     Field<Draft>{"max_retries", read_with_targets},
@@ -104,6 +138,21 @@ void make_room_for_retries(const Setting& policy, Config& config) {
   }
 }
 
+/// A target that has a floor of its own keeps it.
+void put_on_floors(const FloorConfig& floor, std::vector<TargetConfig>& targets) {
+  for (std::size_t i = 0; i + 1 < targets.size(); ++i) {
+    if (!targets[i].accept_if) targets[i].accept_if = floor;
+  }
+}
+
+void check_escalation(const Setting& policy) {
+  const Setting outer = policy["escalation"];
+  const Setting inner = policy["strategy"]["escalation"];
+  if (!outer.is_string() || !inner.is_string() || outer.text() == inner.text()) return;
+  inner.complain(fmt::format("is {}, and `{}` is {}: these contradict each other; give one of them", inner.shown(),
+                             outer.place(), outer.shown()));
+}
+
 Result<Config> read_config(const nlohmann::ordered_json& document) {
   Problems problems;
   const Setting root{document, problems};
@@ -116,7 +165,9 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   }
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
+  check_escalation(policy);
   if (policy.is_object()) draft.config.targets = read_targets(policy["targets"], policy);
+  if (draft.cascade) put_on_floors(*draft.cascade, draft.config.targets);
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) draft.config.targets.resize(1);
   make_room_for_retries(policy, draft.config);

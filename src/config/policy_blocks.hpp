@@ -10,6 +10,9 @@ namespace backstop::inline v0::detail {
 /// a default gives way to what is explicit.
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out);
 
+/// The block `accept_if`.
+void read_floor(const Setting& at, FloorConfig& out);
+
 /// The block `cost_cap`.
 void read_spending(const Setting& at, SpendingConfig& out);
 

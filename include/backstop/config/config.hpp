@@ -17,6 +17,21 @@
 
 namespace backstop::inline v0 {
 
+/// The quality floor of a target (`accept_if`): what its answers must be like. All that is set must hold.
+struct FloorConfig {
+  bool matches_schema = false;
+  bool finished = false;
+  bool not_empty = false;
+  bool not_refused = false;
+  bool valid_tool_arguments = false;
+  std::optional<int> min_length{};  ///< characters
+  std::optional<int> max_length{};
+  std::vector<std::string> one_of{};
+  int repair = 0;
+
+  friend bool operator==(const FloorConfig&, const FloorConfig&) = default;
+};
+
 /// A target of a policy file, the policy's own blocks merged in.
 struct TargetConfig {
   ModelOptions model{};  ///< `name` is the provider's; a file sets no key
@@ -27,6 +42,7 @@ struct TargetConfig {
   TimeoutOptions timeout{};
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};
+  std::optional<FloorConfig> accept_if{};  ///< with the strategy `cascade` each but the last has one
   std::optional<RateLimitOptions> rate_limit{};  ///< each target's own, where the policy gives one for all, too
 };
 
@@ -42,6 +58,7 @@ struct Config {
   CallLimits limits;
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold;
+  Escalation escalation = Escalation::none;
   std::optional<SpendingConfig> spending;
 };
 
