@@ -30,6 +30,7 @@ enum class Feature : std::uint8_t {
   after,
   around,
   decorator,
+  floor,
   hedge,
   strategy,           ///< clients that do not ask their candidates as listed
   after_rejects,      ///< an answer that has been streamed may become an error
