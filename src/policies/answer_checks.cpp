@@ -73,9 +73,7 @@ constexpr std::array<std::string_view, 12> refusals{
 }
 
 [[nodiscard]] Objection empty(const Answer& answer) {
-  for (const Part& part : answer.response.parts) {
-    if (std::holds_alternative<ToolCall>(part)) return std::nullopt;
-  }
+  if (detail::calls_tools(answer.response)) return std::nullopt;
   const std::string text = answer.response.text();
   return detail::trim(text).empty() ? Objection{"it is empty"} : std::nullopt;
 }
@@ -93,6 +91,7 @@ Check length_between(std::size_t min, std::size_t max) {
   const bool bounded = max != std::numeric_limits<std::size_t>::max();
   std::string name = bounded ? fmt::format("length({} to {})", min, max) : fmt::format("length(at least {})", min);
   return looking(std::move(name), [min, max](const Answer& answer) -> Objection {
+    if (detail::calls_tools(answer.response)) return std::nullopt;
     const std::size_t length = detail::count_code_points(answer.response.text());
     if (length < min) return fmt::format("it has {} characters and must have at least {}", length, min);
     if (length > max) return fmt::format("it has {} characters and must have at most {}", length, max);
@@ -108,6 +107,7 @@ Check one_of_labels(std::vector<std::string> labels) {
   std::string description = "one_of(" + names + ")";
   return looking(std::move(description), [labels = std::move(labels), objection = std::move(objection)](
                                              const Answer& answer) -> Objection {
+    if (detail::calls_tools(answer.response)) return std::nullopt;
     const std::string text = answer.response.text();
     const bool known = std::find(labels.begin(), labels.end(), detail::trim(text)) != labels.end();
     return known ? std::nullopt : Objection{objection};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,6 +42,12 @@ class CheckNode {
   /// An error ends the call. The arguments outlive the task.
   [[nodiscard]] virtual Task<Result<Verdict>> ask(const Answer& answer, CallContext& context) const;
 };
+
+/// Whether the answer is no last word: the conversation goes on with what the tools return.
+[[nodiscard]] inline bool calls_tools(const ChatResponse& response) noexcept {
+  return std::any_of(response.parts.begin(), response.parts.end(),
+                     [](const Part& part) { return std::holds_alternative<ToolCall>(part); });
+}
 
 /// Names a part of a description that binds less than what stands around it in brackets.
 [[nodiscard]] inline std::string in_brackets(const CheckNode& node, Binding least) {

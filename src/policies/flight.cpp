@@ -52,6 +52,9 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   RoutingHint hint = first.hint();
   hint.kept_sends = hint.barred_sends = 0;  // what is kept is not among those that it was given
   hint.around = nullptr;
+  // Whoever joins may want otherwise.
+  hint.restarts = false;
+  hint.wants_draft = true;
   state_.requirement = first.requirement();
   context_.set_hint(hint);
   context_.add_observer(*this);

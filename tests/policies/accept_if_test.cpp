@@ -15,6 +15,7 @@
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/timeout.hpp"
@@ -294,6 +295,19 @@ TEST_CASE("a repaired stream hands over the repaired answer alone, and a tool ca
   CHECK(log.events()[0].tool_call->arguments == R"({"zone": "CET"})");
 }
 
+TEST_CASE("what was given up for an answer is told before it is handed over") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const ScriptedProvider model{"a/m", {stream({"go", "od"})}};
+  const Policy degrades = intercept({.after = [](const ChatRequest&, Result<ChatResponse>& result) {
+    if (result) result->degradation = Degradation{.features = {"vision"}};
+  }});
+  REQUIRE(runtime.call(model | degrades | accept_if(says("good")), "hello", {.sink = &log}));
+  REQUIRE(log.events().size() == 3);
+  CHECK(log.events()[0].type == StreamEvent::Type::degraded);
+  CHECK(log.events()[1].delta == "good");
+}
+
 // Nesting.
 
 TEST_CASE("two floors judge one after the other") {
@@ -351,6 +365,25 @@ TEST_CASE("a refused answer is not kept by a cache around, and one out of a cach
   }
 }
 
+TEST_CASE("a stream that calls share is held, whatever the first of them would do") {
+  VirtualRuntime runtime;
+  EventLog first_log{runtime.runtime()};
+  EventLog second_log{runtime.runtime()};
+  const ScriptedProvider cheap{"a/m", {stream({"b", "ad"}, 1s)}};
+  const ScriptedProvider smart{"b/m", {stream({"good"})}};
+  const Provider shared = cheap | accept_if(says("good")) | single_flight();
+  const FallbackClient anew{{shared, smart}, {.mid_stream = MidStream::restart}};
+  const FallbackClient plain{{shared, smart}};
+  const auto first = runtime.start(anew, "hello", {.sink = &first_log});
+  const auto second = runtime.start(plain, "hello", {.sink = &second_log});
+  runtime.run_all();
+  CHECK(cheap.send_count() == 1);
+  REQUIRE(first->result());
+  REQUIRE(second->result());
+  CHECK(texts_of(first_log) == "good");
+  CHECK(texts_of(second_log) == "good");
+}
+
 TEST_CASE("calls that share a send all get the verdict") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {answer("bad").after(1s)}};
@@ -395,6 +428,7 @@ TEST_CASE("a judge says yes or no, and its send stands in the ledger and in the 
   }
   CHECK(reply.error().message == "the answer was not accepted: the judge j/m says no");
   CHECK(reply.error().provider_message == (said == "no" ? "" : "it is rude."));
+  CHECK_THAT(to_string(reply.error()), ContainsSubstring("j/m: ok (judge)"));
 }
 
 TEST_CASE("a judge that cannot judge counts as its rule says") {

@@ -156,6 +156,16 @@ TEST_CASE("a validator of the application's own takes the place of the library's
   CHECK_THAT(objection(valid_tool_arguments(own), calling("weather", "bad"), with_tools()), ContainsSubstring("not good"));
 }
 
+TEST_CASE("an answer that calls tools has its text still to come") {
+  const ChatRequest request = asking(ResponseFormat::Type::json_schema, R"({"type": "object"})");
+  for (const Check& check : {matches_schema(), matches_schema({.schema = R"({"type": "integer"})"}), length_between(1, 2),
+                             one_of_labels({"a"})}) {
+    INFO(check.describe());
+    CHECK(objection(check, calling("now", "{}"), request).empty());
+    CHECK_FALSE(objection(check, text(""), request).empty());
+  }
+}
+
 TEST_CASE("checks combine, and the second is asked only where the first does not decide") {
   int asked = 0;
   const Check yes = satisfies("yes", [&](const Answer&) { return ++asked > 0; });
