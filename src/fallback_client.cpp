@@ -6,10 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "backstop/chat/rejected_answer.hpp"
 #include "call/client_snapshot.hpp"
 #include "call/pending_state.hpp"
 #include "call/plan.hpp"
 #include "call/stream_state.hpp"
+#include "handover/feedback.hpp"
 #include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
 #include "routing/inner_limits.hpp"
@@ -62,6 +64,9 @@ void check(const FallbackOptions& options) {
   std::string problem = problem_with(options.recovery);
   if (problem.empty() && options.hold) problem = problem_with(*options.hold);
   if (problem.empty() && options.hedge) problem = problem_with(*options.hedge);
+  if (problem.empty() && options.escalation_wording.find(detail::reasons_mark) == std::string::npos) {
+    problem = "FallbackOptions::escalation_wording has no {reasons}, where the reasons are to stand";
+  }
   if (!problem.empty()) throw std::invalid_argument{problem};
 }
 
@@ -201,11 +206,14 @@ class FallbackClient::OneCall {
         success_{state_->recovery},
         walk_{state_->pool, request, context_, context_.now()},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
-        recovery_{state_->recovery, context_} {
-    if (RoutingHint hint = context_.hint(); !hint.in_client) {
-      hint.cooldown_max = state_->options.recovery.cooldown_max;
-      context_.set_hint(hint);
-    }
+        recovery_{state_->recovery, context_},
+        request_{&request} {
+    RoutingHint hint = context_.hint();
+    if (!hint.in_client) hint.cooldown_max = state_->options.recovery.cooldown_max;
+    hint.wants_draft = hint.wants_draft || state_->options.escalation == Escalation::with_draft;
+    hint.restarts = state_->options.mid_stream == MidStream::restart;
+    context_.set_hint(hint);
+    draft_wanted_around_ = outer.hint().wants_draft;
     context_.add_observer(success_);
     if (state_->options.hedge) state_->hedges->pay_in();
     if (context_.state().first_choice == nullptr || (context_.hint().in_client && context_.hint().first_choice)) {
@@ -215,7 +223,11 @@ class FallbackClient::OneCall {
   }
 
   [[nodiscard]] bool stopping() const noexcept { return context_.stopping(); }
-  [[nodiscard]] Error stopped() { return rescue_.ended(context_.stop_error()); }
+  [[nodiscard]] Error stopped() { return ended(context_.stop_error()); }
+  /// What the next target is asked.
+  [[nodiscard]] const ChatRequest& request() const noexcept {
+    return with_draft_ && !rescue_.resuming() ? *with_draft_ : rescue_.request();
+  }
   /// Who is asked now; empty when nobody is left.
   [[nodiscard]] std::optional<std::size_t> choose() {
     if (forced_) return forced_;
@@ -224,7 +236,7 @@ class FallbackClient::OneCall {
   /// Waits for a target to come back.
   [[nodiscard]] Task<Recovery::Next> recover() {
     if (!context_.hint().in_client) {
-      for (Requirement::Tried& tried : context_.state().requirement.tried) tried.may_be_asked = true;
+      for (Requirement::Tried& tried : context_.requirement().tried) tried.may_be_asked = true;
     }
     return recovery_.next(walk_);
   }
@@ -236,7 +248,7 @@ class FallbackClient::OneCall {
     return true;
   }
   [[nodiscard]] Error nobody_left(std::optional<TimePoint> back_at) {
-    return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
+    return ended(backstop::nobody_left(walk_, back_at, context_.now()));
   }
 
   class Visit;
@@ -251,6 +263,17 @@ class FallbackClient::OneCall {
     const Ledger& ledger = context_.state().ledger;
     return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
                        [](const Attempt& row) { return row.sent; });
+  }
+  /// The error that the call fails with: what was refused goes no further than to who asked for it.
+  [[nodiscard]] Error ended(Error error) {
+    if (!draft_wanted_around_) error.rejected.reset();
+    return rescue_.ended(std::move(error));
+  }
+  /// The next target is given what a quality floor has refused, where that is asked for.
+  void note_draft(const Error& error) {
+    if (state_->options.escalation != Escalation::with_draft || !error.rejected) return;
+    with_draft_ = std::make_unique<const ChatRequest>(
+        detail::with_feedback(*request_, *error.rejected, state_->options.escalation_wording));
   }
   /// What a forced probe has found out.
   [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
@@ -268,6 +291,9 @@ class FallbackClient::OneCall {
   Walk walk_;
   StreamRescue rescue_;
   Recovery recovery_;
+  const ChatRequest* request_;
+  std::unique_ptr<const ChatRequest> with_draft_;  // the same with what was refused
+  bool draft_wanted_around_ = false;
   std::optional<std::size_t> forced_;  // to be asked though every target is out
   bool probed_ = false;                // one was
 };
@@ -296,7 +322,7 @@ class FallbackClient::OneCall::Visit {
   }
 
   [[nodiscard]] const Provider& provider() const noexcept { return candidate().provider; }
-  [[nodiscard]] const ChatRequest& request() const noexcept { return call_->rescue_.request(); }
+  [[nodiscard]] const ChatRequest& request() const noexcept { return call_->request(); }
   [[nodiscard]] CallContext& context() noexcept { return race_ ? race_->context() : inner_; }
   /// At whatever level.
   [[nodiscard]] bool others_ready() const noexcept { return inner_.hint().other_ready; }
@@ -328,7 +354,7 @@ class FallbackClient::OneCall::Visit {
  private:
   [[nodiscard]] const detail::Candidate& candidate() const noexcept { return *call_->state_->pool.candidates[index_]; }
   [[nodiscard]] bool is_pool() const noexcept { return candidate().is_pool; }
-  [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.state().requirement; }
+  [[nodiscard]] Requirement& requirement() const noexcept { return call_->context_.requirement(); }
 
   OneCall* call_;
   std::size_t index_;
@@ -361,12 +387,13 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
     walk_.note_refusal(index, error, others_ready || left_some);
     return std::nullopt;
   }
-  if (context_.stopping()) return rescue_.ended(std::move(error));
+  if (context_.stopping()) return ended(std::move(error));
+  note_draft(error);
   const bool went_on = rescue_.resuming();
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
   if (broke_off_only_here) {
-    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
+    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return ended(std::move(error));
     if (rescue_.resuming()) walk_.must_continue_text();
     if (!went_on) {
       walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));

@@ -77,6 +77,7 @@ class AttemptRecord {
     attempt.reason = std::move(reason);
     --state.attempts_left;
     attempt.sent = true;
+    attempt.judge = context.hint().judges;
     attempt.waited = std::exchange(context.branch().waited, Duration::zero());
     context.set_progress(&progress_);
     progress_.started = context.now();

@@ -13,7 +13,8 @@ set(test_requirements
   "header:catch2/catch_all.hpp|catch2|Catch2 3"
   "program:ccache|ccache|ccache"
   "program:python3|python3|Python 3"
-  "program:pip3|python3-pip|pip")
+  "program:pip3|python3-pip|pip"
+  "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite")
 set(clang_requirements
   "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
 

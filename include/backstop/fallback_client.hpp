@@ -19,6 +19,7 @@
 #include "backstop/export.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/provider.hpp"
+#include "backstop/routing/escalation.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/mid_stream.hpp"
 #include "backstop/routing/recovery_options.hpp"
@@ -39,6 +40,12 @@ struct FallbackOptions {
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold{};  ///< unset: content is handed over as it comes
   bool fall_back_on_content_filter = false;  ///< another provider's filter may think otherwise
+  /// What the next target is told of an answer that a quality floor has refused.
+  Escalation escalation = Escalation::none;
+  /// With `with_draft`, what the user's turn says; `{reasons}` stands for the reasons.
+  std::string escalation_wording =
+      "The answer above is a draft of another model and was not accepted: {reasons}. Answer the request yourself, "
+      "without that fault.";
   std::optional<HedgeOptions> hedge{};       ///< unset: no second target is asked at the same time
   RecoveryOptions recovery{};                ///< what a call does when every target is out
   /// Whether `Error::provider_message` and that of its rows hold what providers said. They may repeat parts of the
@@ -85,7 +92,7 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
       : FallbackClient{list(std::forward<First>(first), std::forward<Second>(second), std::forward<More>(more)...)} {}
 
   /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
-  /// limits, `mid_stream` and `hold`; the other options are the caller's. Errors: `invalid_request` with every
+  /// limits, `mid_stream`, `hold` and `escalation`; the other options are the caller's. Errors: `invalid_request` with every
   /// complaint of the file's, and for a variable that should hold a key and does not.
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
   [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});

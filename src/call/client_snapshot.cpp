@@ -1,5 +1,7 @@
 #include "call/client_snapshot.hpp"
 
+#include <algorithm>
+
 #include "backstop/handover/needs.hpp"
 #include "backstop/provider.hpp"
 
@@ -34,7 +36,7 @@ void note_statistics(Snapshot& snapshot, const TargetStatistics& statistics, Tim
   };
   if (lately.ends > 0) {
     snapshot.success_share = share(lately.ends - lately.failures, lately.ends);
-    snapshot.rejection_share = share(lately.rejections, lately.ends);
+    snapshot.rejection_share = std::min(1.0, share(lately.rejections, lately.ends));
   }
   if (ever.ends > 0) snapshot.success_share_ever = share(ever.ends - ever.failures, ever.ends);
   const TargetStatistics::Health health = statistics.health(now);

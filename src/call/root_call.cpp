@@ -148,6 +148,7 @@ void RootCall::close(Result<ChatResponse>& result) noexcept {
     end.response = &*result;
   } else {
     complete(result.error());
+    result.error().rejected.reset();
     if (consumer_) {
       consumer_->stamp(result.error());
     } else {

@@ -32,6 +32,7 @@ void append_attempt(std::string& out, const Attempt& attempt) {
   append_line(out, attempt.target.empty() ? std::string_view{"(no target)"} : attempt.target.name());
   out += ": ";
   out += attempt.outcome ? to_string(*attempt.outcome) : "ok";
+  if (attempt.judge) out += " (judge)";
   if (attempt.http_status != 0) fmt::format_to(std::back_inserter(out), ", HTTP {}", attempt.http_status);
   if (attempt.waited.count() > 0) {
     out += ", waited ";

@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
+#include <optional>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "backstop/config/config.hpp"
+#include "backstop/policies/accept_if.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/probe.hpp"
 #include "backstop/policies/standard.hpp"
@@ -66,6 +69,27 @@ StandardOptions stack_of(const TargetConfig& target, const Config& config, const
   return options;
 }
 
+Policy floor_of(const FloorConfig& floor) {
+  std::optional<Check> all;
+  const auto add = [&](bool wanted, const auto& make) {
+    if (wanted) all = all ? *all && make() : make();
+  };
+  // What is cheap to find out first.
+  add(floor.finished, finished);
+  add(floor.not_empty, not_empty);
+  add(floor.not_refused, not_refused);
+  add(floor.min_length || floor.max_length, [&] {
+    return length_between(static_cast<std::size_t>(floor.min_length.value_or(0)),
+                          floor.max_length ? static_cast<std::size_t>(*floor.max_length)
+                                           : std::numeric_limits<std::size_t>::max());
+  });
+  add(!floor.one_of.empty(), [&] { return one_of_labels(floor.one_of); });
+  add(floor.matches_schema, [] { return matches_schema(); });
+  add(floor.valid_tool_arguments, [] { return valid_tool_arguments(); });
+  if (!all) throw std::invalid_argument{"`accept_if` has no check"};
+  return accept_if(*all, {.repair = floor.repair});
+}
+
 /// The daily limits, one for all targets.
 std::vector<Budget> budgets_of(const Config& config) {
   if (!config.spending) return {};
@@ -86,6 +110,7 @@ class Builder {
     for (const GroupConfig::Member& member : group.members) {
       std::optional<Provider> made = member.group.empty() ? target(member) : client(member.group.front());
       if (!made) continue;
+      if (member.floor) made = *std::move(made) | floor_of(*member.floor);
       members.push_back(member.when ? *made | only_when(*member.when) : *std::move(made));
     }
     return members;
@@ -100,7 +125,8 @@ class Builder {
       if (!problem.empty()) problems_->add(place + problem);
       Provider provider = provider_for(target, problem.empty() ? rings_.of(target) : Credentials{});
       if (target.probe) provider = provider | probe(*target.probe);
-      return provider | standard(stack_of(target, *config_, budgets_));
+      provider = std::move(provider) | standard(stack_of(target, *config_, budgets_));
+      return target.accept_if ? std::move(provider) | floor_of(*target.accept_if) : std::move(provider);
     } catch (const std::invalid_argument& error) {
       problems_->add(place + error.what());
       return std::nullopt;
@@ -111,6 +137,7 @@ class Builder {
     if (members.empty()) return std::nullopt;
     FallbackOptions options = *options_;
     options.strategy = members.size() == group.members.size() ? group.strategy : ordered();
+    options.escalation = group.escalation;
     if (group.deadline) options.limits.deadline = *group.deadline;
     if (group.attempts) options.limits.max_attempts = *group.attempts;
     options.observers.clear();  // those of the outermost are told of every attempt
@@ -156,6 +183,7 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root);
     if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
     options.strategy = root.strategy;
+    options.escalation = root.escalation;
     return FallbackClient{std::move(members), std::move(options)};
   } catch (const std::invalid_argument& error) {
     return Error{ErrorKind::invalid_request, error.what()};

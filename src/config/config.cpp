@@ -69,6 +69,7 @@ constexpr std::array policy_fields{
     Field<Draft>{"max_attempts",
                  [](const Setting& at, Draft& out) { set(out.config.limits.max_attempts, at.whole(1, 1000)); }},
     Field<Draft>{"mid_stream", read_mid_stream},
+    Field<Draft>{"escalation", read_with_targets},
     Field<Draft>{"targets", read_with_targets},
     Field<Draft>{"retry_on", read_with_targets},
     Field<Draft>{"max_retries", read_with_targets},

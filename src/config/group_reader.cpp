@@ -20,6 +20,7 @@ constexpr auto with_members = [](const Setting&, GroupConfig&) {};
 constexpr std::array group_fields{
     Field<GroupConfig>{"targets", with_members},
     Field<GroupConfig>{"strategy", with_members},
+    Field<GroupConfig>{"escalation", with_members},
     Field<GroupConfig>{"weight", with_members},
     Field<GroupConfig>{"when", with_members},
     Field<GroupConfig>{"deadline", [](const Setting& at, GroupConfig& out) { out.deadline = at.duration(); }},
@@ -33,6 +34,62 @@ constexpr std::array group_fields{
     Field<GroupConfig>{"probe", with_members},
     Field<GroupConfig>{"http", with_members},
 };
+
+/// What the strategy `cascade` says.
+struct Cascade {
+  FloorConfig floor{.matches_schema = true, .finished = true};
+  std::optional<Escalation> escalation{};
+};
+
+[[nodiscard]] std::optional<Escalation> read_escalation(const Setting& at) {
+  if (!at.present()) return std::nullopt;
+  const std::string name = at.is_string() ? at.text().value_or("") : "";
+  if (name == "none") return Escalation::none;
+  if (name == "with_draft") return Escalation::with_draft;
+  at.refuse(R"("none" or "with_draft")");
+  return std::nullopt;
+}
+
+constexpr auto read_with_strategy = [](const Setting&, Cascade&) {};
+
+constexpr std::array cascade_fields{
+    Field<Cascade>{"name", read_with_strategy},
+    Field<Cascade>{"accept_if",
+                   [](const Setting& at, Cascade& out) {
+                     out.floor = {};
+                     read_floor(at, out.floor);
+                   }},
+    Field<Cascade>{"escalation", [](const Setting& at, Cascade& out) { out.escalation = read_escalation(at); }},
+    Field<Cascade>{"repair", read_with_strategy},
+};
+
+/// Empty where the strategy is another one. What it does not say is the usual: JSON by the request's schema, and not cut.
+[[nodiscard]] std::optional<Cascade> read_cascade(const Setting& at) {
+  const Setting named = at.is_object() ? at["name"] : at;
+  if (!named.is_string() || named.text() != "cascade") return std::nullopt;
+  Cascade cascade;
+  if (!at.is_object()) return cascade;
+  read_fields(at, cascade_fields, cascade);
+  const Setting repair = at["repair"];
+  const Setting inside = at["accept_if"]["repair"];
+  if (repair.present() && inside.present()) {
+    repair.complain(fmt::format("is given again as `{}`; give one of them", inside.place()));
+  }
+  if (repair.present()) set(cascade.floor.repair, repair.whole(0, 10));
+  return cascade;
+}
+
+[[nodiscard]] Escalation escalation_of(const Setting& group, const std::optional<Cascade>& cascade) {
+  const Setting outer = group["escalation"];
+  const std::optional<Escalation> given = read_escalation(outer);
+  if (!cascade || !cascade->escalation) return given.value_or(Escalation::none);
+  if (given && *given != *cascade->escalation) {
+    const Setting inner = group["strategy"]["escalation"];
+    inner.complain(fmt::format("is {}, and `{}` is {}: these contradict each other; give one of them", inner.shown(),
+                               outer.place(), outer.shown()));
+  }
+  return *cascade->escalation;
+}
 
 void refuse_repeated(const Setting& at, const std::vector<TargetConfig>& targets, const std::vector<std::string>& places) {
   const TargetConfig& target = targets.back();
@@ -60,10 +117,25 @@ class Reader {
       weights.push_back(element["weight"].number(0, 1e6).value_or(1));
       out.members.push_back(member(element, above));
     }
-    if (!weights.empty()) out.strategy = read_strategy(group["strategy"], weights);
+    const Setting strategy = group["strategy"];
+    const std::optional<Cascade> cascade = read_cascade(strategy);
+    out.escalation = escalation_of(group, cascade);
+    if (cascade) {
+      for (std::size_t i = 0; i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
+    } else if (!weights.empty()) {
+      out.strategy = read_strategy(strategy, weights);
+    }
   }
 
  private:
+  /// A target that has a floor of its own keeps it.
+  void put_on(const FloorConfig& floor, GroupConfig::Member& member) {
+    if (!member.group.empty()) {
+      member.floor = floor;
+    } else if (TargetConfig& target = (*targets_)[member.target]; !target.accept_if) {
+      target.accept_if = floor;
+    }
+  }
   [[nodiscard]] GroupConfig::Member member(const Setting& at, const Above& above) {
     GroupConfig::Member member;
     member.place = at.place();

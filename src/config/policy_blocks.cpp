@@ -201,6 +201,43 @@ constexpr std::array http_fields{
     Field<HttpOptions>{"user_agent", [](const Setting& at, HttpOptions& out) { set(out.user_agent, at.text()); }},
 };
 
+void read_length(const Setting& at, FloorConfig& out) {
+  constexpr int most = 1'000'000'000;
+  constexpr std::array fields{
+      Field<FloorConfig>{"min", [](const Setting& bound, FloorConfig& floor) { floor.min_length = bound.whole(0, most); }},
+      Field<FloorConfig>{"max", [](const Setting& bound, FloorConfig& floor) { floor.max_length = bound.whole(0, most); }},
+  };
+  read_fields(at, fields, out);
+  if (!at.is_object()) return;
+  if (at.keys().empty()) at.complain("is empty; give it min, max or both");
+  if (out.min_length && out.max_length && *out.max_length < *out.min_length) {
+    at["max"].complain(fmt::format("is {}, below `min`, which is {}; it must not be below", *out.max_length, *out.min_length));
+  }
+}
+
+void read_labels(const Setting& at, FloorConfig& out) {
+  const std::vector<Setting> elements = at.elements("labels");
+  if (at.is_array() && elements.empty()) at.complain("is empty; at least one label is needed");
+  for (const Setting& element : elements) {
+    if (auto label = element.text()) out.one_of.push_back(*std::move(label));
+  }
+}
+
+constexpr int most_repairs = 10;
+
+constexpr std::array floor_fields{
+    Field<FloorConfig>{"matches_schema",
+                       [](const Setting& at, FloorConfig& out) { set(out.matches_schema, at.boolean()); }},
+    Field<FloorConfig>{"finished", [](const Setting& at, FloorConfig& out) { set(out.finished, at.boolean()); }},
+    Field<FloorConfig>{"not_empty", [](const Setting& at, FloorConfig& out) { set(out.not_empty, at.boolean()); }},
+    Field<FloorConfig>{"not_refused", [](const Setting& at, FloorConfig& out) { set(out.not_refused, at.boolean()); }},
+    Field<FloorConfig>{"valid_tool_arguments",
+                       [](const Setting& at, FloorConfig& out) { set(out.valid_tool_arguments, at.boolean()); }},
+    Field<FloorConfig>{"length", read_length},
+    Field<FloorConfig>{"one_of", read_labels},
+    Field<FloorConfig>{"repair", [](const Setting& at, FloorConfig& out) { set(out.repair, at.whole(0, most_repairs)); }},
+};
+
 /// A block of the objects around a target, and the target's own over them.
 struct Layers {
   std::vector<Setting> blocks;  // the outermost first; absent ones too
@@ -347,6 +384,17 @@ void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out) {
   if (!at.present()) return;
   read_fields(at, recovery_fields, out.emplace());
   if (const std::string problem = problem_with(*out); at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+}
+
+void read_floor(const Setting& at, FloorConfig& out) {
+  read_fields(at, floor_fields, out);
+  FloorConfig nothing;
+  nothing.repair = out.repair;
+  const bool complains_already = at["length"].present() || at["one_of"].present();
+  if (at.is_object() && out == nothing && !complains_already) {
+    at.complain("has no check; give it one of matches_schema, finished, not_empty, not_refused, valid_tool_arguments, "
+                "length, one_of");
+  }
 }
 
 void read_spending(const Setting& at, SpendingConfig& out) {

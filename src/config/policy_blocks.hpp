@@ -20,6 +20,9 @@ void read_policies(const Above& above, const Setting& target, TargetConfig& out)
 void read_hedge(const Setting& at, std::optional<HedgeOptions>& out);
 void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out);
 
+/// The block `accept_if`.
+void read_floor(const Setting& at, FloorConfig& out);
+
 /// The block `cost_cap`.
 void read_spending(const Setting& at, SpendingConfig& out);
 

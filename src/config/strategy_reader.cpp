@@ -85,7 +85,7 @@ constexpr std::array sticky_fields{
 }
 
 constexpr std::string_view accepted_names =
-    R"("ordered", "first_ready", "weighted", "lowest_latency", "highest_throughput", "lowest_cost", "least_in_flight" or "sticky")";
+    R"("ordered", "first_ready", "weighted", "lowest_latency", "highest_throughput", "lowest_cost", "least_in_flight", "sticky" or "cascade")";
 
 }  // namespace
 

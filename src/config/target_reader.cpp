@@ -140,6 +140,8 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"price", read_price},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},
+    Field<TargetConfig>{"accept_if",
+                        [](const Setting& at, TargetConfig& out) { read_floor(at, out.accept_if.emplace()); }},
     Field<TargetConfig>{"timeout", read_elsewhere},
     Field<TargetConfig>{"retry", read_elsewhere},
     Field<TargetConfig>{"circuit_breaker", read_elsewhere},

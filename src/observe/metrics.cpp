@@ -12,7 +12,7 @@ bool is_trouble(const Attempt& attempt) noexcept { return attempt.outcome && *at
 bool fell_back(const CallEvent& event) noexcept {
   if (event.response != nullptr) return event.response->fallback;
   return std::any_of(event.attempts.begin(), event.attempts.end(), [&](const Attempt& attempt) {
-    return attempt.sent && !(attempt.target == event.first_choice);
+    return attempt.sent && !attempt.judge && !(attempt.target == event.first_choice);
   });
 }
 
@@ -95,6 +95,7 @@ void Metrics::count_call(const CallEvent& event) {
   // Sent attempts had an event of their own.
   for (const Attempt& attempt : event.attempts) {
     if (!attempt.sent && attempt.outcome) row(attempt.target).skips.add(*attempt.outcome);
+    if (attempt.sent && attempt.outcome == ErrorKind::rejected_response) ++row(attempt.target).rejected;
   }
   const bool troubled = std::any_of(event.attempts.begin(), event.attempts.end(), is_trouble);
   ++totals_.calls;

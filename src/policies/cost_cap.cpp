@@ -145,7 +145,8 @@ class CostCap::EachSend final : public AttemptObserver {
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request)};
+    const bool judges = send.context->hint().judges;  // that is no falling over
+    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), !judges};
     if (!quote.priced()) return no_price(quote.unpriced());
     for (int round = 0;; ++round) {
       std::int64_t output = quote.usual_output(*send.request);
@@ -182,7 +183,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
   /// Before anything further in takes part: why no send to the only target could be made, whatever is settled.
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
-    const Quote quote{*cap_, *context_, target, input_of(request)};
+    const Quote quote{*cap_, *context_, target, input_of(request), !context_->hint().judges};
     if (!quote.priced()) return no_price(quote.unpriced());
     std::int64_t output = quote.usual_output(request);
     if (!request.max_output_tokens) output = std::min(output, least_limited_output);
@@ -205,7 +206,8 @@ class CostCap::EachSend final : public AttemptObserver {
   /// What a send to a target costs, and how much more than at the first choice.
   class Quote {
    public:
-    Quote(const CostCap& cap, const CallContext& context, const Target& target, std::int64_t input)
+    Quote(const CostCap& cap, const CallContext& context, const Target& target, std::int64_t input,
+          bool may_fall_over = true)
         : target_{&target}, input_{input} {
       const std::optional<Price> price = cap.price_for(target);
       if (!price) {
@@ -215,7 +217,7 @@ class CostCap::EachSend final : public AttemptObserver {
       price_ = *price;
       own_ = Tariff{*price, input};
       const Target* first = context.state().first_choice;
-      if (!cap.caps_premium_ || first == nullptr || *first == target) return;
+      if (!cap.caps_premium_ || !may_fall_over || first == nullptr || *first == target) return;
       const std::optional<Price> instead = cap.price_for(*first);
       if (!instead) {
         unpriced_ = first;

@@ -53,7 +53,10 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   RoutingHint hint = first.hint();
   hint.kept_sends = hint.barred_sends = 0;  // what is kept is not among those that it was given
   hint.around = nullptr;
-  state_.requirement = from.requirement;
+  // Whoever joins may want otherwise.
+  hint.restarts = false;
+  hint.wants_draft = true;
+  state_.requirement = first.requirement();
   context_.set_hint(hint);
   context_.add_observer(*this);
   if (first.streaming()) context_.set_sink(this);
@@ -341,7 +344,7 @@ std::optional<Error> Follower::begin(Send& send, int made, int is_new) {
 void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
-  if (flight_->ended()) state.requirement.add(flight_->requirement());
+  if (flight_->ended()) context_.requirement().add(flight_->requirement());
   account_for(flight_->payer() == this ? flight_->made() : 0);
   if (flight_->payer() == this) {
     Ledger& rows = flight_->ledger();

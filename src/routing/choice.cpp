@@ -75,6 +75,10 @@ double Choice::time_to_first_token(std::size_t candidate) const noexcept {
   return choosing_->candidates()[candidate]->statistics->ttft().estimate(now_);
 }
 
+double Choice::rejected_share(std::size_t candidate) const noexcept {
+  return choosing_->candidates()[candidate]->statistics->rejected_share();
+}
+
 double Choice::tokens_per_second(std::size_t candidate) const noexcept {
   return 1 / std::max(choosing_->candidates()[candidate]->statistics->token_time().estimate(now_), 1e-9);
 }

@@ -37,7 +37,7 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
     : candidates_{&pool.candidates},
       request_{&request},
       context_{&context},
-      requirement_{&context.state().requirement},
+      requirement_{&context.requirement()},
       choosing_{pool.chooser()},
       needs_{needs_of(request)},
       order_{candidates_->size()} {

@@ -138,6 +138,7 @@ void CallContext::note_skipped(const Target& target, const Error& error) const {
   row.outcome = error.kind;
   row.reason = error.message;
   row.out_for = error.retry_after;
+  row.judge = hint_.judges;
 }
 
 bool Send::stake(CallState& call, Money worst) noexcept {

@@ -7,8 +7,9 @@
 
 namespace backstop::inline v0::detail {
 
-/// Streams an answer that is there already, a part an event.
-inline void emit_answer(const ChatResponse& answer, const CallContext& context) {
+/// Calls `deliver` with the events of an answer that is there already, one for each part.
+template <class Deliver>
+void for_each_event(const ChatResponse& answer, const Deliver& deliver) {
   for (const Part& part : answer.parts) {
     StreamEvent event;
     if (const auto* text = std::get_if<Text>(&part)) {
@@ -21,8 +22,13 @@ inline void emit_answer(const ChatResponse& answer, const CallContext& context) 
       event.type = StreamEvent::Type::tool_call;
       event.tool_call = call;
     }
-    if (event.tool_call != nullptr || !event.delta.empty()) context.deliver(event);
+    if (event.tool_call != nullptr || !event.delta.empty()) deliver(event);
   }
+}
+
+/// Streams an answer that is there already, a part an event.
+inline void emit_answer(const ChatResponse& answer, const CallContext& context) {
+  for_each_event(answer, [&](const StreamEvent& event) { context.deliver(event); });
 }
 
 }  // namespace backstop::inline v0::detail

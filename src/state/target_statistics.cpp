@@ -81,6 +81,15 @@ TargetStatistics::Shares TargetStatistics::counts(TimePoint now) const noexcept 
   return {window_.total(now), ever_};
 }
 
+void TargetStatistics::note_verdict(TimePoint at, bool rejected) noexcept {
+  rejected_share_.add(rejected ? 1 : 0);
+  if (!rejected) return;
+  const std::lock_guard lock{mutex_};
+  const Counts one{0, 0, 1};
+  ever_ += one;
+  window_.add(at, one);
+}
+
 void TargetStatistics::count(TimePoint at, bool failed, bool rejected) noexcept {
   const std::lock_guard lock{mutex_};
   const Counts one{1, failed ? 1 : 0, rejected ? 1 : 0};

@@ -82,6 +82,10 @@ class TargetStatistics {
     Counts ever;
   };
   [[nodiscard]] Shares counts(TimePoint now) const noexcept;
+  /// What a quality floor has said of an answer that has ended.
+  void note_verdict(TimePoint at, bool rejected) noexcept;
+  /// Of its judged answers lately, how many were refused; 0 where none was judged.
+  [[nodiscard]] double rejected_share() const noexcept { return rejected_share_.value().value_or(0); }
 
  private:
   void note_answer(const SendEnd& end) noexcept;
@@ -96,6 +100,7 @@ class TargetStatistics {
   DecayingAverage token_time_{prior_token_time, std::chrono::seconds{300}};
   RunningAverage output_tokens_;
   RunningAverage cached_share_;
+  RunningAverage rejected_share_;
   std::atomic<TimePoint> out_until_{TimePoint::min()};  // then one at a time finds out; the beginning of time: in
   std::atomic<TimePoint> ramp_from_{TimePoint::min()};
   std::atomic<double> share_then_{1};

@@ -140,6 +140,7 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"layer.cost_cap", client(cost_cap(spending))});
   all.push_back({"layer.retry", client(retry())});
   all.push_back({"layer.intercept", client(intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}}))});
+  all.push_back({"layer.accept_if", client(accept_if(finished() && not_empty()))});
   all.push_back({"layer.cache", client(cache())});
   all.push_back({"layer.single_flight", client(single_flight())});
   all.push_back({"layer.probe", client(probe())});

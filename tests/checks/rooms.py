@@ -17,6 +17,7 @@ ROOMS = [
     ("chat",),
     ("observe/observer",),  # the interface of call events: values only, used by the runtime
     ("json",),
+    ("schema",),  # JSON Schema, for answers
     ("catalog",),
     ("runtime/clock", "runtime/machine_wait"),  # points in time: a value
     ("handover",),

@@ -101,7 +101,7 @@ TEST_CASE("a rate limit needs a limit that can be kept") {
 TEST_CASE("keys of features that this build lacks are refused, never ignored") {
   check({
       {policy(R"("allow_degradation": ["vision"])"), {"`fallback_policy.allow_degradation` cannot be enforced"}},
-      {policy(R"("strategy": "cascade")"), {R"(`fallback_policy.strategy` is "cascade")", R"("ordered")"}},
+      {policy(R"("strategy": "fastest")"), {R"(`fallback_policy.strategy` is "fastest")", R"("ordered")", R"("cascade")"}},
       {policy(R"("strategy": {"name": "fastest"})"), {R"(`fallback_policy.strategy.name` is "fastest")"}},
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "gemini")"),
@@ -265,6 +265,32 @@ TEST_CASE("complaints about a file begin with its name") {
   REQUIRE_FALSE(missing);
   CHECK_THAT(missing.error().message, ContainsSubstring(path + ": cannot be read: No such file"));
   REQUIRE_FALSE(load_config(std::filesystem::temp_directory_path().string()));
+}
+
+TEST_CASE("a quality floor that says nothing, or what cannot be, is refused") {
+  check({
+      {target(R"("accept_if": {})"), {"`fallback_policy.targets[1].accept_if` has no check", "matches_schema, finished"}},
+      {target(R"("accept_if": {"repair": 1, "finished": false})"), {"has no check"}},
+      {target(R"("accept_if": true)"), {"`fallback_policy.targets[1].accept_if` is true", "an object with keys out of"}},
+      {target(R"("accept_if": {"schema": true})"), {"accept_if.schema` is not known", "valid_tool_arguments"}},
+      {target(R"("accept_if": {"finished": "yes"})"), {R"(accept_if.finished` is "yes")"}},
+      {target(R"("accept_if": {"finished": true, "repair": 11})"), {"accept_if.repair` is 11", "0", "10"}},
+      {target(R"("accept_if": {"length": {}})"), {"accept_if.length` is empty; give it min, max or both"}},
+      {target(R"("accept_if": {"length": {"min": 3, "max": 2}})"), {"accept_if.length.max` is 2, below `min`, which is 3"}},
+      {target(R"("accept_if": {"length": {"least": 3}})"), {"accept_if.length.least` is not known", "min, max"}},
+      {target(R"("accept_if": {"one_of": []})"), {"accept_if.one_of` is empty"}},
+      {target(R"("accept_if": {"one_of": ["a", 3]})"), {"accept_if.one_of[1]` is 3"}},
+      {policy(R"("accept_if": {"finished": true})"), {"`fallback_policy.accept_if` is not known"}},
+      {policy(R"("escalation": "draft")"), {R"(`fallback_policy.escalation` is "draft")", R"("none" or "with_draft")"}},
+      {policy(R"("strategy": {"name": "cascade", "spread": 1})"),
+       {"`fallback_policy.strategy.spread` is not known", "accept_if, escalation, repair"}},
+      {policy(R"("strategy": {"name": "cascade", "accept_if": {}})"), {"`fallback_policy.strategy.accept_if` has no check"}},
+      {policy(R"("strategy": {"name": "cascade", "repair": -1})"), {"`fallback_policy.strategy.repair` is -1"}},
+      {policy(R"("strategy": {"name": "cascade", "repair": 1, "accept_if": {"finished": true, "repair": 2}})"),
+       {"`fallback_policy.strategy.repair` is given again as `fallback_policy.strategy.accept_if.repair`"}},
+      {policy(R"("escalation": "none", "strategy": {"name": "cascade", "escalation": "with_draft"})"),
+       {R"(`fallback_policy.strategy.escalation` is "with_draft", and `fallback_policy.escalation` is "none")"}},
+  });
 }
 
 }  // namespace config_errors_test

@@ -374,4 +374,53 @@ TEST_CASE("a config made by hand works as one from a file") {
   CHECK_FALSE(FallbackClient::from_config(config).has_value());
 }
 
+TEST_CASE("a target's quality floor and what escalates are read") {
+  const Config config = parsed(R"({"fallback_policy": {"escalation": "with_draft", "targets": [
+    {"target": "openai/a", "accept_if": {"matches_schema": true, "finished": true, "not_empty": true,
+     "not_refused": true, "valid_tool_arguments": true, "length": {"min": 2, "max": 80}, "one_of": ["a", "b"],
+     "repair": 1}}, "openai/b"]}})");
+  CHECK(config.root.escalation == Escalation::with_draft);
+  CHECK(config.targets[0].accept_if == FloorConfig{.matches_schema = true,
+                                                   .finished = true,
+                                                   .not_empty = true,
+                                                   .not_refused = true,
+                                                   .valid_tool_arguments = true,
+                                                   .min_length = 2,
+                                                   .max_length = 80,
+                                                   .one_of = {"a", "b"},
+                                                   .repair = 1});
+  CHECK_FALSE(config.targets[1].accept_if);
+}
+
+TEST_CASE("in a cascade every target but the last wears a floor") {
+  SECTION("the usual one") {
+    const Config config = parsed(R"({"fallback_policy": {"strategy": "cascade",
+      "targets": ["openai/a", {"target": "openai/b", "accept_if": {"not_empty": true}}, "openai/c"]}})");
+    CHECK(config.targets[0].accept_if == FloorConfig{.matches_schema = true, .finished = true});
+    CHECK(config.targets[1].accept_if == FloorConfig{.not_empty = true});
+    CHECK_FALSE(config.targets[2].accept_if);
+    CHECK(config.root.escalation == Escalation::none);
+  }
+  SECTION("one of its own") {
+    const Config config = parsed(R"({"fallback_policy": {"targets": ["openai/a", "openai/b"], "strategy":
+      {"name": "cascade", "accept_if": {"one_of": ["x"]}, "escalation": "with_draft", "repair": 2}}})");
+    CHECK(config.targets[0].accept_if == FloorConfig{.one_of = {"x"}, .repair = 2});
+    CHECK_FALSE(config.targets[1].accept_if);
+    CHECK(config.root.escalation == Escalation::with_draft);
+  }
+}
+
+TEST_CASE("a client of a policy file has the floors of its targets") {
+  const auto client = FallbackClient::from_config(parse_config(R"({"fallback_policy": {"escalation": "with_draft",
+    "targets": [{"target": "ollama/a", "accept_if": {"length": {"min": 2}, "not_refused": true, "finished": true,
+                 "not_empty": true, "one_of": ["yes", "no"], "matches_schema": true, "valid_tool_arguments": true,
+                 "repair": 1}},
+                "ollama/b"]}})"));
+  REQUIRE(client);
+  CHECK(client->options().escalation == Escalation::with_draft);
+  const std::string described = client->describe();
+  CHECK(described.find("| accept_if(finished && not_empty && not_refused && length(at least 2) && one_of(\"yes\", "
+                       "\"no\") && matches_schema && valid_tool_arguments, repair = 1), ") != std::string::npos);
+}
+
 }  // namespace config_test

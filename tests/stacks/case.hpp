@@ -26,6 +26,7 @@ enum class PolicyKind : std::uint8_t {
   around,
   decorator,
   probe,
+  floor,
 };
 
 /// What a function of the application's own in a policy does.
@@ -40,6 +41,8 @@ enum AroundLevel : std::uint8_t {
   around_throws_before,
   around_throws_after,
 };
+/// What a quality floor does.
+enum FloorLevel : std::uint8_t { floor_accepts, floor_rejects, floor_repairs, floor_judges };
 enum DecoratorLevel : std::uint8_t { decorator_passes, decorator_again, decorator_throws };
 
 struct PolicySpec {
@@ -87,6 +90,7 @@ struct ClientSpec {
   int max_attempts = 0;  ///< 0: as by default
   Millis deadline = 0;   ///< 0: as by default
   bool filter_falls_back = false;
+  bool with_draft = false;  ///< escalation
   int hedge = -1;     ///< which options; -1: none
   int recovery = 0;   ///< as by default, none, long and for two at most
   int strategy = 0;   ///< ordered, and all others

@@ -10,9 +10,9 @@
 namespace stacks {
 namespace {
 
-constexpr std::array<std::string_view, 15> policy_names{
+constexpr std::array<std::string_view, 16> policy_names{
     "retry", "timeout", "breaker", "cap_request", "cap_budget", "rate_limit", "bulkhead", "adaptive",
-    "cache", "single_flight", "before", "after", "around", "decorator", "probe"};
+    "cache", "single_flight", "before", "after", "around", "decorator", "probe", "floor"};
 constexpr std::array<std::string_view, 4> price_names{"unknown", "zero", "cheap", "dear"};
 constexpr std::array<std::string_view, 6> leaf_names{"scripted", "custom_answers", "custom_throws",
                                                      "custom_throws_plain", "custom_emits", "custom_claims"};
@@ -92,6 +92,7 @@ std::string text_of(const ClientSpec& spec) {
       .add("max_attempts", spec.max_attempts, usual.max_attempts)
       .add("deadline", spec.deadline, usual.deadline)
       .add("filter_falls_back", spec.filter_falls_back, usual.filter_falls_back)
+      .add("with_draft", spec.with_draft, usual.with_draft)
       .add("hedge", spec.hedge, usual.hedge)
       .add("recovery", spec.recovery, usual.recovery)
       .add("strategy", spec.strategy, usual.strategy)

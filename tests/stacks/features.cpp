@@ -28,6 +28,7 @@ constexpr std::array<FeatureRow, feature_count> table{{
     {F::around, "around", 12},
     {F::decorator, "decorator", 15},
     {F::probe, "probe", 12},
+    {F::floor, "floor", 15},
     {F::hedge, "hedge", 12},
     {F::strategy, "strategy", 30},
     {F::after_rejects, "after-rejects", 30},

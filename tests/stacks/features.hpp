@@ -31,6 +31,7 @@ enum class Feature : std::uint8_t {
   around,
   decorator,
   probe,
+  floor,
   hedge,
   strategy,           ///< clients that do not ask their candidates as listed
   after_rejects,      ///< an answer that has been streamed may become an error

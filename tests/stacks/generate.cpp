@@ -125,6 +125,7 @@ class Generator {
     if (random_.one_in(2)) options.max_attempts = random_.between(1, 8);
     if (random_.one_in(3)) options.deadline = random_.pick<Millis>({1'000, 5'000, 30'000, 120'000});
     options.filter_falls_back = random_.one_in(4);
+    options.with_draft = on(F::floor) && random_.one_in(2);
     return options;
   }
 
@@ -190,7 +191,7 @@ class Generator {
       PolicyKind kind;
       int levels;
     };
-    static constexpr std::array<Choice, 15> choices{{{F::retry, PolicyKind::retry, 4},
+    static constexpr std::array<Choice, 16> choices{{{F::retry, PolicyKind::retry, 4},
                                                      {F::timeout, PolicyKind::timeout, 4},
                                                      {F::breaker, PolicyKind::breaker, 4},
                                                      {F::cap_request, PolicyKind::cap_request, 4},
@@ -204,7 +205,9 @@ class Generator {
                                                      {F::after, PolicyKind::after, 2},
                                                      {F::around, PolicyKind::around, 5},
                                                      {F::decorator, PolicyKind::decorator, 2},
-                                                     {F::probe, PolicyKind::probe, 2}}};
+                                                     {F::probe, PolicyKind::probe, 2},
+
+                                                     {F::floor, PolicyKind::floor, 4}}};
     std::array<const Choice*, choices.size()> open{};
     int count = 0;
     for (const Choice& choice : choices) {

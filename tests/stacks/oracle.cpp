@@ -45,6 +45,7 @@ bool is_transparent(const PolicySpec& policy) noexcept {
     case PolicyKind::before: return policy.level == before_tags;
     case PolicyKind::after: return policy.level == after_looks || policy.level == after_rescues;
     case PolicyKind::around: return policy.level == around_once || policy.level == around_sleeps;
+    case PolicyKind::floor: return policy.level == floor_accepts;
     default: return false;
   }
 }
@@ -58,6 +59,8 @@ bool is_opaque(const PolicySpec& policy) noexcept {
     case PolicyKind::before:
     case PolicyKind::around: return !is_transparent(policy);
     case PolicyKind::after: return policy.level == after_throws;
+    // Repairs and judges use up sends and time.
+    case PolicyKind::floor: return policy.level == floor_repairs || policy.level == floor_judges;
     default: return false;
   }
 }
@@ -113,7 +116,8 @@ class Oracle {
       // What others share with this call, and what ends theirs, is not followed.
       if (policy.kind == PolicyKind::single_flight && case_->consumers.size() > 1) return true;
       repeats_ = repeats_ || policy.kind == PolicyKind::retry;
-      rejects_ = rejects_ || (policy.kind == PolicyKind::after && policy.level == after_rejects);
+      rejects_ = rejects_ || (policy.kind == PolicyKind::after && policy.level == after_rejects) ||
+                 (policy.kind == PolicyKind::floor && policy.level == floor_rejects);
       limited_ = limited_ || policy.kind == PolicyKind::breaker || policy.kind == PolicyKind::rate_limit ||
                  policy.kind == PolicyKind::bulkhead || policy.kind == PolicyKind::adaptive ||
                  policy.kind == PolicyKind::probe;

@@ -15,10 +15,12 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
 #include "backstop/policies/probe.hpp"
 #include "backstop/policy.hpp"
 #include "backstop/provider.hpp"
 #include "backstop/routing/strategy.hpp"
+#include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/scripted_step.hpp"
 
 /// What an application may write against the public interface: providers, policies and coroutines of its own, some of
@@ -45,6 +47,25 @@ class Frame {
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
 };
+
+/// A quality floor by its level: accepts every answer, refuses every one, has those repaired that are long, or asks a
+/// judge, which costs nothing and says yes and no by turns.
+[[nodiscard]] inline backstop::Policy quality_floor(int level) {
+  using namespace backstop;
+  switch (level) {
+    case 1: return accept_if(!length_between(0, 1'000'000));
+    case 2: return accept_if(length_between(0, 60), {.repair = 1});
+    case 3: {
+      ModelFacts facts;
+      facts.price = Price{};
+      const std::vector<testing::Step> says{testing::answer("yes"), testing::answer("no, not that").after(std::chrono::seconds{1}),
+                                            testing::answer("yes"), testing::error(ErrorKind::overloaded)};
+      const testing::ScriptedProvider judge{Target{"judge", "m", facts}, says};
+      return accept_if(finished() && judged_by(judge, "Good?", {.on_failure = JudgeFailure::reject}), {.repair = 1});
+    }
+    default: return accept_if(length_between(0, 1'000'000));
+  }
+}
 
 [[nodiscard]] inline ChatResponse own_answer(std::string text) {
   ChatResponse response;

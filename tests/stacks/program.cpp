@@ -95,6 +95,7 @@ std::string policy_text(const PolicySpec& spec) {
     case PolicyKind::decorator:
       return fmt::format("stacks::own_policy(stacks::OwnDecorator::Does::{})",
                          std::array{"passes", "again", "throws"}[static_cast<std::size_t>(spec.level) % 3]);
+    case PolicyKind::floor: return fmt::format("stacks::quality_floor({})", spec.level);
   }
   return {};
 }
@@ -200,6 +201,7 @@ class Printer {
     }
     if (node.client.hold) text += ".hold = StreamHold{.tokens = 10, .time = 200ms}, ";
     if (node.client.filter_falls_back) text += ".fall_back_on_content_filter = true, ";
+    if (node.client.with_draft) text += ".escalation = Escalation::with_draft, ";
     if (node.client.hedge >= 0) text += fmt::format(".hedge = {}, ", at_level(tables::hedge, node.client.hedge).text);
     if (node.client.recovery > 0) {
       text += fmt::format(".recovery = {}, ", at_level(tables::recovery, node.client.recovery).text);

@@ -156,6 +156,7 @@ FallbackClient Stack::client_of(const Node& node, bool is_root) {
   if (node.client.max_attempts > 0) options.limits.max_attempts = node.client.max_attempts;
   if (node.client.deadline > 0) options.limits.deadline = milliseconds{node.client.deadline};
   options.fall_back_on_content_filter = node.client.filter_falls_back;
+  if (node.client.with_draft) options.escalation = Escalation::with_draft;
   if (node.client.hedge >= 0) options.hedge = at_level(tables::hedge, node.client.hedge).value;
   options.strategy = at_level(tables::strategy, node.client.strategy).value;
   options.recovery = at_level(tables::recovery, node.client.recovery).value;
@@ -213,6 +214,7 @@ Policy Stack::policy_of(const PolicySpec& spec, const Node& node, const Case& ma
     case PolicyKind::decorator:
       return own_policy(std::array{OwnDecorator::Does::passes, OwnDecorator::Does::again,
                                    OwnDecorator::Does::throws}[static_cast<std::size_t>(spec.level) % 3]);
+    case PolicyKind::floor: return quality_floor(spec.level);
   }
   throw std::logic_error{"a policy of no kind"};
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ enum class TimeoutLimit : std::uint8_t {
 };
 
 [[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(TimeoutLimit limit) noexcept;
+
+/// An answer that a quality floor has refused, and why.
+struct RejectedAnswer;
 
 /// Why a call failed. `message` is for people; programs use `kind`. Apart from what the application's own code throws
 /// or returns, `message` never holds a key, a prompt or an answer. What the provider said stands apart, in
@@ -54,6 +58,9 @@ struct Error {
   std::string partial_text;   ///< the text that had been, when `committed`
   /// With `stream_interrupted`: what broke it, for retry decisions.
   std::optional<ErrorKind> cause;
+  /// What a quality floor has refused, on its way to a client that hands it to the next target
+  /// (`Escalation::with_draft`); null everywhere else, also in the error of a call.
+  std::shared_ptr<const RejectedAnswer> rejected{};
   Money cost{};            ///< of the whole call, filled in with the ledger
   bool cost_known = true;  ///< false where the price of an attempt is not known: `cost` is then the least that it can be
   std::chrono::nanoseconds elapsed{0};  ///< of the whole call, filled in with the ledger

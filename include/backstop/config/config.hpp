@@ -22,6 +22,21 @@
 
 namespace backstop::inline v0 {
 
+/// The quality floor of a target (`accept_if`): what its answers must be like. All that is set must hold.
+struct FloorConfig {
+  bool matches_schema = false;
+  bool finished = false;
+  bool not_empty = false;
+  bool not_refused = false;
+  bool valid_tool_arguments = false;
+  std::optional<int> min_length{};  ///< characters
+  std::optional<int> max_length{};
+  std::vector<std::string> one_of{};
+  int repair = 0;
+
+  friend bool operator==(const FloorConfig&, const FloorConfig&) = default;
+};
+
 /// A target of a policy file, the policy's own blocks merged in.
 struct TargetConfig {
   ModelOptions model{};  ///< `name` is the provider's; a file sets no key
@@ -32,6 +47,7 @@ struct TargetConfig {
   TimeoutOptions timeout{};
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};
+  std::optional<FloorConfig> accept_if{};  ///< with the strategy `cascade` each but the last has one
   std::optional<RateLimitOptions> rate_limit{};  ///< each target's own, where the policy gives one for all, too
   std::optional<ProbeOptions> probe{};           ///< likewise
 };
@@ -48,10 +64,12 @@ struct GroupConfig {
     std::size_t target = 0;             ///< its place in `Config::targets`, unless it is a group
     std::vector<GroupConfig> group{};   ///< that one, or empty
     std::optional<Condition> when{};    ///< a request for which it does not hold passes the member over
+    std::optional<FloorConfig> floor{};  ///< of a group in a cascade; targets have their own
     std::string place{};                ///< in the file
   };
   std::vector<Member> members{};
   Strategy strategy = ordered();
+  Escalation escalation = Escalation::none;
   std::optional<Duration> deadline{};  ///< of a visit to it
   std::optional<int> attempts{};       ///< sends of one visit to it
 };

@@ -39,6 +39,7 @@ struct TargetMetrics {
   std::string target;                   ///< `provider/model`
   std::uint64_t attempts = 0;           ///< sent
   std::uint64_t succeeded = 0;
+  std::uint64_t rejected = 0;           ///< of those, how many answers a quality floor refused
   std::uint64_t broken_after_content = 0;  ///< failed when the model had already begun to answer
   KindCounts failures;                  ///< of what was sent, by kind
   KindCounts skips;                     ///< candidates that were not sent to, by kind

@@ -155,6 +155,14 @@ class BACKSTOP_EXPORT CallContext {
 
   // What the routing above decided.
 
+  /// What the failures so far ask of the next target.
+  [[nodiscard]] Requirement& requirement() const noexcept {
+    return requirement_ != nullptr ? *requirement_ : state_->requirement;
+  }
+  /// For what is asked beside the call's own question: its failures say nothing on the call's targets. `requirement`
+  /// must outlive the call below.
+  void set_requirement(Requirement& requirement) noexcept { requirement_ = &requirement; }
+
   [[nodiscard]] const RoutingHint& hint() const noexcept { return hint_; }
   void set_hint(const RoutingHint& hint) noexcept { hint_ = hint; }
   /// Of the call's sends, those that may still be made at this point.
@@ -178,6 +186,7 @@ class BACKSTOP_EXPORT CallContext {
   const AttemptLimits* limits_ = nullptr;
   AttemptProgress* progress_ = nullptr;
   AttemptObserver* observers_ = nullptr;
+  Requirement* requirement_ = nullptr;  // null: the call's
   RoutingHint hint_;
 };
 

@@ -30,6 +30,9 @@ struct RoutingHint {
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
+  bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
+  bool restarts = false;     ///< the innermost client around begins a stream anew after content
+  bool judges = false;       ///< is asked to judge another's answer
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
   TimePoint whole_deadline = (TimePoint::max)();  ///< before any of that time was kept
   const Pick* pick = nullptr;  ///< of the innermost client; null: as listed

@@ -1,0 +1,236 @@
+// Cheap targets with a quality floor before a dear one.
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/single_flight.hpp"
+#include "backstop/policies/standard.hpp"
+#include "backstop/providers/openai.hpp"
+#include "backstop/testing/event_log.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+#include "support/fault_server.hpp"
+
+namespace cascade_test {
+
+using namespace backstop;
+using namespace backstop::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+Check says(std::string word) {
+  return satisfies("says " + word, [word](const Answer& answer) -> Objection {
+    if (answer.response.text().find(word) != std::string::npos) return std::nullopt;
+    return "it does not say " + word;
+  });
+}
+
+std::vector<Message> asked_last(const ScriptedProvider& model) { return model.sends().back().request.messages; }
+
+/// Whether a text stands anywhere in what a target was asked.
+bool was_told(const ScriptedProvider& model, std::string_view text) {
+  const auto sends = model.sends();
+  return std::any_of(sends.begin(), sends.end(), [&](const ScriptedProvider::Send& send) {
+    return std::any_of(send.request.messages.begin(), send.request.messages.end(), [&](const Message& message) {
+      return text_of(message.parts).find(text) != std::string::npos;
+    });
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a refused answer escalates, and the ledger has both") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("bad")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const auto reply = runtime.call(FallbackClient{cheap | accept_if(says("good")), smart}, "hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "good");
+  CHECK(reply->served_by == smart.target());
+  CHECK(reply->fallback);
+  REQUIRE(reply->attempts.size() == 2);
+  CHECK(reply->attempts[0].outcome == ErrorKind::rejected_response);
+}
+
+TEST_CASE("a refused answer reaches another target only where that is asked for") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("a bad draft")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  FallbackOptions options;
+  SECTION("not asked for") {
+    REQUIRE(runtime.call(FallbackClient{{cheap | accept_if(says("good")), smart}, options}, "hello"));
+    CHECK(asked_last(smart) == std::vector{Message::user("hello")});
+  }
+  SECTION("asked for") {
+    options.escalation = Escalation::with_draft;
+    options.escalation_wording = "A draft: {reasons}.";
+    REQUIRE(runtime.call(FallbackClient{{cheap | accept_if(says("good")), smart}, options}, "hello"));
+    CHECK(asked_last(smart) == std::vector{Message::user("hello"), Message::assistant("a bad draft"),
+                                           Message::user("A draft: it does not say good.")});
+  }
+}
+
+TEST_CASE("the draft that goes on is the last one, and the error of the call has none") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {answer("draft one"), answer("draft two")}};
+  const ScriptedProvider second{"b/m", {answer("draft three")}};
+  const ScriptedProvider third{"c/m", {answer("draft four")}};
+  const Policy floor = accept_if(says("good"), {.repair = 1});
+  const FallbackClient client{{first | floor, second | accept_if(says("good")), third | accept_if(says("good"))},
+                              {.escalation = Escalation::with_draft}};
+  const auto reply = runtime.call(client, "hello", {.max_attempts = 9});
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::rejected_response);
+  CHECK_FALSE(reply.error().rejected);
+  CHECK(was_told(second, "draft two"));
+  CHECK_FALSE(was_told(second, "draft one"));
+  CHECK(was_told(third, "draft three"));
+  CHECK_FALSE(was_told(third, "draft two"));
+  CHECK(std::string{to_string(reply.error())}.find("draft") == std::string::npos);
+}
+
+TEST_CASE("a draft of a client inside reaches targets outside only where the outer asks for it") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {answer("draft one")}};
+  const ScriptedProvider second{"b/m", {answer("draft two")}};
+  const ScriptedProvider smart{"c/m", {answer("good")}};
+  const Escalation inner = GENERATE(Escalation::none, Escalation::with_draft);
+  const Escalation outer = GENERATE(Escalation::none, Escalation::with_draft);
+  const FallbackClient pool{{first | accept_if(says("good")), second | accept_if(says("good"))}, {.escalation = inner}};
+  REQUIRE(runtime.call(FallbackClient{{pool, smart}, {.escalation = outer}}, "hello"));
+  CHECK(was_told(second, "draft one") == (inner == Escalation::with_draft));
+  CHECK(was_told(smart, "draft two") == (outer == Escalation::with_draft));
+  CHECK_FALSE(was_told(smart, "draft one"));
+}
+
+TEST_CASE("a send that calls share hands its draft on as well") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("a bad draft")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const FallbackClient client{{cheap | accept_if(says("good")) | single_flight(), smart},
+                              {.escalation = Escalation::with_draft}};
+  REQUIRE(runtime.call(client, "hello"));
+  CHECK(was_told(smart, "a bad draft"));
+}
+
+TEST_CASE("a stream that begins anew after a refusal hands the draft on, too") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const ScriptedProvider cheap{"a/m", {stream({"a bad", " draft"})}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const FallbackClient client{{cheap | accept_if(says("good")), smart},
+                              {.mid_stream = MidStream::restart, .escalation = Escalation::with_draft}};
+  REQUIRE(runtime.call(client, "hello", {.sink = &log}));
+  CHECK(log.count(StreamEvent::Type::restarted) == 1);
+  CHECK(log.text() == "good");
+  CHECK(was_told(smart, "a bad draft"));
+}
+
+TEST_CASE("a judge's own words go on with the draft and stay out of our message") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("a bad draft")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const ScriptedProvider judge{"j/m", {answer("No. It is rude.")}};
+  const FallbackClient client{{cheap | accept_if(judged_by(judge, "Polite?")), smart},
+                              {.escalation = Escalation::with_draft}};
+  const auto reply = runtime.call(client, "hello");
+  REQUIRE(reply);
+  CHECK(was_told(smart, "the judge j/m says no: It is rude."));
+  CHECK(reply->attempts[0].reason == "the answer was not accepted: the judge j/m says no");
+  CHECK(reply->attempts[0].provider_message == "It is rude.");
+}
+
+TEST_CASE("a target that is refused often is asked later where the lowest latency counts") {
+  VirtualRuntime runtime;
+  const ScriptedProvider fast{"a/m", {answer("bad").after(400ms)}};
+  const ScriptedProvider slow{"b/m", {answer("good").after(500ms)}};
+  const FallbackClient client{{fast | accept_if(says("good")), slow | accept_if(says("good"))},
+                              {.strategy = lowest_latency({.exploration = 0}), .runtime = runtime.share()}};
+  for (int call = 0; call < 30; ++call) REQUIRE(client.chat("hello"));
+  const std::size_t before = fast.send_count();
+  for (int call = 0; call < 10; ++call) REQUIRE(client.chat("hello"));
+  CHECK(fast.send_count() == before);
+}
+
+TEST_CASE("of two targets that are asked side by side the verdict falls on the row of the one that answered") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const ScriptedProvider slow{"a/m", {answer("good").after(5s)}};
+  const ScriptedProvider second{"b/m", {answer("bad").after(1s)}};
+  const ScriptedProvider third{"c/m", {answer("good")}};
+  const Policy floor = accept_if(says("good"));
+  const HedgeOptions soon{.min_delay = 1s, .delay_without_samples = 1s, .budget = {.share = 1}};
+  const FallbackClient client{{slow | floor, second | floor, third | floor}, {.hedge = soon}};
+  const auto reply = runtime.call(client, "hello", {.sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->served_by == third.target());
+  CHECK(log.text() == "good");
+  REQUIRE(reply->attempts.size() == 3);
+  CHECK(reply->attempts[0].outcome == ErrorKind::cancelled);
+  CHECK(reply->attempts[1].outcome == ErrorKind::rejected_response);
+  CHECK_FALSE(reply->attempts[2].outcome);
+}
+
+TEST_CASE("a wording without a place for the reasons is refused") {
+  const ScriptedProvider cheap{"a/m"};
+  CHECK_THROWS_AS((FallbackClient{{cheap}, {.escalation_wording = "Try again."}}), std::invalid_argument);
+}
+
+TEST_CASE("malformed JSON of three kinds escalates over sockets, as one clean stream and at the cost of both") {
+  const auto bad = GENERATE(faults::Answer{.text = "{\"price\": "},                                // broken
+                            faults::Answer{.text = R"({"price": "cheap"})"},                        // of another schema
+                            faults::Answer{.text = R"({"price": 1, "no)", .finish = "length"});  // cut
+  INFO(bad.text);
+  faults::FaultServer cheap_server;
+  faults::FaultServer smart_server;
+  cheap_server.always(faults::answer(bad));
+  smart_server.always(faults::answer(R"({"price": 3})"));
+  const auto at = [](const faults::FaultServer& server, const std::string& name, double dollars) {
+    return openai({.model = "m",
+                   .api_key = "sk-secret-0123456789",
+                   .base_url = server.base_url("/v1"),
+                   .name = name,
+                   .price = Price{.input = Money{}, .output = Money::usd_per_million(dollars)}});
+  };
+  const FallbackClient client{at(cheap_server, "cheap", 1) | standard() | accept_if(matches_schema() && finished()),
+                              at(smart_server, "smart", 10) | standard()};
+  ChatRequest request{"What does it cost?"};
+  request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema,
+                                           .name = "price",
+                                           .schema = R"({"type": "object", "required": ["price"],
+                                                         "properties": {"price": {"type": "number"}}})"};
+  ChatStream stream = client.stream(request);
+  std::string seen;
+  int ends = 0;
+  for (const StreamEvent& event : stream) {
+    CHECK(event.type != StreamEvent::Type::restarted);
+    if (event.type == StreamEvent::Type::text) seen += event.delta;
+    ends += event.type == StreamEvent::Type::finished ? 1 : 0;
+  }
+  CHECK(seen == R"({"price": 3})");
+  CHECK(ends == 1);
+  const Result<ChatResponse>& reply = stream.result();
+  REQUIRE(reply);
+  CHECK(reply->text() == seen);
+  CHECK(reply->served_by.name() == "smart/m");
+  CHECK(cheap_server.request_count() == 1);
+  CHECK(smart_server.request_count() == 1);
+  REQUIRE(reply->attempts.size() == 2);
+  CHECK(reply->attempts[0].outcome == ErrorKind::rejected_response);
+  CHECK(reply->attempts[0].cost > Money{});
+  CHECK(reply->attempts[1].cost > Money{});
+  CHECK(reply->cost == reply->attempts[0].cost + reply->attempts[1].cost);
+}
+
+}  // namespace cascade_test
