@@ -57,7 +57,7 @@ void read_cascade(const Setting& at, Draft& out) {
   if (repair.present() && inside.present()) {
     repair.complain(fmt::format("is given again as `{}`; give one of them", inside.place()));
   }
-  if (repair.present()) set(out.cascade->repair, repair.whole(0, 10));
+  if (repair.present()) set(out.cascade->repair, repair.whole(0, most_repairs));
 }
 
 void read_strategy(const Setting& at, Draft& out) {

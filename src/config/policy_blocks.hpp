@@ -10,6 +10,8 @@ namespace backstop::inline v0::detail {
 /// a default gives way to what is explicit.
 void read_policies(const Setting& policy, const Setting& target, TargetConfig& out);
 
+inline constexpr int most_repairs = 10;
+
 /// The block `accept_if`.
 void read_floor(const Setting& at, FloorConfig& out);
 
