@@ -213,7 +213,6 @@ class FallbackClient::OneCall {
     hint.wants_draft = hint.wants_draft || state_->options.escalation == Escalation::with_draft;
     hint.restarts = state_->options.mid_stream == MidStream::restart;
     context_.set_hint(hint);
-    draft_wanted_around_ = outer.hint().wants_draft;
     context_.add_observer(success_);
     if (state_->options.hedge) state_->hedges->pay_in();
     if (context_.state().first_choice == nullptr || (context_.hint().in_client && context_.hint().first_choice)) {
@@ -223,7 +222,7 @@ class FallbackClient::OneCall {
   }
 
   [[nodiscard]] bool stopping() const noexcept { return context_.stopping(); }
-  [[nodiscard]] Error stopped() { return ended(context_.stop_error()); }
+  [[nodiscard]] Error stopped() { return rescue_.ended(context_.stop_error()); }
   /// What the next target is asked.
   [[nodiscard]] const ChatRequest& request() const noexcept {
     return with_draft_ && !rescue_.resuming() ? *with_draft_ : rescue_.request();
@@ -248,7 +247,7 @@ class FallbackClient::OneCall {
     return true;
   }
   [[nodiscard]] Error nobody_left(std::optional<TimePoint> back_at) {
-    return ended(backstop::nobody_left(walk_, back_at, context_.now()));
+    return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
   }
 
   class Visit;
@@ -263,11 +262,6 @@ class FallbackClient::OneCall {
     const Ledger& ledger = context_.state().ledger;
     return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
                        [](const Attempt& row) { return row.sent; });
-  }
-  /// The error that the call fails with: what was refused goes no further than to who asked for it.
-  [[nodiscard]] Error ended(Error error) {
-    if (!draft_wanted_around_) error.rejected.reset();
-    return rescue_.ended(std::move(error));
   }
   /// The next target is given what a quality floor has refused, where that is asked for.
   void note_draft(const Error& error) {
@@ -293,7 +287,6 @@ class FallbackClient::OneCall {
   Recovery recovery_;
   const ChatRequest* request_;
   std::unique_ptr<const ChatRequest> with_draft_;  // the same with what was refused
-  bool draft_wanted_around_ = false;
   std::optional<std::size_t> forced_;  // to be asked though every target is out
   bool probed_ = false;                // one was
 };
@@ -387,13 +380,13 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
     walk_.note_refusal(index, error, others_ready || left_some);
     return std::nullopt;
   }
-  if (context_.stopping()) return ended(std::move(error));
+  if (context_.stopping()) return rescue_.ended(std::move(error));
   note_draft(error);
   const bool went_on = rescue_.resuming();
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
   if (broke_off_only_here) {
-    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return ended(std::move(error));
+    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) walk_.must_continue_text();
     if (!went_on) {
       walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));

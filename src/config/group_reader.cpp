@@ -75,7 +75,7 @@ constexpr std::array cascade_fields{
   if (repair.present() && inside.present()) {
     repair.complain(fmt::format("is given again as `{}`; give one of them", inside.place()));
   }
-  if (repair.present()) set(cascade.floor.repair, repair.whole(0, 10));
+  if (repair.present()) set(cascade.floor.repair, repair.whole(0, most_repairs));
   return cascade;
 }
 

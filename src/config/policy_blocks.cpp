@@ -223,8 +223,6 @@ void read_labels(const Setting& at, FloorConfig& out) {
   }
 }
 
-constexpr int most_repairs = 10;
-
 constexpr std::array floor_fields{
     Field<FloorConfig>{"matches_schema",
                        [](const Setting& at, FloorConfig& out) { set(out.matches_schema, at.boolean()); }},

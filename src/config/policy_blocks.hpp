@@ -20,6 +20,8 @@ void read_policies(const Above& above, const Setting& target, TargetConfig& out)
 void read_hedge(const Setting& at, std::optional<HedgeOptions>& out);
 void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out);
 
+inline constexpr int most_repairs = 10;
+
 /// The block `accept_if`.
 void read_floor(const Setting& at, FloorConfig& out);
 

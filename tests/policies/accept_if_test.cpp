@@ -176,6 +176,7 @@ TEST_CASE("there is no repair without sends or time left for it") {
     REQUIRE(reply);
     CHECK(cheap.send_count() == 1);
     CHECK(reply->served_by == smart.target());
+    CHECK(reply->attempts.size() == 2);
   }
   SECTION("the target's share of the time is over") {
     const ScriptedProvider cheap{"a/m", {stream({"b", "ad"}, 25s)}};
@@ -554,6 +555,16 @@ TEST_CASE("a judge may be the same model as the one that answered") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {answer("an answer"), answer("No.")}};
   const auto reply = runtime.call(model | accept_if(judged_by(model, "Is it polite?")), "hello");
+  REQUIRE_FALSE(reply);
+  REQUIRE(reply.error().attempts.size() == 2);
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::rejected_response);
+  CHECK_FALSE(reply.error().attempts[1].outcome);
+}
+
+TEST_CASE("a floor around one that has a judge refuses the answer and not the judge") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {answer("an answer"), answer("yes")}};
+  const auto reply = runtime.call(model | accept_if(judged_by(model, "Polite?")) | accept_if(says("good")), "hello");
   REQUIRE_FALSE(reply);
   REQUIRE(reply.error().attempts.size() == 2);
   CHECK(reply.error().attempts[0].outcome == ErrorKind::rejected_response);

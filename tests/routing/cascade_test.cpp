@@ -163,6 +163,27 @@ TEST_CASE("a target that is refused often is asked later where the lowest latenc
   CHECK(fast.send_count() == before);
 }
 
+TEST_CASE("a strategy of the application's own sees how many answers were refused") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("bad"), answer("bad"), answer("good"), answer("good")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  std::vector<double> seen;
+  const Strategy looks = choose_by("looks", [&seen](Choice& choice) {
+    seen.push_back(choice.rejected_share(0));
+    CHECK(choice.rejected_share(1) == 0);
+  });
+  const FallbackClient client{{cheap | accept_if(says("good")), smart}, {.strategy = looks, .runtime = runtime.share()}};
+  for (int call = 0; call < 5; ++call) REQUIRE(client.chat("hello"));
+  REQUIRE(seen.size() == 5);
+  CHECK(seen[0] == 0);
+  CHECK(seen[1] == 1);
+  CHECK(seen[2] == 1);
+  CHECK(seen[3] > 0.6);
+  CHECK(seen[3] < 0.7);
+  CHECK(seen[4] > 0.4);
+  CHECK(seen[4] < 0.6);
+}
+
 TEST_CASE("of two targets that are asked side by side the verdict falls on the row of the one that answered") {
   VirtualRuntime runtime;
   EventLog log{runtime.runtime()};

@@ -55,6 +55,8 @@ TEST_CASE("a pattern matches as ECMA-262 has it") {
            Row{"^a{,2}$", "a{,2}", "aa"},
            Row{"^a{2,}?$", "aaa", "a"},
            Row{"^()*$", "", "a"},
+           Row{"^ab?c$", "ac", "abbc"},
+           Row{"^a{1,3}$", "a", "aaaa"},
        }) {
     INFO(row.pattern);
     CHECK(matches(row.pattern, row.fits));

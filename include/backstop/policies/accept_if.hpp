@@ -26,7 +26,8 @@ struct AcceptOptions {
 /// `FallbackClient{deepseek | accept_if(matches_schema()), sonnet}`.
 ///
 /// - The row of the attempt says `rejected_response` and why; its cost stays. Breakers count it as a success, and the
-///   target does not cool down. It stays what it was for observers, who were told of it when it ended.
+///   target does not cool down. Observers were told of the attempt when it ended, as answered; the event of the call has
+///   the row as it is now.
 /// - A stream is held until the check has passed and then handed over in one piece, so that its consumer sees one
 ///   clean answer. Where the innermost client around has `mid_stream = restart` and the request has no tools it is
 ///   handed over as it comes, and a refusal is `stream_interrupted` with `rejected_response` as its cause.
