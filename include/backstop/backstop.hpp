@@ -44,6 +44,7 @@
 #include "backstop/providers/model_options.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/routing/choice.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/mid_stream.hpp"
 #include "backstop/routing/recovery_options.hpp"

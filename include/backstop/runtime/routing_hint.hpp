@@ -28,6 +28,9 @@ struct RoutingHint {
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
+  bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up
+  bool shortened = false;    ///< likewise, see `Needs::shortened`
+  bool may_degrade = false;  ///< a client may take rungs of its own ladder, whoever else is ready
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
   TimePoint whole_deadline = (TimePoint::max)();  ///< before any of that time was kept
   const Pick* pick = nullptr;  ///< of the innermost client; null: as listed
