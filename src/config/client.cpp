@@ -98,6 +98,10 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
     options.hold = config->hold;
+    if (!config->degrade.empty()) {
+      options.degrade = config->degrade;
+      options.degrade_early = config->degrade_early;
+    }
     // "max_retries": 0 is one request per target.
     const bool once = std::all_of(config->targets.begin(), config->targets.end(),
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
