@@ -65,6 +65,7 @@ enum class Feature : std::uint8_t {
   sink_cancels,
   async,
   async_destroy,
+  degrade,
   count
 };
 
