@@ -109,7 +109,8 @@ constexpr std::array<Capability, 6> capability_table{{
   if (failed_domain_of(target, &requirement) != nullptr) {
     return Misfit{ErrorKind::local_limit, "it shares a failure domain with a target that failed"};
   }
-  if (!needs.shortened && requirement.window_above && facts.context_window && *facts.context_window <= *requirement.window_above) {
+  const bool window_counts = !needs.shortened && requirement.window_above && facts.context_window;
+  if (window_counts && *facts.context_window <= *requirement.window_above) {
     return Misfit{ErrorKind::context_window_exceeded, "its context window is no larger than one that was too small"};
   }
   if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;

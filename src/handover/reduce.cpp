@@ -249,8 +249,8 @@ class HistoryCut {
     kept.reserve(messages_.size() - count + 1);
     for (std::size_t index = 0; index < messages_.size(); ++index) {
       if (index == first) {
-        kept.push_back(Message::user(
-            fmt::format("[{} of this conversation {} left out here to save room.]", counted(count, "older turn"), was(count))));
+        kept.push_back(Message::user(fmt::format("[{} of this conversation {} left out here to save room.]",
+                                                 counted(count, "older turn"), was(count))));
       }
       if (!dropped[index]) kept.push_back(std::move(messages_[index]));
     }

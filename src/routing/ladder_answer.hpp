@@ -11,8 +11,9 @@
 
 namespace backstop::inline v0::detail {
 
-/// The first answer that `cached` or `canned` of the ladders has in place of a failure, streamed where the call is; else the failure: where there is
-/// none, where content was delivered, and where the application ended the call or its request is at fault.
+/// The first answer that `cached` or `canned` of the ladders has in place of a failure, streamed where the call is; else
+/// the failure: where there is none, where content was delivered, and where the application ended the call or its
+/// request is at fault.
 [[nodiscard]] Result<ChatResponse> ladder_answer(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
                                                  const CallContext& context, Error failure, bool filters_fall_back);
 /// The answers that the ladders have, in their order.

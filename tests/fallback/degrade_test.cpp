@@ -709,7 +709,9 @@ TEST_CASE("whatever a target was sent less than the application asked for is sai
     const bool history = all_text.find("left out here to save room") != all_text.npos ||
                          all_text.find("left out to save room") != all_text.npos;
     // What went with a turn that was left out is said by that.
-    const auto said = [&](std::string_view feature) { return features(reply->degradation).find(feature) != std::string::npos; };
+    const auto said = [&](std::string_view feature) {
+      return features(reply->degradation).find(feature) != std::string::npos;
+    };
     add(asked.vision && !had.vision && (!history || said("vision")), "vision");
     add(asked.documents && !had.documents && (!history || said("documents")), "documents");
     add(asked.reasoning && !had.reasoning, "reasoning");

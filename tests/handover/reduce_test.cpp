@@ -206,8 +206,10 @@ TEST_CASE("system texts, the newest turn of the user and the newest turns stay, 
       CHECK(text_at(request, 0) == "first");
       CHECK(std::any_of(request.messages.begin(), request.messages.end(),
                         [](const Message& message) { return text_of(message.parts) == "newest"; }));
-      const auto kept = std::min<std::ptrdiff_t>(keep, static_cast<std::ptrdiff_t>(before.messages.size()));
-      CHECK(std::equal(before.messages.end() - kept, before.messages.end(), request.messages.end() - std::min<std::ptrdiff_t>(kept, static_cast<std::ptrdiff_t>(request.messages.size()))));
+      const std::size_t kept = std::min(static_cast<std::size_t>(keep), before.messages.size());
+      REQUIRE(request.messages.size() >= kept);
+      CHECK(std::equal(before.messages.rbegin(), before.messages.rbegin() + static_cast<std::ptrdiff_t>(kept),
+                       request.messages.rbegin()));
       CHECK(pairs_are_whole(request));
     }
   }
