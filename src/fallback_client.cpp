@@ -15,7 +15,9 @@
 #include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
 #include "routing/inner_limits.hpp"
+#include "routing/ladder_answer.hpp"
 #include "routing/recovery.hpp"
+#include "routing/reduced_call.hpp"
 #include "routing/stream_rescue.hpp"
 #include "routing/visit_note.hpp"
 #include "routing/walk.hpp"
@@ -67,6 +69,7 @@ void check(const FallbackOptions& options) {
   if (problem.empty() && options.escalation_wording.find(detail::reasons_mark) == std::string::npos) {
     problem = "FallbackOptions::escalation_wording has no {reasons}, where the reasons are to stand";
   }
+  if (problem.empty()) problem = problem_with(options.degrade);
   if (!problem.empty()) throw std::invalid_argument{problem};
 }
 
@@ -75,6 +78,17 @@ void list_targets(const ChatProvider& provider, std::vector<Target>& targets) {
   const Layer layer = provider.layer();
   if (layer.around.empty()) targets.push_back(provider.target());
   for (const ChatProvider* next : layer.around) list_targets(*next, targets);
+}
+
+/// Takes note of the ladders of clients that stand there.
+void note_ladders(const ChatProvider& provider, detail::Pool& pool) {
+  const Layer layer = provider.layer();
+  if (layer.pool != nullptr) {
+    pool.members_degrade = pool.members_degrade || layer.pool->degrades();
+    pool.answers.insert(pool.answers.end(), layer.pool->answers.begin(), layer.pool->answers.end());
+    return;
+  }
+  for (const ChatProvider* next : layer.around) note_ladders(*next, pool);
 }
 
 void refuse_repeated(const Candidates& candidates) {
@@ -109,7 +123,10 @@ void remember(detail::Candidate& candidate) {
   if (walk.failure()) return std::move(*walk.failure());
   if (!walk.refusal()) return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
   Error& refusal = *walk.refusal();
-  if (!refusal.retry_after) return std::move(refusal);
+  if (!refusal.retry_after) {
+    if (std::string all = walk.why_all_are_unfit(now); !all.empty()) refusal.message = std::move(all);
+    return std::move(refusal);
+  }
   Error error = all_out(refusal);
   if (back_at && *back_at > now) error.retry_after = std::max(*error.retry_after, saturating_difference(*back_at, now));
   return error;
@@ -141,10 +158,13 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   check(options);
   if (!options.runtime) options.runtime = Runtime::shared();
   auto state = std::make_shared<State>(std::move(options));
+  state->pool.ladder = detail::Ladder{state->options.degrade, state->options.degrade_early};
+  if (state->pool.ladder.has_answers()) state->pool.answers.push_back(&state->pool.ladder);
   const bool chooses = providers.size() > 1 && !state->options.strategy.is_ordered();
   for (Provider& provider : providers) {
     auto candidate = std::make_unique<detail::Candidate>(std::move(provider));
     list_targets(candidate->provider.get(), candidate->targets);
+    note_ladders(candidate->provider.get(), state->pool);
     candidate->is_pool = candidate->provider.standing({}, {}, {}).targets > 1;
     if (state->options.hedge) candidate->hedge = std::make_unique<const detail::HedgeDelays>(*state->options.hedge);
     if (chooses) remember(*candidate);
@@ -172,6 +192,11 @@ std::string FallbackClient::describe() const {
     if (text.back() != '(') text += ", ";
     text += candidate->provider.describe();
   }
+  for (const Rung& rung : state_->options.degrade) {
+    const bool first = &rung == &state_->options.degrade.front();
+    text.append(!first ? " > " : state_->options.degrade_early ? ", degrade early = " : ", degrade = ");
+    text.append(to_string(rung.kind));
+  }
   if (!state_->options.strategy.is_ordered()) text += ", strategy = " + state_->options.strategy.describe();
   return text + ")";
 }
@@ -192,6 +217,15 @@ Standing FallbackClient::standing(const ChatRequest& request, const Needs& needs
   for (std::size_t index = 1; index < candidates.size(); ++index) {
     all = Standing::of_either(all, candidates[index]->provider.standing(request, needs, now));
   }
+  const detail::Ladder& ladder = state_->pool.ladder;
+  if (!needs.may_degrade || all.ready() || ladder.reductions().empty()) return all;
+  // What it could do with its own rungs.
+  const int targets = all.targets;
+  const Needs least = ladder.needs_after(needs, ladder.all());
+  for (const auto& candidate : candidates) {
+    all = Standing::of_either(all, candidate->provider.standing(request, least, now));
+  }
+  all.targets = targets;
   return all;
 }
 
@@ -200,16 +234,17 @@ class FallbackClient::OneCall {
  public:
   OneCall(const FallbackClient& client, const ChatRequest& request, const CallContext& outer)
       : state_{client.state_.get()},
+        request_{&request},
         context_{outer},
         // Of the client that the application calls the limits are the call's already.
         limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
         success_{state_->recovery},
         walk_{state_->pool, request, context_, context_.now()},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
-        recovery_{state_->recovery, context_},
-        request_{&request} {
+        recovery_{state_->recovery, context_} {
     RoutingHint hint = context_.hint();
-    if (!hint.in_client) hint.cooldown_max = state_->options.recovery.cooldown_max;
+    in_client_ = hint.in_client;
+    if (!in_client_) hint.cooldown_max = state_->options.recovery.cooldown_max;
     hint.wants_draft = hint.wants_draft || state_->options.escalation == Escalation::with_draft;
     hint.restarts = state_->options.mid_stream == MidStream::restart;
     context_.set_hint(hint);
@@ -223,10 +258,6 @@ class FallbackClient::OneCall {
 
   [[nodiscard]] bool stopping() const noexcept { return context_.stopping(); }
   [[nodiscard]] Error stopped() { return rescue_.ended(context_.stop_error()); }
-  /// What the next target is asked.
-  [[nodiscard]] const ChatRequest& request() const noexcept {
-    return with_draft_ && !rescue_.resuming() ? *with_draft_ : rescue_.request();
-  }
   /// Who is asked now; empty when nobody is left.
   [[nodiscard]] std::optional<std::size_t> choose() {
     if (forced_) return forced_;
@@ -252,6 +283,9 @@ class FallbackClient::OneCall {
 
   class Visit;
 
+  /// The call's result, or what the ladder has in place of a failure.
+  [[nodiscard]] Result<ChatResponse> end(Result<ChatResponse> result);
+
   /// What came of asking it: the call's result; nothing where another is to be asked.
   [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
                                                           bool others_ready, bool left_some, std::size_t rows_before);
@@ -263,11 +297,12 @@ class FallbackClient::OneCall {
     return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
                        [](const Attempt& row) { return row.sent; });
   }
-  /// The next target is given what a quality floor has refused, where that is asked for.
-  void note_draft(const Error& error) {
-    if (state_->options.escalation != Escalation::with_draft || !error.rejected) return;
+  /// The next target is given what a quality floor has refused, where that is asked for; false: not.
+  [[nodiscard]] bool note_draft(const Error& error) {
+    if (state_->options.escalation != Escalation::with_draft || !error.rejected) return false;
     with_draft_ = std::make_unique<const ChatRequest>(
         detail::with_feedback(*request_, *error.rejected, state_->options.escalation_wording));
+    return true;
   }
   /// What a forced probe has found out.
   [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
@@ -279,22 +314,28 @@ class FallbackClient::OneCall {
   }
 
   const State* state_;
+  const ChatRequest* request_;
   CallContext context_;
   InnerLimits limits_;
   SuccessNote success_;
   Walk walk_;
   StreamRescue rescue_;
   Recovery recovery_;
-  const ChatRequest* request_;
   std::unique_ptr<const ChatRequest> with_draft_;  // the same with what was refused
   std::optional<std::size_t> forced_;  // to be asked though every target is out
   bool probed_ = false;                // one was
+  bool in_client_ = false;
 };
 
 /// One candidate being asked, and a second one beside it where hedging is on.
 class FallbackClient::OneCall::Visit {
  public:
-  Visit(OneCall& call, std::size_t index) : call_{&call}, index_{index}, outside_{call.context_}, inner_{call.context_} {
+  Visit(OneCall& call, std::size_t index)
+      : call_{&call},
+        index_{index},
+        offer_{call.walk_.offer(index)},
+        outside_{call.context_},
+        inner_{call.context_} {
     const bool probes = std::exchange(call.forced_, std::nullopt).has_value();
     call.probed_ = call.probed_ || probes;
     left_before_ = std::exchange(requirement().left_some, false);
@@ -311,11 +352,11 @@ class FallbackClient::OneCall::Visit {
     const FallbackOptions& options = call.state_->options;
     if (!options.hedge || to_come == 0 || call.context_.committed()) return;
     race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->pool.candidates, call.walk_, index,
-                                   request(), outside_, inner_});
+                                   outside_, inner_});
   }
 
   [[nodiscard]] const Provider& provider() const noexcept { return candidate().provider; }
-  [[nodiscard]] const ChatRequest& request() const noexcept { return call_->request(); }
+  [[nodiscard]] Task<Result<ChatResponse>> ask() { return detail::call_with(offer_, provider(), context()); }
   [[nodiscard]] CallContext& context() noexcept { return race_ ? race_->context() : inner_; }
   /// At whatever level.
   [[nodiscard]] bool others_ready() const noexcept { return inner_.hint().other_ready; }
@@ -351,6 +392,7 @@ class FallbackClient::OneCall::Visit {
 
   OneCall* call_;
   std::size_t index_;
+  detail::Offer offer_;
   bool left_before_ = false;
   bool left_some_ = false;
   CallContext outside_;  // the client's, with what stands between a target and the consumer
@@ -371,6 +413,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
     if (const detail::Choosing* choosing = state_->pool.chooser()) {
       choosing->note_answer({&rescue_.request(), &*result, index, context_.now()});
     }
+    detail::keep_answer(state_->pool.ladder, *request_, *result, context_.now());
     return result;
   }
   Error& error = result.error();
@@ -381,13 +424,17 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
     return std::nullopt;
   }
   if (context_.stopping()) return rescue_.ended(std::move(error));
-  note_draft(error);
+  const bool has_draft = note_draft(error);
   const bool went_on = rescue_.resuming();
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
   if (broke_off_only_here) {
     if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
-    if (rescue_.resuming()) walk_.must_continue_text();
+    if (rescue_.resuming()) {
+      walk_.must_continue_text(rescue_.request());
+    } else if (has_draft) {
+      walk_.ask_from_now_on(*with_draft_);
+    }
     if (!went_on) {
       walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));
     }
@@ -396,23 +443,30 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   return std::nullopt;
 }
 
+Result<ChatResponse> FallbackClient::OneCall::end(Result<ChatResponse> result) {
+  // A client inside leaves that to the one around, which has other targets.
+  if (result || state_->pool.answers.empty() || in_client_) return result;
+  return detail::ladder_answer(state_->pool.answers, *request_, context_, std::move(result).error(),
+                               state_->options.fall_back_on_content_filter);
+}
+
 Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, CallContext& outer) const {
   OneCall call{*this, request, outer};
   for (;;) {
-    if (call.stopping()) co_return call.stopped();
+    if (call.stopping()) co_return call.end(call.stopped());
     const std::optional<std::size_t> index = call.choose();
     if (!index) {
       Task<Recovery::Next> waiting = call.recover();
       const Recovery::Next next = co_await waiting;
-      if (call.stopping()) co_return call.stopped();
-      if (!call.go_on(next)) co_return call.nobody_left(next.back_at);
+      if (call.stopping()) co_return call.end(call.stopped());
+      if (!call.go_on(next)) co_return call.end(call.nobody_left(next.back_at));
       continue;
     }
     const std::size_t rows_before = outer.state().ledger.size();
     OneCall::Visit visit{call, *index};
     std::optional<Result<ChatResponse>> outcome;
     try {
-      Task<Result<ChatResponse>> task = visit.provider().call(visit.request(), visit.context());
+      Task<Result<ChatResponse>> task = visit.ask();
       auto answered = co_await task;
       outcome.emplace(std::move(answered));
     } catch (...) {
@@ -425,7 +479,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
     visit.end(*outcome);
     auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some(),
                              rows_before);
-    if (result) co_return *std::move(result);
+    if (result) co_return call.end(*std::move(result));
   }
 }
 

@@ -39,6 +39,7 @@ Json json_of(const Plan::Step& step) {
   return {{"target", step.target.name()},
           {"stack", step.stack},
           {"skipped", step.skipped ? to_json(*step.skipped) : Json{}},
+          {"degradation", step.degradation ? to_json(*step.degradation) : Json{}},
           {"worst_cost_usd", amount_or_null(step.worst_cost)}};
 }
 
@@ -74,6 +75,7 @@ std::string plan_text(const Plan& plan, const std::vector<Finding>& findings, bo
     std::string_view policies = step.stack;
     if (policies.starts_with(step.target.name())) policies.remove_prefix(step.target.name().size());
     text += fmt::format("{:<3} {:<36} {:<14}{}\n", ++number, step.target, cost_text(step.worst_cost), policies);
+    if (step.degradation) text += fmt::format("    degraded: {}\n", on_one_line(step.degradation->notice));
     if (step.skipped) text += fmt::format("    passed over: {}\n", on_one_line(to_string(*step.skipped)));
   }
   text += fmt::format("about {} tokens of input; at most {} attempts, {:.1f} s and {}\n",
@@ -123,6 +125,7 @@ void CallOutput::show_answer(const ChatResponse& answer) {
     out_ += answer.text();
     for (const ToolCall& call : answer.tool_calls()) out_ += line_of(call);
   }
+  if (!options_->stream && answer.degradation) notes_ += answer.degradation->notice + "\n";
   if (!out_.ends_with('\n')) out_ += "\n";
   for (const Attempt& attempt : answer.attempts) notes_ += line_of(attempt);
   notes_ += fmt::format("answered by {} in {:.1f} ms\n", answer.served_by, in_ms(answer.elapsed));

@@ -19,6 +19,7 @@
 #include "backstop/export.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/provider.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/routing/escalation.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/mid_stream.hpp"
@@ -48,6 +49,11 @@ struct FallbackOptions {
       "without that fault.";
   std::optional<HedgeOptions> hedge{};       ///< unset: no second target is asked at the same time
   RecoveryOptions recovery{};                ///< what a call does when every target is out
+  /// What a request may give up, with notice, when no target that can do all of it can answer; empty: nothing. Before
+  /// waiting for targets to recover it is reduced; answers of the ladder's own (`cached`, `canned`) come after that.
+  std::vector<Rung> degrade{};
+  /// A target that lacks something is asked with a reduced request in its turn, before later ones that lack nothing.
+  bool degrade_early = false;
   /// Whether `Error::provider_message` and that of its rows hold what providers said. They may repeat parts of the
   /// prompt; false leaves them empty. Observers never get them.
   bool quote_providers = true;
@@ -92,7 +98,8 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
       : FallbackClient{list(std::forward<First>(first), std::forward<Second>(second), std::forward<More>(more)...)} {}
 
   /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
-  /// limits, `mid_stream`, `hold` and `escalation`; the other options are the caller's. Errors: `invalid_request` with every
+  /// limits, `mid_stream`, `hold`, `escalation` and, where it has a ladder, `degrade`; the other options are the
+  /// caller's. Errors: `invalid_request` with every
   /// complaint of the file's, and for a variable that should hold a key and does not.
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
   [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});

@@ -42,7 +42,8 @@ std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept {
   for (const Tool& tool : request.tools) {
     tokens += estimate_tokens(tool.name.size() + tool.description.size() + tool.parameters.size());
   }
-  if (request.response_format) tokens += estimate_tokens(request.response_format->schema.size());
+  const bool format_is_sent = request.response_format && !request.response_format->by_instruction;
+  if (format_is_sent) tokens += estimate_tokens(request.response_format->schema.size());
   return tokens;
 }
 

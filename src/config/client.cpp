@@ -143,6 +143,7 @@ class Builder {
     options.observers.clear();  // those of the outermost are told of every attempt
     options.hedge.reset();
     options.hold.reset();
+    options.degrade.clear();  // the outermost has the ladder, with all targets below it
     return Provider{FallbackClient{std::move(members), std::move(options)}};
   }
 
@@ -175,6 +176,10 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     options.hold = config->hold;
     if (config->hedge) options.hedge = *config->hedge;
     if (config->recovery) options.recovery = *config->recovery;
+    if (!config->degrade.empty()) {
+      options.degrade = config->degrade;
+      options.degrade_early = config->degrade_early;
+    }
     // "max_retries": 0 is one request per target.
     const bool once = std::all_of(config->targets.begin(), config->targets.end(),
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });

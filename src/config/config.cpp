@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "config/degrade_block.hpp"
 #include "config/document.hpp"
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
@@ -25,6 +26,7 @@ using namespace std::string_view_literals;
 struct Draft {
   Config config;
   bool enabled = true;
+  std::vector<Rung> allowed_degradation;
 };
 
 void read_mid_stream_name(const Setting& at, std::string_view accepted, MidStream& out) {
@@ -83,8 +85,23 @@ constexpr std::array policy_fields{
     Field<Draft>{"http", read_with_targets},
     Field<Draft>{"hedge", [](const Setting& at, Draft& out) { read_hedge(at, out.config.hedge); }},
     Field<Draft>{"recovery", [](const Setting& at, Draft& out) { read_recovery(at, out.config.recovery); }},
-    Field<Draft>{"allow_degradation", nullptr},
+    Field<Draft>{"degrade", [](const Setting& at, Draft& out) { read_ladder(at, out.config.degrade); }},
+    Field<Draft>{"degrade_early", [](const Setting& at, Draft& out) { set(out.config.degrade_early, at.boolean()); }},
+    Field<Draft>{"allow_degradation",
+                 [](const Setting& at, Draft& out) { read_allowed_degradation(at, out.allowed_degradation); }},
 };
+
+/// The ladder, by whichever form it was given.
+void choose_ladder(const Setting& policy, Draft& draft) {
+  Config& config = draft.config;
+  if (policy["degrade"].present() && policy["allow_degradation"].present()) {
+    return policy["allow_degradation"].complain("is the short form of `degrade`, which is given, too; give one of them");
+  }
+  if (!draft.allowed_degradation.empty()) config.degrade = std::move(draft.allowed_degradation);
+  if (config.degrade_early && config.degrade.empty()) {
+    policy["degrade_early"].complain("is true, and there is no ladder; give it one in `degrade`");
+  }
+}
 
 /// Where more retries are asked for than there are by default, and nothing is said about the call, its own limit
 /// leaves room for them after what the other targets may use up.
@@ -110,6 +127,7 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   }
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
+  choose_ladder(policy, draft);
   if (policy.is_object()) read_group({policy}, draft.config.targets, draft.config.root);
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) {

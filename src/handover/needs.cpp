@@ -37,7 +37,7 @@ void visit_texts(const ChatRequest& request, Visit visit) {
     visit(tool.description);
     visit(tool.parameters);
   }
-  if (request.response_format) visit(request.response_format->schema);
+  if (request.response_format && !request.response_format->by_instruction) visit(request.response_format->schema);
 }
 
 /// The tokens of the texts at the very least, see `unfit`.
@@ -98,13 +98,19 @@ constexpr std::array<Capability, 6> capability_table{{
   for (const Target& failed : requirement.failed) {
     if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
   }
+  if (!needs.reduced) {
+    for (const Target& failed : requirement.failed_as_asked) {
+      if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
+    }
+  }
   if (const Requirement::Tried* tried = requirement.find_tried(target); tried != nullptr && !tried->may_be_asked) {
     return Misfit{ErrorKind::local_limit, "it has just failed in this call"};
   }
   if (failed_domain_of(target, &requirement) != nullptr) {
     return Misfit{ErrorKind::local_limit, "it shares a failure domain with a target that failed"};
   }
-  if (requirement.window_above && facts.context_window && *facts.context_window <= *requirement.window_above) {
+  const bool window_counts = !needs.shortened && requirement.window_above && facts.context_window;
+  if (window_counts && *facts.context_window <= *requirement.window_above) {
     return Misfit{ErrorKind::context_window_exceeded, "its context window is no larger than one that was too small"};
   }
   if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;
@@ -130,7 +136,8 @@ Needs needs_of(const ChatRequest& request) noexcept {
     }
   }
   if (!request.tools.empty()) needs.tools = true;
-  needs.json_schema = request.response_format && request.response_format->type == ResponseFormat::Type::json_schema;
+  needs.json_schema = request.response_format && !request.response_format->by_instruction &&
+                      request.response_format->type == ResponseFormat::Type::json_schema;
   const std::string_view effort = request.reasoning_effort;
   needs.reasoning = !effort.empty() && effort != "none" && effort != "minimal";
   needs.input_tokens = estimate_input_tokens(request);
@@ -158,7 +165,7 @@ std::optional<Error> unfit(const Target& target, const ChatRequest& request, con
   const ModelFacts& facts = target.facts();
   const Requirement* requirement = needs.requirement;
   if (misfit->kind == ErrorKind::context_window_exceeded) {
-    if (requirement != nullptr && requirement->window_above && *facts.context_window <= *requirement->window_above) {
+    if (requirement != nullptr && !needs.shortened && requirement->window_above && *facts.context_window <= *requirement->window_above) {
       error.message = fmt::format("its context window of {} tokens is no larger than the {} that were too few",
                                   *facts.context_window, *requirement->window_above);
     } else {

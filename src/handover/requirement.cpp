@@ -29,6 +29,11 @@ void Requirement::add(const Requirement& other) {
   for (const Target& target : other.failed) {
     if (std::find(failed.begin(), failed.end(), target) == failed.end()) failed.push_back(target);
   }
+  for (const Target& target : other.failed_as_asked) {
+    if (std::find(failed_as_asked.begin(), failed_as_asked.end(), target) == failed_as_asked.end()) {
+      failed_as_asked.push_back(target);
+    }
+  }
   for (const Tried& one : other.tried) {
     if (!one.may_be_asked) note_tried(one.target, one.at);
   }

@@ -58,10 +58,11 @@ std::optional<ToolChoice> read_tool_choice(const Node& node, const std::vector<T
 
 std::optional<ResponseFormat> read_response_format(const Node& node) {
   if (!node.present()) return std::nullopt;
-  if (!node.object({"type", "json_schema"})) return std::nullopt;
+  if (!node.object({"type", "json_schema", "by_instruction"})) return std::nullopt;
   const std::string type = node["type"].string();
   const Node schema = node["json_schema"];
   ResponseFormat format;
+  format.by_instruction = node["by_instruction"].boolean().value_or(false);
   if (type == "json_schema") {
     format.type = ResponseFormat::Type::json_schema;
     if (!schema.object({"name", "schema", "description", "strict"})) return format;

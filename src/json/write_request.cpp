@@ -109,6 +109,7 @@ Json tool_choice_json(const ToolChoice& choice) {
 Json response_format_json(const ResponseFormat& format) {
   constexpr std::array<const char*, 3> names{"text", "json_object", "json_schema"};
   Json json{{"type", names[static_cast<std::size_t>(format.type)]}};
+  if (format.by_instruction) json["by_instruction"] = true;
   if (format.type != ResponseFormat::Type::json_schema) return json;
   Json& schema = json["json_schema"] = Json::object();
   set_text(schema, "name", format.name);

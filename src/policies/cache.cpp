@@ -92,7 +92,7 @@ class Cache final : public Decorator {
     const double ns = static_cast<double>(options_.ttl.count()) * factor;
     const Duration ttl = ns < 9.2e18 ? Duration{static_cast<Duration::rep>(ns)} : Duration::max();
     try {
-      answers_.put(std::move(key), answer, saturating_add(context.now(), ttl));
+      answers_.put(std::move(key), answer, context.now(), saturating_add(context.now(), ttl));
     } catch (const std::bad_alloc&) {
       // The answer stands without being kept.
     }

@@ -96,8 +96,8 @@ class KeyWriter {
     add_all(mode, name);
   }
   void add(const ResponseFormat& format) {
-    const auto& [type, name, schema, description, strict] = format;
-    add_all(type, name, schema, description, strict);
+    const auto& [type, name, schema, description, strict, by_instruction] = format;
+    add_all(type, name, schema, description, strict, by_instruction);
   }
   void add(const Header& header) {
     constexpr std::array<std::string_view, 4> carried{"traceparent", "tracestate", "baggage", "x-request-id"};

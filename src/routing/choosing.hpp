@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backstop/chat/request.hpp"
 #include "backstop/handover/needs.hpp"
 #include "backstop/routing/strategy.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "routing/candidate.hpp"
+#include "routing/ladder.hpp"
 #include "routing/order.hpp"
 
 namespace backstop::inline v0::detail {
@@ -49,12 +51,19 @@ class Choosing {
   std::unique_ptr<std::atomic<std::uint64_t>[]> picks_;
 };
 
-/// A client's candidates, and who decides on their order.
+/// A client's candidates, who decides on their order, and what a request may give up for them.
 class Pool {
  public:
   Candidates candidates;
   std::optional<const Choosing> choosing;  ///< empty where they are asked as listed
 
+  Ladder ladder;
+  bool members_degrade = false;  ///< there is a client with a ladder inside
+  /// The ladders that may have an answer of their own, this client's first, then those of clients inside.
+  std::vector<const Ladder*> answers;
+
+  /// Whether a request may have to give something up here.
+  [[nodiscard]] bool degrades() const noexcept { return members_degrade || !ladder.reductions().empty(); }
   [[nodiscard]] const Choosing* chooser() const noexcept { return choosing ? &*choosing : nullptr; }
 };
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "routing/deadline_share.hpp"
+#include "routing/reduced_call.hpp"
 #include "routing/visit_note.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/duration.hpp"
@@ -74,7 +75,6 @@ HedgeRace::HedgeRace(const Entry& entry)
       candidates_{&entry.candidates},
       walk_{&entry.walk},
       asked_{entry.asked},
-      request_{&entry.request},
       outer_{&entry.outer},
       started_{entry.outer.now()},
       delay_{(*candidates_)[asked_]->hedge->delay(entry.outer.streaming())},
@@ -101,7 +101,7 @@ bool HedgeRace::may_launch() const noexcept {
   const int kept_for_first = first_lane_.has_sent() ? 0 : 1;  // it waits to send
   if (winner_ != Side::none || outer_->spare_sends() < 1 + kept_for_first) return false;
   try {
-    if (options_->may_repeat && !options_->may_repeat(*request_)) return false;
+    if (options_->may_repeat && !options_->may_repeat(*walk_->offer(asked_).request)) return false;
   } catch (...) {  // documented: says no
     return false;
   }
@@ -113,7 +113,7 @@ void HedgeRace::launch() {
   const std::optional<std::size_t> index = walk_->beside(asked_);
   if (!index) return;
   auto second = std::make_unique<Second>(*this, *index);
-  auto task = (*candidates_)[*index]->provider.call(*request_, second->context);
+  auto task = call_with(walk_->offer(*index), (*candidates_)[*index]->provider, second->context);
   if (!budget_->take()) return;
   second_ = std::move(second);  // nothing is thrown from here on
   second_->start(std::move(task));

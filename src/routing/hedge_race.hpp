@@ -33,7 +33,6 @@ class HedgeRace final : private Timer {
     const Candidates& candidates;
     const Walk& walk;
     std::size_t asked;              ///< the first
-    const ChatRequest& request;
     CallContext& outer;             ///< the client's
     CallContext& first;             ///< what the first would be called with, its share of the deadline included
   };
@@ -117,7 +116,6 @@ class HedgeRace final : private Timer {
   const Candidates* candidates_;
   const Walk* walk_;
   std::size_t asked_;
-  const ChatRequest* request_;
   CallContext* outer_;
   TimePoint started_;
   Duration delay_;

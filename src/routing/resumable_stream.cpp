@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "chat/token_estimate.hpp"
+#include "routing/ladder.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -54,6 +55,7 @@ ChatRequest ResumableStream::begin_rest(const ChatRequest& original) {
 void ResumableStream::finish(ChatResponse& response) {
   if (given_.empty()) return;
   if (comparing_) compare(true);
+  response.degradation = degradation_;
   std::size_t to_drop = dropped_;
   Text* first = nullptr;
   for (Part& part : response.parts) {
@@ -93,11 +95,13 @@ void ResumableStream::forget_what_is_kept() noexcept {
   if (!consumer_->holding()) return;
   text_.clear();
   tool_call_begun_ = false;
+  degradation_.reset();
 }
 
 void ResumableStream::begin_anew(const StreamEvent& restarted) noexcept {
   tool_call_begun_ = false;
   text_.clear();
+  degradation_.reset();
   consumer_->on_event(restarted);
   rest_.clear();
   dropped_ = 0;
@@ -111,6 +115,7 @@ void ResumableStream::begin_anew(const StreamEvent& restarted) noexcept {
 
 void ResumableStream::on_event(const StreamEvent& event) noexcept {
   if (event.type == StreamEvent::Type::restarted) return begin_anew(event);
+  if (event.degradation != nullptr) return note_degradation(event);
   if (!comparing_) return deliver(event, false);
   bool kept = event.type == StreamEvent::Type::text;
   try {
@@ -121,6 +126,15 @@ void ResumableStream::on_event(const StreamEvent& event) noexcept {
   if (kept) return compare(false);
   if (event.type != StreamEvent::Type::reasoning) compare(true);
   deliver(event, true);
+}
+
+void ResumableStream::note_degradation(const StreamEvent& event) noexcept {
+  try {
+    degradation_ = degradation_ ? merged(*degradation_, *event.degradation) : *event.degradation;
+  } catch (...) {  // no memory: the answer would not say it
+    context_->lose_event();
+  }
+  consumer_->on_event(event);
 }
 
 void ResumableStream::compare(bool complete) noexcept {

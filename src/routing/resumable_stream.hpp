@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,7 @@ class ResumableStream final : public StreamSink {
   void deliver(const StreamEvent& event, bool kept_back) noexcept;
   /// What was written is forgotten where it was kept back.
   void forget_what_is_kept() noexcept;
+  void note_degradation(const StreamEvent& event) noexcept;
   /// A client further in has begun its answer anew: what it had written so far is void.
   void begin_anew(const StreamEvent& restarted) noexcept;
 
@@ -55,6 +57,7 @@ class ResumableStream final : public StreamSink {
   std::string given_;   // what the target that continues was given
   std::string rest_;    // of its text: what is kept back
   std::size_t dropped_ = 0;
+  std::optional<Degradation> degradation_;  // of all who have written a part of it
 };
 
 }  // namespace backstop::inline v0::detail

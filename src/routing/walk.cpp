@@ -30,18 +30,38 @@ namespace {
   return std::find(targets.begin(), targets.end(), target) != targets.end();
 }
 
+/// Why each target behind it cannot take what it would be asked; returns how many there are.
+int list_unfit(const ChatProvider& provider, const Offer& offer, TimePoint now, std::string& text) {
+  const Layer layer = provider.layer();
+  if (layer.around.empty()) {
+    const Standing standing = provider.standing(*offer.request, *offer.needs, now);
+    if (!text.empty()) text += "; ";
+    text += fmt::format("{}: {}", provider.target().name(),
+                        standing.ready() ? "what stands around it refuses"
+                                         : refusal_of(standing, *offer.request, *offer.needs, now).message);
+    return 1;
+  }
+  int targets = 0;
+  for (const ChatProvider* next : layer.around) targets += list_unfit(*next, offer, now, text);
+  return targets;
+}
+
 }  // namespace
 
 Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
            Choosing::Mode mode)
-    : candidates_{&pool.candidates},
+    : pool_{&pool},
+      candidates_{&pool.candidates},
       request_{&request},
+      asked_{&request},
       context_{&context},
       requirement_{&context.requirement()},
       choosing_{pool.chooser()},
       needs_{needs_of(request)},
       order_{candidates_->size()} {
   needs_.prefill = context.hint().continues_text;
+  needs_.reduced = context.hint().reduced;
+  needs_.shortened = context.hint().shortened;
   needs_.requirement = requirement_;
   if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode);
   if (!context.hint().after_all) return;
@@ -51,28 +71,83 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
 
 std::optional<std::size_t> Walk::next() {
   const TimePoint now = context_->now();
-  while (position_ < candidates_->size()) {
-    const std::size_t index = order_.at(position_++);
-    if (has_failed(index) || is_barred(index)) continue;
-    const std::optional<Error> out = obstacle(index, now);
-    if (!out) return index;
-    context_->note_skipped(out->target, *out);
-  }
-  // While a client around has others, it is theirs.
-  while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
-    const std::size_t index = left_to_others_[revisited_++];
-    if (has_failed(index)) continue;
-    const Standing standing = standing_of(index, now);
-    if (standing.ready()) return index;
-    add_refusal(refusal_of(standing, *request_, needs_, now));
-  }
+  do {
+    while (position_ < candidates_->size()) {
+      const std::size_t index = order_.at(position_++);
+      if (!has_turn(index, now)) continue;
+      const std::optional<Error> out = obstacle(index, now);
+      if (!out) return index;
+      context_->note_skipped(out->target, *out);
+    }
+    // While a client around has others, it is theirs.
+    while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
+      const std::size_t index = left_to_others_[revisited_++];
+      if (has_failed(index)) continue;
+      const Standing standing = standing_of(index, now);
+      if (standing.ready()) return index;
+      add_refusal(refusal(index, standing, now));
+    }
+  } while (take_rung());
   return std::nullopt;
+}
+
+bool Walk::has_turn(std::size_t index, TimePoint now) {
+  if (level() > 0) {
+    if (!descent_->admits(index, needs_, now)) return false;
+    forget_failure(index);
+    return true;
+  }
+  if (has_failed(index) || is_barred(index)) return false;
+  // Of a client other targets may do; of itself it says so in its standing.
+  if (descent_ && !candidate(index).is_pool && descent_->lacks_something(index)) return false;
+  if (pool_->ladder.early() && !standing_of(index, now).ready()) {
+    static_cast<void>(descent().admits_on_some_level(index, needs_, now));
+  }
+  return true;
+}
+
+bool Walk::take_rung() {
+  if (!pool_->degrades()) return false;
+  // A target that needs no rung goes before, wherever it stands. When it has failed this client is asked again.
+  if (!pool_->ladder.early() && !context_->hint().may_degrade && others_around()) return false;
+  if (!descent().go_down()) return false;
+  position_ = 0;
+  return true;
+}
+
+std::string Walk::why_all_are_unfit(TimePoint now) const {
+  std::string text;
+  int targets = 0;
+  for (std::size_t place = 0; place < candidates_->size(); ++place) {
+    const std::size_t index = order_.at(place);
+    if (standing_of(index, now).fit()) return {};
+    targets += list_unfit(candidate(index).provider.get(), offer(index), now, text);
+  }
+  return targets > 1 ? "no target can take the request: " + text : std::string{};
+}
+
+void Walk::forget_failure(std::size_t index) noexcept {
+  std::erase_if(notes_, [index](const Note& note) { return note.index == index; });
+  std::erase(barred_, index);
+}
+
+int Walk::reached_by_rungs() const {
+  if (!pool_->degrades()) return 0;
+  const TimePoint now = context_->now();
+  const Needs least = pool_->ladder.needs_after(needs_, pool_->ladder.all());
+  int reached = 0;
+  for (std::size_t index = 0; index < candidates_->size(); ++index) {
+    if (standing_of(index, now).ready()) continue;
+    const Standing standing = candidate(index).provider.standing(*request_, least, now);
+    if (standing.ready()) reached += standing.ready_targets;
+  }
+  return reached;
 }
 
 std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   const Standing standing = standing_of(index, now);
   if (!standing.ready()) {
-    Error error = refusal_of(standing, *request_, needs_, now);
+    Error error = refusal(index, standing, now);
     add_refusal(error);
     if (standing.fit()) leave_to_others(index);  // it may have come back when these have failed
     if (standing.cooling_after && standing.target != nullptr && is_of_the_domain(*standing.cooling_after) &&
@@ -121,6 +196,10 @@ RoutingHint Walk::hint(std::size_t index, int to_come, bool probes) const {
   const bool first = order_.place_of(index) == 0 && revisited_ == 0 && !begun_again_;
   hint.first_choice = hint.first_choice && first;
   hint.pick = nullptr;
+  const Needs& asked = *offer(index).needs;
+  hint.reduced = asked.reduced;
+  hint.shortened = asked.shortened;
+  hint.may_degrade = asked.may_degrade;
   return hint;
 }
 
@@ -128,6 +207,8 @@ RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   RoutingHint hint = outer_hint();
   hint.in_client = true;
   hint.other_ready = hint.other_ready || to_come > 0;
+  // Sends and time are kept for those, too; but while it may still succeed with all, none of them is the better one.
+  if (!probes) to_come += reached_by_rungs();
   hint.kept_sends = std::min(hint.kept_sends + to_come, context_->state().attempts_left - 1);
   hint.targets_to_come += to_come;
   hint.forced_probe = hint.forced_probe || probes;
@@ -162,24 +243,27 @@ bool Walk::others_around() const {
 
 bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter, bool left_some) {
   const bool is_pool = candidate(index).is_pool;
+  const ErrorKind kind = error.cause.value_or(error.kind);
+  const bool as_asked = kind == ErrorKind::unsupported_capability || kind == ErrorKind::context_window_exceeded;
+  std::vector<Target>& failed = as_asked ? requirement_->failed_as_asked : requirement_->failed;
   bool passes = passes_with_time(error);
   if (is_pool) {
     // One target of several, which is not asked again: how it stands with the others, the client says.
-    passes = passes || contains(requirement_->failed, error.target);
+    passes = passes || contains(failed, error.target);
   } else {
     const Target& target = candidate(index).provider.target();
     if (passes) {
       requirement_->note_tried(target, context_->now());
-    } else if (!contains(requirement_->failed, target)) {
-      requirement_->failed.push_back(target);
+    } else if (!contains(failed, target)) {
+      failed.push_back(target);
     }
   }
   // Of a client that has left some of its targets to others these may be asked when all others have failed.
   const bool has_more = left_some && standing_of(index, context_->now()).fit();
   if (has_more) leave_to_others(index);
+  if (as_asked && pool_->degrades()) descent().note_failure(index, error);
   notes_.push_back({index, context_->now(), !has_more, passes, error.retry_after});
   if (!passes && !has_more) barred_.push_back(index);
-  const ErrorKind kind = error.cause.value_or(error.kind);
   const ModelFacts& facts = error.target.facts();
   if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {
     requirement_->failed_domains.push_back({error.target, kind});
@@ -260,6 +344,7 @@ void Walk::begin_again(bool repeat_failed) {
   left_to_others_.clear();
   notes_.clear();
   refusal_.reset();
+  if (descent_) descent_->begin_again();
   requirement_->failed_domains.clear();
 }
 

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
@@ -12,6 +14,7 @@
 #include "backstop/standing.hpp"
 #include "routing/candidate.hpp"
 #include "routing/choosing.hpp"
+#include "routing/descent.hpp"
 #include "routing/order.hpp"
 
 namespace backstop::inline v0::detail {
@@ -56,8 +59,32 @@ class Walk {
   void leave_to_others(std::size_t index);
   /// A cap had no room for a send to that target.
   void must_be_cheaper_than(const Target& target);
-  /// The consumer has a part of the answer: from now on only targets will do that can write the rest of it.
-  void must_continue_text() noexcept { needs_.prefill = true; }
+  /// The consumer has a part of the answer: from now on only targets will do that can write the rest of it, which
+  /// `rest` asks for.
+  void must_continue_text(const ChatRequest& rest) noexcept {
+    needs_.prefill = true;
+    ask_from_now_on(rest);
+  }
+  /// In place of the request that the call came with; it outlives this.
+  void ask_from_now_on(const ChatRequest& request) noexcept {
+    asked_ = &request;
+    if (descent_) descent_->continue_with(request);
+  }
+
+  /// What the candidate is asked: the request, or what is left of it.
+  [[nodiscard]] Offer offer(std::size_t index) const noexcept {
+    const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
+    return reduced != nullptr ? *reduced : Offer{asked_, &needs_, nullptr};
+  }
+  /// The candidate at a place of the order; those before it have had their turn.
+  [[nodiscard]] std::size_t take_turn(std::size_t place) noexcept {
+    position_ = place + 1;
+    return order_.at(place);
+  }
+  /// Whether the candidate has its turn in this round, on this rung of the ladder; then `obstacle` may still say no.
+  [[nodiscard]] bool has_turn(std::size_t index, TimePoint now);
+  /// Takes the next rung of the ladder, for another round. False at its end, or while others are to be asked first.
+  [[nodiscard]] bool take_rung();
 
   /// When it is worth asking again, after nobody was left.
   struct Recovery {
@@ -82,6 +109,9 @@ class Walk {
   /// Of those passed over: the one that recovers first, else the first.
   [[nodiscard]] std::optional<Error>& refusal() noexcept { return refusal_; }
 
+  /// Each target with the reason why it cannot take the request; empty unless that is so of all of several.
+  [[nodiscard]] std::string why_all_are_unfit(TimePoint now) const;
+
   /// Why the candidate is passed over in its turn; empty when it is asked.
   [[nodiscard]] std::optional<Error> obstacle(std::size_t index, TimePoint now);
   [[nodiscard]] const Needs& needs() const noexcept { return needs_; }
@@ -102,8 +132,22 @@ class Walk {
   [[nodiscard]] bool has_failed(std::size_t index) const noexcept;
   [[nodiscard]] bool is_barred(std::size_t index) const noexcept;
   [[nodiscard]] Standing standing_of(std::size_t index, TimePoint now) const noexcept {
+    const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
+    if (reduced != nullptr) return candidate(index).provider.standing(*reduced->request, *reduced->needs, now);
     return candidate(index).provider.standing(*request_, needs_, now);
   }
+  [[nodiscard]] Error refusal(std::size_t index, const Standing& standing, TimePoint now) const {
+    const Offer offered = offer(index);
+    return refusal_of(standing, *offered.request, *offered.needs, now);
+  }
+  [[nodiscard]] Descent& descent() {
+    if (!descent_) descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *asked_);
+    return *descent_;
+  }
+  [[nodiscard]] std::size_t level() const noexcept { return descent_ ? descent_->level() : 0; }
+  void forget_failure(std::size_t index) noexcept;
+  /// How many candidates a rung would bring in.
+  [[nodiscard]] int reached_by_rungs() const;
   /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.
   [[nodiscard]] RoutingHint outer_hint() const;
   [[nodiscard]] RoutingHint hint_of_others(int to_come, bool probes) const;
@@ -112,8 +156,10 @@ class Walk {
   [[nodiscard]] bool other_goes_first(std::size_t index, TimePoint now) const;
   void add_refusal(const Error& error);
 
+  const Pool* pool_;
   const Candidates* candidates_;
   const ChatRequest* request_;
+  const ChatRequest* asked_;  // the same, or the rest that is to be written of its answer
   const CallContext* context_;
   Requirement* requirement_;  // the call's
   const Choosing* choosing_;  // null: as listed
@@ -127,6 +173,7 @@ class Walk {
   std::optional<Error> failure_;
   bool failure_is_real_ = false;
   std::optional<Error> refusal_;
+  std::unique_ptr<Descent> descent_;  // null while nothing is to be given up
   Order order_;  // last, because of its size
 };
 

@@ -35,6 +35,7 @@ struct AnswerCache::State {
   /// An entry, and its place among all by how lately it was used.
   struct Entry {
     std::shared_ptr<const ChatResponse> answer;
+    TimePoint since;
     TimePoint until;
     std::size_t bytes = 0;
     const std::string* key = nullptr;
@@ -43,7 +44,7 @@ struct AnswerCache::State {
   };
   using Entries = std::unordered_map<std::string, Entry>;  // whose elements stay where they are
 
-  explicit State(std::size_t most_bytes) noexcept : max_bytes{most_bytes} {}
+  State(std::size_t most_bytes, Duration longer) noexcept : max_bytes{most_bytes}, keep_outdated{longer} {}
 
   void push_newest(Entry& entry) noexcept {
     entry.newer = nullptr;
@@ -66,6 +67,7 @@ struct AnswerCache::State {
   }
 
   const std::size_t max_bytes;
+  const Duration keep_outdated;
   std::mutex mutex;  // guards what follows
   Entries entries;
   Entry* newest = nullptr;
@@ -76,8 +78,10 @@ struct AnswerCache::State {
   std::int64_t dropped = 0;
 };
 
-AnswerCache::AnswerCache(std::size_t max_bytes) : state_{std::make_shared<State>(max_bytes)} {
+AnswerCache::AnswerCache(std::size_t max_bytes, Duration keep_outdated)
+    : state_{std::make_shared<State>(max_bytes, keep_outdated)} {
   if (max_bytes == 0) throw std::invalid_argument{"AnswerCache: max_bytes must be above 0"};
+  if (keep_outdated < Duration::zero()) throw std::invalid_argument{"AnswerCache: keep_outdated must not be negative"};
 }
 
 std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, TimePoint now) const {
@@ -91,7 +95,7 @@ std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, Ti
   State::Entry& entry = found->second;
   if (now >= entry.until) {
     ++state_->misses;
-    outdated = state_->take(key);
+    if (now >= saturating_add(entry.until, state_->keep_outdated)) outdated = state_->take(key);
     return nullptr;
   }
   ++state_->hits;
@@ -100,13 +104,23 @@ std::shared_ptr<const ChatResponse> AnswerCache::find(const std::string& key, Ti
   return entry.answer;
 }
 
+AnswerCache::Aged AnswerCache::find_aged(const std::string& key, TimePoint now, Duration max_age) const {
+  const std::lock_guard lock{state_->mutex};
+  const auto found = state_->entries.find(key);
+  if (found == state_->entries.end()) return {};
+  const State::Entry& entry = found->second;
+  const Duration age = saturating_difference(now, entry.since);
+  if (age > max_age || now >= saturating_add(entry.until, state_->keep_outdated)) return {};
+  return {entry.answer, age};
+}
+
 bool AnswerCache::contains(const std::string& key, TimePoint now) const noexcept {
   const std::lock_guard lock{state_->mutex};
   const auto found = state_->entries.find(key);
   return found != state_->entries.end() && now < found->second.until;
 }
 
-void AnswerCache::put(std::string key, ChatResponse answer, TimePoint until) const {
+void AnswerCache::put(std::string key, ChatResponse answer, TimePoint now, TimePoint until) const {
   const std::size_t bytes = size_of(key, answer);
   if (bytes > state_->max_bytes) return;
   auto kept = std::make_shared<const ChatResponse>(std::move(answer));
@@ -120,6 +134,7 @@ void AnswerCache::put(std::string key, ChatResponse answer, TimePoint until) con
   const auto place = state_->entries.emplace(std::move(key), State::Entry{}).first;
   State::Entry& entry = place->second;
   entry.answer = std::move(kept);
+  entry.since = now;
   entry.until = until;
   entry.bytes = bytes;
   entry.key = &place->first;

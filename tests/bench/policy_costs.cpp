@@ -145,6 +145,9 @@ void policies_on_an_instant_provider(const std::shared_ptr<Runtime>& runtime) {
   all.push_back({"layer.single_flight", client(single_flight())});
   all.push_back({"layer.probe", client(probe())});
   all.push_back({"layer.hedge", client(std::nullopt, HedgeOptions{})});
+  FallbackOptions with_ladder = options;
+  with_ladder.degrade = {degrade::images(), degrade::tools(), degrade::history(), degrade::canned("sorry")};
+  all.push_back({"layer.degrade", FallbackClient{{Instant{"first"}, Instant{"second"}}, with_ladder}});
   measure(all);
 
   for (const Measured& one : all) {

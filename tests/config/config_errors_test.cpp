@@ -100,12 +100,38 @@ TEST_CASE("a rate limit needs a limit that can be kept") {
 
 TEST_CASE("keys of features that this build lacks are refused, never ignored") {
   check({
-      {policy(R"("allow_degradation": ["vision"])"), {"`fallback_policy.allow_degradation` cannot be enforced"}},
       {policy(R"("strategy": "fastest")"), {R"(`fallback_policy.strategy` is "fastest")", R"("ordered")", R"("cascade")"}},
       {policy(R"("strategy": {"name": "fastest"})"), {R"(`fallback_policy.strategy.name` is "fastest")"}},
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "gemini")"),
        {R"(`fallback_policy.targets[1].wire` is "gemini")", R"("openai" or "anthropic")"}},
+  });
+}
+
+TEST_CASE("a ladder names its rungs, each once, answers last") {
+  check({
+      {policy(R"("degrade": "images")"), {R"(`fallback_policy.degrade` is "images"; it must be an array of rungs)"}},
+      {policy(R"("degrade": [])"), {"`fallback_policy.degrade` is empty; list rungs"}},
+      {policy(R"("degrade": ["pictures"])"), {R"(`fallback_policy.degrade[0]` is "pictures")", R"("images", "documents")"}},
+      {policy(R"("degrade": ["images", 3])"), {"`fallback_policy.degrade[1]` is 3", R"({"canned": "a text"})"}},
+      {policy(R"("degrade": ["canned"])"), {R"(`fallback_policy.degrade[0]` is "canned")", R"({"canned": "a text"})"}},
+      {policy(R"("degrade": [{"canned": ""}])"), {R"(`fallback_policy.degrade[0].canned` is "")", "not empty"}},
+      {policy(R"("degrade": [{"images": {}}])"), {"`fallback_policy.degrade[0].images` is not known here"}},
+      {policy(R"("degrade": [{"history": {"keep": 6}}])"),
+       {"`fallback_policy.degrade[0].history.keep` is not known; accepted here are keep_turns"}},
+      {policy(R"("degrade": [{"history": {"keep_turns": 0}}])"), {"`fallback_policy.degrade[0].history.keep_turns` is 0"}},
+      {policy(R"("degrade": [{"history": {}, "tools": {}}])"), {"`fallback_policy.degrade[0]` is an object"}},
+      {policy(R"("degrade": [{"cached": {"max_age": 5}}])"), {"`fallback_policy.degrade[0].cached.max_age` is 5"}},
+      {policy(R"("degrade": ["images", "images"])"), {"`fallback_policy.degrade` is no ladder", "images twice"}},
+      {policy(R"("degrade": [{"canned": "x"}, "images"])"), {"images behind canned"}},
+      {policy(R"("degrade_early": true)"), {"`fallback_policy.degrade_early` is true, and there is no ladder"}},
+      {policy(R"("degrade": ["images"], "degrade_early": 1)"), {"`fallback_policy.degrade_early` is 1"}},
+      {policy(R"("allow_degradation": ["images"])"),
+       {R"(`fallback_policy.allow_degradation[0]` is "images"; it must be "vision", "documents")"}},
+      {policy(R"("allow_degradation": ["vision", "vision"])"),
+       {R"(`fallback_policy.allow_degradation[1]` is "vision" for the second time)"}},
+      {policy(R"("allow_degradation": ["vision"], "degrade": ["images"])"),
+       {"`fallback_policy.allow_degradation` is the short form of `degrade`"}},
   });
 }
 

@@ -78,6 +78,35 @@ TEST_CASE("what happens to streams that break is read in all its forms") {
   CHECK(plain.hold == StreamHold{});
 }
 
+TEST_CASE("a ladder is read in its long and its short form, and the client has it") {
+  const Config config = parsed(R"({"fallback_policy": {"targets": ["ollama/llama3"], "degrade_early": true, "degrade":
+    ["images", "documents", "json_schema", "reasoning", {"history": {"keep_turns": 9}}, {"tools": {"keep_history": false}},
+     "output", {"cached": {"max_age": "2h"}}, {"canned": "Sorry."}]}})");
+  std::string kinds;
+  for (const Rung& rung : config.degrade) kinds.append(to_string(rung.kind)).append(" ");
+  CHECK(kinds == "images documents json_schema reasoning history tools output cached canned ");
+  CHECK(config.degrade[4].keep_turns == 9);
+  CHECK_FALSE(config.degrade[5].keep_tool_history);
+  CHECK(config.degrade[7].max_age == 2h);
+  CHECK(config.degrade[8].text == "Sorry.");
+  CHECK(config.degrade_early);
+  const auto client = FallbackClient::from_config(config);
+  REQUIRE(client);
+  CHECK(client->options().degrade.size() == 9);
+  CHECK(client->options().degrade_early);
+
+  const Config brief = parsed(
+      R"({"fallback_policy": {"targets": ["ollama/llama3"], "allow_degradation": ["vision", "json_schema", "tools"]}})");
+  REQUIRE(brief.degrade.size() == 3);
+  CHECK(brief.degrade[0].kind == Rung::Kind::images);
+  CHECK(brief.degrade[2].kind == Rung::Kind::tools);
+  CHECK(parsed(R"({"fallback_policy": {"targets": ["ollama/llama3"], "allow_degradation": []}})").degrade.empty());
+  const auto own = FallbackClient::from_config(parsed(R"({"fallback_policy": {"targets": ["ollama/llama3"]}})"),
+                                               {.degrade = {degrade::images()}});
+  REQUIRE(own);
+  CHECK(own->options().degrade.size() == 1);
+}
+
 TEST_CASE("the full form is read, the targets' own blocks over the policy's key by key") {
   const Config config = parsed(R"({"fallback_policy": {
     "strategy": {"name": "ordered"}, "deadline": "60s", "max_attempts": 5, "mid_stream": "restart",

@@ -98,6 +98,24 @@ TEST_CASE("policies that have nothing to do for a call allocate nothing", "[scen
   CHECK(calls_of(guarded) == calls_of(bare));
 }
 
+TEST_CASE("a ladder costs nothing where nothing has to be given up") {
+  VirtualRuntime runtime;
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const FallbackClient bare{{Instant{"a"}, Instant{"b"}}, options};
+  options.degrade = {degrade::images(), degrade::tools(), degrade::history(), degrade::canned("sorry")};
+  const FallbackClient laddered{{Instant{"a"}, Instant{"b"}}, options};
+  options.degrade_early = true;
+  const FallbackClient early{{Instant{"a"}, Instant{"b"}}, options};
+  const ChatRequest request{"hello"};
+  const auto calls_of = [&](const FallbackClient& client) {
+    return allocations_of([&] { REQUIRE(client.chat(request)); });
+  };
+  const std::size_t usual = calls_of(bare);
+  CHECK(calls_of(laddered) == usual);
+  CHECK(calls_of(early) == usual);
+}
+
 TEST_CASE("choosing among sixteen targets allocates nothing, nor does what is remembered of them", "[scenario-179]") {
   VirtualRuntime runtime;
   const auto client_of = [&](Strategy strategy) {

@@ -70,6 +70,30 @@ TEST_CASE("needs come from every part of a request") {
   }
 }
 
+TEST_CASE("a form that the conversation asks for itself is nobody's capability") {
+  ChatRequest request{"hi"};
+  request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema, .schema = std::string(4000, ' ')};
+  CHECK(needs_of(request).json_schema);
+  const std::int64_t tokens = needs_of(request).input_tokens;
+  request.response_format->by_instruction = true;
+  CHECK_FALSE(needs_of(request).json_schema);
+  CHECK(needs_of(request).input_tokens == tokens - 1000);  // where it stands as text it counts
+}
+
+TEST_CASE("what has failed by what it was asked may be asked for less") {
+  Requirement requirement;
+  const Target target{"p", "m", {.context_window = 100}};
+  requirement.failed_as_asked.push_back(target);
+  requirement.window_above = 200;
+  Needs needs = needs_of("hi");
+  needs.requirement = &requirement;
+  CHECK(misfit_of(target, "hi", needs)->kind == ErrorKind::local_limit);
+  needs.reduced = true;
+  CHECK(misfit_of(target, "hi", needs)->kind == ErrorKind::context_window_exceeded);
+  needs.shortened = true;
+  CHECK_FALSE(misfit_of(target, "hi", needs));
+}
+
 TEST_CASE("a target without a needed capability is unfit, and the error says which") {
   ChatRequest request{"hello"};
   request.tools.push_back(Tool{.name = "now"});

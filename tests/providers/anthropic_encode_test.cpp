@@ -317,6 +317,11 @@ TEST_CASE("structured output") {
     CHECK(system.starts_with("Be brief.\n\n"));
     CHECK(system.find(R"({"type":"object","properties":{"c":{"type":"string"}}})") != std::string::npos);
   }
+  SECTION("is the conversation's own where that asks for it") {
+    request.response_format->by_instruction = true;
+    CHECK_FALSE(body_of(request).contains("output_config"));
+    CHECK_FALSE(body_of(request, claude("smollm2")).contains("system"));
+  }
   SECTION("plain JSON is always asked for") {
     request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_object};
     CHECK(body_of(request).contains("system"));

@@ -156,6 +156,9 @@ TEST_CASE("the form of the answer") {
   const Result<HttpRequest> http = encoded(request, endpoint_for("deepseek", "deepseek-chat"));
   REQUIRE_FALSE(http);
   CHECK(http.error().kind == ErrorKind::unsupported_capability);
+  request.response_format->by_instruction = true;  // the conversation asks for it
+  CHECK_FALSE(body_of(request).contains("response_format"));
+  CHECK_FALSE(body_of(request, "deepseek", "deepseek-chat").contains("response_format"));
   request.response_format = ResponseFormat{ResponseFormat::Type::json_object, "", "", "", std::nullopt};
   CHECK(body_of(request, "deepseek", "deepseek-chat")["response_format"] == Json{{"type", "json_object"}});
 }

@@ -20,7 +20,8 @@ namespace {
 /// Random clients, targets and requests, and whatever state comes of them.
 class World {
  public:
-  explicit World(unsigned seed) : random_{seed}, runtime_{seed + 1} {}
+  /// `ladders`: requests may have to give something up.
+  explicit World(unsigned seed, bool ladders = false) : random_{seed}, runtime_{seed + 1}, ladders_{ladders} {}
 
   VirtualRuntime& runtime() noexcept { return runtime_; }
 
@@ -34,7 +35,15 @@ class World {
       }
     }
     Strategy chosen = strategy(candidates.size(), true);
-    return pool_of(runtime_, std::move(chosen), std::move(candidates));
+    if (!ladders_ || below(3) == 0) return pool_of(runtime_, std::move(chosen), std::move(candidates));
+    FallbackOptions options{.strategy = std::move(chosen), .recovery = {.max_wait = Duration::zero()}};
+    options.degrade = {degrade::tools(), degrade::images(), degrade::history({.keep_turns = 1}), degrade::json_schema()};
+    std::shuffle(options.degrade.begin(), options.degrade.end(), random_);
+    options.degrade.resize(static_cast<std::size_t>(below(5)));
+    options.degrade_early = below(3) == 0;
+    if (below(4) == 0) options.degrade.push_back(degrade::canned("sorry"));
+    options.runtime = runtime_.share();
+    return FallbackClient{std::move(candidates), std::move(options)};
   }
 
   ChatRequest request() {
@@ -42,6 +51,12 @@ class World {
     if (below(2) == 0) request.metadata.session_id = std::to_string(below(4));
     if (below(4) == 0) request.tools.push_back(Tool{.name = "search"});
     if (below(3) == 0) request.max_output_tokens = below(500) + 1;
+    if (!ladders_) return request;
+    if (below(3) == 0) request.messages[0].parts.emplace_back(Image{.url = "https://x.test/a.png"});
+    if (below(3) == 0) {
+      request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema, .schema = "{}"};
+    }
+    for (int turns = below(3); turns > 0; --turns) request.messages.push_back(Message::user(std::string(3000, 'y')));
     return request;
   }
   int below(int most) { return std::uniform_int_distribution<int>{0, most - 1}(random_); }
@@ -53,6 +68,11 @@ class World {
       facts.price = Price{.input = Money::usd_per_million(below(5)), .output = Money::usd_per_million(below(20))};
     }
     facts.capabilities.tools = below(4) > 0;
+    if (ladders_) {
+      facts.capabilities.vision = below(3) > 0;
+      facts.capabilities.json_schema = below(3) > 0;
+      if (below(4) == 0) facts.context_window = 800;
+    }
     std::vector<Step> steps;
     for (int i = 0, size = below(6) + 1; i < size; ++i) steps.push_back(step());
     const Target name{"p", std::to_string(++targets_), facts};
@@ -62,6 +82,9 @@ class World {
   Step step() {
     const auto time = std::chrono::milliseconds{below(3000)};
     switch (below(6)) {
+      case 3:
+        if (ladders_ && below(2) == 0) return error(ErrorKind::unsupported_capability);
+        return answer("ok").usage(10, 10).after(time);
       case 0: return error(ErrorKind::server_error).after(time);
       case 1: return error(ErrorKind::rate_limited, {.retry_after = std::chrono::seconds{below(20)}});
       case 2: return error(ErrorKind::connect_failed);
@@ -89,6 +112,7 @@ class World {
 
   std::mt19937 random_;
   VirtualRuntime runtime_;
+  bool ladders_;
   int targets_ = 0;
 };
 
@@ -121,11 +145,62 @@ TEST_CASE("explain tells where the next call goes first, whatever the client, th
   CHECK(compared > 5000);
 }
 
+TEST_CASE("explain tells what the next call gives up first, and whether it gets an answer of the ladder's own") {
+  int compared = 0;
+  int degraded = 0;
+  int canned = 0;
+  for (unsigned seed = 1; seed <= 400; ++seed) {
+    World world{seed, true};
+    const FallbackClient client = world.client();
+    for (int call = 0; call < 25; ++call) {
+      const ChatRequest request = world.request();
+      const Plan plan = client.explain(request);
+      static_cast<void>(client.explain(request));
+      const auto reply = client.chat(request);
+      const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
+      const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
+      const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                        [](const Plan::Step& step) { return !step.skipped; });
+      CAPTURE(seed, call, client.describe());
+      if (sent == rows.end()) {
+        // Nobody could be asked: an answer of the ladder's, or none.
+        const bool promised = planned != plan.steps.end();
+        canned += promised ? 1 : 0;
+        if (promised != reply.has_value() || (promised && planned->target != reply->served_by)) {
+          FAIL_CHECK("planned " << (promised ? planned->target.name() : "nobody") << ", got "
+                                << (reply ? reply->served_by.name() : reply.error().message));
+        }
+      } else if (planned == plan.steps.end() || planned->target.provider() == "local") {
+        continue;  // a target that was out has let the call in after all, or was probed
+      } else if (sent->target != planned->target) {
+        for (const auto& step : plan.steps) {
+          UNSCOPED_INFO("step " << step.target.name() << " " << (step.skipped ? step.skipped->message : "asked") << " / "
+                                << (step.degradation ? step.degradation->notice : ""));
+        }
+        for (const auto& row : rows) UNSCOPED_INFO("row " << row.target.name() << " " << row.sent << " " << row.reason);
+        FAIL_CHECK("planned " << planned->target.name() << ", asked " << sent->target.name());
+      } else if (!sent->outcome && reply) {
+        ++compared;
+        degraded += reply->degradation ? 1 : 0;
+        if (reply->degradation != planned->degradation) {
+          FAIL_CHECK("planned to give up \"" << (planned->degradation ? planned->degradation->notice : "")
+                                             << "\", gave up \""
+                                             << (reply->degradation ? reply->degradation->notice : "") << '"');
+        }
+      }
+      world.runtime().run_for(std::chrono::milliseconds{world.below(4000)});
+    }
+  }
+  CHECK(compared > 2500);
+  CHECK(degraded > 300);
+  CHECK(canned > 50);
+}
+
 TEST_CASE("explain changes nothing of what the calls after it do") {
   for (unsigned seed = 1; seed <= 100; ++seed) {
     std::vector<std::string> traces;
     for (const bool explains : {false, true}) {
-      World world{seed};
+      World world{seed, seed % 2 == 0};
       const FallbackClient client = world.client();
       std::string& trace = traces.emplace_back();
       for (int call = 0; call < 20; ++call) {

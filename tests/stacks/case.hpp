@@ -94,6 +94,7 @@ struct ClientSpec {
   int hedge = -1;     ///< which options; -1: none
   int recovery = 0;   ///< as by default, none, long and for two at most
   int strategy = 0;   ///< ordered, and all others
+  int degrade = 0;    ///< which ladder; 0: none
 
   friend bool operator==(const ClientSpec&, const ClientSpec&) = default;
 };

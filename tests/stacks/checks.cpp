@@ -50,6 +50,7 @@ std::vector<Violation> violations_of(const Case& played) {
     check_fit(play, found);
     check_deadlines(play, found);
     check_answers(play, found);
+    check_notices(play, found);
     check_secrets(play, found);
     check_plan(play, found);
     trace = trace_of(play);
@@ -204,8 +205,44 @@ void check_answers(const Play& play, Found& found) {
   if (play.blocked_inside()) return;
   for (std::size_t i = 0; i < play.seen().size(); ++i) {
     const Seen& seen = play.seen()[i];
-    if (!seen.result || *seen.result || !must_be_answered(play.played(), play.played().consumers[i])) continue;
-    found.push_back({"answered-when-possible", fmt::format("consumer {} got: {}", i, to_string(seen.result->error()))});
+    if (!seen.result) continue;
+    const bool by_a_target = *seen.result && (*seen.result)->served_by.provider() != "local";
+    if (by_a_target || !must_be_answered(play.played(), play.played().consumers[i])) continue;
+    found.push_back({"answered-when-possible",
+                     fmt::format("consumer {} got: {}", i,
+                                 *seen.result ? "the canned answer" : to_string(seen.result->error()))});
+    return;
+  }
+}
+
+// A target that lacks something has answered only where that was given up, and nobody says so without a ladder. Rows of
+// policies of the application's own, which make up answers, are not followed.
+void check_notices(const Play& play, Found& found) {
+  const auto has_ladder = [](auto&& self, const Node& node) -> bool {
+    return node.client.degrade > 0 || std::any_of(node.children.begin(), node.children.end(),
+                                                  [&](const Node& child) { return self(self, child); });
+  };
+  const bool ladder = has_ladder(has_ladder, play.played().root);
+  for (std::size_t i = 0; i < play.seen().size(); ++i) {
+    const Seen& seen = play.seen()[i];
+    if (!seen.result || !*seen.result) continue;
+    const ChatResponse& answer = **seen.result;
+    const auto& requests = play.played().requests;
+    const RequestSpec& asked = requests[static_cast<std::size_t>(play.played().consumers[i].request) % requests.size()];
+    bool lacks = false;
+    for (std::size_t k = 0; k < play.stack().leaves.size(); ++k) {
+      const bool answered = std::any_of(answer.attempts.begin(), answer.attempts.end(), [&](const Attempt& row) {
+        return row.sent && !row.outcome && row.target == play.stack().leaves[k].target;
+      });
+      lacks = lacks || (answered && answer.served_by == play.stack().leaves[k].target &&
+                        misfit(play.played().leaves[k], asked));
+    }
+    const bool told_in_stream = !seen.streaming || !seen.whole || seen.degraded == answer.degradation.has_value();
+    if ((!lacks || answer.degradation) && (ladder || !answer.degradation) && told_in_stream) continue;
+    found.push_back({"given-up-with-notice",
+                     fmt::format("consumer {}: {} answered, and {}{}", i, answer.served_by.name(),
+                                 answer.degradation ? answer.degradation->notice : "nothing was said of what it lacks",
+                                 told_in_stream ? "" : "; the stream and the answer differ about it")});
     return;
   }
 }
@@ -226,6 +263,10 @@ void check_secrets(const Play& play, Found& found) {
     }
   }
   for (const Seen& seen : play.seen()) {
+    if (seen.result && *seen.result && (*seen.result)->degradation) {
+      const Degradation& told = *(*seen.result)->degradation;
+      if (look("what was given up", told.reason + " " + told.notice)) return;
+    }
     if (!seen.result || *seen.result) continue;
     if (look("an error's message", seen.result->error().message)) return;
     if (look("an error as text", to_string(seen.result->error()))) return;

@@ -30,6 +30,7 @@ void check_fit(const Play& play, Found& found);           ///< `no-unfit-target-
 void check_deadlines(const Play& play, Found& found);     ///< `deadline-held`
 [[nodiscard]] bool has_policy(const Node& node, PolicyKind kind);  ///< anywhere in the tree
 void check_answers(const Play& play, Found& found);       ///< `answered-when-possible`
+void check_notices(const Play& play, Found& found);       ///< `given-up-with-notice`
 void check_secrets(const Play& play, Found& found);       ///< `no-secret-in-error`
 void check_plan(const Play& play, Found& found);          ///< `explain-agrees`
 void check_nested(const Case& played, Found& found);      ///< `nested-equals-flat`

@@ -96,6 +96,7 @@ std::string text_of(const ClientSpec& spec) {
       .add("hedge", spec.hedge, usual.hedge)
       .add("recovery", spec.recovery, usual.recovery)
       .add("strategy", spec.strategy, usual.strategy)
+      .add("degrade", spec.degrade, usual.degrade)
       .text();
 }
 

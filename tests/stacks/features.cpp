@@ -62,6 +62,7 @@ constexpr std::array<FeatureRow, feature_count> table{{
     {F::sink_cancels, "sink-cancels", 12},
     {F::async, "async", 50},
     {F::async_destroy, "async-destroy", 25},
+    {F::degrade, "degrade", 25},
 }};
 
 template <class Each>

@@ -67,6 +67,7 @@ enum class Feature : std::uint8_t {
   sink_cancels,
   async,
   async_destroy,
+  degrade,
   count
 };
 

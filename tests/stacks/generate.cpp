@@ -111,6 +111,7 @@ class Generator {
     if (on(F::client_options)) node.client = client_options(depth);
     if (on(F::strategy) && random_.one_in(2)) node.client.strategy = random_.between(1, strategies - 1);
     if (depth > 0 && on(F::around_clients)) node.policies = policies();
+    if (on(F::degrade) && random_.one_in(depth == 0 ? 1 : 3)) node.client.degrade = random_.between(1, 4);
     return node;
   }
 

@@ -90,6 +90,10 @@ struct KeptCase {
        {.seed = 501533, .root = {.client = {.recovery = 2}, .children = {{.client = {.mid_stream = 2}, .children = {{.leaf = 0}}, .policies = {{.kind = PolicyKind::decorator, .level = 1}}}, {.leaf = 1}}}, .leaves = {{.script = {{.fault = 20}}}, {.script = {{}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink}}}},
       {"nested-equals-flat", "who else is ready is found out anew for each target of a client",
        {.seed = 621068, .root = {.children = {{.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::after, .level = 2}}}, {.leaf = 1}}}, {.leaf = 2}}}, .leaves = {{.script = {{.fault = 16}}}, {.script = {{.fault = 15}}}, {.script = {{.fault = 1}}}}, .requests = {{}}, .consumers = {{}, {}}}},
+      {"no-crash", "a client one of whose targets refused the length of the request is asked again for the others",
+       {.seed = 45424, .root = {.client = {.degrade = 4}, .children = {{.children = {{.leaf = 0}, {.leaf = 1}}}}}, .leaves = {{.script = {{.fault = 23}}}, {.script = {{.fault = 9}}}}, .requests = {{}}, .consumers = {{}}}},
+      {"no-hang", "a client around one with a ladder does not shut it out for what one of its targets lacks",
+       {.seed = 23756, .root = {.children = {{.client = {.degrade = 2}, .children = {{.leaf = 0}, {.leaf = 1}}}}}, .leaves = {{.script = {{}, {.fault = 2}}}, {.script = {{.fault = 9}}}}, .requests = {{}}, .consumers = {{}, {.face = Face::start}, {}}}},
   };
 }
 

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/routing/recovery_options.hpp"
 #include "backstop/routing/rules.hpp"
@@ -100,6 +102,21 @@ inline const std::array<Option<RecoveryOptions>, 4> recovery{{
     STACKS_OPTION(RecoveryOptions{.max_wait = 0s}),
     STACKS_OPTION(RecoveryOptions{.max_wait = 60s, .max_waiting = 2, .probe_interval = 100ms}),
     STACKS_OPTION(RecoveryOptions{}),
+}};
+
+struct LadderOption {
+  std::vector<Rung> ladder;
+  bool early = false;
+};
+inline const std::array<Option<LadderOption>, 5> degrade{{
+    {{}, ""},
+    {{{degrade::images(), degrade::tools()}}, ".degrade = {degrade::images(), degrade::tools()}, "},
+    {{{degrade::tools(), degrade::history(), degrade::images()}, true},
+     ".degrade = {degrade::tools(), degrade::history(), degrade::images()}, .degrade_early = true, "},
+    {{{degrade::images(), degrade::canned("canned ANSWER-MARK")}},
+     ".degrade = {degrade::images(), degrade::canned(\"canned ANSWER-MARK\")}, "},
+    {{{degrade::tools(), degrade::cached(AnswerCache{})}},
+     ".degrade = {degrade::tools(), degrade::cached(AnswerCache{})}, "},
 }};
 
 // A client has at most four candidates, or as many as weights are cut to.

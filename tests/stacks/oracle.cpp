@@ -92,6 +92,8 @@ class Oracle {
     // A send is kept for each target that is ready when another is asked; which of them are changes with other calls
     // and with limits. Where it does, each target may use up all its retries before the next.
     if (repeats_ && (limited_ || case_->consumers.size() > 1)) sends_needed_ = 4 * leaves;
+    // With less to do a target may be asked once more for each rung.
+    if (degrades_) sends_needed_ = 4 * leaves;
     time_needed_ = Millis{2'000} << static_cast<unsigned>(leaves);
     Way way{consumer_->max_attempts > 0 ? consumer_->max_attempts : sends_of(case_->root.client),
             consumer_->deadline > 0 ? consumer_->deadline : time_of(case_->root.client)};
@@ -111,6 +113,7 @@ class Oracle {
            consumer_->destroy_at >= 0 || consumer_->sink == SinkDoes::cancels || consumer_->sink == SinkDoes::pauses;
   }
   bool any_opaque(const Node& node) {
+    degrades_ = degrades_ || node.client.degrade > 0;
     for (const PolicySpec& policy : node.policies) {
       if (is_opaque(policy)) return true;
       // What others share with this call, and what ends theirs, is not followed.
@@ -142,6 +145,7 @@ class Oracle {
   bool repeats_ = false;
   bool rejects_ = false;  // what may have been delivered
   bool limited_ = false;
+  bool degrades_ = false;
   int sends_needed_ = 0;
   Millis time_needed_ = 0;
 };

@@ -14,7 +14,11 @@ using Type = StreamEvent::Type;
 
 void note(Seen& seen, Type type, std::string_view delta) {
   seen.events_after_end += seen.endings > 0 ? 1 : 0;
-  if (type == Type::restarted) seen.text.clear();
+  if (type == Type::restarted) {
+    seen.text.clear();
+    seen.degraded = false;
+  }
+  if (type == Type::degraded) seen.degraded = true;
   if (type == Type::text) seen.text += delta;
   if (type == Type::finished || type == Type::failed) ++seen.endings;
 }

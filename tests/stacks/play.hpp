@@ -24,6 +24,7 @@ struct Seen {
   int endings = 0;        ///< events `finished` and `failed`
   int events_after_end = 0;
   std::string text;       ///< all deltas since the last restart
+  bool degraded = false;  ///< an event said that something was given up, since the last restart
   bool asked_on_done = false;
   int on_done = 0;        ///< how often that was called
   backstop::Duration deadline{0};

@@ -206,6 +206,7 @@ class Printer {
     if (node.client.recovery > 0) {
       text += fmt::format(".recovery = {}, ", at_level(tables::recovery, node.client.recovery).text);
     }
+    text += at_level(tables::degrade, node.client.degrade).text;
     return text + ".runtime = runtime.share()}}";
   }
 

@@ -204,6 +204,7 @@ class Shrinker {
       note(set(of(&ClientSpec::filter_falls_back), false));
       note(set(of(&ClientSpec::with_draft), false));
       note(set(of(&ClientSpec::strategy), 0));
+      note(set(of(&ClientSpec::degrade), 0));
       for (std::size_t k = 0; k < node_at(best_, i).policies.size(); ++k) {
         note(set([i, k](Case& one) -> int& { return node_at(one, i).policies[k].level; }, 0));
         note(set([i, k](Case& one) -> int& { return node_at(one, i).policies[k].handle; }, 0));

@@ -160,6 +160,11 @@ FallbackClient Stack::client_of(const Node& node, bool is_root) {
   if (node.client.hedge >= 0) options.hedge = at_level(tables::hedge, node.client.hedge).value;
   options.strategy = at_level(tables::strategy, node.client.strategy).value;
   options.recovery = at_level(tables::recovery, node.client.recovery).value;
+  options.degrade = tables::degrade[static_cast<std::size_t>(node.client.degrade) % 5].value.ladder;
+  options.degrade_early = tables::degrade[static_cast<std::size_t>(node.client.degrade) % 5].value.early;
+  for (Rung& rung : options.degrade) {
+    if (rung.answers) rung.answers.emplace();  // each case its own
+  }
   if (is_root) options.observers = {log};
   return FallbackClient{std::move(providers), std::move(options)};
 }

@@ -7,6 +7,7 @@
 
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/money.hpp"
+#include "backstop/chat/response.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/runtime/clock.hpp"
 
@@ -20,13 +21,16 @@ struct Plan {
     std::string stack;                  ///< the target with its policies
     std::optional<Error> skipped;       ///< why it would be passed over now
     std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
+    std::optional<Degradation> degradation{};  ///< what would be given up for it; empty: nothing
   };
-  std::vector<Step> steps;              ///< in the order in which they would be tried; of a client its targets
+  /// In the order in which they would be tried; of a client its targets. One that the ladder would bring in again, with
+  /// less to do, has a second step.
+  std::vector<Step> steps;
   std::int64_t estimated_input_tokens = 0;
   Duration worst_time{0};               ///< the call's deadline
   std::optional<Money> worst_cost;      ///< with every attempt spent on the dearest target; empty when unknown
   int max_attempts = 0;
-  /// Set when every target is out: how long the call would wait for the first to be back, or to find out.
+  /// Set when every target is out, on every rung: how long the call would wait for the first to be back, or to find out.
   std::optional<Duration> waits{};
 };
 

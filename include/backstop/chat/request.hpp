@@ -42,6 +42,9 @@ struct ResponseFormat {
   std::string schema{};  ///< with `json_schema`: the schema, as text
   std::string description{};
   std::optional<bool> strict{};
+  /// The conversation says what form is wanted: the target is not asked to enforce it, and need not be able to. Who
+  /// checks answers still sees here what they must be.
+  bool by_instruction = false;
 
   friend bool operator==(const ResponseFormat&, const ResponseFormat&) = default;
 };

@@ -29,7 +29,7 @@ enum class FinishReason : std::uint8_t {
 
 /// What was given up so that a target could answer. Nothing is given up silently.
 struct Degradation {
-  std::vector<std::string> features{};  ///< such as "vision", "json_schema", "tools"
+  std::vector<std::string> features{};  ///< vision, documents, reasoning, json_schema, history, tools, output, freshness, answer
   std::string reason{};                 ///< why
   std::string notice{};                 ///< a sentence for people
 

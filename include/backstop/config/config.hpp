@@ -84,6 +84,8 @@ struct Config {
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold;
   std::optional<SpendingConfig> spending;
+  std::vector<Rung> degrade;  ///< with `allow_degradation` written out; empty where the file has none
+  bool degrade_early = false;
 };
 
 /// Reads a policy in JSON.

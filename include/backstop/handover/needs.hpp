@@ -17,6 +17,10 @@ struct Needs {
   bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
   bool prefill = false;      ///< a part of the answer has been delivered, and is to be continued
   bool costs = false;        ///< what a send may cost is asked for, too
+  // Of a request of which something was given up, or may be (`FallbackOptions::degrade`).
+  bool reduced = false;      ///< something was: who failed by what it had before may do now
+  bool shortened = false;    ///< it was made shorter: windows that were too small before may do now
+  bool may_degrade = false;  ///< clients inside may give up by their own ladders what none of their targets can do
   /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;
   const Requirement* requirement = nullptr;  ///< of the call, beside the request's own; null for none

@@ -25,6 +25,7 @@ struct Requirement {
   bool priced = false;                         ///< a cap needs to know what a send may cost
   std::vector<FailedDomain> failed_domains{};
   std::vector<Target> failed{};  ///< with failures that do not pass with time: not asked again
+  std::vector<Target> failed_as_asked{};  ///< likewise, by what the request has: not asked the same again
   /// Targets that failed in ways that time mends.
   struct Tried {
     Target target;

@@ -26,15 +26,24 @@ struct AnswerCacheSnapshot {
 /// Thread safety: any number of threads. Cost: each operation takes a short lock; a hit copies no answer.
 class BACKSTOP_EXPORT AnswerCache {
  public:
-  /// What its entries may take, keys included. Errors: std::invalid_argument for 0.
-  explicit AnswerCache(std::size_t max_bytes = default_max_bytes);
+  /// What its entries may take, keys included, and how long they stay when they are out of date, for who takes such
+  /// ones (`degrade::cached`). Errors: std::invalid_argument for 0 bytes and a negative time.
+  explicit AnswerCache(std::size_t max_bytes = default_max_bytes, Duration keep_outdated = Duration::zero());
+
+  /// An answer and how long it has been kept.
+  struct Aged {
+    std::shared_ptr<const ChatResponse> answer{};
+    Duration age{0};
+  };
 
   /// The answer that is kept under the key and is not out of date; null when there is none.
   [[nodiscard]] std::shared_ptr<const ChatResponse> find(const std::string& key, TimePoint now) const;
+  /// The same, out of date or not, if it is not older than that. Neither a hit nor a miss.
+  [[nodiscard]] Aged find_aged(const std::string& key, TimePoint now, Duration max_age) const;
   /// Whether there is one; changes nothing.
   [[nodiscard]] bool contains(const std::string& key, TimePoint now) const noexcept;
   /// Keeps an answer until that moment, in place of an older one. One that is larger than the whole cache is not kept.
-  void put(std::string key, ChatResponse answer, TimePoint until) const;
+  void put(std::string key, ChatResponse answer, TimePoint now, TimePoint until) const;
   void clear() const noexcept;
   [[nodiscard]] AnswerCacheSnapshot snapshot() const noexcept;
 

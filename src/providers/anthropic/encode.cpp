@@ -119,6 +119,7 @@ class BodyWriter {
   [[nodiscard]] Failure write_response_format(std::string& system) {
     if (!request_.response_format || request_.response_format->type == ResponseFormat::Type::text) return std::nullopt;
     const ResponseFormat& format = *request_.response_format;
+    if (format.by_instruction) return std::nullopt;
     std::string instruction = "Answer with one JSON object and nothing else: no words around it, no code fence.";
     if (format.type == ResponseFormat::Type::json_schema) {
       Result<Json> schema = parse_schema(format.schema, "response_format.schema");

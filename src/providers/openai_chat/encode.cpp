@@ -200,7 +200,7 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
     if (request.parallel_tool_calls) json.field("parallel_tool_calls", *request.parallel_tool_calls);
     if (request.tool_choice) write_tool_choice(json, *request.tool_choice);
   }
-  if (request.response_format) {
+  if (request.response_format && !request.response_format->by_instruction) {
     auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
     if (!written) return std::move(written).error();
   }

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "backstop/state/answer_cache.hpp"
+
+namespace backstop::inline v0 {
+
+/// One thing that may be given up so that a target can answer; made by the functions of `degrade`.
+struct Rung {
+  enum class Kind : std::uint8_t { images, documents, reasoning, json_schema, history, tools, output, cached, canned };
+
+  Kind kind = Kind::images;
+  int keep_turns = 6;             ///< with `history`
+  bool keep_tool_history = true;  ///< with `tools`
+  std::optional<AnswerCache> answers{};        ///< with `cached`
+  Duration max_age = std::chrono::hours{24};   ///< with `cached`
+  std::string shared_as{};        ///< with `cached`
+  std::string text{};             ///< with `canned`
+};
+
+/// The name that policy files have for it, such as "images".
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(Rung::Kind kind) noexcept;
+
+/// What is wrong with a ladder, and what would be accepted; empty when nothing is.
+[[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const std::vector<Rung>& ladder);
+
+struct HistoryRungOptions {
+  int keep_turns = 6;  ///< the newest, which stay whole; a result of a tool brings the turn with its call
+};
+
+struct ToolsRungOptions {
+  /// Calls and results that the conversation has become text. False: they are left out.
+  bool keep_history = true;
+};
+
+struct CachedRungOptions {
+  Duration max_age = std::chrono::hours{24};  ///< what is older is not given
+  /// Looks for what `cache({.shared = ..., .shared_as = ...})` keeps under that name, and keeps nothing by itself. How
+  /// long those stay behind their time the `AnswerCache` says.
+  std::string shared_as{};
+};
+
+/// The rungs of `FallbackOptions::degrade`: what a request may give up, in the order in which the application can do
+/// without it.
+///
+/// When a call has asked all targets that can do the whole request, or none can, it goes down the ladder rung by rung,
+/// and asks with each the targets that can do what is left. A target gives up only what it lacks of the rungs so far:
+/// one that sees keeps the images. Rungs that would change nothing are passed over. What was given up stands in
+/// `ChatResponse::degradation`, and is an event of a stream before any content that comes of it.
+///
+/// A client inside another takes its own rungs before the other takes its own, when those of the other's targets have
+/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client.
+///
+/// Example: `FallbackClient{{...}, {.degrade = {degrade::images(), degrade::json_schema(), degrade::canned("Sorry.")}}}`
+namespace degrade {
+
+/// Text in the place of each image says what was there.
+[[nodiscard]] BACKSTOP_EXPORT Rung images();
+/// The same for documents.
+[[nodiscard]] BACKSTOP_EXPORT Rung documents();
+/// No effort at reasoning is asked for.
+[[nodiscard]] BACKSTOP_EXPORT Rung reasoning();
+/// A system text states the schema of the answer; the provider does not hold it to it, so a check should.
+/// `ChatRequest::response_format` stays in the request for that, `by_instruction`.
+[[nodiscard]] BACKSTOP_EXPORT Rung json_schema();
+/// Where the conversation does not fit a window: results of tools are left out, the oldest first, then turns, the oldest
+/// first, as few as it takes. System texts, the newest turn of the user and the newest `keep_turns` stay.
+[[nodiscard]] BACKSTOP_EXPORT Rung history(HistoryRungOptions options = {});
+/// No tools are offered.
+[[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
+/// Where a provider said that input and output together do not fit its window: the output limit is lowered to what the
+/// window leaves, 256 tokens at least. A limit above what the model writes at most is lowered without a rung.
+[[nodiscard]] BACKSTOP_EXPORT Rung output();
+/// When the call would fail otherwise: the last answer to the same request of the same user, if it is not older than
+/// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer for
+/// each other.
+[[nodiscard]] BACKSTOP_EXPORT Rung cached(AnswerCache answers, CachedRungOptions options = {});
+/// When the call would fail otherwise: this text, of the target `local/canned`. It stands last.
+[[nodiscard]] BACKSTOP_EXPORT Rung canned(std::string text);
+
+}  // namespace degrade
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,310 @@
+#include "handover/reduce.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "chat/token_estimate.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+/// "1 image", "2 images".
+[[nodiscard]] std::string counted(std::size_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+[[nodiscard]] std::string_view was(std::size_t count) noexcept { return count == 1 ? "was" : "were"; }
+
+/// What is known of a file: its name or the address without its query, its type, its size.
+[[nodiscard]] std::string about_file(std::string_view name, std::string_view media_type, std::string_view url,
+                                     std::string_view data) {
+  std::string text;
+  const auto add = [&text](std::string_view more) { text.append(text.empty() ? ": " : ", ").append(more); };
+  if (!name.empty()) add(name);
+  if (!media_type.empty()) add(media_type);
+  if (!url.empty()) add(url.substr(0, url.find('?')));
+  if (!data.empty()) add(fmt::format("{} kB", (data.size() / 4 * 3 + 999) / 1000));
+  return text;
+}
+
+/// Puts a text in the place of every part of that kind, and says how many there were.
+template <class Kind, class Describe>
+[[nodiscard]] std::size_t replace_parts(ChatRequest& request, const Describe& describe) {
+  std::size_t count = 0;
+  for (Message& message : request.messages) {
+    for (Part& part : message.parts) {
+      const auto* kind = std::get_if<Kind>(&part);
+      if (kind == nullptr) continue;
+      part = Text{describe(*kind)};
+      ++count;
+    }
+  }
+  return count;
+}
+
+[[nodiscard]] std::string take_images(ChatRequest& request) {
+  const std::size_t count = replace_parts<Image>(request, [](const Image& image) {
+    return fmt::format("[An image was left out here{}.]", about_file("", image.media_type, image.url, image.data));
+  });
+  return count == 0 ? "" : fmt::format("{} {} left out: the model did not see {}.", counted(count, "image"), was(count),
+                                       count == 1 ? "it" : "them");
+}
+
+[[nodiscard]] std::string take_documents(ChatRequest& request) {
+  const std::size_t count = replace_parts<Document>(request, [](const Document& file) {
+    return fmt::format("[A document was left out here{}.]",
+                       about_file(file.name, file.media_type, file.url, file.data));
+  });
+  return count == 0 ? "" : fmt::format("{} {} left out: the model did not read {}.", counted(count, "document"),
+                                       was(count), count == 1 ? "it" : "them");
+}
+
+[[nodiscard]] std::string take_reasoning(ChatRequest& request) {
+  const std::string_view effort = request.reasoning_effort;
+  if (effort.empty() || effort == "none") return {};
+  std::string notice = fmt::format("The model was not asked to think, where effort \"{}\" was wanted.", effort);
+  request.reasoning_effort.clear();
+  return notice;
+}
+
+[[nodiscard]] std::string take_schema(ChatRequest& request) {
+  std::optional<ResponseFormat>& format = request.response_format;
+  if (!format || format->by_instruction || format->type != ResponseFormat::Type::json_schema) return {};
+  format->by_instruction = true;
+  // Behind the system texts at the beginning, so that what is cached of those stays valid.
+  const auto turns = std::find_if(request.messages.begin(), request.messages.end(),
+                                  [](const Message& message) { return message.role != Role::system; });
+  std::string about = format->description.empty() ? "" : fmt::format("It is: {}\n", format->description);
+  request.messages.insert(
+      turns, Message::system(fmt::format("Answer with JSON that follows this JSON Schema and nothing else: no words "
+                                         "around it, no code fence.\n{}{}",
+                                         about, format->schema)));
+  return "The form of the answer was asked for in words: the provider did not hold it to the JSON schema.";
+}
+
+/// Calls and results of tools as text, or left out.
+class ToolHistory {
+ public:
+  explicit ToolHistory(bool as_text) noexcept : as_text_{as_text} {}
+
+  /// How many calls there were.
+  [[nodiscard]] std::size_t take_out_of(std::vector<Message>& messages) {
+    std::size_t calls = 0;
+    bool found = false;
+    for (Message& message : messages) {
+      std::vector<Part> kept;
+      for (Part& part : message.parts) {
+        if (auto* call = std::get_if<ToolCall>(&part)) {
+          ++calls;
+          open_.insert_or_assign(call->id, std::move(*call));
+        } else if (const auto* result = std::get_if<ToolResult>(&part)) {
+          found = true;
+          if (as_text_) kept.emplace_back(Text{words_of(*result)});
+        } else {
+          kept.push_back(std::move(part));
+        }
+      }
+      // What a tool said is told, not written by the model: it would write calls that way itself.
+      if (message.role == Role::tool) message.role = Role::user;
+      message.parts = std::move(kept);
+    }
+    if (calls > 0 || found) std::erase_if(messages, [](const Message& message) { return message.parts.empty(); });
+    return calls;
+  }
+
+ private:
+  [[nodiscard]] std::string words_of(const ToolResult& result) {
+    const auto call = open_.find(result.call_id);
+    const std::string_view outcome = result.is_error ? "It failed" : "It returned";
+    if (call == open_.end()) return fmt::format("[A tool was called. {}:]\n{}", outcome, result.text);
+    return fmt::format("[The tool {} was called with {}. {}:]\n{}", call->second.name,
+                       call->second.arguments.empty() ? "{}" : call->second.arguments, outcome, result.text);
+  }
+
+  bool as_text_;
+  std::unordered_map<std::string, ToolCall> open_;
+};
+
+[[nodiscard]] std::string take_tools(ChatRequest& request, bool keep_history) {
+  const bool in_history = std::any_of(request.messages.begin(), request.messages.end(), [](const Message& message) {
+    return std::any_of(message.parts.begin(), message.parts.end(), [](const Part& part) {
+      return std::holds_alternative<ToolCall>(part) || std::holds_alternative<ToolResult>(part);
+    });
+  });
+  if (request.tools.empty() && !in_history) return {};
+  std::string notice;
+  if (!request.tools.empty()) {
+    notice = fmt::format("{} {} not offered to the model.", counted(request.tools.size(), "tool"),
+                         was(request.tools.size()));
+  }
+  request.tools.clear();
+  request.tool_choice.reset();
+  request.parallel_tool_calls.reset();
+  if (!in_history) return notice;
+  const std::size_t calls = ToolHistory{keep_history}.take_out_of(request.messages);
+  if (!notice.empty()) notice += ' ';
+  return notice + fmt::format("{} of the conversation {} {}.", counted(calls, "tool call"), was(calls),
+                              keep_history ? "told as text" : "left out");
+}
+
+[[nodiscard]] bool has_calls(const Message& message) noexcept {
+  return std::any_of(message.parts.begin(), message.parts.end(),
+                     [](const Part& part) { return std::holds_alternative<ToolCall>(part); });
+}
+
+/// What is kept free of a window for the answer.
+[[nodiscard]] std::int64_t room_for_answer(const ChatRequest& request, std::int64_t window) noexcept {
+  constexpr std::int64_t usual = 4096;
+  return std::min(request.max_output_tokens.value_or(usual), window / 4);
+}
+
+/// Makes a conversation shorter, the oldest parts first.
+class HistoryCut {
+ public:
+  HistoryCut(ChatRequest& request, const ReductionOptions& options)
+      : messages_{request.messages}, tokens_{estimate_input_tokens(request)} {
+    if (options.window) most_ = std::max<std::int64_t>(0, *options.window - room_for_answer(request, *options.window));
+    keep(static_cast<std::size_t>(std::max(options.keep_turns, 0)));
+  }
+
+  [[nodiscard]] std::string cut() {
+    std::size_t results = 0;
+    // With no window to fit all turns that may go will go, results and all.
+    if (most_) results = shorten_results();
+    const std::size_t turns = drop_turns();
+    if (results == 0 && turns == 0) return {};
+    std::string notice;
+    if (turns > 0) notice = fmt::format("{} of the conversation {} left out.", counted(turns, "older turn"), was(turns));
+    if (results > 0) {
+      if (!notice.empty()) notice += ' ';
+      notice += fmt::format("{} {} left out.", counted(results, "older tool result"), was(results));
+    }
+    return notice;
+  }
+
+ private:
+  /// Finds out what stays: the newest turn of the user, and the newest so many, from the call on that they answer.
+  void keep(std::size_t turns) {
+    kept_from_ = messages_.size() - std::min(turns, messages_.size());
+    while (kept_from_ > 0 && kept_from_ < messages_.size() && messages_[kept_from_].role == Role::tool) --kept_from_;
+    for (std::size_t index = messages_.size(); index-- > 0;) {
+      if (messages_[index].role != Role::user) continue;
+      newest_of_user_ = index;
+      break;
+    }
+    // An answer that was begun is gone on with.
+    if (!messages_.empty() && messages_.back().role == Role::assistant && !has_calls(messages_.back())) {
+      kept_from_ = std::min(kept_from_, messages_.size() - 1);
+    }
+  }
+  [[nodiscard]] bool stays(std::size_t index) const noexcept {
+    return index >= kept_from_ || index == newest_of_user_ || messages_[index].role == Role::system;
+  }
+  [[nodiscard]] bool fits() const noexcept { return most_ && tokens_ <= *most_; }
+
+  [[nodiscard]] std::size_t shorten_results() {
+    std::size_t count = 0;
+    for (std::size_t index = 0; index < messages_.size() && !fits(); ++index) {
+      if (stays(index)) continue;
+      for (Part& part : messages_[index].parts) {
+        auto* result = std::get_if<ToolResult>(&part);
+        if (result == nullptr || fits()) continue;
+        std::string note = fmt::format("[This result was left out to save room: {} bytes.]", result->text.size());
+        if (note.size() >= result->text.size()) continue;
+        tokens_ -= estimate_tokens(result->text.size()) - estimate_tokens(note.size());
+        result->text = std::move(note);
+        ++count;
+      }
+    }
+    return count;
+  }
+
+  [[nodiscard]] std::size_t drop_turns() {
+    constexpr std::int64_t tokens_of_note = 24;
+    std::vector<bool> dropped(messages_.size());
+    std::size_t count = 0;
+    std::size_t first = messages_.size();
+    for (std::size_t index = 0; index < messages_.size() && !fits(); ++index) {
+      if (stays(index) || messages_[index].role == Role::tool) continue;
+      if (count == 0) {
+        first = index;
+        tokens_ += tokens_of_note;
+      }
+      do {  // a call goes with its results
+        tokens_ -= tokens_taken(messages_[index]);
+        dropped[index] = true;
+        ++count;
+        ++index;
+      } while (index < messages_.size() && messages_[index].role == Role::tool && !stays(index));
+      --index;
+    }
+    if (count == 0) return 0;
+    std::vector<Message> kept;
+    kept.reserve(messages_.size() - count + 1);
+    for (std::size_t index = 0; index < messages_.size(); ++index) {
+      if (index == first) {
+        kept.push_back(Message::user(fmt::format("[{} of this conversation {} left out here to save room.]",
+                                                 counted(count, "older turn"), was(count))));
+      }
+      if (!dropped[index]) kept.push_back(std::move(messages_[index]));
+    }
+    messages_ = std::move(kept);
+    return count;
+  }
+
+  /// Of a turn that is dropped: its parts are gone then, its role stays.
+  [[nodiscard]] static std::int64_t tokens_taken(Message& message) {
+    ChatRequest alone;
+    alone.messages.push_back(std::move(message));
+    return estimate_input_tokens(alone);
+  }
+
+  std::vector<Message>& messages_;
+  std::int64_t tokens_;
+  std::optional<std::int64_t> most_;
+  std::size_t kept_from_ = 0;
+  std::optional<std::size_t> newest_of_user_;
+};
+
+[[nodiscard]] std::string take_history(ChatRequest& request, const ReductionOptions& options) {
+  return HistoryCut{request, options}.cut();
+}
+
+[[nodiscard]] std::string take_output(ChatRequest& request, const ReductionOptions& options) {
+  constexpr std::int64_t least = 256;  // what is less is no answer
+  if (!request.max_output_tokens || !options.window) return {};
+  const std::int64_t left = std::max(least, *options.window - estimate_input_tokens(request));
+  const std::int64_t wanted = *request.max_output_tokens;
+  if (left >= wanted) return {};
+  request.max_output_tokens = left;
+  return fmt::format("The answer was limited to {} tokens, where {} were wanted.", left, wanted);
+}
+
+}  // namespace
+
+std::string_view to_string(Feature feature) noexcept {
+  constexpr std::array<std::string_view, feature_count> names{"vision",  "documents", "reasoning", "json_schema",
+                                                              "history", "tools",     "output"};
+  return names[static_cast<std::size_t>(feature)];
+}
+
+std::string take_out(Feature feature, ChatRequest& request, const ReductionOptions& options) {
+  switch (feature) {
+    case Feature::vision: return take_images(request);
+    case Feature::documents: return take_documents(request);
+    case Feature::reasoning: return take_reasoning(request);
+    case Feature::json_schema: return take_schema(request);
+    case Feature::history: return take_history(request, options);
+    case Feature::tools: return take_tools(request, options.keep_tool_history);
+    case Feature::output: return take_output(request, options);
+  }
+  return {};
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "backstop/chat/request.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// What of a request can be given up, in the order in which it is taken out where several are.
+enum class Feature : std::uint8_t { vision, documents, reasoning, json_schema, history, tools, output };
+
+inline constexpr std::size_t feature_count = 7;
+
+/// As `Degradation::features` has it.
+[[nodiscard]] std::string_view to_string(Feature feature) noexcept;
+
+/// What a reduction may be about.
+struct ReductionOptions {
+  int keep_turns = 6;              ///< with `history`: the newest, which stay as they are
+  bool keep_tool_history = true;   ///< with `tools`: calls and results of the conversation become text; else they go
+  /// With `history` and `output`: the window that input and output are to fit, in tokens. Unset: as much as may go
+  /// does, and the output stays.
+  std::optional<std::int64_t> window{};
+};
+
+/// Takes one feature out of a request. A pure function: the same input gives the same output.
+///
+/// - `vision`, `documents`: text in their place says what was there.
+/// - `reasoning`: no effort is asked for.
+/// - `json_schema`: a system text states the schema in place of the provider's enforcement
+///   (`ResponseFormat::by_instruction`).
+/// - `tools`: none are offered. What the conversation has of calls and results becomes text, or is left out.
+/// - `history`: results of tools, the oldest first, then whole turns, the oldest first, each until the rest fits the
+///   window by the estimate of `estimate_input_tokens`. System texts, the newest turn of the user and the newest
+///   `keep_turns` stay; no result is parted from its call. A text in its place says that something was left out.
+/// - `output`: the limit of the answer, where it is above what the window leaves for it.
+///
+/// Returns a sentence for people about what was given up; empty where the request has nothing of it and is as it was.
+[[nodiscard]] std::string take_out(Feature feature, ChatRequest& request, const ReductionOptions& options = {});
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,170 @@
+#include "routing/descent.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "backstop/standing.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+[[nodiscard]] constexpr bool has(Rungs rungs, std::size_t index) noexcept { return (rungs >> index & 1U) != 0; }
+
+void add(std::string& text, std::string_view more, std::string_view between) {
+  if (more.empty() || text.find(more) != std::string::npos) return;
+  text.append(text.empty() ? "" : between).append(more);
+}
+
+}  // namespace
+
+Descent::Descent(const Ladder& ladder, const Candidates& candidates, const ChatRequest& request)
+    : ladder_{&ladder}, candidates_{&candidates}, request_{&request}, entries_(candidates.size()) {}
+
+bool Descent::go_down() noexcept {
+  if (level_ > ladder_->reductions().size()) return false;
+  ++level_;
+  return true;
+}
+
+bool Descent::admits(std::size_t index, const Needs& needs, TimePoint now) {
+  return admits(index, Ladder::first(level_ - 1), needs, now);
+}
+
+bool Descent::admits_on_some_level(std::size_t index, const Needs& needs, TimePoint now) {
+  for (std::size_t count = 0; count <= ladder_->reductions().size(); ++count) {
+    if (admits(index, Ladder::first(count), needs, now)) return true;
+  }
+  return false;
+}
+
+bool Descent::admits(std::size_t index, Rungs rungs, const Needs& needs, TimePoint now) {
+  Entry& entry = entries_[index];
+  if (entry.let_in) return false;
+  const Standing whole = (*candidates_)[index]->provider.standing(*request_, needs, now);
+  if (whole.ready() && !entry.lacks) return false;
+  // What is only out is not asked for less: that would be out, too.
+  const bool must_be_ready = whole.fit() && !entry.lacks;
+  if (!may_do(index, rungs, needs, must_be_ready, now)) return false;
+  for (std::size_t rung = ladder_->reductions().size(); rung-- > 0;) {
+    const Rungs without = rungs & ~(Rungs{1} << rung);
+    if (without != rungs && may_do(index, without, needs, must_be_ready, now)) rungs = without;
+  }
+  std::unique_ptr<Reduced> reduced = reduce(index, rungs, needs, now);
+  if (!reduced) return false;
+  entry.reduced = std::move(reduced);
+  entry.let_in = true;
+  return true;
+}
+
+bool Descent::may_do(std::size_t index, Rungs taken, const Needs& needs, bool must_be_ready, TimePoint now) const {
+  const Entry& entry = entries_[index];
+  if (entry.lacks) {
+    // More than it failed with, and something that the failure may have been about.
+    const Rungs more = taken & ~entry.failed_with;
+    const Rungs helps = *entry.lacks == ErrorKind::context_window_exceeded
+                            ? ladder_->about({Feature::history, Feature::output})
+                            : ladder_->about(needs);
+    if ((more & helps) == 0 || (entry.failed_with & ~taken) != 0) return false;
+  }
+  const Standing standing =
+      (*candidates_)[index]->provider.standing(*request_, ladder_->needs_after(needs, taken), now);
+  return must_be_ready ? standing.ready() : standing.fit();
+}
+
+std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken, const Needs& needs,
+                                                  TimePoint now) const {
+  const Entry& entry = entries_[index];
+  const std::vector<Ladder::Reduction>& ladder = ladder_->reductions();
+  auto reduced = std::make_unique<Reduced>();
+  ChatRequest& request = reduced->request;
+  if (taken != 0) request = *request_;
+  std::array<std::string, feature_count> notices;
+  for (std::size_t feature = 0; feature < feature_count; ++feature) {
+    for (std::size_t rung = 0; rung < ladder.size(); ++rung) {
+      if (!has(taken, rung) || ladder[rung].feature != static_cast<Feature>(feature)) continue;
+      ReductionOptions options = ladder[rung].options;
+      options.window = window_of(index);
+      notices[feature] = take_out(ladder[rung].feature, request, options);
+      if (!notices[feature].empty()) reduced->taken |= Rungs{1} << rung;
+    }
+  }
+  if (entry.lacks && (reduced->taken & ~entry.failed_with) == 0) return nullptr;
+  const ChatRequest& asked = reduced->taken != 0 ? request : *request_;
+  reduced->needs = needs_of(asked);
+  reduced->needs.prefill = needs.prefill;
+  reduced->needs.costs = needs.costs;
+  reduced->needs.requirement = needs.requirement;
+  reduced->needs.may_degrade = true;
+  reduced->needs.reduced = needs.reduced || reduced->taken != 0;
+  reduced->needs.shortened =
+      needs.shortened || (reduced->taken & ladder_->about({Feature::history, Feature::output})) != 0;
+  if (!(*candidates_)[index]->provider.standing(asked, reduced->needs, now).fit()) return nullptr;
+  for (std::size_t rung = 0; rung < ladder.size(); ++rung) {
+    if (!has(reduced->taken, rung)) continue;
+    Degradation& degradation = reduced->degradation;
+    degradation.features.emplace_back(to_string(ladder[rung].feature));
+    add(degradation.reason, why_without(index, taken, Rungs{1} << rung, needs, now), "; ");
+    add(degradation.notice, notices[static_cast<std::size_t>(ladder[rung].feature)], " ");
+  }
+  reduced->offer = {&asked, &reduced->needs, reduced->taken != 0 ? &reduced->degradation : nullptr};
+  return reduced;
+}
+
+std::string Descent::why_without(std::size_t index, Rungs taken, Rungs rung, const Needs& needs, TimePoint now) const {
+  const Provider& provider = (*candidates_)[index]->provider;
+  const Standing standing = provider.standing(*request_, ladder_->needs_after(needs, taken & ~rung), now);
+  const Target& target = standing.target != nullptr ? *standing.target : provider.target();
+  const Entry& entry = entries_[index];
+  return fmt::format("{}: {}", target.name(), entry.lacks ? std::string_view{entry.why} : standing.what);
+}
+
+std::optional<std::int64_t> Descent::window_of(std::size_t index) const noexcept {
+  std::int64_t window = 0;
+  for (const Target& target : (*candidates_)[index]->targets) {
+    const std::optional<std::int64_t> one = target.facts().context_window;
+    if (!one) return std::nullopt;
+    window = std::max(window, *one);
+  }
+  const Entry& entry = entries_[index];
+  if (entry.lacks != ErrorKind::context_window_exceeded) return window;
+  // Its tokens are smaller than the estimate has them.
+  return std::min(window, entry.input_tokens) / 4 * 3;
+}
+
+const Offer* Descent::offer(std::size_t index) const noexcept {
+  const std::unique_ptr<Reduced>& reduced = entries_[index].reduced;
+  return reduced ? &reduced->offer : nullptr;
+}
+
+void Descent::note_failure(std::size_t index, const Error& error) {
+  Entry& entry = entries_[index];
+  const ErrorKind kind = error.cause.value_or(error.kind);
+  if (kind != ErrorKind::unsupported_capability && kind != ErrorKind::context_window_exceeded) return;
+  entry.lacks = kind;
+  entry.let_in = false;
+  entry.why = error.message;
+  entry.failed_with = entry.reduced ? entry.reduced->taken : 0;
+  entry.input_tokens = entry.reduced ? entry.reduced->needs.input_tokens : needs_of(*request_).input_tokens;
+}
+
+void Descent::begin_again() noexcept {
+  level_ = 0;
+  close_all();
+}
+
+void Descent::continue_with(const ChatRequest& request) noexcept {
+  request_ = &request;
+  close_all();
+}
+
+void Descent::close_all() noexcept {
+  for (Entry& entry : entries_) {
+    entry.reduced.reset();
+    entry.let_in = false;
+  }
+}
+
+}  // namespace backstop::inline v0::detail

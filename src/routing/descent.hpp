@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+#include "backstop/handover/needs.hpp"
+#include "backstop/runtime/clock.hpp"
+#include "routing/candidate.hpp"
+#include "routing/ladder.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// What a candidate is asked.
+struct Offer {
+  const ChatRequest* request;
+  const Needs* needs;
+  const Degradation* degradation;  ///< what was given up for it; null: nothing
+};
+
+/// One call's way down the ladder of its client: which candidates may be asked with what they are offered.
+///
+/// On level 0 all are asked as the call came. On level 1 clients inside may take rungs of their own. Level n + 1 adds the
+/// client's n-th. Of the rungs so far each candidate is taken those that it cannot do without: the last are left out
+/// first.
+class Descent {
+ public:
+  /// What it is given outlives it; `request` until `continue_with` gives another.
+  Descent(const Ladder& ladder, const Candidates& candidates, const ChatRequest& request);
+
+  [[nodiscard]] std::size_t level() const noexcept { return level_; }
+  /// False at the bottom.
+  [[nodiscard]] bool go_down() noexcept;
+  /// Whether this level lets the candidate in, which none above did, or which has failed since by what it was asked.
+  /// Then `offer` has what it is asked. `needs`: of the whole request.
+  [[nodiscard]] bool admits(std::size_t index, const Needs& needs, TimePoint now);
+  /// The same for all levels below, the highest first.
+  [[nodiscard]] bool admits_on_some_level(std::size_t index, const Needs& needs, TimePoint now);
+  /// Null: the request as it came.
+  [[nodiscard]] const Offer* offer(std::size_t index) const noexcept;
+  /// It failed with what it was asked.
+  void note_failure(std::size_t index, const Error& error);
+  /// It has failed by what it was asked, and is not to be asked the same.
+  [[nodiscard]] bool lacks_something(std::size_t index) const noexcept { return entries_[index].lacks.has_value(); }
+  /// From the top again.
+  void begin_again() noexcept;
+  /// From now on this is what there is to ask.
+  void continue_with(const ChatRequest& request) noexcept;
+
+ private:
+  struct Reduced {
+    ChatRequest request;
+    Needs needs;
+    Degradation degradation;
+    Rungs taken = 0;  ///< those that changed something
+    Offer offer{};
+  };
+  struct Entry {
+    std::unique_ptr<Reduced> reduced;
+    std::optional<ErrorKind> lacks;  ///< how it failed by what it was asked
+    std::string why;                 ///< in words, with it
+    std::int64_t input_tokens = 0;   ///< of what it was asked, with it
+    Rungs failed_with = 0;
+    bool let_in = false;  ///< by some level, and has not failed by what it was asked since
+  };
+
+  [[nodiscard]] bool admits(std::size_t index, Rungs rungs, const Needs& needs, TimePoint now);
+  /// Whether the candidate could be asked with these taken, as far as is known without taking them.
+  [[nodiscard]] bool may_do(std::size_t index, Rungs taken, const Needs& needs, bool must_be_ready, TimePoint now) const;
+  /// Takes them; null where that changes nothing, or does not help.
+  [[nodiscard]] std::unique_ptr<Reduced> reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now) const;
+  [[nodiscard]] std::string why_without(std::size_t index, Rungs taken, Rungs rung, const Needs& needs,
+                                        TimePoint now) const;
+  void close_all() noexcept;
+  [[nodiscard]] std::optional<std::int64_t> window_of(std::size_t index) const noexcept;
+
+  const Ladder* ladder_;
+  const Candidates* candidates_;
+  const ChatRequest* request_;
+  std::size_t level_ = 0;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace backstop::inline v0::detail
