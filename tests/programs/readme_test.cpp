@@ -71,13 +71,15 @@ std::vector<std::string> words(const std::string& command) {
   return found;
 }
 
+/// The file of the section on policy files, which stands last.
 json readme_policy() {
   const std::vector<std::string> files = blocks("json");
-  REQUIRE(files.size() == 1);
-  return json::parse(files.front());
+  REQUIRE_FALSE(files.empty());
+  return json::parse(files.back());
 }
 
-const std::vector<std::string> keys{"OPENAI_API_KEY=sk-hunter2-0123456789", "ANTHROPIC_API_KEY=sk-hunter2-9876543210"};
+const std::vector<std::string> keys{"OPENAI_API_KEY=sk-hunter2-0123456789", "ANTHROPIC_API_KEY=sk-hunter2-9876543210",
+                                    "DEEPSEEK_API_KEY=sk-hunter2-5555555555"};
 
 }  // namespace
 
@@ -108,6 +110,23 @@ TEST_CASE("every command of the README is one that there is") {
       const std::string name = std::filesystem::path{program}.filename();
       CHECK_THAT(content_of("tests/CMakeLists.txt") + content_of("examples/CMakeLists.txt"),
                  ContainsSubstring("backstop_add_program(" + name + " "));
+    }
+  }
+}
+
+TEST_CASE("every policy file of the README is accepted, and all of its targets could be asked") {
+  const std::vector<std::string> files = blocks("json");
+  CHECK(files.size() == 4);
+  for (const std::string& text : files) {
+    const TemporaryFile file{text};
+    const ProgramRun run = run_program(BACKSTOP_CHAT_PROGRAM, {"--policy", file.path(), "--explain", "--json", "Hello"}, keys);
+    CAPTURE(text, run.out, run.err);
+    REQUIRE(run.status == 0);
+    const json plan = json::parse(run.out);
+    CHECK(plan["findings"].empty());
+    for (const json& step : plan["steps"]) {
+      CAPTURE(step);
+      CHECK((step["skipped"].is_null() || step["skipped"]["message"].get<std::string>().find("`when`") != std::string::npos));
     }
   }
 }

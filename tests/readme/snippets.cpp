@@ -24,6 +24,25 @@ int main() {
 
 namespace snippets {
 
+void strategies(const Policy& guard) {
+  // [routing]
+  FallbackClient pool{{openai({.model = "gpt-5.6-sol"}) | guard, anthropic({.model = "claude-sonnet-5"}) | guard},
+                      {.strategy = sticky(lowest_latency())}};   // a session stays where its prompt cache is warm
+  FallbackClient agent{{pool, ollama({.model = "llama3.2"})},
+                       {.strategy = rules({{is_background(), 1}, {input_above(60'000), 0}})}};
+  // [/routing]
+  // [cascade]
+  FallbackClient cascade{{ollama({.model = "llama3.2"}) | guard | accept_if(matches_schema() && finished(), {.repair = 1}),
+                          anthropic({.model = "claude-sonnet-5"}) | guard},
+                         {.escalation = Escalation::with_draft}};
+  // [/cascade]
+  // [degradation]
+  FallbackClient graceful{{openai({.model = "gpt-5.6-sol"}) | guard, ollama({.model = "llama3.2"})},
+                          {.degrade = {degrade::images(), degrade::json_schema(), degrade::history(),
+                                       degrade::canned("Please try again later.")}}};
+  // [/degradation]
+}
+
 void faces(const FallbackClient& client, const ChatRequest& request) {
   // [faces]
   for (const StreamEvent& event : client.stream(request)) {        // as it comes, on this thread

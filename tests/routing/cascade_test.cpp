@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
@@ -252,6 +253,57 @@ TEST_CASE("malformed JSON of three kinds escalates over sockets, as one clean st
   CHECK(reply->attempts[0].cost > Money{});
   CHECK(reply->attempts[1].cost > Money{});
   CHECK(reply->cost == reply->attempts[0].cost + reply->attempts[1].cost);
+}
+
+TEST_CASE("a draft and what is given up go together, in either order") {
+  VirtualRuntime runtime;
+  ModelFacts blind;
+  blind.capabilities.vision = false;
+  const ScriptedProvider cheap{"a/m", {answer("a bad draft")}};
+  const ScriptedProvider smart{Target{"b", "m", blind}, {answer("good")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  options.escalation = Escalation::with_draft;
+  options.degrade = {degrade::images()};
+  ChatRequest request{"what is this?"};
+  request.messages.front().parts.emplace_back(Image{.data = "AAAA", .media_type = "image/png"});
+  const FallbackClient client{{cheap | accept_if(says("good")), smart}, options};
+  const auto reply = client.chat(request);
+  REQUIRE(reply);
+  CHECK(reply->text() == "good");
+  CHECK(was_told(smart, "a bad draft"));
+  const auto messages = asked_last(smart);
+  REQUIRE(messages.size() == 3);
+  for (const Message& message : messages) {
+    for (const Part& part : message.parts) CHECK_FALSE(std::holds_alternative<Image>(part));
+  }
+  REQUIRE(reply->degradation);
+  CHECK(reply->degradation->features == std::vector<std::string>{"vision"});
+}
+
+TEST_CASE("a schema that a target is only told of is held to it by the floor") {
+  VirtualRuntime runtime;
+  ModelFacts loose;
+  loose.capabilities.json_schema = false;
+  const ScriptedProvider first{Target{"a", "m", loose}, {answer("no JSON at all")}};
+  const ScriptedProvider second{Target{"b", "m", loose}, {answer(R"({"age": 7})")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  options.degrade = {degrade::json_schema()};
+  ChatRequest request{"a person, please"};
+  request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema,
+                                           .name = "person",
+                                           .schema = R"({"type": "object", "required": ["age"]})"};
+  const Policy floor = accept_if(matches_schema());
+  const auto reply = FallbackClient{{first | floor, second | floor}, options}.chat(request);
+  REQUIRE(reply);
+  CHECK(reply->served_by == second.target());
+  CHECK(reply->degradation);
+  REQUIRE(reply->attempts.size() >= 2);
+  CHECK(std::any_of(reply->attempts.begin(), reply->attempts.end(),
+                    [](const Attempt& row) { return row.outcome == ErrorKind::rejected_response; }));
 }
 
 }  // namespace cascade_test
