@@ -1,10 +1,13 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <nlohmann/json.hpp>
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "real_targets.hpp"
 
 namespace real_answers_test {
@@ -114,6 +117,52 @@ TEST_CASE("a real model is held to a JSON schema") {
   CHECK(person.size() == 2);
   CHECK(person["name"].is_string());
   CHECK(person["age"].is_number_integer());
+}
+
+TEST_CASE("a schema that a real model misses is met by the next target") {
+  need_real_model();
+  ChatRequest request{"Describe a person."};
+  request.max_output_tokens = 200;
+  request.temperature = 0.0;
+  request.response_format = ResponseFormat{
+      .type = ResponseFormat::Type::json_schema,
+      .name = "person",
+      .schema = R"({"type":"object","properties":{"name":{"type":"string","maxLength":20},"age":{"type":"integer"}},
+                    "required":["name","age"],"additionalProperties":false})"};
+  ModelOptions told;  // of the schema, in words
+  told.capabilities = Capabilities{.json_schema = false};
+  const Policy floor = accept_if(matches_schema());
+  FallbackOptions options;
+  options.degrade = {degrade::json_schema()};
+  options.degrade_early = true;
+  const FallbackClient client{{target_on(server(), Wire::openai, "told", told) | floor,
+                               target_on(server(), Wire::openai, "held") | floor},
+                              options};
+  const bool streams = GENERATE(false, true);
+  std::string text;
+  Result<ChatResponse> reply = Error{};
+  if (streams) {
+    ChatStream stream = client.stream(request);
+    for (const StreamEvent& event : stream) {
+      if (event.type == StreamEvent::Type::text) text += event.delta;
+      CHECK(event.type != StreamEvent::Type::restarted);
+    }
+    reply = stream.result();
+  } else {
+    reply = client.chat(request);
+  }
+
+  need(reply);
+  CHECK(reply->served_by.name() == "held/smollm2");
+  const auto person = json::parse(reply->text(), nullptr, false);
+  REQUIRE(person.is_object());
+  CHECK(person["age"].is_number_integer());
+  if (streams) CHECK(text == reply->text());
+  CHECK_FALSE(reply->degradation);
+  REQUIRE(reply->attempts.size() >= 2);
+  CHECK(std::any_of(reply->attempts.begin(), reply->attempts.end(), [](const Attempt& row) {
+    return row.target.name() == "told/smollm2" && row.outcome == ErrorKind::rejected_response;
+  }));
 }
 
 TEST_CASE("a real model calls a tool, plainly and streamed, and uses what the tool returned") {
