@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -34,17 +36,6 @@ constexpr std::array group_fields{
     Field<GroupConfig>{"http", with_members},
 };
 
-void refuse_repeated(const Setting& at, const std::vector<TargetConfig>& targets, const std::vector<std::string>& places) {
-  const TargetConfig& target = targets.back();
-  const auto name = [](const TargetConfig& one) { return one.model.id.empty() ? one.model.name : one.model.id; };
-  for (std::size_t i = 0; i + 1 < targets.size(); ++i) {
-    if (name(targets[i]) != name(target) || targets[i].model.model != target.model.model || target.model.name.empty()) continue;
-    at.complain(fmt::format("lists {}/{} again, after `{}`; each target is accepted once, unless an `id` tells them apart",
-                            name(target), target.model.model, places[i]));
-    return;
-  }
-}
-
 class Reader {
  public:
   explicit Reader(std::vector<TargetConfig>& targets) : targets_{&targets} {}
@@ -60,7 +51,8 @@ class Reader {
       weights.push_back(element["weight"].number(0, 1e6).value_or(1));
       out.members.push_back(member(element, above));
     }
-    if (!weights.empty()) out.strategy = read_strategy(group["strategy"], weights);
+    const Setting strategy = group["strategy"];
+    if (!weights.empty() && strategy.present()) out.strategy = read_strategy(strategy, weights);
   }
 
  private:
@@ -71,8 +63,7 @@ class Reader {
     if (!at["targets"].present()) {
       member.target = targets_->size();
       targets_->push_back(read_target(at, above));
-      places_.push_back(at.place());
-      refuse_repeated(at, *targets_, places_);
+      refuse_repeated(at, targets_->back().model);
       return member;
     }
     GroupConfig& group = member.group.emplace_back();
@@ -87,8 +78,17 @@ class Reader {
     return member;
   }
 
+  void refuse_repeated(const Setting& at, const ModelOptions& model) {
+    if (model.name.empty()) return;
+    const std::string name = fmt::format("{}/{}", model.id.empty() ? model.name : model.id, model.model);
+    const auto [listed, is_new] = places_.try_emplace(name, at.place());
+    if (is_new) return;
+    at.complain(fmt::format("lists {} again, after `{}`; each target is accepted once, unless an `id` tells them apart",
+                            name, listed->second));
+  }
+
   std::vector<TargetConfig>* targets_;
-  std::vector<std::string> places_;
+  std::unordered_map<std::string, std::string> places_;  // of each target, by its name
 };
 
 }  // namespace

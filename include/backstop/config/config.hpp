@@ -51,7 +51,7 @@ struct GroupConfig {
     std::string place{};                ///< in the file
   };
   std::vector<Member> members{};
-  Strategy strategy = ordered();
+  std::optional<Strategy> strategy{};  ///< unset: of the root the application's, of other groups `ordered()`
   std::optional<Duration> deadline{};  ///< of a visit to it
   std::optional<int> attempts{};       ///< sends of one visit to it
 };
@@ -60,12 +60,14 @@ struct GroupConfig {
 struct Config {
   std::vector<TargetConfig> targets;    ///< those of all groups
   GroupConfig root;                     ///< who is asked; without members: the targets as they are listed
+  /// Of these two what is not the default, or is `given`, is laid over what the application gives.
   std::optional<HedgeOptions> hedge;
   std::optional<RecoveryOptions> recovery;
   CallLimits limits;
   MidStream mid_stream = MidStream::fail;
   std::optional<StreamHold> hold;
   std::optional<SpendingConfig> spending;
+  std::vector<std::string> given;  ///< keys of `hedge` and `recovery` in the file: "recovery.max_wait"
 };
 
 /// Reads a policy in JSON.
