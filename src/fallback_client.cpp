@@ -239,7 +239,9 @@ class FallbackClient::OneCall {
         // Of the client that the application calls the limits are the call's already.
         limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
         success_{state_->recovery},
-        walk_{state_->pool, request, context_, context_.now()},
+        // An active probe takes no turn of a strategy.
+        walk_{state_->pool, request, context_, context_.now(),
+              context_.state().active_probe ? detail::Choosing::Mode::dry_run : detail::Choosing::Mode::call},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
         recovery_{state_->recovery, context_} {
     RoutingHint hint = context_.hint();
@@ -410,8 +412,8 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t i
   if (result) {
     result->fallback = result->fallback || walk_.order().place_of(index) > 0;
     rescue_.finish(*result);
-    if (const detail::Choosing* choosing = state_->pool.chooser()) {
-      choosing->note_answer({&rescue_.request(), &*result, index, context_.now()});
+    if (const detail::Choosing* choosing = state_->pool.chooser(); choosing != nullptr && !context_.state().active_probe) {
+      choosing->note_answer({&rescue_.request(), &*result, index, context_.now(), walk_.fell_over_to(index)});
     }
     detail::keep_answer(state_->pool.ladder, *request_, *result, context_.now());
     return result;

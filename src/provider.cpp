@@ -128,7 +128,7 @@ class AttemptRecord {
       close_error(result.error(), attempt);
     }
     // Refused before anything went out, as for a missing key: no send of the call was used.
-    if (!result && result.error().replay == ReplaySafety::not_sent &&
+    if (!result && result.error().replay == ReplaySafety::not_sent && !progress_.counts &&
         (!progress_.network || result.error().kind == ErrorKind::local_limit)) {
       attempt.sent = false;
     }
@@ -315,6 +315,9 @@ Layer ModelProvider::layer() const {
 }
 
 ModelProvider::ModelProvider(Target target) : target_{std::move(target)}, state_{std::make_shared<TargetState>()} {}
+
+ModelProvider::ModelProvider(Target target, const ModelProvider& same)
+    : target_{std::move(target)}, state_{same.state_} {}
 
 Standing ModelProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept {
   Standing standing = ChatProvider::standing(request, needs, now);

@@ -109,6 +109,8 @@ class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
 
  protected:
   explicit ModelProvider(Target target);
+  /// Another way to a target: what is remembered of it between calls is the same.
+  ModelProvider(Target target, const ModelProvider& same);
   /// One attempt. Fill in `replay`, `http_status` and the like of an error; `target`, `committed` and the cost are
   /// filled in by this class. After `context.stopping()` return `context.stop_error()`. With
   /// `context.progress()->streamed` the target is asked for a stream, whether or not the consumer takes one.

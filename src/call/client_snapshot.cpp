@@ -39,14 +39,14 @@ void note_statistics(Snapshot& snapshot, const TargetStatistics& statistics, Tim
     snapshot.rejection_share = std::min(1.0, share(lately.rejections, lately.ends));
   }
   if (ever.ends > 0) snapshot.success_share_ever = share(ever.ends - ever.failures, ever.ends);
-  const TargetStatistics::Health health = statistics.health(now);
-  snapshot.ejected = health.ejected;
-  snapshot.share = health.share;
 }
 
 [[nodiscard]] std::vector<Snapshot> candidates_of(const Pool& pool, TimePoint now) {
   std::vector<Snapshot> snapshots;
   std::uint64_t all_picks = 0;
+  Order order{pool.candidates.size()};
+  order.open();
+  if (pool.choosing) pool.choosing->put_ejected_last(order, now);
   for (std::size_t index = 0; index < pool.candidates.size(); ++index) {
     const Candidate& candidate = *pool.candidates[index];
     const ChatProvider* inside = &candidate.provider.get();
@@ -56,7 +56,11 @@ void note_statistics(Snapshot& snapshot, const TargetStatistics& statistics, Tim
     const TargetStatistics* statistics = candidate.statistics;
     if (statistics == nullptr) statistics = inside->keep_statistics();
     if (statistics != nullptr) note_statistics(snapshot, *statistics, now);
-    if (pool.choosing) snapshot.picks = pool.choosing->picks(index);
+    if (pool.choosing) {
+      snapshot.ejected = order.rank_of(index) > 0;
+      snapshot.share = pool.choosing->share_of(index, order, now);
+      snapshot.picks = pool.choosing->picks(index);
+    }
     all_picks += snapshot.picks;
     Layer layer = inside->layer();
     while (layer.around.size() == 1 && layer.pool == nullptr) layer = layer.around.front()->layer();

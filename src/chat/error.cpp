@@ -95,7 +95,8 @@ std::string reason_of(const Attempt& attempt) {
   if (attempt.session) {
     const SessionMove& move = *attempt.session;
     fmt::format_to(std::back_inserter(text), "{}the session {}: its next turns are expected to cost {} here and {} at {}",
-                   text.empty() ? "" : "; ", move.moves ? "moves" : "stays with its prompt cache",
+                   text.empty() ? "" : "; ",
+                   move.moves ? "moves" : move.too_soon ? "stays for now (min_dwell)" : "stays with its prompt cache",
                    to_string(move.here), to_string(move.there), move.other.name());
   }
   return text;

@@ -13,6 +13,7 @@
 #include "backstop/policies/probe.hpp"
 #include "backstop/policies/standard.hpp"
 #include "config/only_when.hpp"
+#include "config/policy_blocks.hpp"
 #include "config/route.hpp"
 #include "config/setting.hpp"
 #include "text/ascii.hpp"
@@ -104,11 +105,15 @@ class Builder {
   Builder(const Config& config, const FallbackOptions& options, Problems& problems)
       : config_{&config}, options_{&options}, problems_{&problems}, budgets_{budgets_of(config)} {}
 
-  /// The members that there is nothing wrong with.
-  [[nodiscard]] std::vector<Provider> members_of(const GroupConfig& group) {
+  /// The members that there is nothing wrong with. `name`: of the group, for those that have no place in a file.
+  [[nodiscard]] std::vector<Provider> members_of(const GroupConfig& group, const std::string& name) {
     std::vector<Provider> members;
-    for (const GroupConfig::Member& member : group.members) {
-      std::optional<Provider> made = member.group.empty() ? target(member) : client(member.group.front());
+    if (group.members.empty()) problems_->add(fmt::format("`{}` has no members; at least one is needed", name));
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+      const GroupConfig::Member& member = group.members[i];
+      const std::string place = member.place.empty() ? fmt::format("{}.members[{}]", name, i) : member.place;
+      std::optional<Provider> made =
+          member.group.empty() ? target(member, place) : client(member.group.front(), place + ".group");
       if (!made) continue;
       if (member.floor) made = *std::move(made) | floor_of(*member.floor);
       members.push_back(member.when ? *made | only_when(*member.when) : *std::move(made));
@@ -117,9 +122,13 @@ class Builder {
   }
 
  private:
-  [[nodiscard]] std::optional<Provider> target(const GroupConfig::Member& member) {
+  [[nodiscard]] std::optional<Provider> target(const GroupConfig::Member& member, const std::string& at) {
+    const std::string place = fmt::format("`{}`: ", at);
+    if (member.target >= config_->targets.size()) {
+      problems_->add(fmt::format("{}its target is number {}, of {}", place, member.target, config_->targets.size()));
+      return std::nullopt;
+    }
     const TargetConfig& target = config_->targets[member.target];
-    const std::string place = fmt::format("`{}`: ", member.place);
     try {
       const std::string problem = key_problem(target);
       if (!problem.empty()) problems_->add(place + problem);
@@ -132,12 +141,12 @@ class Builder {
       return std::nullopt;
     }
   }
-  [[nodiscard]] std::optional<Provider> client(const GroupConfig& group) {
-    std::vector<Provider> members = members_of(group);
+  [[nodiscard]] std::optional<Provider> client(const GroupConfig& group, const std::string& name) {
+    std::vector<Provider> members = members_of(group, name);
     if (members.empty()) return std::nullopt;
     FallbackOptions options = *options_;
-    options.strategy = members.size() == group.members.size() ? group.strategy : ordered();
-    options.escalation = group.escalation;
+    options.strategy = group.strategy && members.size() == group.members.size() ? *group.strategy : ordered();
+    options.escalation = group.escalation.value_or(Escalation::none);
     if (group.deadline) options.limits.deadline = *group.deadline;
     if (group.attempts) options.limits.max_attempts = *group.attempts;
     options.observers.clear();  // those of the outermost are told of every attempt
@@ -174,8 +183,7 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     options.limits = config->limits;
     options.mid_stream = config->mid_stream;
     options.hold = config->hold;
-    if (config->hedge) options.hedge = *config->hedge;
-    if (config->recovery) options.recovery = *config->recovery;
+    detail::lay_over(*config, options.hedge, options.recovery);
     if (!config->degrade.empty()) {
       options.degrade = config->degrade;
       options.degrade_early = config->degrade_early;
@@ -185,10 +193,10 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
     if (once) options.recovery.repeat_failed = false;
     const GroupConfig root = detail::root_of(*config);
-    std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root);
+    std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root, "root");
     if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
-    options.strategy = root.strategy;
-    options.escalation = root.escalation;
+    if (root.strategy) options.strategy = *root.strategy;
+    if (root.escalation) options.escalation = *root.escalation;
     return FallbackClient{std::move(members), std::move(options)};
   } catch (const std::invalid_argument& error) {
     return Error{ErrorKind::invalid_request, error.what()};

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,50 +50,61 @@ using ReadValue = std::function<Value(const ChatRequest&, const Needs&)>;
   return names;
 }
 
+/// What a field can have, and what it is compared with.
+enum class Kind : std::uint8_t { truth, number, text, list, effort };
+
 struct NamedField {
   std::string_view name;
   Value (*read)(const ChatRequest&, const Needs&);
+  Kind kind;
 };
 constexpr std::array request_fields{
     NamedField{"input_tokens", [](const ChatRequest&, const Needs& needs) -> Value {
                  return static_cast<double>(needs.input_tokens);
-               }},
-    NamedField{"images", [](const ChatRequest&, const Needs& needs) -> Value { return needs.vision; }},
-    NamedField{"documents", [](const ChatRequest&, const Needs& needs) -> Value { return needs.documents; }},
-    NamedField{"tools", [](const ChatRequest&, const Needs& needs) -> Value { return needs.tools; }},
-    NamedField{"reasoning", [](const ChatRequest&, const Needs& needs) -> Value { return needs.reasoning; }},
-    NamedField{"json_schema", [](const ChatRequest&, const Needs& needs) -> Value { return needs.json_schema; }},
-    NamedField{"tags", [](const ChatRequest& request, const Needs&) { return tags_of(request); }},
+               }, Kind::number},
+    NamedField{"images", [](const ChatRequest&, const Needs& needs) -> Value { return needs.vision; }, Kind::truth},
+    NamedField{"documents", [](const ChatRequest&, const Needs& needs) -> Value { return needs.documents; }, Kind::truth},
+    NamedField{"tools", [](const ChatRequest&, const Needs& needs) -> Value { return needs.tools; }, Kind::truth},
+    NamedField{"reasoning", [](const ChatRequest&, const Needs& needs) -> Value { return needs.reasoning; }, Kind::effort},
+    NamedField{"json_schema", [](const ChatRequest&, const Needs& needs) -> Value { return needs.json_schema; }, Kind::truth},
+    NamedField{"tags", [](const ChatRequest& request, const Needs&) { return tags_of(request); }, Kind::list},
     NamedField{"session_id",
-               [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.metadata.session_id); }},
+               [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.metadata.session_id); }, Kind::text},
     NamedField{"user_id",
-               [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.metadata.user_id); }},
+               [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.metadata.user_id); }, Kind::text},
 };
 
-[[nodiscard]] ReadValue field_of(const std::string& name) {
+struct RequestField {
+  ReadValue read;  // null: not known
+  Kind kind = Kind::text;
+};
+
+[[nodiscard]] RequestField field_of(const std::string& name) {
   const auto plain = std::find_if(request_fields.begin(), request_fields.end(), [&](const auto& one) { return one.name == name; });
-  if (plain != request_fields.end()) return plain->read;
+  if (plain != request_fields.end()) return {plain->read, plain->kind};
   const auto after = [&](std::string_view prefix) {
     return name.starts_with(prefix) && name.size() > prefix.size() ? name.substr(prefix.size()) : std::string{};
   };
   if (std::string key = after("metadata."); !key.empty()) {
-    return [key = std::move(key)](const ChatRequest& request, const Needs&) { return metadata_of(request, key); };
+    return {[key = std::move(key)](const ChatRequest& request, const Needs&) { return metadata_of(request, key); }};
   }
   if (std::string key = after("header."); !key.empty()) {
-    return [key = std::move(key)](const ChatRequest& request, const Needs&) { return header_of(request, key); };
+    return {[key = std::move(key)](const ChatRequest& request, const Needs&) { return header_of(request, key); }};
   }
   if (name == "params.reasoning_effort") {
-    return [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.reasoning_effort); };
+    return {[](const ChatRequest& request, const Needs&) { return text_or_nothing(request.reasoning_effort); }};
   }
   if (name == "params.temperature") {
-    return [](const ChatRequest& request, const Needs&) { return request.temperature ? Value{*request.temperature} : Value{}; };
+    return {[](const ChatRequest& request, const Needs&) { return request.temperature ? Value{*request.temperature} : Value{}; },
+            Kind::number};
   }
   if (name == "params.max_output_tokens") {
-    return [](const ChatRequest& request, const Needs&) {
-      return request.max_output_tokens ? Value{static_cast<double>(*request.max_output_tokens)} : Value{};
-    };
+    return {[](const ChatRequest& request, const Needs&) {
+              return request.max_output_tokens ? Value{static_cast<double>(*request.max_output_tokens)} : Value{};
+            },
+            Kind::number};
   }
-  return nullptr;
+  return {};
 }
 
 constexpr std::string_view accepted_fields =
@@ -109,35 +123,40 @@ constexpr std::string_view accepted_fields =
 
 [[nodiscard]] bool is_nothing(const Value& value) noexcept { return value.index() == 0; }
 
-template <class Compare>
-[[nodiscard]] bool ordered_as(const Value& left, const Value& right, const Compare& compare) {
-  const auto* a = std::get_if<double>(&left);
-  const auto* b = std::get_if<double>(&right);
-  return a != nullptr && b != nullptr && compare(*a, *b);
+/// Of a text what it is as a number, where it is one.
+[[nodiscard]] std::optional<double> number_of(const Value& value) {
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr) return std::nullopt;
+  const nlohmann::json number = nlohmann::json::parse(*text, nullptr, false);
+  return number.is_number() ? std::optional{number.get<double>()} : std::nullopt;
 }
 
-/// `*` stands for any characters.
-[[nodiscard]] bool matches(std::string_view text, std::string_view pattern) noexcept {
-  std::size_t at = 0;
-  std::size_t in = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t resume = 0;
-  while (at < text.size()) {
-    if (in < pattern.size() && pattern[in] == '*') {
-      star = in++;
-      resume = at;
-    } else if (in < pattern.size() && pattern[in] == text[at]) {
-      ++in;
-      ++at;
-    } else if (star != std::string_view::npos) {
-      in = star + 1;
-      at = ++resume;
-    } else {
-      return false;
-    }
+template <class Compare>
+[[nodiscard]] bool ordered_as(const Value& left, const Value& right, const Compare& compare) {
+  const std::optional<double> a = number_of(left);
+  const std::optional<double> b = number_of(right);
+  return a && b && compare(*a, *b);
+}
+
+[[nodiscard]] bool equal(const Value& left, const Value& right) {
+  return std::holds_alternative<double>(right) ? ordered_as(left, right, std::equal_to<>{}) : left == right;
+}
+
+constexpr std::size_t longest_pattern = 200;
+constexpr std::size_t longest_matched = 1000;
+
+/// A regular expression; empty where it is none.
+[[nodiscard]] std::optional<std::regex> pattern_of(const std::string& text) {
+  auto flags = std::regex::ECMAScript;
+#ifdef __GLIBCXX__
+  flags |= std::regex_constants::__polynomial;  // no pattern takes for ever
+#endif
+  try {
+    if (!text.empty() && text.size() <= longest_pattern) return std::regex{text, flags};
+  } catch (const std::regex_error&) {  // the complaint says what is accepted
   }
-  while (in < pattern.size() && pattern[in] == '*') ++in;
-  return in == pattern.size();
+  return std::nullopt;
 }
 
 [[nodiscard]] bool has(const Value& value, const Value& wanted) {
@@ -152,49 +171,78 @@ template <class Compare>
 
 using Test = std::function<bool(const Value&)>;
 
+constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
+
+/// Whether such a field can have that value; complains if not.
+[[nodiscard]] bool accepts(Kind kind, const Value& value, const Setting& at) {
+  const auto* text = std::get_if<std::string>(&value);
+  const bool is_truth = std::holds_alternative<bool>(value);
+  const bool is_effort = text != nullptr && std::find(std::begin(efforts), std::end(efforts), *text) != std::end(efforts);
+  std::string_view accepted;
+  if (is_nothing(value)) {
+    accepted = "a string, a number, true or false";
+  } else if (kind == Kind::truth && !is_truth) {
+    accepted = "true or false";
+  } else if (kind == Kind::number && !std::holds_alternative<double>(value)) {
+    accepted = "a number";
+  } else if (kind == Kind::effort && !is_truth && !is_effort) {
+    accepted = R"(true, false, or an effort: "low", "medium", "high", ...)";
+  }
+  if (!accepted.empty()) at.refuse(accepted);
+  return accepted.empty();
+}
+
 /// Empty with a complaint.
-[[nodiscard]] Test comparison(const std::string& name, const Setting& at) {
+[[nodiscard]] Test comparison(const std::string& name, const Setting& at, Kind kind) {
   if (name == "in" || name == "not_in") {
     std::vector<Value> values;
     for (const Setting& element : at.elements("values")) {
       values.push_back(literal(element));
-      if (is_nothing(values.back())) element.refuse("a string, a number, true or false");
+      static_cast<void>(accepts(kind, values.back(), element));
     }
     return [values = std::move(values), wanted = name == "in"](const Value& value) {
-      const bool found = !is_nothing(value) && std::find(values.begin(), values.end(), value) != values.end();
+      const auto is_it = [&](const Value& one) { return equal(value, one); };
+      const bool found = !is_nothing(value) && std::any_of(values.begin(), values.end(), is_it);
       return found == wanted;
     };
   }
-  Value right = literal(at);
-  if (is_nothing(right)) {
-    at.refuse("a string, a number, true or false");
+  const bool orders = name == ">" || name == ">=" || name == "<" || name == "<=";
+  const bool searches = name == "matches" || name == "has";
+  if (!orders && !searches && name != "==" && name != "!=") {
+    at.complain("is not known; accepted here are ==, !=, >, >=, <, <=, in, not_in, matches, has");
     return nullptr;
   }
-  const bool needs_number = name == ">" || name == ">=" || name == "<" || name == "<=";
-  if (needs_number && !std::holds_alternative<double>(right)) {
+  if ((orders && (kind == Kind::truth || kind == Kind::effort || kind == Kind::list)) ||
+      (searches && kind != Kind::text && kind != Kind::list)) {
+    at.complain("does not compare such a field");
+    return nullptr;
+  }
+  Value right = literal(at);
+  if (!accepts(kind, right, at)) return nullptr;
+  if (orders && !std::holds_alternative<double>(right)) {
     at.refuse("a number");
     return nullptr;
   }
-  const bool needs_text = name == "matches" || name == "has";
-  if (needs_text && !std::holds_alternative<std::string>(right)) {
+  if (searches && !std::holds_alternative<std::string>(right)) {
     at.refuse("a string");
     return nullptr;
   }
-  if (name == "==") return [right](const Value& left) { return left == right; };
-  if (name == "!=") return [right](const Value& left) { return left != right; };
+  if (name == "==") return [right](const Value& left) { return equal(left, right); };
+  if (name == "!=") return [right](const Value& left) { return !equal(left, right); };
   if (name == ">") return [right](const Value& left) { return ordered_as(left, right, std::greater<>{}); };
   if (name == ">=") return [right](const Value& left) { return ordered_as(left, right, std::greater_equal<>{}); };
   if (name == "<") return [right](const Value& left) { return ordered_as(left, right, std::less<>{}); };
   if (name == "<=") return [right](const Value& left) { return ordered_as(left, right, std::less_equal<>{}); };
   if (name == "has") return [right](const Value& left) { return has(left, right); };
-  if (name == "matches") {
-    return [right](const Value& left) {
-      const auto* text = std::get_if<std::string>(&left);
-      return text != nullptr && matches(*text, std::get<std::string>(right));
-    };
+  std::optional<std::regex> pattern = pattern_of(std::get<std::string>(right));
+  if (!pattern) {
+    at.refuse(fmt::format("a regular expression (ECMAScript) of at most {} characters", longest_pattern));
+    return nullptr;
   }
-  at.complain("is not known; accepted here are ==, !=, >, >=, <, <=, in, not_in, matches, has");
-  return nullptr;
+  return [pattern = *std::move(pattern)](const Value& left) {
+    const auto* text = std::get_if<std::string>(&left);
+    return text != nullptr && text->size() <= longest_matched && std::regex_search(*text, pattern);
+  };
 }
 
 [[nodiscard]] std::optional<Condition> joined(std::optional<Condition> all, std::optional<Condition> one, bool any) {
@@ -211,17 +259,37 @@ using Test = std::function<bool(const Value&)>;
   return all;
 }
 
+/// `tools` with the name of one, `reasoning` with an effort: what those fields are compared with is not what they have.
+[[nodiscard]] RequestField other_side(RequestField field, const std::string& name, const std::string& comparison_name,
+                                      const Setting& value) {
+  if (name == "tools" && comparison_name == "has") {
+    return {[](const ChatRequest& request, const Needs&) {
+              std::vector<std::string> names;
+              for (const Tool& tool : request.tools) names.push_back(tool.name);
+              return Value{std::move(names)};
+            },
+            Kind::list};
+  }
+  const auto* json = value.json();
+  const bool with_effort = json->is_string() || (json->is_array() && !json->empty() && json->front().is_string());
+  if (field.kind == Kind::effort && with_effort) {
+    field.read = [](const ChatRequest& request, const Needs&) { return text_or_nothing(request.reasoning_effort); };
+  }
+  return field;
+}
+
 [[nodiscard]] std::optional<Condition> read_field(const std::string& name, const Setting& at) {
-  ReadValue read = field_of(name);
-  if (!read) {
+  const RequestField field = field_of(name);
+  if (!field.read) {
     at.complain(fmt::format("is not known; accepted here are {}", accepted_fields));
     return std::nullopt;
   }
   const auto condition = [&](const std::string& comparison_name, const Setting& value) -> std::optional<Condition> {
-    Test test = comparison(comparison_name, value);
+    const RequestField compared = other_side(field, name, comparison_name, value);
+    Test test = comparison(comparison_name, value, compared.kind);
     if (!test) return std::nullopt;
     return Condition{fmt::format("{} {} {}", name, comparison_name, value.shown()),
-                     [read, test = std::move(test)](const ChatRequest& request, const Needs& needs) {
+                     [read = compared.read, test = std::move(test)](const ChatRequest& request, const Needs& needs) {
                        return test(read(request, needs));
                      }};
   };

@@ -83,8 +83,8 @@ constexpr std::array policy_fields{
     Field<Draft>{"rate_limit", read_with_targets},
     Field<Draft>{"probe", read_with_targets},
     Field<Draft>{"http", read_with_targets},
-    Field<Draft>{"hedge", [](const Setting& at, Draft& out) { read_hedge(at, out.config.hedge); }},
-    Field<Draft>{"recovery", [](const Setting& at, Draft& out) { read_recovery(at, out.config.recovery); }},
+    Field<Draft>{"hedge", [](const Setting& at, Draft& out) { read_hedge(at, out.config); }},
+    Field<Draft>{"recovery", [](const Setting& at, Draft& out) { read_recovery(at, out.config); }},
     Field<Draft>{"degrade", [](const Setting& at, Draft& out) { read_ladder(at, out.config.degrade); }},
     Field<Draft>{"degrade_early", [](const Setting& at, Draft& out) { set(out.config.degrade_early, at.boolean()); }},
     Field<Draft>{"allow_degradation",
@@ -132,7 +132,7 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) {
     draft.config.targets.resize(1);
-    draft.config.root = {};
+    draft.config.root = {.strategy = ordered()};
   }
   make_room_for_retries(policy, draft.config);
   return std::move(draft.config);

@@ -113,6 +113,10 @@ Result<nlohmann::ordered_json> parse_document(std::string_view text) {
     return Error{ErrorKind::invalid_request,
                  fmt::format("the policy is larger than {} bytes, the most that is accepted", largest_policy_file)};
   }
+  // The parser takes it for the end of the text.
+  if (const std::size_t end = text.find('\0'); end != std::string_view::npos) {
+    return Error{ErrorKind::invalid_request, fmt::format("the policy has a zero byte, at offset {}; it must be JSON text", end)};
+  }
   Result<Json> document = parse_json(text);
   if (!document) return document;
   Problems problems;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -79,27 +81,16 @@ constexpr std::array cascade_fields{
   return cascade;
 }
 
-[[nodiscard]] Escalation escalation_of(const Setting& group, const std::optional<Cascade>& cascade) {
+[[nodiscard]] std::optional<Escalation> escalation_of(const Setting& group, const std::optional<Cascade>& cascade) {
   const Setting outer = group["escalation"];
   const std::optional<Escalation> given = read_escalation(outer);
-  if (!cascade || !cascade->escalation) return given.value_or(Escalation::none);
+  if (!cascade || !cascade->escalation) return given;
   if (given && *given != *cascade->escalation) {
     const Setting inner = group["strategy"]["escalation"];
     inner.complain(fmt::format("is {}, and `{}` is {}: these contradict each other; give one of them", inner.shown(),
                                outer.place(), outer.shown()));
   }
-  return *cascade->escalation;
-}
-
-void refuse_repeated(const Setting& at, const std::vector<TargetConfig>& targets, const std::vector<std::string>& places) {
-  const TargetConfig& target = targets.back();
-  const auto name = [](const TargetConfig& one) { return one.model.id.empty() ? one.model.name : one.model.id; };
-  for (std::size_t i = 0; i + 1 < targets.size(); ++i) {
-    if (name(targets[i]) != name(target) || targets[i].model.model != target.model.model || target.model.name.empty()) continue;
-    at.complain(fmt::format("lists {}/{} again, after `{}`; each target is accepted once, unless an `id` tells them apart",
-                            name(target), target.model.model, places[i]));
-    return;
-  }
+  return cascade->escalation;
 }
 
 class Reader {
@@ -121,8 +112,9 @@ class Reader {
     const std::optional<Cascade> cascade = read_cascade(strategy);
     out.escalation = escalation_of(group, cascade);
     if (cascade) {
+      out.strategy = ordered();
       for (std::size_t i = 0; i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
-    } else if (!weights.empty()) {
+    } else if (!weights.empty() && strategy.present()) {
       out.strategy = read_strategy(strategy, weights);
     }
   }
@@ -143,8 +135,7 @@ class Reader {
     if (!at["targets"].present()) {
       member.target = targets_->size();
       targets_->push_back(read_target(at, above));
-      places_.push_back(at.place());
-      refuse_repeated(at, *targets_, places_);
+      refuse_repeated(at, targets_->back().model);
       return member;
     }
     GroupConfig& group = member.group.emplace_back();
@@ -159,8 +150,17 @@ class Reader {
     return member;
   }
 
+  void refuse_repeated(const Setting& at, const ModelOptions& model) {
+    if (model.name.empty()) return;
+    const std::string name = fmt::format("{}/{}", model.id.empty() ? model.name : model.id, model.model);
+    const auto [listed, is_new] = places_.try_emplace(name, at.place());
+    if (is_new) return;
+    at.complain(fmt::format("lists {} again, after `{}`; each target is accepted once, unless an `id` tells them apart",
+                            name, listed->second));
+  }
+
   std::vector<TargetConfig>* targets_;
-  std::vector<std::string> places_;
+  std::unordered_map<std::string, std::string> places_;  // of each target, by its name
 };
 
 }  // namespace

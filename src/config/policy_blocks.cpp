@@ -117,7 +117,7 @@ constexpr std::array hedge_fields{
 };
 
 constexpr std::array recovery_fields{
-    Field<RecoveryOptions>{"max_wait", [](const Setting& at, RecoveryOptions& out) { set(out.max_wait, at.duration()); }},
+    Field<RecoveryOptions>{"max_wait", [](const Setting& at, RecoveryOptions& out) { set(out.max_wait, at.span()); }},
     Field<RecoveryOptions>{"max_waiting",
                            [](const Setting& at, RecoveryOptions& out) { set(out.max_waiting, at.whole(0, 1'000'000)); }},
     Field<RecoveryOptions>{"probe_interval",
@@ -127,7 +127,7 @@ constexpr std::array recovery_fields{
     Field<RecoveryOptions>{"repeat_failed",
                            [](const Setting& at, RecoveryOptions& out) { set(out.repeat_failed, at.boolean()); }},
     Field<RecoveryOptions>{"min_attempt_time",
-                           [](const Setting& at, RecoveryOptions& out) { set(out.min_attempt_time, at.duration()); }},
+                           [](const Setting& at, RecoveryOptions& out) { set(out.min_attempt_time, at.span()); }},
     Field<RecoveryOptions>{"cooldown_max",
                            [](const Setting& at, RecoveryOptions& out) { set(out.cooldown_max, at.duration()); }},
 };
@@ -361,6 +361,15 @@ void read_http(const Above& above, const Setting& target, HttpOptions& out) {
   }
 }
 
+/// The keys of the block, those of its blocks too.
+void note_given(const Setting& at, std::string_view place, std::vector<std::string>& given) {
+  for (const std::string& key : at.keys()) {
+    const std::string inner = fmt::format("{}.{}", place, key);
+    given.push_back(inner);
+    note_given(at[key], inner, given);
+  }
+}
+
 }  // namespace
 
 void read_policies(const Above& above, const Setting& target, TargetConfig& out) {
@@ -372,16 +381,51 @@ void read_policies(const Above& above, const Setting& target, TargetConfig& out)
   read_http(above, target, out.model.http);
 }
 
-void read_hedge(const Setting& at, std::optional<HedgeOptions>& out) {
+void read_hedge(const Setting& at, Config& out) {
   if (!at.present()) return;
-  read_fields(at, hedge_fields, out.emplace());
-  if (const std::string problem = problem_with(*out); at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+  read_fields(at, hedge_fields, out.hedge.emplace());
+  note_given(at, "hedge", out.given);
+  const std::string problem = problem_with(*out.hedge);
+  if (at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
 }
 
-void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out) {
+void read_recovery(const Setting& at, Config& out) {
   if (!at.present()) return;
-  read_fields(at, recovery_fields, out.emplace());
-  if (const std::string problem = problem_with(*out); at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+  read_fields(at, recovery_fields, out.recovery.emplace());
+  note_given(at, "recovery", out.given);
+  const std::string problem = problem_with(*out.recovery);
+  if (at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+}
+
+void lay_over(const Config& config, std::optional<HedgeOptions>& hedge, RecoveryOptions& recovery) {
+  const auto lay = [&](std::string_view key, const auto& from, const auto& usual, auto& to) {
+    if (from != usual || std::find(config.given.begin(), config.given.end(), key) != config.given.end()) to = from;
+  };
+  if (config.hedge) {
+    const HedgeOptions& from = *config.hedge;
+    const HedgeOptions usual;
+    HedgeOptions& to = hedge ? *hedge : hedge.emplace();
+    lay("hedge.percentile", from.percentile, usual.percentile, to.percentile);
+    lay("hedge.min_samples", from.min_samples, usual.min_samples, to.min_samples);
+    lay("hedge.min_delay", from.min_delay, usual.min_delay, to.min_delay);
+    lay("hedge.delay_without_samples", from.delay_without_samples, usual.delay_without_samples, to.delay_without_samples);
+    lay("hedge.budget.share", from.budget.share, usual.budget.share, to.budget.share);
+    lay("hedge.budget.most", from.budget.most, usual.budget.most, to.budget.most);
+    if (from.shared_budget) to.shared_budget = from.shared_budget;
+    if (from.may_repeat) to.may_repeat = from.may_repeat;
+  }
+  if (config.recovery) {
+    const RecoveryOptions& from = *config.recovery;
+    const RecoveryOptions usual;
+    RecoveryOptions& to = recovery;
+    lay("recovery.max_wait", from.max_wait, usual.max_wait, to.max_wait);
+    lay("recovery.max_waiting", from.max_waiting, usual.max_waiting, to.max_waiting);
+    lay("recovery.probe_interval", from.probe_interval, usual.probe_interval, to.probe_interval);
+    lay("recovery.probe_interval_max", from.probe_interval_max, usual.probe_interval_max, to.probe_interval_max);
+    lay("recovery.repeat_failed", from.repeat_failed, usual.repeat_failed, to.repeat_failed);
+    lay("recovery.min_attempt_time", from.min_attempt_time, usual.min_attempt_time, to.min_attempt_time);
+    lay("recovery.cooldown_max", from.cooldown_max, usual.cooldown_max, to.cooldown_max);
+  }
 }
 
 void read_floor(const Setting& at, FloorConfig& out) {

@@ -17,8 +17,10 @@ using Above = std::vector<Setting>;
 void read_policies(const Above& above, const Setting& target, TargetConfig& out);
 
 /// The blocks `hedge` and `recovery`.
-void read_hedge(const Setting& at, std::optional<HedgeOptions>& out);
-void read_recovery(const Setting& at, std::optional<RecoveryOptions>& out);
+void read_hedge(const Setting& at, Config& out);
+void read_recovery(const Setting& at, Config& out);
+/// What the file says of them, over what the application gives.
+void lay_over(const Config& config, std::optional<HedgeOptions>& hedge, RecoveryOptions& recovery);
 
 inline constexpr int most_repairs = 10;
 

@@ -11,8 +11,7 @@
 namespace backstop::inline v0::detail {
 
 void Problems::add(std::string problem) {
-  if (std::find(problems_.begin(), problems_.end(), problem) != problems_.end()) return;
-  problems_.push_back(std::move(problem));
+  if (known_.insert(problem).second) problems_.push_back(std::move(problem));
 }
 
 std::string Problems::text() const {
@@ -102,6 +101,13 @@ std::optional<Duration> Setting::duration() const {
   const auto duration = is_string() ? duration_from(json_->get_ref<const std::string&>()) : std::nullopt;
   if (!duration) refuse(duration_forms);
   return duration;
+}
+
+std::optional<Duration> Setting::span() const {
+  constexpr std::string_view zeros[] = {"0ms", "0s", "0m", "0h"};
+  const std::string_view value = is_string() ? std::string_view{json_->get_ref<const std::string&>()} : std::string_view{};
+  if (std::find(std::begin(zeros), std::end(zeros), value) != std::end(zeros)) return Duration::zero();
+  return duration();
 }
 
 std::optional<Money> Setting::dollars() const {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -24,6 +25,7 @@ class Problems {
 
  private:
   std::vector<std::string> problems_;
+  std::unordered_set<std::string> known_;
 };
 
 /// A value inside a policy file that knows its place (`fallback_policy.targets[1].timeout.connect`), so that a
@@ -57,6 +59,7 @@ class Setting {
   [[nodiscard]] std::optional<int> whole(int least, int most) const;
   [[nodiscard]] std::optional<std::int64_t> tokens() const;
   [[nodiscard]] std::optional<Duration> duration() const;
+  [[nodiscard]] std::optional<Duration> span() const;  ///< a duration, or zero: "0s"
   [[nodiscard]] std::optional<Money> dollars() const;
 
   /// "`place` is `value`; it must be `accepted`", or "is missing".

@@ -29,7 +29,7 @@ constexpr std::array plain_fields{Field<StrategyDraft>{"name", read_before}};
 constexpr std::array failback_fields{
     Field<StrategyDraft>{"name", read_before},
     Field<StrategyDraft>{"min_dwell",
-                         [](const Setting& at, StrategyDraft& out) { set(out.failback.min_dwell, at.duration()); }},
+                         [](const Setting& at, StrategyDraft& out) { set(out.failback.min_dwell, at.span()); }},
     Field<StrategyDraft>{"successes",
                          [](const Setting& at, StrategyDraft& out) { set(out.failback.successes, at.whole(1, 1000)); }},
 };
@@ -63,7 +63,7 @@ constexpr std::array sticky_fields{
     Field<StrategyDraft>{"expected_turns",
                          [](const Setting& at, StrategyDraft& out) { set(out.sticky.expected_turns, at.whole(1, 1000)); }},
     Field<StrategyDraft>{"min_dwell",
-                         [](const Setting& at, StrategyDraft& out) { set(out.sticky.min_dwell, at.duration()); }},
+                         [](const Setting& at, StrategyDraft& out) { set(out.sticky.min_dwell, at.span()); }},
     Field<StrategyDraft>{"second_is_worth_usd",
                          [](const Setting& at, StrategyDraft& out) { set(out.sticky.second_is_worth, at.dollars()); }},
 };
@@ -77,7 +77,8 @@ constexpr std::array sticky_fields{
   std::vector<std::int64_t> result;
   std::int64_t divisor = 0;
   for (const double weight : weights) {
-    result.push_back(std::llround(weight * scale));
+    // One that is above 0 takes part, however small.
+    result.push_back(weight > 0 ? std::max<std::int64_t>(std::llround(weight * scale), 1) : 0);
     divisor = std::gcd(divisor, result.back());
   }
   for (std::int64_t& weight : result) weight /= std::max<std::int64_t>(divisor, 1);

@@ -27,11 +27,12 @@ constexpr int in_a_row = 2;
 /// Thread safety: all functions.
 class ProbedHealth {
  public:
-  void note(BreakerVerdict probe) noexcept {
+  void note(BreakerVerdict probe, TimePoint now) noexcept {
+    latest_.store(now, std::memory_order_relaxed);
     if (probe == BreakerVerdict::ignored) return;
     const bool failed = probe == BreakerVerdict::failure;
     const std::lock_guard lock{mutex_};
-    if (failed == down()) {
+    if (failed == down_.load(std::memory_order_relaxed)) {
       against_ = 0;
     } else if (++against_ >= in_a_row) {
       against_ = 0;
@@ -39,17 +40,22 @@ class ProbedHealth {
     }
   }
   void note_answer() noexcept {
-    if (!down_.load(std::memory_order_relaxed)) return;
+    if (!down_.load(std::memory_order_relaxed) && against_.load(std::memory_order_relaxed) == 0) return;
     const std::lock_guard lock{mutex_};
     against_ = 0;
     down_.store(false, std::memory_order_relaxed);
   }
-  [[nodiscard]] bool down() const noexcept { return down_.load(std::memory_order_relaxed); }
+  /// What was found out longer ago than `holds_for` says nothing any more.
+  [[nodiscard]] bool down(TimePoint now, Duration holds_for) const noexcept {
+    return down_.load(std::memory_order_relaxed) &&
+           saturating_difference(now, latest_.load(std::memory_order_relaxed)) < holds_for;
+  }
 
  private:
   std::mutex mutex_;  // only while something is written
   std::atomic<bool> down_{false};
-  int against_ = 0;  // probes in a row that say otherwise
+  std::atomic<int> against_{0};               // probes in a row that say otherwise
+  std::atomic<TimePoint> latest_{TimePoint{}};  // when one ended
 };
 
 /// One probe: a call of its own.
@@ -178,7 +184,7 @@ class Prober final : private Timer, private detail::TaskCompletion {
   void on_task_done() noexcept override {
     if (kept_) return runtime_->post(last_turn_, std::move(kept_));
     if (ending_) return runtime_->open(ended_);
-    shared_->health.note(probe_->says());
+    shared_->health.note(probe_->says(), runtime_->now());
     arm_again();
   }
 
@@ -216,7 +222,7 @@ class Probing final : public Decorator {
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    if (!shared_->health.down() || !standing.fit()) return standing;
+    if (!standing.fit() || !shared_->health.down(now, holds_for())) return standing;
     if (standing.ready()) {
       standing.why = ErrorKind::overloaded;
       standing.what = "its probes fail";
@@ -228,6 +234,11 @@ class Probing final : public Decorator {
   }
 
  private:
+  /// In that time a probe would have ended, were anybody driving its runtime.
+  [[nodiscard]] Duration holds_for() const noexcept {
+    const ProbeOptions& options = shared_->options;
+    return saturating_add(TimePoint{3 * options.every}, options.timeout).time_since_epoch();
+  }
   void begin(Runtime& runtime) const noexcept {
     const unsigned here = detail::process_number();
     if (begun_.load(std::memory_order_acquire) == here) return;

@@ -6,6 +6,7 @@
 
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "process/never_destroyed.hpp"
 #include "routing/choosing.hpp"
 #include "runtime/mixed_bits.hpp"
 
@@ -53,26 +54,38 @@ double Choice::random() noexcept { return static_cast<double>(random_bits() >> 1
 
 std::size_t Choice::size() const noexcept { return order_->size(); }
 
+const detail::Candidate* Choice::find(std::size_t candidate) const noexcept {
+  return candidate < size() ? choosing_->candidates()[candidate].get() : nullptr;
+}
+
 const Target& Choice::target(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->provider.target();
+  static detail::NeverDestroyed<Target> nobody;
+  const Candidate* asked = find(candidate);
+  return asked != nullptr ? asked->provider.target() : *nobody;
 }
 
 bool Choice::ready(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->provider.standing(*request_, *needs_, now_).ready();
+  const Candidate* asked = find(candidate);
+  return asked != nullptr && asked->provider.standing(*request_, *needs_, now_).ready();
 }
 
 bool Choice::fit(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->provider.standing(*request_, *needs_, now_).fit();
+  const Candidate* asked = find(candidate);
+  return asked != nullptr && asked->provider.standing(*request_, *needs_, now_).fit();
 }
 
-bool Choice::held_back(std::size_t candidate) const noexcept { return order_->rank_of(candidate) > 0; }
+bool Choice::held_back(std::size_t candidate) const noexcept {
+  return candidate < size() && order_->rank_of(candidate) > 0;
+}
 
 int Choice::in_flight(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->statistics->in_flight();
+  const Candidate* asked = find(candidate);
+  return asked != nullptr ? asked->statistics->in_flight() : 0;
 }
 
 double Choice::time_to_first_token(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->statistics->ttft().estimate(now_);
+  const Candidate* asked = find(candidate);
+  return asked != nullptr ? asked->statistics->ttft().estimate(now_) : TargetStatistics::prior_ttft;
 }
 
 double Choice::rejected_share(std::size_t candidate) const noexcept {
@@ -80,19 +93,25 @@ double Choice::rejected_share(std::size_t candidate) const noexcept {
 }
 
 double Choice::tokens_per_second(std::size_t candidate) const noexcept {
-  return 1 / std::max(choosing_->candidates()[candidate]->statistics->token_time().estimate(now_), 1e-9);
+  const Candidate* asked = find(candidate);
+  const double time = asked != nullptr ? asked->statistics->token_time().estimate(now_) : TargetStatistics::prior_token_time;
+  return 1 / std::max(time, 1e-9);
 }
 
 bool Choice::known(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->statistics->ttft().known();
+  const Candidate* asked = find(candidate);
+  return asked != nullptr && asked->statistics->ttft().known();
 }
 
 std::optional<Money> Choice::expected_cost(std::size_t candidate) const noexcept {
-  const double share = choosing_->candidates()[candidate]->statistics->cached_share().value().value_or(0);
+  const Candidate* asked = find(candidate);
+  if (asked == nullptr) return std::nullopt;
+  const double share = asked->statistics->cached_share().value().value_or(0);
   return expected_cost(candidate, std::llround(share * static_cast<double>(needs_->input_tokens)));
 }
 
 std::optional<Money> Choice::expected_cost(std::size_t candidate, std::int64_t cached_tokens) const noexcept {
+  if (find(candidate) == nullptr) return std::nullopt;
   const Candidates& candidates = choosing_->candidates();
   const Candidate& asked = *candidates[candidate];
   const double output = expected_output(candidates, candidate);
@@ -112,20 +131,29 @@ std::optional<Money> Choice::expected_cost(std::size_t candidate, std::int64_t c
   return least;
 }
 
-std::size_t Choice::at(std::size_t place) const noexcept { return order_->at(place); }
+std::size_t Choice::at(std::size_t place) const noexcept { return place < size() ? order_->at(place) : size(); }
 
-void Choice::prefer(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), 0); }
+void Choice::prefer(std::size_t candidate) noexcept {
+  if (candidate < size()) order_->move(order_->place_of(candidate), 0);
+}
 
-void Choice::put_last(std::size_t candidate) noexcept { order_->move(order_->place_of(candidate), size() - 1); }
+void Choice::put_last(std::size_t candidate) noexcept {
+  if (candidate < size()) order_->move(order_->place_of(candidate), size() - 1);
+}
 
-void Choice::note(std::size_t candidate, const SessionMove& move) noexcept { order_->set_note(candidate, move); }
+void Choice::note(std::size_t candidate, const SessionMove& move) noexcept {
+  if (candidate < size()) order_->set_note(candidate, move);
+}
 
 void Choice::set_score(std::size_t candidate, double score) noexcept {
+  if (candidate >= size()) return;
   // What is no number is no recommendation.
   order_->set_score(candidate, std::isnan(score) ? std::numeric_limits<double>::infinity() : score);
 }
 
-double Choice::score(std::size_t candidate) const noexcept { return order_->score_of(candidate); }
+double Choice::score(std::size_t candidate) const noexcept {
+  return candidate < size() ? order_->score_of(candidate) : 0;
+}
 
 void Choice::sort() noexcept {
   const std::uint64_t chance = random_bits();

@@ -8,8 +8,8 @@ namespace backstop::inline v0::detail {
 namespace {
 
 // Why a candidate is held back.
-constexpr std::uint32_t recovering = 1;
-constexpr std::uint32_t ejected = 2;
+constexpr std::uint16_t recovering = 1;
+constexpr std::uint16_t ejected = 2;
 
 }  // namespace
 
@@ -31,9 +31,9 @@ void Choosing::decide(Order& order, const ChatRequest& request, const Needs& nee
   try {
     chooser_.order(choice);
   } catch (...) {  // documented: as listed
-    order.sort([](std::size_t a, std::size_t b) { return a < b; });
+    order.undo();
   }
-  order.sort([&order](std::size_t a, std::size_t b) { return order.rank_of(a) < order.rank_of(b); });
+  order.sort_by_rank();
   if (!dry_run) picks_[order.at(0)].fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -46,19 +46,22 @@ void Choosing::note_answer(const Strategy::Answered& answer) const noexcept {
 }
 
 void Choosing::hold_back(Choice& choice, Order& order) const noexcept {
+  put_ejected_last(order, choice.now());
+  if (!chooser_.slow_start) return;
+  for (std::size_t candidate = 0; candidate < candidates_->size(); ++candidate) {
+    const TargetStatistics::Health health = statistics(candidate).health(choice.now());
+    if (health.ejected || health.share >= 1) continue;
+    if (health.share <= 0 || choice.random() >= health.share) order.set_rank(candidate, recovering);
+  }
+}
+
+void Choosing::put_ejected_last(Order& order, TimePoint now) const noexcept {
   const std::size_t size = candidates_->size();
-  const auto statistics = [this](std::size_t candidate) -> const TargetStatistics& {
-    return *(*candidates_)[candidate]->statistics;
-  };
   std::size_t out = 0;
   for (std::size_t candidate = 0; candidate < size; ++candidate) {
-    const TargetStatistics::Health health = statistics(candidate).health(choice.now());
-    if (health.ejected) {
-      order.set_rank(candidate, ejected);
-      ++out;
-    } else if (health.share < 1 && (health.share <= 0 || choice.random() >= health.share)) {
-      order.set_rank(candidate, recovering);
-    }
+    if (!statistics(candidate).health(now).ejected) continue;
+    order.set_rank(candidate, ejected);
+    ++out;
   }
   // At most half of them, those that fail most.
   for (; out > size / 2; --out) {
@@ -70,6 +73,13 @@ void Choosing::hold_back(Choice& choice, Order& order) const noexcept {
     }
     order.set_rank(best, 0);
   }
+}
+
+double Choosing::share_of(std::size_t candidate, const Order& order, TimePoint now) const noexcept {
+  if (order.rank_of(candidate) == ejected) return 0;
+  const TargetStatistics::Health health = statistics(candidate).health(now);
+  if (health.ejected || !chooser_.slow_start) return 1;
+  return health.finds_out ? 0 : health.share;
 }
 
 }  // namespace backstop::inline v0::detail

@@ -34,6 +34,10 @@ class Choosing {
   void note_answer(const Strategy::Answered& answer) const noexcept;
 
   [[nodiscard]] const std::shared_ptr<const std::string>& name() const noexcept { return name_; }
+  /// Those that fail too often, at most half, get a rank above 0 in an order that is as listed and open.
+  void put_ejected_last(Order& order, TimePoint now) const noexcept;
+  /// Of the calls that are meant for it, how many it gets, where those were put last; 0 where one at a time finds out.
+  [[nodiscard]] double share_of(std::size_t candidate, const Order& order, TimePoint now) const noexcept;
   [[nodiscard]] const Candidates& candidates() const noexcept { return *candidates_; }
   /// How often this one was the first of an order.
   [[nodiscard]] std::uint64_t picks(std::size_t candidate) const noexcept {
@@ -42,6 +46,9 @@ class Choosing {
 
  private:
   void hold_back(Choice& choice, Order& order) const noexcept;
+  [[nodiscard]] const TargetStatistics& statistics(std::size_t candidate) const noexcept {
+    return *(*candidates_)[candidate]->statistics;
+  }
 
   const Candidates* candidates_;
   Strategy::Chooser chooser_;

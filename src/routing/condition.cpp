@@ -17,6 +17,11 @@ namespace {
 
 }  // namespace
 
+Condition::Condition(std::string description, Test test) {
+  if (!test) throw std::invalid_argument{"Condition: the function that tests it is empty"};
+  data_ = std::make_shared<const Data>(Data{std::move(description), std::move(test)});
+}
+
 bool Condition::holds(const ChatRequest& request, const Needs& needs) const noexcept {
   try {
     return data_->test(request, needs);

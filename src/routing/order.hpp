@@ -43,8 +43,18 @@ class Order {
   void open() {
     if (size_ > most_inline && !many_) many_ = std::make_unique<Entry[]>(size_);
     entries_ = many_ ? many_.get() : few_.data();
-    for (std::size_t i = 0; i < size_; ++i) entries_[i] = {0, static_cast<std::uint32_t>(i), 0};
+    for (std::size_t i = 0; i < size_; ++i) entries_[i] = {0, static_cast<std::uint32_t>(i), 0, false};
   }
+  /// Back to the list: who decided has failed, and nothing of that is to be seen.
+  void undo() noexcept {
+    for (std::size_t i = 0; i < size_; ++i) {
+      entries_[i].candidate = static_cast<std::uint32_t>(i);
+      entries_[i].score = 0;
+    }
+    note_.reset();
+    undone_ = true;
+  }
+  [[nodiscard]] bool undone() const noexcept { return undone_; }
   void set_score(std::size_t candidate, double score) noexcept { entries_[candidate].score = score; }
   void set_note(std::size_t candidate, const SessionMove& move) noexcept {
     noted_ = candidate;
@@ -55,8 +65,19 @@ class Order {
     return note_ && noted_ == candidate ? &*note_ : nullptr;
   }
   /// How much it is held back: those of rank 0 go first, then those of 1, ...
-  [[nodiscard]] std::uint32_t rank_of(std::size_t candidate) const noexcept { return entries_[candidate].rank; }
-  void set_rank(std::size_t candidate, std::uint32_t rank) noexcept { entries_[candidate].rank = rank; }
+  [[nodiscard]] std::uint16_t rank_of(std::size_t candidate) const noexcept { return entries_[candidate].rank; }
+  void set_rank(std::size_t candidate, std::uint16_t rank) noexcept { entries_[candidate].rank = rank; }
+  /// Whether it goes before others only because these are held back.
+  [[nodiscard]] bool overtakes(std::size_t candidate) const noexcept { return !as_listed() && entries_[candidate].overtakes; }
+  void sort_by_rank() noexcept {
+    std::uint16_t highest = 0;
+    for (std::size_t place = 0; place < size_; ++place) {
+      Entry& entry = entries_[entries_[place].candidate];
+      entry.overtakes = entry.rank < highest;
+      highest = std::max(highest, entry.rank);
+    }
+    sort([this](std::size_t a, std::size_t b) { return rank_of(a) < rank_of(b); });
+  }
 
   /// `from` and `to` are places.
   void move(std::size_t from, std::size_t to) noexcept {
@@ -76,17 +97,19 @@ class Order {
   }
 
  private:
-  // The candidate that stands in this place; score and rank of the candidate that is listed here.
+  // The candidate that stands in this place; the rest is of the candidate that is listed here.
   struct Entry {
     double score;
     std::uint32_t candidate;
-    std::uint32_t rank;
+    std::uint16_t rank;
+    bool overtakes;
   };
 
   std::size_t size_;
   Entry* entries_ = nullptr;
   std::array<Entry, most_inline> few_;
   std::unique_ptr<Entry[]> many_;
+  bool undone_ = false;
   std::size_t noted_ = 0;
   std::optional<SessionMove> note_;
 };

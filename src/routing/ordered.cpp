@@ -17,17 +17,15 @@ class Failback {
 
   void order(Choice& choice) {
     const std::lock_guard lock{mutex_};
+    choice.prefer(keeper_);
     std::size_t first = 0;
     while (first < keeper_ && !(choice.ready(first) && !choice.held_back(first))) ++first;
     if (first == keeper_) {
-      if (choice.is_dry_run()) return choice.prefer(keeper_);
-      // What it is out for, and is not only unfit for, lets others take over.
-      is_out_ = choice.fit(keeper_) && !choice.ready(keeper_);
-      successes_ = 0;
-      return choice.prefer(keeper_);
+      const bool is_out = choice.held_back(tried_) || (choice.fit(tried_) && !choice.ready(tried_));
+      if (is_out && !choice.is_dry_run()) successes_ = 0;
+      return;
     }
-    const bool stays = choice.now() - since_ < options_.min_dwell || choice.in_flight(first) > 0;
-    if (stays) return choice.prefer(keeper_);
+    if (choice.now() - since_ < options_.min_dwell || choice.in_flight(first) > 0) return;
     choice.prefer(first);
     if (choice.is_dry_run()) return;
     if (tries_ || tried_ != first) successes_ = 0;  // the last one was not answered there
@@ -37,20 +35,18 @@ class Failback {
 
   void note(const Strategy::Answered& answer) {
     const std::lock_guard lock{mutex_};
-    if (answer.candidate < keeper_) {
-      if (answer.candidate != tried_) return;
-      tries_ = false;
-      if (++successes_ >= options_.successes) keep(answer);
-    } else if (answer.candidate > keeper_ && is_out_) {
-      keep(answer);
-    }
+    if (answer.candidate == keeper_) return;
+    if (answer.fell_over) return keep(answer);
+    if (!tries_ || answer.candidate != tried_) return;
+    tries_ = false;
+    if (++successes_ >= options_.successes) keep(answer);
   }
 
  private:
   void keep(const Strategy::Answered& answer) noexcept {
     keeper_ = answer.candidate;
     since_ = answer.at;
-    is_out_ = tries_ = false;
+    tries_ = false;
     successes_ = 0;
   }
 
@@ -58,7 +54,6 @@ class Failback {
   std::mutex mutex_;
   std::size_t keeper_ = 0;
   TimePoint since_{};
-  bool is_out_ = false;  // when it was looked at last
   bool tries_ = false;   // a call was sent to an earlier one, and has not been answered there
   std::size_t tried_ = 0;
   int successes_ = 0;
@@ -78,7 +73,8 @@ Strategy ordered(FailbackOptions failback) {
   return Strategy{std::move(description), [failback](std::size_t) {
                     auto state = std::make_shared<Failback>(failback);
                     return Strategy::Chooser{.order = [state](Choice& choice) { state->order(choice); },
-                                             .answered = [state](const Strategy::Answered& answer) { state->note(answer); }};
+                                             .answered = [state](const Strategy::Answered& answer) { state->note(answer); },
+                                             .slow_start = false};
                   }};
 }
 

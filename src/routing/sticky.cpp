@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -62,9 +61,10 @@ class Sticky {
     const auto staying = cost(choice, session.last);
     const auto moving = cost(choice, came_from_there ? session.before : detail::Affinity::Place{favourite, {}, 0});
     if (!staying || !moving) return false;
-    const bool moves = *moving <= *staying && choice.now() - session.since >= options_.min_dwell;
+    const bool pays = *moving <= *staying;
+    const bool moves = pays && choice.now() - session.since >= options_.min_dwell;
     choice.note(moves ? favourite : at, moves ? SessionMove{true, *moving, *staying, choice.target(at)}
-                                              : SessionMove{false, *staying, *moving, choice.target(favourite)});
+                                              : SessionMove{false, *staying, *moving, choice.target(favourite), pays});
     return moves;
   }
   /// Of the turns that are expected, when they are asked of a candidate that last read the conversation then.
@@ -74,8 +74,7 @@ class Sticky {
     const auto next = choice.expected_cost(place.candidate, choice.needs().input_tokens);
     if (!first || !next) return std::nullopt;
     const double seconds = choice.time_to_first_token(place.candidate) * options_.expected_turns;
-    const double waiting = seconds * static_cast<double>(options_.second_is_worth.units());
-    return *first + *next * (options_.expected_turns - 1) + Money::from_units(std::llround(waiting));
+    return *first + *next * (options_.expected_turns - 1) + Money::usd(seconds * options_.second_is_worth.usd());
   }
 
   StickyOptions options_;
@@ -112,9 +111,11 @@ Strategy sticky(Strategy inner, StickyOptions options) {
   return Strategy{std::move(description), [inner = std::move(inner), options = std::move(options)](std::size_t candidates) {
                     Strategy::Chooser chooser;
                     if (!inner.is_ordered()) chooser = inner.make(candidates);
+                    const bool slow_start = chooser.slow_start;
                     auto state = std::make_shared<Sticky>(options, std::move(chooser));
                     return Strategy::Chooser{.order = [state](Choice& choice) { state->order(choice); },
-                                             .answered = [state](const Strategy::Answered& answer) { state->note(answer); }};
+                                             .answered = [state](const Strategy::Answered& answer) { state->note(answer); },
+                                             .slow_start = slow_start};
                   }};
 }
 

@@ -16,7 +16,7 @@ class VisitNote final : private AttemptObserver {
  public:
   /// `inner` is what the candidate is called with.
   VisitNote(const Candidate& candidate, CallContext& inner) noexcept
-      : statistics_{candidate.own_statistics.get()}, started_{inner.now()} {
+      : statistics_{inner.state().active_probe ? nullptr : candidate.own_statistics.get()}, started_{inner.now()} {
     if (statistics_ == nullptr) return;
     statistics_->begin();
     inner.add_observer(*this);

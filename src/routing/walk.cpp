@@ -149,7 +149,10 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   if (!standing.ready()) {
     Error error = refusal(index, standing, now);
     add_refusal(error);
-    if (standing.fit()) leave_to_others(index);  // it may have come back when these have failed
+    if (standing.fit()) {
+      leave_to_others(index);  // it may have come back when these have failed
+      note_way_given(index);
+    }
     if (standing.cooling_after && standing.target != nullptr && is_of_the_domain(*standing.cooling_after) &&
         !standing.target->facts().failure_domain.empty()) {
       requirement_->failed_domains.push_back({*standing.target, *standing.cooling_after});
@@ -158,6 +161,7 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   }
   if (standing.soft_limited_until <= now || !other_goes_first(index, now)) return std::nullopt;
   leave_to_others(index);
+  note_way_given(index);
   Error error{ErrorKind::local_limit, fmt::format("its limits are used up for another {}, as its last answer said",
                                                   duration_text(standing.soft_limited_until - now))};
   if (standing.target != nullptr) error.target = *standing.target;
@@ -268,7 +272,9 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
   if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {
     requirement_->failed_domains.push_back({error.target, kind});
   }
-  switch (traits_of(kind).fallback) {
+  const FallbackRule rule = traits_of(kind).fallback;
+  if (rule == FallbackRule::yes || rule == FallbackRule::preferred) note_way_given(index);
+  switch (rule) {
     case FallbackRule::never: return false;
     case FallbackRule::yes:
     case FallbackRule::preferred:
@@ -295,6 +301,7 @@ void Walk::note_refusal(std::size_t index, const Error& error, bool others_ready
   // stands so.
   notes_.push_back({index, context_->now(), false, error.retry_after.has_value(), error.retry_after});
   add_refusal(error);
+  note_way_given(index);
   if (others_ready) leave_to_others(index);
 }
 
@@ -330,6 +337,14 @@ Walk::Recovery Walk::recovery(TimePoint now, Duration pace, bool repeat_failed) 
     recovery.probe_from = std::max(now, saturating_add(standing.failed_at, pace));
   }
   return recovery;
+}
+
+bool Walk::fell_over_to(std::size_t index) const noexcept {
+  const std::size_t place = order_.place_of(index);
+  for (std::size_t before = 0; before < place; ++before) {
+    if (std::find(gave_way_.begin(), gave_way_.end(), order_.at(before)) == gave_way_.end()) return false;
+  }
+  return place > 0 || order_.overtakes(index);
 }
 
 void Walk::begin_again(bool repeat_failed) {

@@ -30,7 +30,7 @@ class Walk {
   [[nodiscard]] const Order& order() const noexcept { return order_; }
   /// Has the rows of that candidate's sends say who chose it. `pick` must outlive the call to it.
   void note_pick(std::size_t index, RoutingHint& hint, Pick& pick) const {
-    if (choosing_ == nullptr) return;
+    if (choosing_ == nullptr || order_.undone()) return;
     pick = {choosing_->name(), order_.score_of(index), order_.note_of(index)};
     hint.pick = &pick;
   }
@@ -94,6 +94,9 @@ class Walk {
   };
   /// `pace`: how long after its failure a candidate that is ready is asked again, with `repeat_failed`.
   [[nodiscard]] Recovery recovery(TimePoint now, Duration pace, bool repeat_failed = true) const;
+  /// Whether others stood before it in the strategy's order, and each of them failed, was out or was held back; none was
+  /// only unfit.
+  [[nodiscard]] bool fell_over_to(std::size_t index) const noexcept;
   /// Begins anew with all that may have recovered.
   void begin_again(bool repeat_failed);
 
@@ -155,6 +158,9 @@ class Walk {
   [[nodiscard]] bool others_around() const;
   [[nodiscard]] bool other_goes_first(std::size_t index, TimePoint now) const;
   void add_refusal(const Error& error);
+  void note_way_given(std::size_t index) {
+    if (choosing_ != nullptr) gave_way_.push_back(index);
+  }
 
   const Pool* pool_;
   const Candidates* candidates_;
@@ -170,6 +176,7 @@ class Walk {
   std::vector<std::size_t> left_to_others_;
   std::vector<Note> notes_;          // of this round, a few
   std::vector<std::size_t> barred_;  // failed in ways that time does not mend
+  std::vector<std::size_t> gave_way_;  // failed, refused or were out, in ways that are not the request's; where one chooses
   std::optional<Error> failure_;
   bool failure_is_real_ = false;
   std::optional<Error> refusal_;

@@ -67,13 +67,13 @@ void TargetStatistics::note_answer(const SendEnd& end) noexcept {
 TargetStatistics::Health TargetStatistics::health(TimePoint now) const noexcept {
   const TimePoint out_until = out_until_.load(std::memory_order_relaxed);
   if (out_until != TimePoint::min()) {
-    if (now < out_until) return {true, 0};
-    return {false, in_flight() == 0 ? 1.0 : 0.0};
+    if (now < out_until) return {true, 0, false};
+    return {false, in_flight() == 0 ? 1.0 : 0.0, true};
   }
   const TimePoint ramp_from = ramp_from_.load(std::memory_order_relaxed);
   if (ramp_from == TimePoint::min()) return {};
   const double way = seconds(saturating_difference(now, ramp_from)) / seconds(slow_start);
-  return {false, std::min(1.0, slow_start_from + (1 - slow_start_from) * std::max(way, 0.0))};
+  return {false, std::min(1.0, slow_start_from + (1 - slow_start_from) * std::max(way, 0.0)), false};
 }
 
 TargetStatistics::Shares TargetStatistics::counts(TimePoint now) const noexcept {

@@ -59,6 +59,7 @@ class TargetStatistics {
   struct Health {
     bool ejected = false;
     double share = 1;
+    bool finds_out = false;  ///< one send at a time does, whether it is back
   };
   [[nodiscard]] Health health(TimePoint now) const noexcept;
   /// Of its answers, when it was ejected last: who is worse.

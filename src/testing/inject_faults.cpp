@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "backstop/testing/faults.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -78,10 +79,18 @@ void check(const FaultRates& rates) {
   }
 }
 
+/// The provider at the end of a stack; null where it is a client, or not of this library's making.
+[[nodiscard]] const ModelProvider* innermost(const Provider& stack) {
+  const ChatProvider* inside = &stack.get();
+  Layer layer = inside->layer();
+  for (; layer.around.size() == 1; layer = inside->layer()) inside = layer.around.front();
+  return dynamic_cast<const ModelProvider*>(inside);
+}
+
 class Injecting final : public Decorator {
  public:
   Injecting(Provider next, FaultRates rates, std::string description)
-      : Decorator{std::move(next), std::move(description)}, rates_{rates} {}
+      : Decorator{std::move(next), std::move(description)}, model_{innermost(this->next())}, rates_{rates} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     Runtime& runtime = context.runtime();
@@ -90,7 +99,8 @@ class Injecting final : public Decorator {
     const auto spread = static_cast<double>(rates_.latency_spread.count()) * runtime.random_unit();
     const Duration latency = saturating_sum(rates_.latency, Duration{static_cast<Duration::rep>(spread)});
     if (const Row* fault = draw(which)) {
-      const ScriptedProvider faulty{target(), {fault->step(rates_, detail).after(latency)}};
+      std::vector<Step> steps{fault->step(rates_, detail).after(latency)};
+      const ScriptedProvider faulty = faulty_one(std::move(steps));
       auto failed = co_await faulty.call(request, context);
       co_return failed;
     }
@@ -108,6 +118,9 @@ class Injecting final : public Decorator {
   }
 
  private:
+  [[nodiscard]] ScriptedProvider faulty_one(std::vector<Step> steps) const {
+    return model_ != nullptr ? ScriptedProvider{*model_, std::move(steps)} : ScriptedProvider{target(), std::move(steps)};
+  }
   [[nodiscard]] static Duration saturating_sum(Duration one, Duration other) noexcept {
     return saturating_add(TimePoint{one}, other).time_since_epoch();
   }
@@ -119,6 +132,7 @@ class Injecting final : public Decorator {
     return nullptr;
   }
 
+  const ModelProvider* model_;  // inside the next one, which lives as long as this
   FaultRates rates_;
 };
 

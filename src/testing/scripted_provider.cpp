@@ -98,6 +98,9 @@ ScriptedProvider::ScriptedProvider(std::string_view target, std::vector<Step> st
 ScriptedProvider::ScriptedProvider(Target target, std::vector<Step> steps)
     : ModelProvider{std::move(target)}, script_{std::make_shared<Script>(std::move(steps))} {}
 
+ScriptedProvider::ScriptedProvider(const ModelProvider& in_place_of, std::vector<Step> steps)
+    : ModelProvider{in_place_of.target(), in_place_of}, script_{std::make_shared<Script>(std::move(steps))} {}
+
 const ScriptedProvider& ScriptedProvider::then(Step step) const {
   const std::lock_guard lock{script_->mutex};
   script_->steps.push_back(std::move(step));

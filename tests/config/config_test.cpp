@@ -428,7 +428,7 @@ TEST_CASE("in a cascade every target but the last wears a floor") {
     CHECK(config.targets[0].accept_if == FloorConfig{.matches_schema = true, .finished = true});
     CHECK(config.targets[1].accept_if == FloorConfig{.not_empty = true});
     CHECK_FALSE(config.targets[2].accept_if);
-    CHECK(config.root.escalation == Escalation::none);
+    CHECK_FALSE(config.root.escalation);
   }
   SECTION("one of its own") {
     const Config config = parsed(R"({"fallback_policy": {"targets": ["openai/a", "openai/b"], "strategy":
@@ -450,6 +450,31 @@ TEST_CASE("a client of a policy file has the floors of its targets") {
   const std::string described = client->describe();
   CHECK(described.find("| accept_if(finished && not_empty && not_refused && length(at least 2) && one_of(\"yes\", "
                        "\"no\") && matches_schema && valid_tool_arguments, repair = 1), ") != std::string::npos);
+}
+
+TEST_CASE("a config made by hand whose members lead nowhere is refused with their places") {
+  Config config;
+  config.targets.push_back({.model = {.model = "m", .base_url = "http://127.0.0.1:1/v1", .name = "my-server"}});
+  config.root.members = {{.target = 99}, {.target = 0}, {.group = {GroupConfig{}}},
+                         {.group = {GroupConfig{.members = {{.target = 1, .place = "inside"}}}}}};
+  const auto bad = FallbackClient::from_config(config);
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().kind == ErrorKind::invalid_request);
+  CHECK_THAT(bad.error().message, ContainsSubstring("`root.members[0]`: its target is number 99, of 1"));
+  CHECK_THAT(bad.error().message, ContainsSubstring("`root.members[2].group` has no members"));
+  CHECK_THAT(bad.error().message, ContainsSubstring("`inside`: its target is number 1, of 1"));
+  config.root.members = {{.target = 0}};
+  CHECK(FallbackClient::from_config(config).has_value());
+  config.targets.clear();
+  CHECK_FALSE(FallbackClient::from_config(config).has_value());
+}
+
+TEST_CASE("text behind the document is refused, after a zero byte too") {
+  const std::string text = R"({"fallback_policy": {"targets": ["openai/gpt-4o"]}})";
+  using namespace std::string_literals;
+  CHECK(parse_config(text).has_value());
+  CHECK(parse_config(text + " \n").has_value());
+  for (const std::string& rest : {"x"s, "{}"s, "\0"s, "\0x"s, " \0{}"s, "\xff"s}) CHECK_FALSE(parse_config(text + rest).has_value());
 }
 
 }  // namespace config_test

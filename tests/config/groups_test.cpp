@@ -50,6 +50,18 @@ ChatRequest tagged(const std::string& name, const std::string& value) {
   return request;
 }
 
+ChatRequest tooled_with(const std::string& tool) {
+  ChatRequest request{"hello"};
+  request.tools.push_back({.name = tool});
+  return request;
+}
+
+ChatRequest of_effort(const std::string& effort) {
+  ChatRequest request{"hello"};
+  request.reasoning_effort = effort;
+  return request;
+}
+
 }  // namespace
 
 TEST_CASE("a policy file names each strategy, with its options") {
@@ -152,7 +164,17 @@ TEST_CASE("a member takes only the requests for which its `when` holds") {
       {R"({"metadata.plan": {"!=": "paid"}})", plain, paid},
       {R"({"metadata.plan": {"in": ["paid", "trial"]}})", paid, plain},
       {R"({"metadata.plan": {"not_in": ["paid"]}})", plain, paid},
-      {R"({"metadata.plan": {"matches": "p*d"}})", paid, free},
+      {R"({"metadata.plan": {"matches": "^p.*d$"}})", paid, free},
+      {R"({"metadata.plan": {"matches": "ai"}})", paid, free},
+      {R"({"metadata.plan": {"matches": "(a+)+i"}})", paid, tagged("plan", std::string(999, 'a'))},
+      {R"({"metadata.plan": {"matches": "a"}})", paid, tagged("plan", std::string(1001, 'a'))},
+      {R"({"metadata.seats": {">": 9}})", tagged("seats", "10"), tagged("seats", "9")},
+      {R"({"metadata.seats": 10})", tagged("seats", "10.0"), tagged("seats", "ten")},
+      {R"({"metadata.seats": {"in": [1, 10]}})", tagged("seats", "10"), tagged("seats", "2")},
+      {R"({"tools": {"has": "look_up"}})", tooled_with("look_up"), tooled_with("other")},
+      {R"({"reasoning": true})", of_effort("low"), plain},
+      {R"({"reasoning": "high"})", of_effort("high"), of_effort("low")},
+      {R"({"reasoning": {"in": ["medium", "high"]}})", of_effort("medium"), plain},
       {R"({"metadata.plan": {"has": "re"}})", free, paid},
       {R"({"tags": {"has": "plan"}})", free, plain},
       {R"({"metadata.user_id": "somebody"})", user, plain},
@@ -208,6 +230,51 @@ TEST_CASE("hedging and recovery have blocks of their own") {
                                                       .cooldown_max = 5min});
 }
 
+TEST_CASE("what the file says nothing of stays as the application has it") {
+  const std::string targets = "[" + target("a") + ", " + target("b") + "]";
+  const FallbackOptions own{.strategy = lowest_cost(),
+                            .hedge = HedgeOptions{.percentile = 0.5, .min_delay = 2s},
+                            .recovery = {.max_wait = 1s, .max_waiting = 3}};
+  const auto options_with = [&](const std::string& keys) {
+    auto client = FallbackClient::from_config(parse_config(policy(targets, keys)), own);
+    if (!client) FAIL(client.error().message);
+    return client->options();
+  };
+  const FallbackOptions silent = options_with("");
+  CHECK(silent.strategy.describe() == "lowest_cost");
+  CHECK(silent.recovery == own.recovery);
+  CHECK(silent.hedge->percentile == 0.5);
+  CHECK(silent.hedge->min_delay == 2s);
+  // 10 s and 0.95 are the defaults.
+  const FallbackOptions laid_over = options_with(R"("strategy": "ordered", "recovery": {"max_wait": "10s", "repeat_failed": false},
+                                                    "hedge": {"percentile": 0.95, "budget": {"share": 0.2}}, )");
+  CHECK(laid_over.strategy.is_ordered());
+  CHECK(laid_over.recovery.max_wait == 10s);
+  CHECK_FALSE(laid_over.recovery.repeat_failed);
+  CHECK(laid_over.recovery.max_waiting == 3);
+  CHECK(laid_over.hedge->percentile == 0.95);
+  CHECK(laid_over.hedge->budget.share == 0.2);
+  CHECK(laid_over.hedge->min_delay == 2s);
+}
+
+TEST_CASE("a weight above zero takes part, however small it is beside the others") {
+  const FallbackClient client = client_of(policy("[" + target("a", R"("weight": 0.0001)") + ", " + target("b", R"("weight": 1)") + ", " +
+                                                 target("c", R"("weight": 0)") + "]", R"("strategy": "weighted", )"));
+  CHECK_THAT(client.describe(), ContainsSubstring("weighted(1, 1000, 0)"));
+}
+
+TEST_CASE("a duration that may be zero may be zero") {
+  const std::string targets = "[" + target("a") + ", " + target("b") + "]";
+  const FallbackClient client = client_of(policy(targets, R"("strategy": {"name": "ordered", "min_dwell": "0s"},
+      "recovery": {"max_wait": "0s", "min_attempt_time": "0ms"}, )"));
+  CHECK(client.options().strategy.describe() == "ordered(min_dwell = 0s, successes = 2)");
+  CHECK(client.options().recovery.max_wait == 0s);
+  CHECK(client.options().recovery.min_attempt_time == 0s);
+  static_cast<void>(client_of(policy(targets, R"("strategy": {"name": "sticky", "min_dwell": "0s"}, )")));
+  CHECK(problem_with(policy(targets, R"("recovery": {"probe_interval": "0s"}, )")) != "no problem");
+  CHECK(problem_with(policy(targets, R"("recovery": {"max_wait": "-1s"}, )")) != "no problem");
+}
+
 TEST_CASE("what is wrong with a strategy, a group or a condition is named by its place") {
   struct Row {
     std::string text;
@@ -232,6 +299,13 @@ TEST_CASE("what is wrong with a strategy, a group or a condition is named by its
        {"`fallback_policy.targets[0].when.colour` is not known", "input_tokens"}},
       {policy("[" + target("a", R"("when": {"input_tokens": {">": "many"}})") + "]"), {"must be a number"}},
       {policy("[" + target("a", R"("when": {"input_tokens": {"~": 1}})") + "]"), {"accepted here are ==, !="}},
+      {policy("[" + target("a", R"("when": {"input_tokens": true})") + "]"), {"must be a number"}},
+      {policy("[" + target("a", R"("when": {"images": 1})") + "]"), {"when.images` is 1; it must be true or false"}},
+      {policy("[" + target("a", R"("when": {"documents": {"in": ["yes"]}})") + "]"), {"must be true or false"}},
+      {policy("[" + target("a", R"("when": {"tools": {">": 1}})") + "]"), {"`fallback_policy.targets[0].when.tools.>` does not compare"}},
+      {policy("[" + target("a", R"("when": {"reasoning": "hgih"})") + "]"), {"true, false, or an effort"}},
+      {policy("[" + target("a", R"("when": {"metadata.a": {"matches": "(a"}})") + "]"), {"a regular expression"}},
+      {policy("[" + target("a", R"("when": {"metadata.a": {"matches": ")" + std::string(201, 'a') + R"("}})") + "]"), {"a regular expression"}},
       {policy("[" + target("a", R"("when": {"any": []})") + "]"), {"when.any` is empty"}},
       {policy("[" + target("a", R"("when": {})") + "]"), {"`fallback_policy.targets[0].when`"}},
       {policy("[" + target("a", R"("when": {"tools": null})") + "]"), {"a string, a number, true or false"}},

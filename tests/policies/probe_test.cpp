@@ -84,7 +84,7 @@ TEST_CASE("two failed probes take a target out, two that succeed bring it back, 
 
   model.probe_fails = ErrorKind::overloaded;
   until_probe(1);
-  CHECK(served_by() == "p/model");
+  CHECK_FALSE(client.explain("hello").steps[0].skipped);
   until_probe(2);
   const auto passed_over = client.chat("hello");
   CHECK(passed_over->served_by.name() == "p/other");
@@ -106,6 +106,57 @@ TEST_CASE("two failed probes take a target out, two that succeed bring it back, 
   model.probe_fails = ErrorKind::timeout;
   until_probe(7);
   CHECK(served_by() == "p/model");
+}
+
+TEST_CASE("an answer to a call ends a row of failed probes") {
+  VirtualRuntime world;
+  Model model{world};
+  Model other{world, "p/other"};
+  const FallbackClient client{{model.provider() | probe(), other.provider()}, options_of(world)};
+  static_cast<void>(client.chat("hello"));
+  model.probe_fails = ErrorKind::overloaded;
+  for (std::size_t number = 1; number < 6; ++number) {
+    while (model.probes.size() < number) world.run_for(1s);
+    CHECK(client.chat("hello")->served_by.name() == "p/model");
+  }
+}
+
+TEST_CASE("a target is not down for ever when nobody drives its probes any more") {
+  VirtualRuntime first;
+  VirtualRuntime second;
+  Model model{first};
+  Model other{first, "p/other"};
+  const Provider probed = model.provider() | probe();
+  REQUIRE(first.call(probed, "hello"));
+  model.probe_fails = ErrorKind::overloaded;
+  while (model.probes.size() < 2) first.run_for(1s);
+  const FallbackClient client{{probed, other.provider()}, options_of(second)};
+  second.run_for(first.elapsed() - second.elapsed());
+  CHECK(client.chat("hello")->served_by.name() == "p/other");
+  second.run_for(189s);
+  CHECK(client.chat("hello")->served_by.name() == "p/other");
+  second.run_for(1s);
+  CHECK(client.chat("hello")->served_by.name() == "p/model");
+}
+
+TEST_CASE("a probe of a pool takes no turn of its strategy") {
+  VirtualRuntime world;
+  Model a{world, "p/a"};
+  Model b{world, "p/b"};
+  const FallbackClient pool{{a.provider(), b.provider()}, [&] {
+                              FallbackOptions options = options_of(world);
+                              options.strategy = weighted({1, 1});
+                              return options;
+                            }()};
+  const Provider probed = Provider{pool} | probe();
+  const FallbackClient client{{probed}, options_of(world)};
+  const auto served_by = [&] { return std::string{client.chat("hello")->served_by.name()}; };
+  CHECK(served_by() == "p/a");
+  world.run_for(2min);
+  CHECK(a.probes.size() + b.probes.size() > 0);
+  CHECK(served_by() == "p/b");
+  const ClientSnapshot snapshot = pool.snapshot();
+  CHECK(snapshot.candidates[0].picks + snapshot.candidates[1].picks == 2);
 }
 
 TEST_CASE("what is not the target's failure counts neither way") {

@@ -12,6 +12,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "call/root_call.hpp"
@@ -352,6 +353,31 @@ TEST_CASE("what a blocking model throws becomes an error") {
   REQUIRE_FALSE(reply);
   CHECK(reply.error().kind == ErrorKind::server_error);
   CHECK(reply.error().message.find("no weights") != std::string::npos);
+}
+
+TEST_CASE("an error of a function that tells of the model counts as a send, a refusal does not") {
+  struct Row {
+    ErrorKind kind;
+    bool sent;
+  };
+  const Row rows[] = {{ErrorKind::server_error, true}, {ErrorKind::overloaded, true},      {ErrorKind::rate_limited, true},
+                      {ErrorKind::timeout, true},      {ErrorKind::connect_failed, true},  {ErrorKind::authentication, false},
+                      {ErrorKind::local_limit, false}, {ErrorKind::invalid_request, false}};
+  for (const Row& row : rows) {
+    CAPTURE(to_string(row.kind));
+    testing::VirtualRuntime world;
+    const auto fails = [kind = row.kind](const ChatRequest&) { return Error{kind, "as told"}; };
+    FallbackOptions options{.strategy = least_in_flight(), .recovery = {.max_wait = 0s}, .runtime = world.share()};
+    const FallbackClient client{{make_provider("p/one", fails), make_provider("p/two", fails)}, options};
+    const auto reply = client.chat("hello");
+    REQUIRE_FALSE(reply);
+    REQUIRE_FALSE(reply.error().attempts.empty());
+    CHECK(reply.error().attempts[0].sent == row.sent);
+    CHECK(reply.error().attempts[0].cost == Money{});
+    const auto snapshot = client.snapshot();
+    const bool counted = snapshot.candidates[0].success_share.has_value() || snapshot.candidates[1].success_share.has_value();
+    CHECK(counted == row.sent);
+  }
 }
 
 }  // namespace function_test

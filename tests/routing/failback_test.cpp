@@ -94,6 +94,61 @@ TEST_CASE("what an earlier target cannot do moves nothing") {
   CHECK(answered_by(client) == "a");
 }
 
+TEST_CASE("a later target that answers because the first failed keeps the calls") {
+  Lab lab{{}, {answer("well"), error(ErrorKind::server_error), answer("well")}};
+  CHECK(lab.next() == "a");
+  CHECK(lab.next() == "b");  // within the call that failed
+  for (int i = 0; i < 12; ++i) {
+    CHECK(lab.next() == "b");
+    lab.world.run_for(5s - 1ms);
+  }
+  lab.world.run_for(1s);
+  CHECK(answers(lab.client, 4) == "a a a a");
+}
+
+TEST_CASE("what was only wrong with the request lets nobody take over") {
+  Lab lab{{}, {error(ErrorKind::context_window_exceeded), answer("well")}};
+  CHECK(lab.next() != "a");
+  CHECK(lab.next() == "a");
+}
+
+TEST_CASE("a target that recovers from failing often gets trial calls, and then all of them") {
+  VirtualRuntime world;
+  world.run_for(1h);
+  std::vector<Step> steps(6, error(ErrorKind::server_error));
+  steps.push_back(answer("well"));
+  const ScriptedProvider a{"x/a", std::move(steps)};
+  const ScriptedProvider b{"x/b"};
+  const FallbackClient client = pool_of(world, ordered({.min_dwell = 10s}), {a, b});
+  const FallbackClient only_a = pool_of(world, ordered(), {a});
+  for (int i = 0; i < 6; ++i) static_cast<void>(only_a.chat("hello"));
+  CHECK(client.snapshot().candidates[0].ejected);
+  CHECK(answered_by(client) == "b");
+  CHECK(client.chat("hello")->fallback == false);
+  world.run_for(29s);
+  CHECK(answers(client, 3) == "b b b");  // still put last
+  world.run_for(1s);
+  CHECK(answers(client, 50) == [] {
+    std::string all = "a";
+    for (int i = 1; i < 50; ++i) all += " a";
+    return all;
+  }());
+}
+
+TEST_CASE("a trial call that fails goes on to the one that keeps the calls") {
+  VirtualRuntime world;
+  world.run_for(1h);
+  const ScriptedProvider a{"x/a", {error(ErrorKind::server_error)}};
+  const ScriptedProvider b{"x/b", {error(ErrorKind::server_error), answer("b")}};
+  const FallbackClient client = pool_of(world, ordered({.min_dwell = 10s}), {a, b, ScriptedProvider{"x/c"}});
+  CHECK(answers(client, 2) == "c c");
+  world.run_for(10s);
+  const auto trial = client.chat("hello");
+  REQUIRE(trial->attempts.size() == 2);
+  CHECK(trial->attempts[0].target.model() == "a");
+  CHECK(trial->served_by.model() == "c");
+}
+
 TEST_CASE("slow failing back describes itself and refuses what cannot be") {
   CHECK(ordered(FailbackOptions{}).describe() == "ordered(min_dwell = 60s, successes = 2)");
   CHECK_THROWS_AS(ordered({.min_dwell = -1s}), std::invalid_argument);

@@ -169,6 +169,7 @@ TEST_CASE("a session goes back when that costs no more, and not before its time"
     Moved session{1, 20};
     session.world.run_for(4min);
     CHECK(session.turn() == "b");
+    CHECK(session.reason.starts_with("the session stays for now (min_dwell): "));
     session.world.run_for(61s);
     CHECK(session.turn() == "a");
   }
@@ -218,22 +219,35 @@ TEST_CASE("a session whose price is not known stays") {
   CHECK(answered_by(client, long_turn("s")) == "b");
 }
 
+TEST_CASE("a second that is worth a fortune does not overflow what turns are weighed by") {
+  constexpr int most_turns = 2'000'000'000;
+  Moved session{3, 3, {.expected_turns = most_turns, .min_dwell = 0s, .second_is_worth = (Money::max)()}, 100ms};
+  CHECK(session.turn() == "a");
+  CHECK(session.reason.find("$9223372.036854775807 here") != std::string::npos);
+}
+
 TEST_CASE("as many sessions are remembered as there is room for, the latest rather than the first") {
   const TimePoint start{1h};
   detail::Affinity affinity{1000, 24h};
-  for (int i = 0; i < 20'000; ++i) affinity.note(std::to_string(i), {static_cast<std::size_t>(i % 7), start + i * 1ms, 0});
-  int known = 0;
-  int late = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  const auto note = [&](int i) { affinity.note(std::to_string(i), {static_cast<std::size_t>(i % 7), start + i * 1ms, 0}); };
+  const auto knows = [&](int i) {
     const auto found = affinity.find(std::to_string(i), start + 20s);
-    if (!found) continue;
-    CHECK(found->last.candidate == static_cast<std::size_t>(i % 7));
-    ++known;
-    late += i >= 17'000 ? 1 : 0;
-  }
-  CHECK(known <= 1000);
-  CHECK(known > 900);
-  CHECK(late > 900);
+    return found && found->last.candidate == static_cast<std::size_t>(i % 7);
+  };
+  const auto count = [&](int from, int to) {
+    int known = 0;
+    for (int i = from; i < to; ++i) known += knows(i) ? 1 : 0;
+    return known;
+  };
+  for (int i = 0; i < 1000; ++i) note(i);
+  CHECK(count(0, 1000) == 1000);
+  note(0);  // heard of again
+  note(1000);
+  CHECK(knows(0));
+  CHECK_FALSE(knows(1));
+  for (int i = 1001; i < 20'000; ++i) note(i);
+  CHECK(count(0, 19'000) == 0);
+  CHECK(count(19'000, 20'000) == 1000);
   detail::Affinity one{1, 1h};
   one.note("a", {1, start, 0});
   one.note("b", {2, start, 0});

@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -65,6 +66,73 @@ TEST_CASE("among equals each is picked as often as chance has it", "[scenario-16
       CHECK(std::abs(static_cast<double>(target.send_count()) - 1 - expected) < 3 * sigma);
     }
   }
+}
+
+TEST_CASE("a strategy or a condition without its function is refused") {
+  CHECK_THROWS_AS((Strategy{"x", nullptr}), std::invalid_argument);
+  CHECK_THROWS_AS((Condition{"x", nullptr}), std::invalid_argument);
+}
+
+TEST_CASE("a strategy that throws has chosen nobody") {
+  VirtualRuntime world;
+  const Strategy strategy = choose_by("broken", [](Choice& choice) {
+    choice.set_score(0, 7);
+    choice.prefer(1);
+    throw std::runtime_error{"no"};
+  });
+  const FallbackClient client = pool_of(world, strategy, {ScriptedProvider{"x/a"}, ScriptedProvider{"x/b"}});
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by.model() == "a");
+  CHECK(reply->attempts[0].chosen_by == nullptr);
+  CHECK(reply->attempts[0].score == 0);
+}
+
+TEST_CASE("the snapshot says of who fails often what the order does") {
+  VirtualRuntime world;
+  std::vector<ScriptedProvider> failing;
+  for (int i = 0; i < 3; ++i) failing.emplace_back("x/" + std::to_string(i), std::vector<Step>{error(ErrorKind::server_error)});
+  const FallbackClient client = pool_of(world, least_in_flight(), {failing.begin(), failing.end()});
+  for (int i = 0; i < 10; ++i) static_cast<void>(client.chat("hello"));
+  const auto ejected_of = [](const ClientSnapshot& snapshot) {
+    return std::count_if(snapshot.candidates.begin(), snapshot.candidates.end(), [](const auto& one) { return one.ejected; });
+  };
+  const ClientSnapshot now = client.snapshot();
+  CHECK(ejected_of(now) == 1);
+  for (const auto& candidate : now.candidates) CHECK(candidate.share == (candidate.ejected ? 0 : 1));
+  world.run_for(31s);
+  for (const auto& candidate : client.snapshot().candidates) {
+    CHECK_FALSE(candidate.ejected);
+    CHECK(candidate.share == 0);  // one at a time finds out
+  }
+}
+
+TEST_CASE("a strategy that names nobody changes nothing and learns nothing") {
+  VirtualRuntime world;
+  const std::size_t nobody[] = {2, 3, 1000, static_cast<std::size_t>(-1)};
+  const Strategy strategy = choose_by("astray", [&](Choice& choice) {
+    for (const std::size_t one : nobody) {
+      choice.prefer(one);
+      choice.put_last(one);
+      choice.set_score(one, 5);
+      choice.note(one, {});
+      CHECK(choice.at(one) == choice.size());
+      CHECK(choice.score(one) == 0);
+      CHECK(choice.target(one).empty());
+      CHECK_FALSE(choice.ready(one));
+      CHECK_FALSE(choice.fit(one));
+      CHECK_FALSE(choice.held_back(one));
+      CHECK_FALSE(choice.known(one));
+      CHECK(choice.in_flight(one) == 0);
+      CHECK(choice.time_to_first_token(one) == 1);
+      CHECK(choice.tokens_per_second(one) == 50);
+      CHECK_FALSE(choice.expected_cost(one));
+      CHECK_FALSE(choice.expected_cost(one, 7));
+    }
+  });
+  const FallbackClient client = pool_of(world, strategy, {ScriptedProvider{"x/a"}, ScriptedProvider{"x/b"}});
+  CHECK(answers(client, 2) == "a a");
+  CHECK(plan_of(client) == "a b");
 }
 
 TEST_CASE("the first that is ready is no fallback") {

@@ -6,6 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/event_log.hpp"
@@ -124,6 +125,23 @@ TEST_CASE("the policy describes itself") {
   const ScriptedProvider sound{"a/m"};
   CHECK((sound | inject_faults({.overloaded = 0.25, .cut = 0.5})).describe() ==
         "a/m | inject_faults(overloaded = 0.25, cut = 0.5)");
+}
+
+TEST_CASE("strategies and cooldowns know of faults") {
+  VirtualRuntime world;
+  const Provider failing = ScriptedProvider{"a/failing"} | retry({.max_attempts = 1}) | inject_faults({.server_error = 1});
+  const Provider limited = ScriptedProvider{"a/limited"} | inject_faults({.rate_limited = 1, .retry_after = 60s});
+  const FallbackClient client{{failing, limited, ScriptedProvider{"a/well"}},
+                              FallbackOptions{.strategy = first_ready(), .recovery = {.max_wait = 0s}, .runtime = world.share()}};
+  CHECK(answered_by(client.chat("hello"), "a/well"));
+  ClientSnapshot snapshot = client.snapshot();
+  CHECK(snapshot.candidates[0].success_share == 0);
+  CHECK(snapshot.candidates[0].ttft->value == 5);
+  CHECK(snapshot.candidates[1].cooling_after == ErrorKind::rate_limited);
+  for (int i = 0; i < 4; ++i) static_cast<void>(client.chat("hello"));
+  snapshot = client.snapshot();
+  CHECK(snapshot.candidates[0].ejected);
+  CHECK(snapshot.candidates[0].in_flight == 0);
 }
 
 }  // namespace inject_faults_test

@@ -35,8 +35,9 @@ struct ClientSnapshot {
     std::optional<double> success_share{};      ///< of the sends of the last 60 s that tell of the target
     std::optional<double> rejection_share{};    ///< of these, how many answers a quality floor refused
     std::optional<double> success_share_ever{};
-    bool ejected = false;                       ///< stands last, because it fails too often
-    /// Of the calls that are meant for it, how many it gets: less than all after it was ejected.
+    bool ejected = false;  ///< stands last in the client's order, because it fails too often; at most half do
+    /// Of the calls that are meant for it, how many it gets: none while it is ejected, and none but one at a time from
+    /// then to its first success; then a share that rises.
     double share = 1;
     std::uint64_t picks = 0;  ///< how often it was the first of the order; 0 where the strategy is `ordered`
     double pick_share = 0;    ///< of all picks of the client

@@ -30,6 +30,7 @@ struct SessionMove {
   Money here{};
   Money there{};
   Target other;
+  bool too_soon = false;  ///< it stays although moving costs no more: it is not with its target for `min_dwell` yet
 };
 
 /// One row of a call's ledger: a request that was sent, or a candidate that was skipped.

@@ -68,8 +68,8 @@ struct GroupConfig {
     std::string place{};                ///< in the file
   };
   std::vector<Member> members{};
-  Strategy strategy = ordered();
-  Escalation escalation = Escalation::none;
+  std::optional<Strategy> strategy{};  ///< unset: of the root the application's, of other groups `ordered()`
+  std::optional<Escalation> escalation{};  ///< unset: likewise, of other groups none
   std::optional<Duration> deadline{};  ///< of a visit to it
   std::optional<int> attempts{};       ///< sends of one visit to it
 };
@@ -78,6 +78,7 @@ struct GroupConfig {
 struct Config {
   std::vector<TargetConfig> targets;    ///< those of all groups
   GroupConfig root;                     ///< who is asked; without members: the targets as they are listed
+  /// Of these two what is not the default, or is `given`, is laid over what the application gives.
   std::optional<HedgeOptions> hedge;
   std::optional<RecoveryOptions> recovery;
   CallLimits limits;
@@ -86,6 +87,7 @@ struct Config {
   std::optional<SpendingConfig> spending;
   std::vector<Rung> degrade;  ///< with `allow_degradation` written out; empty where the file has none
   bool degrade_early = false;
+  std::vector<std::string> given;  ///< keys of `hedge` and `recovery` in the file: "recovery.max_wait"
 };
 
 /// Reads a policy in JSON.

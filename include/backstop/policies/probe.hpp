@@ -27,13 +27,15 @@ struct ProbeOptions {
 ///
 /// After two failed probes in a row the target is down: a client passes it over while another is ready. After two that
 /// succeed, or one answer to a call, it is back. What a breaker would not count as the target's failure counts neither
-/// way. While it is down a client that has no other may still ask it.
+/// way; an answer to a call ends a row of failed probes. While it is down a client that has no other may still ask it.
+/// When no probe has ended for three times `every` and `timeout`, what they found is forgotten: it stands ready.
 ///
 /// Probes begin with the first call, on the runtime of that call (where a `std::shared_ptr` owns it), and end with the
 /// policy: its destruction stops the one under way and waits for its end, except inside that probe itself. There is at
 /// most one at a time. Where nothing drives the runtime (no background driver, and no call or `poll`) they wait.
 ///
-/// A probe is in no ledger, no observer's hands, no statistics and no cooldown, and opens or closes no circuit breaker.
+/// A probe is in no ledger, no observer's hands, no statistics and no cooldown, and opens or closes no circuit breaker. Of
+/// a client that is probed it takes no turn, and its strategy learns nothing of it.
 /// Put it right around the provider: limits and caps inside it count its probes, those around it do not.
 ///
 /// Errors: std::invalid_argument from the factory with `problem_with(options)`.

@@ -15,13 +15,15 @@
 namespace backstop::inline v0 {
 
 namespace detail {
+struct Candidate;
 class Choosing;
 class Order;
 }  // namespace detail
 
 /// One choice among the candidates of a client: what a strategy is told, and the order that it makes. Candidates go by
 /// their place in the client's list. The order begins as that list, and every function leaves each candidate in it: who
-/// is liked least stands last and is asked when all others have failed.
+/// is liked least stands last and is asked when all others have failed. A number from `size()` on is nobody: what is
+/// told of it changes nothing, and what is asked of it is answered as of one that is not fit and that nothing is known of.
 ///
 /// Cost: nothing here allocates for up to 16 candidates.
 class BACKSTOP_EXPORT Choice {
@@ -70,7 +72,7 @@ class BACKSTOP_EXPORT Choice {
 
   // The order.
 
-  [[nodiscard]] std::size_t at(std::size_t place) const noexcept;  ///< who stands there
+  [[nodiscard]] std::size_t at(std::size_t place) const noexcept;  ///< who stands there; `size()`: nobody does
   /// To the first place; the others keep their order.
   void prefer(std::size_t candidate) noexcept;
   /// To the last place.
@@ -94,6 +96,7 @@ class BACKSTOP_EXPORT Choice {
   Choice(const detail::Choosing& choosing, detail::Order& order, const ChatRequest& request, const Needs& needs,
          TimePoint now, std::uint64_t random_state, bool dry_run) noexcept;
   [[nodiscard]] std::uint64_t random_bits() noexcept;
+  [[nodiscard]] const detail::Candidate* find(std::size_t candidate) const noexcept;  // null: nobody
 
   const detail::Choosing* choosing_;
   detail::Order* order_;

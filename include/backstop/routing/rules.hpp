@@ -25,9 +25,8 @@ class BACKSTOP_EXPORT Condition {
   /// `needs` has what the request asks of a target, and its estimated input tokens.
   using Test = std::function<bool(const ChatRequest& request, const Needs& needs)>;
 
-  /// `description` is what `describe()` of the client shows.
-  Condition(std::string description, Test test)
-      : data_{std::make_shared<const Data>(Data{std::move(description), std::move(test)})} {}
+  /// `description` is what `describe()` of the client shows. Throws std::invalid_argument where `test` is empty.
+  Condition(std::string description, Test test);
 
   [[nodiscard]] bool holds(const ChatRequest& request, const Needs& needs) const noexcept;
   [[nodiscard]] const std::string& describe() const noexcept { return data_->description; }

@@ -41,6 +41,9 @@ class BACKSTOP_EXPORT Strategy {
     const ChatResponse* response;
     std::size_t candidate;
     TimePoint at;
+    /// There were others before it in the order that the strategy made, and each of them failed this call, was out or was
+    /// held back; none was only unfit for it.
+    bool fell_over = false;
   };
   /// What one client has of a strategy.
   struct Chooser {
@@ -48,6 +51,9 @@ class BACKSTOP_EXPORT Strategy {
     std::function<void(Choice&)> order{};
     /// An answer has come from a candidate; unset: of no interest.
     std::function<void(const Answered&)> answered{};
+    /// False: one that recovers from failing too often is not held back from a share of the calls; `order` has its own
+    /// way back.
+    bool slow_start = true;
   };
   /// Called once for each client, with the number of its candidates. Throws std::invalid_argument where the strategy
   /// does not fit that many.
@@ -56,9 +62,8 @@ class BACKSTOP_EXPORT Strategy {
   /// `ordered()`.
   Strategy() = default;
   /// `description` is what `describe()` shows, such as "weighted(5, 1, 1)"; what stands before the parenthesis is its
-  /// name in rows.
-  Strategy(std::string description, Make make)
-      : recipe_{std::make_shared<const Recipe>(Recipe{std::move(description), std::move(make)})} {}
+  /// name in rows. Throws std::invalid_argument where `make` is empty.
+  Strategy(std::string description, Make make);
 
   [[nodiscard]] bool is_ordered() const noexcept { return recipe_ == nullptr; }
   [[nodiscard]] std::string describe() const { return is_ordered() ? "ordered" : recipe_->description; }
@@ -82,10 +87,11 @@ struct FailbackOptions {
   int successes = 2;  ///< in a row that the earlier one needs first, asked by one call at a time; at least 1
 };
 
-/// As they are listed, but slow to go back: when a later one has answered because the earlier ones were out, it keeps the
-/// calls for `min_dwell`. Then one call at a time goes to the first that is ready before it, until `successes` of these
-/// in a row were answered there. What an earlier one cannot do (`Standing::fit`) moves nothing. An answer of the one that
-/// keeps the calls is no fallback.
+/// As they are listed, but slow to go back: when one has answered a call because all that stood before it failed that
+/// call, were out, or were put last for failing too often, it keeps the calls for `min_dwell`. Then one call at a time
+/// goes to the first that is ready before it, until `successes` of these in a row were answered there; that takes the
+/// place of the share that rises. What one cannot do (`Standing::fit`) moves nothing. An answer of the one that keeps the
+/// calls is no fallback.
 ///
 /// Throws std::invalid_argument for options out of range.
 [[nodiscard]] BACKSTOP_EXPORT Strategy ordered(FailbackOptions failback);
@@ -107,11 +113,13 @@ struct ExplorationOptions {
 };
 
 /// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`). Failures count
-/// as slow, so that a target that fails fast attracts no calls. One that nothing is known of gets one call at a time.
+/// as slow, so that a target that fails fast attracts no calls. One that nothing is known of counts as 1 s, and stands
+/// behind all others while a call is under way to it.
 /// Throws std::invalid_argument for an exploration that is no share.
 [[nodiscard]] BACKSTOP_EXPORT Strategy lowest_latency(ExplorationOptions options = {});
 
-/// The most output tokens a second (`Choice::tokens_per_second`). One that nothing is known of gets one call at a time.
+/// The most output tokens a second (`Choice::tokens_per_second`). One that nothing is known of counts as 50, and
+/// stands behind all others while a call is under way to it.
 /// Throws std::invalid_argument for an exploration that is no share.
 [[nodiscard]] BACKSTOP_EXPORT Strategy highest_throughput(ExplorationOptions options = {});
 

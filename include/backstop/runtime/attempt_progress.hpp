@@ -13,6 +13,7 @@ struct AttemptProgress {
   TimePoint first_byte{};     ///< of the answer
   TimePoint last_byte{};
   TimePoint first_content{};  ///< content, reasoning or a tool call
+  bool counts = false;        ///< it is a send, though its error says that nothing went out
   bool network = false;       ///< it goes over a connection, so that `connected` and the bytes will be noted
   bool waits_for_connection = false;  ///< all that there may be are others'
   bool streamed = false;      ///< the answer comes in pieces, also where the consumer gets it whole

@@ -30,7 +30,7 @@ struct FaultRates {
 
 /// Makes a target fail at random, to see how an application and its policies react. Put it next to the target, inside
 /// all other policies: a fault is then an attempt like any other, with its row in the ledger, and is retried, counted
-/// and paid as a real one.
+/// and paid as a real one; strategies and cooldowns know of it. (Around a client of several targets it is nobody's.)
 ///
 /// The faults are drawn from the runtime's random numbers: with `VirtualRuntime{seed}` or `RuntimeOptions::seed` the
 /// same seed gives the same faults.

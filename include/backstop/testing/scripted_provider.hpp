@@ -31,6 +31,8 @@ class BACKSTOP_EXPORT ScriptedProvider final : public ModelProvider {
   explicit ScriptedProvider(std::string_view target, std::vector<Step> steps = {});
   /// The same with facts on the model: a price, a window.
   explicit ScriptedProvider(Target target, std::vector<Step> steps = {});
+  /// In the place of another provider: what is remembered of that one's target counts these sends too.
+  ScriptedProvider(const ModelProvider& in_place_of, std::vector<Step> steps);
 
   /// Appends to the script.
   const ScriptedProvider& then(Step step) const;

@@ -44,11 +44,20 @@ namespace {
   return answer;
 }
 
+/// A failure or refusal of what the function stands for, as against what is wrong with the request or on this side.
+[[nodiscard]] bool is_of_the_model(ErrorKind kind) noexcept {
+  const ErrorTraits& traits = traits_of(kind);
+  return traits.breaker == BreakerVerdict::failure || traits.cooldown == CooldownRule::hint;
+}
+
 /// The function's answer as the provider's, streamed where that is wanted and the function has not done so.
 [[nodiscard]] Result<ChatResponse> deliver(Result<ChatResponse> answer, const Target& target,
                                            const CallContext& context) {
   if (context.stopping()) return context.stop_error();
-  if (!answer) return answer;
+  if (!answer) {
+    context.progress()->counts = is_of_the_model(answer.error().kind);
+    return answer;
+  }
   answer = completed(*std::move(answer), target);
   if (!answer) return answer;
   const AttemptProgress* progress = context.progress();
