@@ -194,6 +194,10 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
 
 /// Empty with a complaint.
 [[nodiscard]] Test comparison(const std::string& name, const Setting& at, Kind kind) {
+  if (kind == Kind::list && name != "has") {
+    at.complain("does not compare such a field; accepted here is has");
+    return nullptr;
+  }
   if (name == "in" || name == "not_in") {
     std::vector<Value> values;
     for (const Setting& element : at.elements("values")) {
@@ -212,7 +216,7 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
     at.complain("is not known; accepted here are ==, !=, >, >=, <, <=, in, not_in, matches, has");
     return nullptr;
   }
-  if ((orders && (kind == Kind::truth || kind == Kind::effort || kind == Kind::list)) ||
+  if ((orders && (kind == Kind::truth || kind == Kind::effort)) ||
       (searches && kind != Kind::text && kind != Kind::list)) {
     at.complain("does not compare such a field");
     return nullptr;

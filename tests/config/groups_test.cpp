@@ -303,6 +303,7 @@ TEST_CASE("what is wrong with a strategy, a group or a condition is named by its
       {policy("[" + target("a", R"("when": {"images": 1})") + "]"), {"when.images` is 1; it must be true or false"}},
       {policy("[" + target("a", R"("when": {"documents": {"in": ["yes"]}})") + "]"), {"must be true or false"}},
       {policy("[" + target("a", R"("when": {"tools": {">": 1}})") + "]"), {"`fallback_policy.targets[0].when.tools.>` does not compare"}},
+      {policy("[" + target("a", R"("when": {"tags": "plan"})") + "]"), {"when.tags` does not compare such a field; accepted here is has"}},
       {policy("[" + target("a", R"("when": {"reasoning": "hgih"})") + "]"), {"true, false, or an effort"}},
       {policy("[" + target("a", R"("when": {"metadata.a": {"matches": "(a"}})") + "]"), {"a regular expression"}},
       {policy("[" + target("a", R"("when": {"metadata.a": {"matches": ")" + std::string(201, 'a') + R"("}})") + "]"), {"a regular expression"}},
