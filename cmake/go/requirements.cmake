@@ -13,7 +13,9 @@ set(test_requirements
   "header:catch2/catch_all.hpp|catch2|Catch2 3"
   "program:ccache|ccache|ccache"
   "program:python3|python3|Python 3"
-  "program:pip3|python3-pip|pip"
+  "program:pip3|python3-pip|pip")
+# Whose tests skip where they are missing.
+set(optional_test_requirements
   "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite")
 set(clang_requirements
   "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
@@ -57,6 +59,7 @@ function(describe result)
   set(${result} "${text}" PARENT_SCOPE)
 endfunction()
 
+# `may_fail` of the caller: MAY_FAIL and a variable, or nothing.
 function(install_with_apt)
   set(packages "")
   foreach(row IN LISTS ARGN)
@@ -68,7 +71,9 @@ function(install_with_apt)
   execute_process(COMMAND id -u OUTPUT_VARIABLE user OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(NOT user EQUAL 0)
     find_program(sudo sudo NO_CACHE)
-    if(NOT sudo)
+    if(NOT sudo AND may_fail)
+      return()
+    elseif(NOT sudo)
       describe(text ${ARGN})
       message(FATAL_ERROR "Missing, and neither root nor sudo is there to install it:\n${text}")
     endif()
@@ -88,8 +93,8 @@ function(install_with_apt)
   endif()
 
   set(ENV{DEBIAN_FRONTEND} noninteractive)
-  run(COMMAND ${apt} update)
-  run(COMMAND ${apt} install --yes --no-install-recommends ${packages})
+  run(COMMAND ${apt} update ${may_fail})
+  run(COMMAND ${apt} install --yes --no-install-recommends ${packages} ${may_fail})
 endfunction()
 
 # Sees to it that everything is there that the goal (a preset's name) needs.
@@ -101,13 +106,22 @@ function(install_requirements goal)
   if(goal STREQUAL "clang")
     list(APPEND rows ${clang_requirements})
   endif()
+  find_program(apt_get apt-get NO_CACHE)
+  find_missing(optional ${optional_test_requirements})
+  if(optional AND apt_get AND NOT goal STREQUAL "quickstart")
+    describe(text ${optional})
+    message(NOTICE "Missing, and not needed (its tests skip):\n${text}")
+    set(may_fail MAY_FAIL ignored)
+    install_with_apt(${optional})
+    unset(may_fail)
+  endif()
+
   find_missing(missing ${rows})
   if(NOT missing)
     return()
   endif()
 
   describe(text ${missing})
-  find_program(apt_get apt-get NO_CACHE)
   if(NOT apt_get)
     message(FATAL_ERROR "These are missing and there is no apt-get to install them with. Install them, then run this again:\n"
       "${text}\n"
