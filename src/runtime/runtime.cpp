@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <unistd.h>
 
@@ -91,6 +92,71 @@ void Runtime::PostedList::append(PostedList& other) noexcept {
   other.abandon();
 }
 
+/// Background drivers that end by themselves, with nobody left to join them. The end of the process, or of the module
+/// that the library is part of, waits up to a second for them, so that what they keep is cleaned up.
+class Runtime::EndingDrivers {
+ public:
+  /// Before the first of them begins: what is made earlier outlives them.
+  static void prepare() {
+    static Kept& kept = place();
+    struct End {
+      ~End() { kept.end(); }
+    };
+    static const End end;
+  }
+  static void add(std::thread thread, std::shared_ptr<Threads> threads) noexcept {
+    Kept& kept = place();
+    const std::lock_guard lock{kept.mutex};
+    try {
+      kept.forget_parents();
+      std::erase_if(kept.drivers, [](Driver& driver) { return driver.joined(std::chrono::seconds{0}); });
+      if (!kept.over) kept.drivers.push_back({std::move(thread), std::move(threads)});
+    } catch (const std::bad_alloc&) {  // nobody waits for it
+    }
+    if (thread.joinable()) thread.detach();
+  }
+
+ private:
+  struct Driver {
+    /// Whether it has ended by then.
+    [[nodiscard]] bool joined(Duration longest) {
+      std::unique_lock lock{threads->mutex};
+      if (!detail::wait_by_machine(threads->background_end, lock, longest, threads->background_ended)) return false;
+      lock.unlock();
+      thread.join();
+      return true;
+    }
+    std::thread thread;
+    std::shared_ptr<Threads> threads;
+  };
+  struct Kept {
+    void end() {
+      const std::lock_guard lock{mutex};
+      over = true;
+      forget_parents();
+      for (Driver& driver : drivers) {
+        if (!driver.joined(std::chrono::seconds{1})) driver.thread.detach();
+      }
+      drivers.clear();
+    }
+    /// In a child of the process there are no such threads.
+    void forget_parents() {
+      if (process == detail::process_number()) return;
+      static_cast<void>(new std::vector<Driver>{std::move(drivers)});
+      drivers.clear();
+      process = detail::process_number();
+    }
+    std::mutex mutex;
+    std::vector<Driver> drivers;
+    unsigned process = detail::process_number();
+    bool over = false;
+  };
+  static Kept& place() {
+    static detail::NeverDestroyed<Kept> kept;
+    return *kept;
+  }
+};
+
 /// Releases the loop when the scope that drives it ends, however it ends.
 struct Runtime::Driving {
   explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
@@ -141,7 +207,7 @@ void Runtime::end_background_driver() noexcept {
   threads_->background_wake.notify_all();
   if (!threads_->background.joinable()) return;
   if (threads_->background.get_id() == std::this_thread::get_id()) {
-    threads_->background.detach();  // it sees `stopping` next and ends
+    EndingDrivers::add(std::move(threads_->background), threads_);  // it sees `stopping` next and ends
     return;
   }
   if (threads_->driven()) transport_->wake();
@@ -366,6 +432,7 @@ void Runtime::ensure_background_driver() {
   if (!threads.background_allowed || threads.background.joinable()) return;
   std::weak_ptr<Runtime> self = weak_from_this();
   if (self.expired()) return;
+  EndingDrivers::prepare();
   threads.background = std::thread{[runtime = std::move(self), shared = threads_] { background(runtime, shared); }};
 }
 

@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 
 namespace {
 std::atomic<int> slow_lookups{0};
+std::atomic<int> ended_lookups{0};
 std::promise<void> over;  // the test
 const std::shared_future<void> test_is_over = over.get_future().share();
 }
@@ -34,6 +35,7 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
   if (node != nullptr && std::string_view{node} == "slow.test") {
     ++slow_lookups;
     test_is_over.wait_for(10s);
+    ++ended_lookups;
     return EAI_NONAME;
   }
   return real(node, service, hints, found);
@@ -61,6 +63,9 @@ TEST_CASE("a name that takes long to look up holds up neither other calls nor it
   CHECK(waits.wait().error().kind == ErrorKind::cancelled);
   CHECK(std::chrono::steady_clock::now() - begun < 8s);  // the look-up goes on until the test is over
   over.set_value();
+  // Their threads use what the end of the process destroys.
+  while (ended_lookups < slow_lookups && std::chrono::steady_clock::now() - begun < 20s) std::this_thread::yield();
+  CHECK(ended_lookups == slow_lookups);
 }
 
 }  // namespace slow_lookup_test

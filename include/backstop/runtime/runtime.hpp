@@ -172,6 +172,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
  private:
   friend class Parked;
+  class EndingDrivers;
   struct Threads;  // locks, sleepers, the background thread
   struct Driving;
 
