@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "schema/pattern.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
@@ -146,16 +146,15 @@ template <class Compare>
 constexpr std::size_t longest_pattern = 200;
 constexpr std::size_t longest_matched = 1000;
 
-/// A regular expression; empty where it is none.
-[[nodiscard]] std::optional<std::regex> pattern_of(const std::string& text) {
-  auto flags = std::regex::ECMAScript;
-#ifdef __GLIBCXX__
-  flags |= std::regex_constants::__polynomial;  // no pattern takes for ever
-#endif
-  try {
-    if (!text.empty() && text.size() <= longest_pattern) return std::regex{text, flags};
-  } catch (const std::regex_error&) {  // the complaint says what is accepted
+/// Empty with a complaint.
+[[nodiscard]] std::optional<Pattern> pattern_of(const std::string& text, const Setting& at) {
+  if (text.empty() || text.size() > longest_pattern) {
+    at.refuse(fmt::format("a regular expression (ECMAScript) of at most {} characters", longest_pattern));
+    return std::nullopt;
   }
+  Result<Pattern> pattern = Pattern::compile(text);
+  if (pattern) return *std::move(pattern);
+  at.refuse("a regular expression (ECMAScript), and " + pattern.error().message);
   return std::nullopt;
 }
 
@@ -238,14 +237,12 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
   if (name == "<") return [right](const Value& left) { return ordered_as(left, right, std::less<>{}); };
   if (name == "<=") return [right](const Value& left) { return ordered_as(left, right, std::less_equal<>{}); };
   if (name == "has") return [right](const Value& left) { return has(left, right); };
-  std::optional<std::regex> pattern = pattern_of(std::get<std::string>(right));
-  if (!pattern) {
-    at.refuse(fmt::format("a regular expression (ECMAScript) of at most {} characters", longest_pattern));
-    return nullptr;
-  }
+  std::optional<Pattern> pattern = pattern_of(std::get<std::string>(right), at);
+  if (!pattern) return nullptr;
   return [pattern = *std::move(pattern)](const Value& left) {
     const auto* text = std::get_if<std::string>(&left);
-    return text != nullptr && text->size() <= longest_matched && std::regex_search(*text, pattern);
+    Effort effort;
+    return text != nullptr && text->size() <= longest_matched && pattern.matches(*text, effort);
   };
 }
 

@@ -54,14 +54,17 @@ constexpr std::array<std::string_view, 12> refusals{
     "i won't be able to",   "as an ai language model"};
 
 /// The beginning of the text in lower case, typographic apostrophes made plain.
-[[nodiscard]] std::string plain_beginning(std::string text) {
+[[nodiscard]] std::string plain_beginning(std::string_view text) {
   constexpr std::string_view apostrophe = "\xE2\x80\x99";
-  text.erase(0, text.find_first_not_of(" \t\r\n"));
-  text.resize(std::min<std::size_t>(text.size(), 100));
-  for (std::size_t at = text.find(apostrophe); at != std::string::npos; at = text.find(apostrophe)) {
-    text.replace(at, apostrophe.size(), "'");
+  constexpr std::size_t enough = 100;
+  text = detail::trim(text);
+  std::string plain;
+  while (!text.empty() && plain.size() < enough) {
+    const bool is_apostrophe = text.starts_with(apostrophe);
+    plain += is_apostrophe ? '\'' : text.front();
+    text.remove_prefix(is_apostrophe ? apostrophe.size() : 1);
   }
-  return detail::lower_case(text);
+  return detail::lower_case(plain);
 }
 
 [[nodiscard]] Objection refused(const Answer& answer) {

@@ -8,57 +8,15 @@
 #include <random>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include <unistd.h>
 
 #include "process/never_destroyed.hpp"
-#include "runtime/machine_wait.hpp"
 #include "process/process_number.hpp"
 #include "runtime/mixed_bits.hpp"
+#include "runtime/runtime_threads.hpp"
 
 namespace backstop::inline v0 {
-
-// Everything that more than one thread touches. `mutex` guards it all; `driver` is read without it only by the thread
-// that might be the driver itself.
-struct Runtime::Threads {
-  std::mutex mutex;
-  PostedList inbox;
-  std::atomic<bool> has_posted{false};
-  std::atomic<std::uint64_t> seeds{0};
-  std::atomic<std::thread::id> driver{};  // default: nobody drives
-  Gate* sleepers = nullptr;
-  std::size_t unattended = 0;
-
-  bool background_allowed = true;
-  bool stopping = false;
-  bool background_ended = false;
-  bool polled = false;  // somebody waits for the transport's descriptor
-  std::condition_variable background_wake;
-  std::condition_variable background_end;
-  std::thread background;
-
-  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled; }
-  [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
-  [[nodiscard]] bool is_driver() const noexcept {
-    return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();
-  }
-  [[nodiscard]] bool unattended_work() const noexcept { return unattended > 0 || !inbox.empty(); }
-  [[nodiscard]] bool background_goes_on() {
-    const std::lock_guard lock{mutex};
-    return !stopping && unattended_work();
-  }
-  /// Who goes on when the driver has left: a thread that sleeps on a call of its own, else the background driver.
-  void choose_driver() noexcept {
-    for (Gate* sleeper = sleepers; sleeper != nullptr; sleeper = sleeper->next_) {
-      if (sleeper->open_ || sleeper->chosen_) continue;
-      sleeper->chosen_ = true;
-      static_cast<std::condition_variable*>(sleeper->sleeper_)->notify_one();
-      return;
-    }
-    if (unattended_work()) background_wake.notify_one();
-  }
-};
 
 /// What has no room of its own for it.
 class Runtime::PostedFunction final : public Posted {
@@ -92,87 +50,6 @@ void Runtime::PostedList::append(PostedList& other) noexcept {
   other.abandon();
 }
 
-/// Background drivers that end by themselves, with nobody left to join them. The end of the process, or of the module
-/// that the library is part of, waits up to a second for them, so that what they keep is cleaned up.
-class Runtime::EndingDrivers {
- public:
-  /// Before the first of them begins: what is made earlier outlives them.
-  static void prepare() {
-    static Kept& kept = place();
-    struct End {
-      ~End() { kept.end(); }
-    };
-    static const End end;
-  }
-  static void add(std::thread thread, std::shared_ptr<Threads> threads) noexcept {
-    Kept& kept = place();
-    const std::lock_guard lock{kept.mutex};
-    try {
-      kept.forget_parents();
-      std::erase_if(kept.drivers, [](Driver& driver) { return driver.joined(std::chrono::seconds{0}); });
-      if (!kept.over) kept.drivers.push_back({std::move(thread), std::move(threads)});
-    } catch (const std::bad_alloc&) {  // nobody waits for it
-    }
-    if (thread.joinable()) thread.detach();
-  }
-
- private:
-  struct Driver {
-    /// Whether it has ended by then.
-    [[nodiscard]] bool joined(Duration longest) {
-      std::unique_lock lock{threads->mutex};
-      if (!detail::wait_by_machine(threads->background_end, lock, longest, threads->background_ended)) return false;
-      lock.unlock();
-      thread.join();
-      return true;
-    }
-    std::thread thread;
-    std::shared_ptr<Threads> threads;
-  };
-  struct Kept {
-    void end() {
-      const std::lock_guard lock{mutex};
-      over = true;
-      forget_parents();
-      for (Driver& driver : drivers) {
-        if (!driver.joined(std::chrono::seconds{1})) driver.thread.detach();
-      }
-      drivers.clear();
-    }
-    /// In a child of the process there are no such threads.
-    void forget_parents() {
-      if (process == detail::process_number()) return;
-      static_cast<void>(new std::vector<Driver>{std::move(drivers)});
-      drivers.clear();
-      process = detail::process_number();
-    }
-    std::mutex mutex;
-    std::vector<Driver> drivers;
-    unsigned process = detail::process_number();
-    bool over = false;
-  };
-  static Kept& place() {
-    static detail::NeverDestroyed<Kept> kept;
-    return *kept;
-  }
-};
-
-/// Releases the loop when the scope that drives it ends, however it ends.
-struct Runtime::Driving {
-  explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
-  ~Driving() { runtime->stop_driving(*threads); }
-  Driving(const Driving&) = delete;
-  Driving& operator=(const Driving&) = delete;
-
-  Runtime* runtime;
-  Threads* threads;
-};
-
-/// In a child of the process in which it was made.
-inline void Runtime::check_process() {
-  if (process_.load(std::memory_order_acquire) != detail::process_number()) leave_parent();
-}
-
 Runtime::Runtime(RuntimeOptions options)
     : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
       transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_, std::move(options.http))},
@@ -191,32 +68,6 @@ Runtime::Runtime(RuntimeOptions options)
 Runtime::~Runtime() {
   end_background_driver();
   while (take_posted()) static_cast<void>(std::shared_ptr<void>{std::move(posted_.pop().owner_)});
-}
-
-// A callback that does not return would hold up the end of the process: such a thread is left behind.
-void Runtime::end_background_driver() noexcept {
-  try {
-    check_process();
-  } catch (...) {  // nothing of this process to go on with, and the parent's is not touched
-    static_cast<void>(transport_.release());
-    return;
-  }
-  std::unique_lock lock{threads_->mutex};
-  threads_->stopping = true;
-  threads_->background_allowed = false;
-  threads_->background_wake.notify_all();
-  if (!threads_->background.joinable()) return;
-  if (threads_->background.get_id() == std::this_thread::get_id()) {
-    EndingDrivers::add(std::move(threads_->background), threads_);  // it sees `stopping` next and ends
-    return;
-  }
-  if (threads_->driven()) transport_->wake();
-  if (detail::wait_by_machine(threads_->background_end, lock, std::chrono::seconds{1}, threads_->background_ended)) {
-    lock.unlock();
-    threads_->background.join();
-  } else {
-    threads_->background.detach();
-  }
 }
 
 namespace {
@@ -423,57 +274,6 @@ bool Runtime::poll(Duration max_wait) {
   const Driving driving{*this};
   turn(saturating_add(refresh_now(), max_wait), nullptr);
   return true;
-}
-
-void Runtime::ensure_background_driver() {
-  check_process();
-  Threads& threads = *threads_;
-  const std::lock_guard lock{threads.mutex};
-  if (!threads.background_allowed || threads.background.joinable()) return;
-  std::weak_ptr<Runtime> self = weak_from_this();
-  if (self.expired()) return;
-  EndingDrivers::prepare();
-  threads.background = std::thread{[runtime = std::move(self), shared = threads_] { background(runtime, shared); }};
-}
-
-void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
-  const std::lock_guard lock{threads_->mutex};
-  threads_->unattended += static_cast<std::size_t>(calls);
-}
-
-void Runtime::background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads) {
-  struct End {
-    ~End() {
-      const std::lock_guard lock{threads.mutex};
-      threads.background_ended = true;
-      threads.background_end.notify_all();
-    }
-    Threads& threads;
-  };
-  const End end{*threads};
-  for (;;) {
-    {
-      std::unique_lock lock{threads->mutex};
-      threads->background_wake.wait(
-          lock, [&] { return threads->stopping || (!threads->driven() && threads->unattended_work()); });
-      if (threads->stopping) return;
-    }
-    // The last owner may let go meanwhile: then the runtime ends here, on its own thread.
-    const std::shared_ptr<Runtime> self = runtime.lock();
-    if (!self) return;
-    self->drive_unattended();
-  }
-}
-
-void Runtime::drive_unattended() {
-  {
-    const std::lock_guard lock{threads_->mutex};
-    if (threads_->driven()) return;
-    threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
-  }
-  const Driving driving{*this};
-  refresh_now();  // it may have slept for long
-  while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr, Driver::background);
 }
 
 void Runtime::drive(Gate& gate) {

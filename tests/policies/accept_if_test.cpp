@@ -22,6 +22,7 @@
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/says.hpp"
 
 namespace accept_if_test {
 
@@ -31,13 +32,6 @@ using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-Check says(std::string word) {
-  return satisfies("says " + word, [word](const Answer& answer) -> Objection {
-    if (answer.response.text().find(word) != std::string::npos) return std::nullopt;
-    return "it does not say " + word;
-  });
-}
 
 Target priced(std::string_view provider, double dollars) {
   ModelFacts facts;

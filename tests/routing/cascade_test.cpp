@@ -20,6 +20,7 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/fault_server.hpp"
+#include "support/says.hpp"
 
 namespace cascade_test {
 
@@ -29,13 +30,6 @@ using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-Check says(std::string word) {
-  return satisfies("says " + word, [word](const Answer& answer) -> Objection {
-    if (answer.response.text().find(word) != std::string::npos) return std::nullopt;
-    return "it does not say " + word;
-  });
-}
 
 std::vector<Message> asked_last(const ScriptedProvider& model) { return model.sends().back().request.messages; }
 
