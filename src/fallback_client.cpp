@@ -92,7 +92,7 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
     auto candidate = std::make_unique<detail::Candidate>(std::move(provider));
     list_targets(candidate->provider.get(), candidate->targets);
     note_ladders(candidate->provider.get(), state->pool);
-    candidate->is_pool = candidate->provider.standing({}, {}, {}).targets > 1;
+    candidate->is_pool = candidate->targets.size() > 1;
     if (state->options.hedge) candidate->hedge = std::make_unique<const detail::HedgeDelays>(*state->options.hedge);
     if (chooses) remember(*candidate);
     state->pool.candidates.push_back(std::move(candidate));
@@ -100,7 +100,7 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
   refuse_repeated(state->pool.candidates);
   if (chooses) {
     state->pool.choosing.emplace(state->options.strategy, state->pool.candidates, state->options.runtime->new_seed());
-  } else if (!state->options.strategy.is_ordered()) {
+  } else {
     static_cast<void>(state->options.strategy.make(1));  // whether it fits
   }
   state->observers = std::make_shared<const std::vector<std::shared_ptr<Observer>>>(state->options.observers);

@@ -76,19 +76,19 @@ struct FallbackOptions {
 /// Thread safety: every function may be called from any thread.
 /// Cost: copying copies a pointer. What is known of a target (cooldowns) belongs to its provider, and all clients that
 /// have a copy of that share it.
-/// Errors: the last provider's own error, never "all failed"; where none could be asked, why the one that recovers first
-/// could not, with `retry_after`. `attempts` says what happened before. An exception out of a provider or policy of the
-/// application's own is `server_error`, and the next one is asked.
-/// Where there is no memory to begin a call, `chat`, `stream`, `start` and `chat_async` throw std::bad_alloc and nothing is
-/// sent. Later the attempt ends with `local_limit`, "out of memory", which does not count against its target, and the
-/// next one is asked; a stream that has written something ends with `stream_interrupted` and that as its `cause`. A row
-/// of the ledger takes memory before its send only; of the words in it, and in errors, some may then be missing.
+/// Errors: the last provider's own error, never "all failed"; where none could be asked, why the one that recovers
+/// first could not, with `retry_after`. `attempts` says what happened before. An exception out of a provider or policy
+/// of the application's own is `server_error`, and the next one is asked. Where there is no memory to begin a call,
+/// `chat`, `stream`, `start` and `chat_async` throw std::bad_alloc and nothing is sent. Later the attempt ends with
+/// `local_limit`, "out of memory", which does not count against its target, and the next one is asked; a stream that
+/// has written something ends with `stream_interrupted` and that as its `cause`. A row of the ledger takes memory
+/// before its send only; of the words in it, and in errors, some may then be missing.
 ///
 /// Example: `FallbackClient client{openai({.model = "gpt-5.6-sol"}), ollama({.model = "llama3.2"})};`
 class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
  public:
-  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, with `problem_with` of the
-  /// options, and for a strategy that does not fit so many providers.
+  /// Throws std::invalid_argument for an empty list, a target listed twice, limits below one, with `problem_with` of
+  /// the options, and for a strategy that does not fit so many providers.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
   explicit FallbackClient(Provider only);
   template <class First, class Second, class... More>
@@ -99,8 +99,9 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
 
   /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
   /// limits, `mid_stream` and `hold`, which have their defaults where it says nothing of them; on the strategy,
-  /// `escalation` and `degrade` where it has them; and on each key of `hedge` and `recovery` that it has. Where it allows
-  /// one request per target (`"max_retries": 0`), `recovery.repeat_failed` is false. The other options are the caller's.
+  /// `escalation` and `degrade` where it has them; and on each key of `hedge` and `recovery` that it has. Where it
+  /// allows one request per target (`"max_retries": 0`), `recovery.repeat_failed` is false. The other options are the
+  /// caller's.
   /// Errors: `invalid_request` with every
   /// complaint of the file's, and for a variable that should hold a key and does not.
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`

@@ -86,11 +86,11 @@ constexpr std::array sticky_fields{
 }
 
 constexpr std::string_view accepted_names =
-    R"("ordered", "first_ready", "weighted", "lowest_latency", "highest_throughput", "lowest_cost", "least_in_flight", "sticky" or "cascade")";
+    R"("ordered", "first_ready", "weighted", "lowest_latency", "highest_throughput", "lowest_cost", "least_in_flight" or "sticky")";
 
 }  // namespace
 
-Strategy read_strategy(const Setting& at, const std::vector<double>& weights) {
+Strategy read_strategy(const Setting& at, const std::vector<double>& weights, bool is_inner) {
   if (!at.present()) return ordered();
   const Setting named = at.is_object() ? at["name"] : at;
   const std::string name = named.is_string() ? named.text().value_or("") : "";
@@ -114,14 +114,14 @@ Strategy read_strategy(const Setting& at, const std::vector<double>& weights) {
     if (name == "sticky") {
       options(sticky_fields);
       const Setting then = at["then"];
-      return sticky(then.present() ? read_strategy(then, weights) : ordered(), draft.sticky);
+      return sticky(then.present() ? read_strategy(then, weights, true) : ordered(), draft.sticky);
     }
     const bool is_plain = name == "first_ready" || name == "lowest_cost" || name == "least_in_flight";
     if (is_plain) {
       options(plain_fields);
       return name == "first_ready" ? first_ready() : name == "lowest_cost" ? lowest_cost() : least_in_flight();
     }
-    named.refuse(accepted_names);
+    named.refuse(is_inner ? std::string{accepted_names} : fmt::format("{}, or \"cascade\"", accepted_names));
   } catch (const std::invalid_argument& error) {
     at.complain(fmt::format("cannot be: {}", error.what()));
   }

@@ -133,7 +133,7 @@ class FallbackClient::OneCall {
   [[nodiscard]] Result<ChatResponse> end(Result<ChatResponse> result);
 
   /// What came of asking it: the call's result; nothing where another is to be asked.
-  [[nodiscard]] std::optional<Result<ChatResponse>> judge(std::size_t index, Result<ChatResponse> result,
+  [[nodiscard]] std::optional<Result<ChatResponse>> settle(std::size_t index, Result<ChatResponse> result,
                                                           bool others_ready, bool left_some, std::size_t rows_before);
 
  private:
@@ -207,7 +207,7 @@ class FallbackClient::OneCall::Visit {
   /// At whatever level.
   [[nodiscard]] bool others_ready() const noexcept { return inner_.hint().other_ready; }
   /// Whose result it is, once `end` has said.
-  [[nodiscard]] std::size_t judged() const noexcept { return index_; }
+  [[nodiscard]] std::size_t settled() const noexcept { return index_; }
   /// Being a client, it had left targets of its own to others.
   [[nodiscard]] bool left_some() const noexcept { return left_some_; }
 
@@ -249,7 +249,7 @@ class FallbackClient::OneCall::Visit {
   std::optional<HedgeRace> race_;
 };
 
-std::optional<Result<ChatResponse>> FallbackClient::OneCall::judge(std::size_t index, Result<ChatResponse> result,
+std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t index, Result<ChatResponse> result,
                                                                    bool others_ready, bool left_some,
                                                                    std::size_t rows_before) {
   recovery_.end_probe(probe_end(result));
@@ -323,7 +323,7 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       co_await end;
     }
     visit.end(*outcome);
-    auto result = call.judge(visit.judged(), *std::move(outcome), visit.others_ready(), visit.left_some(),
+    auto result = call.settle(visit.settled(), *std::move(outcome), visit.others_ready(), visit.left_some(),
                              rows_before);
     if (result) co_return call.end(*std::move(result));
   }

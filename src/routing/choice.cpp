@@ -89,7 +89,8 @@ double Choice::time_to_first_token(std::size_t candidate) const noexcept {
 }
 
 double Choice::rejected_share(std::size_t candidate) const noexcept {
-  return choosing_->candidates()[candidate]->statistics->rejected_share();
+  const Candidate* asked = find(candidate);
+  return asked != nullptr ? asked->statistics->rejected_share() : 0;
 }
 
 double Choice::tokens_per_second(std::size_t candidate) const noexcept {

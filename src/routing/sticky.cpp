@@ -109,8 +109,7 @@ Strategy sticky(Strategy inner, StickyOptions options) {
                                 ? fmt::format("sticky({})", inner.describe())
                                 : fmt::format("sticky({}, key = {})", inner.describe(), options.key);
   return Strategy{std::move(description), [inner = std::move(inner), options = std::move(options)](std::size_t candidates) {
-                    Strategy::Chooser chooser;
-                    if (!inner.is_ordered()) chooser = inner.make(candidates);
+                    Strategy::Chooser chooser = inner.make(candidates);
                     const bool slow_start = chooser.slow_start;
                     auto state = std::make_shared<Sticky>(options, std::move(chooser));
                     return Strategy::Chooser{.order = [state](Choice& choice) { state->order(choice); },

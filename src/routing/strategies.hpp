@@ -15,10 +15,10 @@ template <class MakeOrder>
                   [order = std::move(order)](std::size_t) { return Strategy::Chooser{.order = order}; }};
 }
 
-/// Throws std::invalid_argument where it is no share of calls.
-void check_exploration(const ExplorationOptions& options, const char* strategy);
-[[nodiscard]] std::string describe(const ExplorationOptions& options, const char* strategy);
-/// Now and then puts another than the best first, by chance: what is remembered of it is old.
-void explore(Choice& choice, double share) noexcept;
+/// By a score of what is remembered of each candidate, the lowest first. One that nothing is known of and that has a call
+/// under way stands behind all others, and now and then another than the best goes first, by chance: what is remembered
+/// of it is old. Throws std::invalid_argument for an exploration that is no share of the calls.
+[[nodiscard]] Strategy by_experience(const char* name, const ExplorationOptions& options,
+                                     double (*score)(const Choice& choice, std::size_t candidate));
 
 }  // namespace backstop::inline v0::detail

@@ -53,7 +53,6 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
     : pool_{&pool},
       candidates_{&pool.candidates},
       request_{&request},
-      asked_{&request},
       context_{&context},
       requirement_{&context.requirement()},
       choosing_{pool.chooser()},

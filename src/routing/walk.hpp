@@ -67,14 +67,15 @@ class Walk {
   }
   /// In place of the request that the call came with; it outlives this.
   void ask_from_now_on(const ChatRequest& request) noexcept {
-    asked_ = &request;
+    request_ = &request;
+    needs_.input_tokens = needs_of(request).input_tokens;
     if (descent_) descent_->continue_with(request);
   }
 
   /// What the candidate is asked: the request, or what is left of it.
   [[nodiscard]] Offer offer(std::size_t index) const noexcept {
     const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
-    return reduced != nullptr ? *reduced : Offer{asked_, &needs_, nullptr};
+    return reduced != nullptr ? *reduced : Offer{request_, &needs_, nullptr};
   }
   /// The candidate at a place of the order; those before it have had their turn.
   [[nodiscard]] std::size_t take_turn(std::size_t place) noexcept {
@@ -144,7 +145,7 @@ class Walk {
     return refusal_of(standing, *offered.request, *offered.needs, now);
   }
   [[nodiscard]] Descent& descent() {
-    if (!descent_) descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *asked_);
+    if (!descent_) descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *request_);
     return *descent_;
   }
   [[nodiscard]] std::size_t level() const noexcept { return descent_ ? descent_->level() : 0; }
@@ -164,8 +165,7 @@ class Walk {
 
   const Pool* pool_;
   const Candidates* candidates_;
-  const ChatRequest* request_;
-  const ChatRequest* asked_;  // the same, or the rest that is to be written of its answer
+  const ChatRequest* request_;  // as it came, or what is asked in its place
   const CallContext* context_;
   Requirement* requirement_;  // the call's
   const Choosing* choosing_;  // null: as listed

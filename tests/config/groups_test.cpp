@@ -206,6 +206,16 @@ TEST_CASE("a member takes only the requests for which its `when` holds") {
   CHECK(plan(groups, free) == "c");
 }
 
+TEST_CASE("what a member is does not depend on the requests that it takes") {
+  const FallbackClient client = client_of(policy(R"([{"when": {"metadata.plan": "paid"}, "targets": [)" + target("a") + ", " +
+                                                 target("b") + "]}, " + target("c", R"("when": {"tools": true})") + ", " +
+                                                 target("d") + "]"));
+  const ClientSnapshot snapshot = client.snapshot();
+  REQUIRE(snapshot.candidates.size() == 3);
+  for (const ClientSnapshot::Candidate& candidate : snapshot.candidates) CHECK(candidate.ready);
+  CHECK(client.standing("hello", needs_of("hello"), TimePoint{1h}).targets == 4);
+}
+
 TEST_CASE("hedging and recovery have blocks of their own") {
   const Result<Config> config = parse_config(policy("[" + target("a") + ", " + target("b") + "]",
       R"("hedge": {"percentile": 0.9, "min_samples": 20, "min_delay": "500ms", "delay_without_samples": "5s",
@@ -287,6 +297,7 @@ TEST_CASE("what is wrong with a strategy, a group or a condition is named by its
        {"`fallback_policy.strategy.exploration` is not known; accepted here are name"}},
       {policy(two, R"("strategy": {"name": "sticky", "ttl": "soon"}, )"), {"`fallback_policy.strategy.ttl` is \"soon\""}},
       {policy(two, R"("strategy": {"name": "sticky", "then": "best"}, )"), {"`fallback_policy.strategy.then` is \"best\""}},
+      {policy(two, R"("strategy": {"name": "sticky", "then": "cascade"}, )"), {R"("least_in_flight" or "sticky")"}},
       {policy("[" + target("a", R"("weight": 0)") + "]", R"("strategy": "weighted", )"),
        {"`fallback_policy.strategy` cannot be: weighted: all weights are 0"}},
       {policy("[" + target("a", R"("weight": -1)") + "]"), {"`fallback_policy.targets[0].weight` is -1"}},

@@ -249,6 +249,25 @@ TEST_CASE("malformed JSON of three kinds escalates over sockets, as one clean st
   CHECK(reply->cost == reply->attempts[0].cost + reply->attempts[1].cost);
 }
 
+TEST_CASE("a draft counts where the next target's window is looked at") {
+  VirtualRuntime runtime;
+  ModelFacts narrow;
+  narrow.context_window = 2'000;
+  narrow.max_output_tokens = 100;
+  const ScriptedProvider cheap{"a/m", {answer("bad " + std::string(20'000, 'x'))}};
+  const ScriptedProvider small{Target{"b", "m", narrow}, {answer("good")}};
+  const ScriptedProvider large{"c/m", {answer("good")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.escalation = Escalation::with_draft;
+  const auto reply = FallbackClient{{cheap | accept_if(says("good")), small, large}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == large.target());
+  CHECK(small.send_count() == 0);
+  options.escalation = Escalation::none;
+  CHECK(FallbackClient{{cheap | accept_if(says("good")), small, large}, options}.chat("hello")->served_by == small.target());
+}
+
 TEST_CASE("a draft and what is given up go together, in either order") {
   VirtualRuntime runtime;
   ModelFacts blind;

@@ -126,6 +126,7 @@ TEST_CASE("a strategy that names nobody changes nothing and learns nothing") {
       CHECK(choice.in_flight(one) == 0);
       CHECK(choice.time_to_first_token(one) == 1);
       CHECK(choice.tokens_per_second(one) == 50);
+      CHECK(choice.rejected_share(one) == 0);
       CHECK_FALSE(choice.expected_cost(one));
       CHECK_FALSE(choice.expected_cost(one, 7));
     }
@@ -264,6 +265,12 @@ TEST_CASE("a pick of the strategies is no fallback, at whatever level, and the f
   CHECK(reply->served_by.name() == seen->name);
   CHECK(reply->served_by.name() != "x/c");
   CHECK_FALSE(reply->fallback);
+}
+
+TEST_CASE("what ordered() makes of candidates is nothing") {
+  const Strategy::Chooser chooser = ordered().make(3);
+  CHECK_FALSE(chooser.order);
+  CHECK_FALSE(chooser.answered);
 }
 
 TEST_CASE("strategies describe themselves") {

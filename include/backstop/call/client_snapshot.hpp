@@ -11,8 +11,8 @@
 
 namespace backstop::inline v0 {
 
-/// What is known of a client's candidates at one moment. What strategies go by is remembered for targets of clients that
-/// have another strategy than `ordered`, and for others from their first snapshot on.
+/// What is known of a client's candidates at one moment. What strategies go by is remembered for targets of clients
+/// that have another strategy than `ordered`, and for others from their first snapshot on.
 struct ClientSnapshot {
   /// What is known from answers, and how old the newest is.
   struct Estimate {
@@ -22,7 +22,8 @@ struct ClientSnapshot {
   struct Candidate {
     Target target{};  ///< of a client the first of its targets
     bool ready = true;
-    /// Unless ready, what a call would get: `circuit_open` where its breaker is open, `local_limit` while it cools down.
+    /// Unless ready, what a call would get: `circuit_open` where its breaker is open, `local_limit` while it cools
+    /// down.
     std::optional<ErrorKind> refuses_with{};
     std::optional<ErrorKind> cooling_after{};  ///< the failure that set its cooldown
     std::optional<Duration> out_for{};         ///< unless ready: how long; empty when that is not known

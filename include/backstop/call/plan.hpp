@@ -13,8 +13,8 @@
 
 namespace backstop::inline v0 {
 
-/// What a call would do, found out without sending anything. Of a cap around a client the cheapest of its targets counts,
-/// and what other calls have reserved does not.
+/// What a call would do, found out without sending anything. Of a cap around a client the cheapest of its targets
+/// counts, and what other calls have reserved does not.
 struct Plan {
   struct Step {
     Target target;
@@ -30,7 +30,8 @@ struct Plan {
   Duration worst_time{0};               ///< the call's deadline
   std::optional<Money> worst_cost;      ///< with every attempt spent on the dearest target; empty when unknown
   int max_attempts = 0;
-  /// Set when every target is out, on every rung: how long the call would wait for the first to be back, or to find out.
+  /// Set when every target is out, on every rung: how long the call would wait for the first to be back, or to find
+  /// out.
   std::optional<Duration> waits{};
 };
 

@@ -93,7 +93,8 @@ class BACKSTOP_EXPORT BadResult : public std::exception {
 /// Either a value or the `Error` that prevented it.
 ///
 /// Errors: `*` and `->` need a value, `error()` an error; `value()` throws `BadResult` instead.
-/// Cost: moving it moves pointers, unless the value is small. One that was moved from may only be destroyed or assigned.
+/// Cost: moving it moves pointers, unless the value is small. One that was moved from may only be destroyed or
+/// assigned.
 template <class T>
 class [[nodiscard]] Result {
  public:

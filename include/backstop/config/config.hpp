@@ -94,8 +94,8 @@ struct Config {
 ///
 /// An element of `targets` is a target, or a group: an object with `targets` of its own, a `strategy`, and blocks that
 /// hold for all below. `when` names fields of the request and what they are compared with:
-/// `{"metadata.plan": "paid", "input_tokens": {">": 60000}, "tools": {"has": "look_up"}, "reasoning": "high"}`. `matches`
-/// is a regular expression (ECMAScript, at most 200 characters) that is found in a text of at most 1,000.
+/// `{"metadata.plan": "paid", "input_tokens": {">": 60000}, "tools": {"has": "look_up"}, "reasoning": "high"}`.
+/// `matches` is a regular expression (ECMAScript, at most 200 characters) that is found in a text of at most 1,000.
 ///
 /// ```json
 /// {"fallback_policy": {"targets": ["openai/gpt-5.6-sol", {"target": "anthropic/claude-sonnet-5"}],

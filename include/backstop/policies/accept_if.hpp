@@ -21,13 +21,13 @@ struct AcceptOptions {
 /// What is wrong with the options, and what would be accepted; empty when nothing is.
 [[nodiscard]] BACKSTOP_EXPORT std::string problem_with(const AcceptOptions& options);
 
-/// A quality floor: a complete answer that the check does not accept becomes an error of kind `rejected_response`, and a
-/// client goes on to its next target. Cheap targets with a floor before a dear one make a cascade:
+/// A quality floor: a complete answer that the check does not accept becomes an error of kind `rejected_response`, and
+/// a client goes on to its next target. Cheap targets with a floor before a dear one make a cascade:
 /// `FallbackClient{deepseek | accept_if(matches_schema()), sonnet}`.
 ///
 /// - The row of the attempt says `rejected_response` and why; its cost stays. Breakers count it as a success, and the
-///   target does not cool down. Observers were told of the attempt when it ended, as answered; the event of the call has
-///   the row as it is now.
+///   target does not cool down. Observers were told of the attempt when it ended, as answered; the event of the call
+///   has the row as it is now.
 /// - A stream is held until the check has passed and then handed over in one piece, so that its consumer sees one
 ///   clean answer. Where the innermost client around has `mid_stream = restart` and the request has no tools it is
 ///   handed over as it comes, and a refusal is `stream_interrupted` with `rejected_response` as its cause.

@@ -62,7 +62,8 @@ struct SchemaOptions {
 };
 
 /// The text is JSON that matches the schema. Without a schema in the options a request for `json_object` needs an
-/// object, and one for plain text accepts everything. An answer that calls tools is accepted: its text is still to come.
+/// object, and one for plain text accepts everything. An answer that calls tools is accepted: its text is still to
+/// come.
 ///
 /// The library's own validator knows the assertions of draft 2020-12 that providers take for structured output (all but
 /// `unevaluated*`, `$dynamicRef` and `$anchor`). `format` asserts nothing, `$ref` leads within the schema only, and a
@@ -84,21 +85,24 @@ struct SchemaOptions {
 /// There is a tool call, or text other than white space.
 [[nodiscard]] BACKSTOP_EXPORT Check not_empty();
 
-/// The text has from `min` to `max` characters, or the answer calls tools. Errors: std::invalid_argument for `max` below `min`.
+/// The text has from `min` to `max` characters, or the answer calls tools. Errors: std::invalid_argument for `max`
+/// below `min`.
 [[nodiscard]] BACKSTOP_EXPORT Check length_between(std::size_t min, std::size_t max);
 
-/// The text is one of these, white space around it apart, or the answer calls tools. Errors: std::invalid_argument for an empty list.
+/// The text is one of these, white space around it apart, or the answer calls tools. Errors: std::invalid_argument for
+/// an empty list.
 [[nodiscard]] BACKSTOP_EXPORT Check one_of_labels(std::vector<std::string> labels);
 
 /// The application's own. Errors: std::invalid_argument for an empty name or a null function.
-/// Example: `satisfies("names an order", [](const Answer& a) { return a.response.text().find('#') != std::string::npos; })`
+/// Example: `satisfies("is short", [](const Answer& answer) { return answer.response.text().size() < 80; })`
 [[nodiscard]] BACKSTOP_EXPORT Check satisfies(std::string name, std::function<bool(const Answer&)> accepts);
 [[nodiscard]] BACKSTOP_EXPORT Check satisfies(std::string name, std::function<Objection(const Answer&)> objection);
 
 enum class JudgeFailure : std::uint8_t { accept, reject };
 
 struct JudgeOptions {
-  /// What an answer is worth that the judge could not judge: it failed, a cap refused it, or it said neither yes nor no.
+  /// What an answer is worth that the judge could not judge: it failed, a cap refused it, or it said neither yes nor
+  /// no.
   JudgeFailure on_failure = JudgeFailure::accept;
   std::int64_t max_output_tokens = 1'000;  ///< of its verdict, thinking included
 };
@@ -108,8 +112,8 @@ struct JudgeOptions {
 ///
 /// The judge is a provider with a stack of its own: `judged_by(haiku | timeout(5s) | cost_cap(budget), "Is the answer
 /// polite?")`. Its sends count among those of the call, obey the caps around it, and stand in the ledger with `judge`
-/// set; those that are kept for other targets are left to them. `explain` and `lint` do not know of it: what it may cost is
-/// in no plan.
+/// set; those that are kept for other targets are left to them. `explain` and `lint` do not know of it: what it may
+/// cost is in no plan.
 ///
 /// Errors: std::invalid_argument for an empty question and an output limit below one.
 [[nodiscard]] BACKSTOP_EXPORT Check judged_by(Provider judge, std::string question, JudgeOptions options = {});

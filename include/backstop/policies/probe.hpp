@@ -34,9 +34,9 @@ struct ProbeOptions {
 /// policy: its destruction stops the one under way and waits for its end, except inside that probe itself. There is at
 /// most one at a time. Where nothing drives the runtime (no background driver, and no call or `poll`) they wait.
 ///
-/// A probe is in no ledger, no observer's hands, no statistics and no cooldown, and opens or closes no circuit breaker. Of
-/// a client that is probed it takes no turn, and its strategy learns nothing of it.
-/// Put it right around the provider: limits and caps inside it count its probes, those around it do not.
+/// A probe is in no ledger, no observer's hands, no statistics and no cooldown, and opens or closes no circuit breaker.
+/// Of a client that is probed it takes no turn, and its strategy learns nothing of it. Put it right around the
+/// provider: limits and caps inside it count its probes, those around it do not.
 ///
 /// Errors: std::invalid_argument from the factory with `problem_with(options)`.
 /// Thread safety: as every policy. Example: `openai({...}) | probe({.every = 30s}) | standard()`

@@ -78,9 +78,9 @@ concept StoppableFunction = std::invocable<F&, const ChatRequest&, const StopFla
 /// Thread safety: the function may be called for several calls at the same time, on the threads that drive them.
 /// Errors: what the function throws becomes a `server_error` with the exception's words, a `BadResult` the error in it;
 /// an answer without text, reasoning and tool calls is `malformed_response`. An error that tells of the model
-/// (`connect_failed`, `timeout`, `rate_limited`, `overloaded`, `server_error`, `malformed_response`, `stream_interrupted`)
-/// is that of a send. Any other whose `replay` is `not_sent` was refused before anything went out: it takes no attempt of
-/// the call and is not counted.
+/// (`connect_failed`, `timeout`, `rate_limited`, `overloaded`, `server_error`, `malformed_response`,
+/// `stream_interrupted`) is that of a send. Any other whose `replay` is `not_sent` was refused before anything went
+/// out: it takes no attempt of the call and is not counted.
 ///
 /// Example: `make_provider("canned/apology", [](const ChatRequest&) { return "We are down, sorry."; })`
 template <class F>

@@ -23,7 +23,8 @@ struct ModelOptions {
   /// Empty: the provider's own. A trailing slash is tolerated.
   std::string base_url{};
   std::string name{};         ///< the provider's name in `Target`; empty: the adapter's own
-  /// In its place there, to tell several deployments of one provider apart; what is known of the provider goes by `name`.
+  /// In its place there, to tell several deployments of one provider apart; what is known of the provider goes by
+  /// `name`.
   std::string id{};
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case

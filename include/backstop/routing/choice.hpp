@@ -23,7 +23,8 @@ class Order;
 /// One choice among the candidates of a client: what a strategy is told, and the order that it makes. Candidates go by
 /// their place in the client's list. The order begins as that list, and every function leaves each candidate in it: who
 /// is liked least stands last and is asked when all others have failed. A number from `size()` on is nobody: what is
-/// told of it changes nothing, and what is asked of it is answered as of one that is not fit and that nothing is known of.
+/// told of it changes nothing, and what is asked of it is answered as of one that is not fit and that nothing is known
+/// of.
 ///
 /// Cost: nothing here allocates for up to 16 candidates.
 class BACKSTOP_EXPORT Choice {
@@ -65,7 +66,8 @@ class BACKSTOP_EXPORT Choice {
   [[nodiscard]] bool known(std::size_t candidate) const noexcept;
   /// What the answer is expected to cost there: estimated input, of which the usual share is priced as cached; as much
   /// output as its answers usually have (where that is not known as those of the others, else 512 tokens), within the
-  /// limits of the request and the model. Of a client at the cheapest of its targets. Empty when the price is not known.
+  /// limits of the request and the model. Of a client at the cheapest of its targets. Empty when the price is not
+  /// known.
   [[nodiscard]] std::optional<Money> expected_cost(std::size_t candidate) const noexcept;
   /// The same where so many tokens of the input are in its prompt cache.
   [[nodiscard]] std::optional<Money> expected_cost(std::size_t candidate, std::int64_t cached_tokens) const noexcept;

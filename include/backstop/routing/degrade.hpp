@@ -59,7 +59,7 @@ struct CachedRungOptions {
 /// A client inside another takes its own rungs before the other takes its own, when those of the other's targets have
 /// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client.
 ///
-/// Example: `FallbackClient{{...}, {.degrade = {degrade::images(), degrade::json_schema(), degrade::canned("Sorry.")}}}`
+/// Example: `FallbackClient{{...}, {.degrade = {degrade::images(), degrade::canned("Sorry.")}}}`
 namespace degrade {
 
 /// Text in the place of each image says what was there.
@@ -71,8 +71,8 @@ namespace degrade {
 /// A system text states the schema of the answer; the provider does not hold it to it, so a check should.
 /// `ChatRequest::response_format` stays in the request for that, `by_instruction`.
 [[nodiscard]] BACKSTOP_EXPORT Rung json_schema();
-/// Where the conversation does not fit a window: results of tools are left out, the oldest first, then turns, the oldest
-/// first, as few as it takes. System texts, the newest turn of the user and the newest `keep_turns` stay.
+/// Where the conversation does not fit a window: results of tools are left out, the oldest first, then turns, the
+/// oldest first, as few as it takes. System texts, the newest turn of the user and the newest `keep_turns` stay.
 [[nodiscard]] BACKSTOP_EXPORT Rung history(HistoryRungOptions options = {});
 /// No tools are offered.
 [[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
@@ -80,8 +80,8 @@ namespace degrade {
 /// window leaves, 256 tokens at least. A limit above what the model writes at most is lowered without a rung.
 [[nodiscard]] BACKSTOP_EXPORT Rung output();
 /// When the call would fail otherwise: the last answer to the same request of the same user, if it is not older than
-/// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer for
-/// each other.
+/// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer
+/// for each other.
 [[nodiscard]] BACKSTOP_EXPORT Rung cached(AnswerCache answers, CachedRungOptions options = {});
 /// When the call would fail otherwise: this text, of the target `local/canned`. It stands last.
 [[nodiscard]] BACKSTOP_EXPORT Rung canned(std::string text);

@@ -21,9 +21,9 @@ struct RecoveryOptions {
   Duration max_wait = std::chrono::seconds{10};
   int max_waiting = 100;  ///< calls of this client that wait; the next ones fail at once
   /// Between forced probes of this client, one at a time: calls sent to a target although its breaker or its cooldown
-  /// refuses. Doubles up to `probe_interval_max` while they fail; one that hangs keeps others back for two minutes. Open
-  /// breakers are probed before cooldowns. Never probed is a target whose cooldown comes from a server's hint, refused
-  /// credentials, a missing permission or a used-up quota, or whose breaker was isolated by hand.
+  /// refuses. Doubles up to `probe_interval_max` while they fail; one that hangs keeps others back for two minutes.
+  /// Open breakers are probed before cooldowns. Never probed is a target whose cooldown comes from a server's hint,
+  /// refused credentials, a missing permission or a used-up quota, or whose breaker was isolated by hand.
   Duration probe_interval = std::chrono::seconds{1};
   Duration probe_interval_max = std::chrono::seconds{10};
   /// Whether targets that this call has sent to already may be asked again; if not, it waits only for those that were

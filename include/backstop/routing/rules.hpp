@@ -58,7 +58,8 @@ class BACKSTOP_EXPORT Condition {
 /// The metadata has a tag of that name, with that value where one is given.
 [[nodiscard]] BACKSTOP_EXPORT Condition has_tag(std::string name, std::optional<std::string> value = {});
 [[nodiscard]] BACKSTOP_EXPORT Condition user_is(std::string user_id);
-/// The application's request has a header of that name (ASCII case does not matter), with that value where one is given.
+/// The application's request has a header of that name (ASCII case does not matter), with that value where one is
+/// given.
 [[nodiscard]] BACKSTOP_EXPORT Condition has_header(std::string name, std::optional<std::string> value = {});
 /// What an agent does on the side, such as naming a conversation: the tag `scenario` is `background`. A request does
 /// not name a model, by which some routers tell.

@@ -25,7 +25,8 @@ namespace backstop::inline v0 {
 /// what the request needs is passed over, and after a failure the next in the order is asked. Every strategy but
 /// `ordered()` puts those last that fail too often: half of at least five sends within 60 s. They stay there for 30 s,
 /// doubling up to 300 s; then one send at a time finds out, and from the first that succeeds their share of the calls
-/// rises from 10 % to all of them within 30 s. No more than half of the candidates are put last so, those that fail most.
+/// rises from 10 % to all of them within 30 s. No more than half of the candidates are put last so, those that fail
+/// most.
 ///
 /// A pool of equal targets is a client of its own, with its strategy, as a candidate of another.
 ///
@@ -41,8 +42,8 @@ class BACKSTOP_EXPORT Strategy {
     const ChatResponse* response;
     std::size_t candidate;
     TimePoint at;
-    /// There were others before it in the order that the strategy made, and each of them failed this call, was out or was
-    /// held back; none was only unfit for it.
+    /// There were others before it in the order that the strategy made, and each of them failed this call, was out or
+    /// was held back; none was only unfit for it.
     bool fell_over = false;
   };
   /// What one client has of a strategy.
@@ -67,8 +68,10 @@ class BACKSTOP_EXPORT Strategy {
 
   [[nodiscard]] bool is_ordered() const noexcept { return recipe_ == nullptr; }
   [[nodiscard]] std::string describe() const { return is_ordered() ? "ordered" : recipe_->description; }
-  /// Only where it is not `ordered`.
-  [[nodiscard]] Chooser make(std::size_t candidates) const { return recipe_->make(candidates); }
+  /// Of `ordered()` one that does nothing.
+  [[nodiscard]] Chooser make(std::size_t candidates) const {
+    return is_ordered() ? Chooser{} : recipe_->make(candidates);
+  }
 
  private:
   struct Recipe {
@@ -90,8 +93,8 @@ struct FailbackOptions {
 /// As they are listed, but slow to go back: when one has answered a call because all that stood before it failed that
 /// call, were out, or were put last for failing too often, it keeps the calls for `min_dwell`. Then one call at a time
 /// goes to the first that is ready before it, until `successes` of these in a row were answered there; that takes the
-/// place of the share that rises. What one cannot do (`Standing::fit`) moves nothing. An answer of the one that keeps the
-/// calls is no fallback.
+/// place of the share that rises. What one cannot do (`Standing::fit`) moves nothing. An answer of the one that keeps
+/// the calls is no fallback.
 ///
 /// Throws std::invalid_argument for options out of range.
 [[nodiscard]] BACKSTOP_EXPORT Strategy ordered(FailbackOptions failback);
@@ -99,8 +102,8 @@ struct FailbackOptions {
 /// The first that is ready, in the listed order; unlike with `ordered`, an answer of it is no fallback.
 [[nodiscard]] BACKSTOP_EXPORT Strategy first_ready();
 
-/// Each by its weight, smoothly: 5, 1, 1 gives a a b a c a a, and exactly these shares in every 7 calls. The weights are
-/// those of the candidates in their order. Those that are not ready, or held back, take no part meanwhile; one with
+/// Each by its weight, smoothly: 5, 1, 1 gives a a b a c a a, and exactly these shares in every 7 calls. The weights
+/// are those of the candidates in their order. Those that are not ready, or held back, take no part meanwhile; one with
 /// weight 0 is asked only when all others have failed.
 ///
 /// Throws std::invalid_argument for a negative weight or one above a million, and when all are 0; the client does where
@@ -112,10 +115,10 @@ struct ExplorationOptions {
   double exploration = 0.01;  ///< share of the calls, 0 to 1, that go first to one of the others by chance
 };
 
-/// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`). Failures count
-/// as slow, so that a target that fails fast attracts no calls. One that nothing is known of counts as 1 s, and stands
-/// behind all others while a call is under way to it.
-/// Throws std::invalid_argument for an exploration that is no share.
+/// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`). Failures
+/// count as slow, so that a target that fails fast attracts no calls. One that nothing is known of counts as 1 s, and
+/// stands behind all others while a call is under way to it. Throws std::invalid_argument for an exploration that is no
+/// share.
 [[nodiscard]] BACKSTOP_EXPORT Strategy lowest_latency(ExplorationOptions options = {});
 
 /// The most output tokens a second (`Choice::tokens_per_second`). One that nothing is known of counts as 50, and
@@ -141,8 +144,8 @@ struct StickyOptions {
   Money second_is_worth{};                        ///< what it is worth to have the first token a second sooner
 };
 
-/// A session stays with the candidate that answered it last, whose prompt cache knows it; `inner` decides on new ones and
-/// on the order of the others. A request without the key is the inner strategy's alone.
+/// A session stays with the candidate that answered it last, whose prompt cache knows it; `inner` decides on new ones
+/// and on the order of the others. A request without the key is the inner strategy's alone.
 ///
 /// When `inner` would send a session elsewhere (to the first of its order that is ready), the money decides: what the
 /// expected turns cost where the session is, its prompt cache warm within `cache_ttl` of the last answer, against what
@@ -152,8 +155,8 @@ struct StickyOptions {
 /// (`Attempt::session`). After a failure it moves as every
 /// call does.
 ///
-/// Throws std::invalid_argument for an empty key, no sessions or too many, no turns, a negative worth, and times that are
-/// not above zero (`min_dwell`: negative).
+/// Throws std::invalid_argument for an empty key, no sessions or too many, no turns, a negative worth, and times that
+/// are not above zero (`min_dwell`: negative).
 /// Cost: a short lock in each call.
 [[nodiscard]] BACKSTOP_EXPORT Strategy sticky(Strategy inner, StickyOptions options = {});
 

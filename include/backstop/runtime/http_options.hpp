@@ -15,9 +15,9 @@ enum class HttpVersion : std::uint8_t {
 };
 enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
 
-/// How connections are made: of a runtime, and of a single target (`ModelOptions::http`), whose own settings count there
-/// in place of the runtime's: what is empty, or a number or version as by default, is the runtime's. A `proxy` brings its
-/// `no_proxy` along, a `client_certificate` its `client_key`; of `least_tls` the higher counts.
+/// How connections are made: of a runtime, and of a single target (`ModelOptions::http`), whose own settings count
+/// there in place of the runtime's: what is empty, or a number or version as by default, is the runtime's. A `proxy`
+/// brings its `no_proxy` along, a `client_certificate` its `client_key`; of `least_tls` the higher counts.
 ///
 /// Keys and certificates are read from their files when a connection is made. Thread safety: a value.
 struct HttpOptions {

@@ -36,12 +36,12 @@ struct RuntimeOptions {
 /// `chat_async()` start one background driver on first use. An application with a loop of its own calls `poll`.
 ///
 /// In a process that was forked it begins anew: with connections, a driver and calls of that process. Calls of the
-/// parent end there only; what they hold (places of a `bulkhead`, reservations of a `cost_cap`) is held in the child for
-/// good, so that a child had better make its clients itself. A child that is forked in a callback must not return from
-/// it.
+/// parent end there only; what they hold (places of a `bulkhead`, reservations of a `cost_cap`) is held in the child
+/// for good, so that a child had better make its clients itself. A child that is forked in a callback must not return
+/// from it.
 ///
-/// Thread safety: `post`, `poll`, `block_until`, `ensure_background_driver` and `new_seed` may be called from any thread;
-/// everything else belongs to the driving thread, on which coroutines and callbacks run.
+/// Thread safety: `post`, `poll`, `block_until`, `ensure_background_driver` and `new_seed` may be called from any
+/// thread; everything else belongs to the driving thread, on which coroutines and callbacks run.
 class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
  public:
   explicit Runtime(RuntimeOptions options);

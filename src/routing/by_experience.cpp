@@ -6,6 +6,10 @@
 #include "routing/strategies.hpp"
 
 namespace backstop::inline v0::detail {
+namespace {
+
+/// Behind all of whom something is known.
+constexpr double behind_the_known = 1e6;
 
 void check_exploration(const ExplorationOptions& options, const char* strategy) {
   if (options.exploration >= 0 && options.exploration <= 1) return;
@@ -13,11 +17,12 @@ void check_exploration(const ExplorationOptions& options, const char* strategy) 
       fmt::format("{}: exploration is {}; it must be a share of the calls, 0 to 1", strategy, options.exploration)};
 }
 
-std::string describe(const ExplorationOptions& options, const char* strategy) {
+[[nodiscard]] std::string describe(const ExplorationOptions& options, const char* strategy) {
   if (options.exploration == ExplorationOptions{}.exploration) return strategy;
   return fmt::format("{}(exploration = {})", strategy, options.exploration);
 }
 
+/// Puts another than the best first in so many of the calls.
 void explore(Choice& choice, double share) noexcept {
   if (choice.random() >= share) return;
   const auto may_be_asked = [&choice](std::size_t place) {
@@ -31,6 +36,20 @@ void explore(Choice& choice, double share) noexcept {
     if (drawn-- > 0) continue;
     return choice.prefer(choice.at(place));
   }
+}
+
+}  // namespace
+
+Strategy by_experience(const char* name, const ExplorationOptions& options,
+                       double (*score)(const Choice& choice, std::size_t candidate)) {
+  check_exploration(options, name);
+  return stateless(describe(options, name), [score, share = options.exploration](Choice& choice) {
+    choice.sort_by([&choice, score](std::size_t candidate) {
+      const bool tried = choice.in_flight(candidate) > 0 && !choice.known(candidate);
+      return (tried ? behind_the_known : 0) + score(choice, candidate);
+    });
+    explore(choice, share);
+  });
 }
 
 }  // namespace backstop::inline v0::detail
