@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <utility>
 
 namespace backstop::inline v0::detail {
 
@@ -14,7 +15,9 @@ namespace backstop::inline v0::detail {
 class ThreadEnd {
  public:
   explicit ThreadEnd(void (*clean_up)() noexcept) noexcept
-      : clean_up_{clean_up}, has_key_{::pthread_key_create(&key_, &ThreadEnd::on_end) == 0} {}
+      : clean_up_{clean_up},
+        next_{std::exchange(first_, this)},
+        has_key_{::pthread_key_create(&key_, &ThreadEnd::on_end) == 0} {}
   ~ThreadEnd() {
     if (!has_key_.exchange(false)) return;
     ::pthread_key_delete(key_);
@@ -27,11 +30,19 @@ class ThreadEnd {
   [[nodiscard]] bool watch() noexcept {
     return has_key_.load(std::memory_order_relaxed) && ::pthread_setspecific(key_, this) == 0;
   }
+  /// What this thread keeps, in all places. For threads of the library's own as their last act: they may end after the
+  /// static objects, when nobody cleans up for them.
+  static void clean_up_now() noexcept {
+    for (const ThreadEnd* place = first_; place != nullptr; place = place->next_) place->clean_up_();
+  }
 
  private:
   static void on_end(void* self) noexcept { static_cast<ThreadEnd*>(self)->clean_up_(); }
 
+  inline static constinit ThreadEnd* first_ = nullptr;
+
   void (*const clean_up_)() noexcept;
+  ThreadEnd* const next_;
   pthread_key_t key_{};
   std::atomic<bool> has_key_;
 };

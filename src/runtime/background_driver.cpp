@@ -9,6 +9,7 @@
 #include "backstop/runtime/runtime.hpp"
 #include "process/never_destroyed.hpp"
 #include "process/process_number.hpp"
+#include "process/thread_end.hpp"
 #include "runtime/machine_wait.hpp"
 #include "runtime/runtime_threads.hpp"
 
@@ -98,6 +99,7 @@ void Runtime::add_unattended(std::ptrdiff_t calls) noexcept {
 void Runtime::background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads) {
   struct End {
     ~End() {
+      detail::ThreadEnd::clean_up_now();
       const std::lock_guard lock{threads.mutex};
       threads.background_ended = true;
       threads.background_end.notify_all();
