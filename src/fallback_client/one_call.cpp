@@ -275,9 +275,9 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
   if (broke_off_only_here) {
-    if (!other_may_do || (error.committed && !rescue_.can_go_on())) return rescue_.ended(std::move(error));
+    if (!other_may_do || (error.committed && !rescue_.can_go_on(error))) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) {
-      walk_.must_continue_text(rescue_.request());
+      walk_.must_continue_text(rescue_.request(), rescue_.text_so_far());
     } else if (has_draft) {
       walk_.ask_from_now_on(*with_draft_);
     }

@@ -95,6 +95,9 @@ constexpr std::array<Capability, 6> capability_table{{
                                               const Needs& needs) noexcept {
   const Requirement& requirement = *needs.requirement;
   const ModelFacts& facts = target.facts();
+  if (requirement.only && !(*requirement.only == target)) {
+    return Misfit{ErrorKind::local_limit, "the answer of another target is to be repaired"};
+  }
   for (const Target& failed : requirement.failed) {
     if (failed == target) return Misfit{ErrorKind::local_limit, "it has failed in this call already, for good"};
   }

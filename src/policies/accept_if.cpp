@@ -9,8 +9,10 @@
 
 #include "backstop/chat/rejected_answer.hpp"
 #include "chat/interrupted.hpp"
+#include "handover/continuation.hpp"
 #include "handover/feedback.hpp"
 #include "policies/check_node.hpp"
+#include "routing/deadline_share.hpp"
 #include "runtime/emit_answer.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_statistics.hpp"
@@ -68,13 +70,14 @@ class AcceptIf final : public Decorator {
     detail::Boxed<Error> refusal;  // an empty optional of that size would be cleared with every call
     for (int repairs = 0;; ++repairs) {
       const std::size_t rows_before = context.state().ledger.size();
-      const ChatRequest& asked = repair ? *repair : request;
-      Task<Result<ChatResponse>> task = next().call(asked, inner);
+      Task<Result<ChatResponse>> task =
+          repair ? ask_again(*repair, refusal->target, inner) : next().call(request, inner);
       auto result = co_await task;
       if (!result && refusal.has_value() && !context.stopping()) co_return std::move(*refusal);
       if (!result) co_return result;
       const Row row = row_of(*result, rows_before, context);
-      const Answer answer{request, *result};
+      const std::optional<ChatResponse> whole = whole_answer(*result, context);
+      const Answer answer{request, whole ? *whole : *result};
       Task<Result<Verdict>> judging = judge(answer, context);
       auto verdict = co_await judging;
       if (!verdict) co_return std::move(verdict).error();
@@ -86,7 +89,7 @@ class AcceptIf final : public Decorator {
       const RejectedAnswer rejected{result->message(), reasons_of(*verdict)};
       refusal = detail::Boxed<Error>{reject(*result, *verdict, row, context)};
       if (repairs >= options_.repair || !may_repair(context)) {
-        if (context.hint().wants_draft) refusal->rejected = std::make_shared<const RejectedAnswer>(rejected);
+        if (context.hint().wants_draft && !whole) refusal->rejected = std::make_shared<const RejectedAnswer>(rejected);
         co_return std::move(*refusal);
       }
       repair = detail::with_feedback(request, rejected, options_.repair_wording);
@@ -107,6 +110,29 @@ class AcceptIf final : public Decorator {
     error.target = target();
     context.note_skipped(target(), error);
     return error;
+  }
+
+  /// The target that gave the refused answer, though there may be a client behind this.
+  [[nodiscard]] Task<Result<ChatResponse>> ask_again(const ChatRequest& request, const Target& target,
+                                                     CallContext& outer) const {
+    CallContext context = outer;
+    const detail::DeadlineShare share{context};
+    Requirement requirement = outer.requirement();
+    if (statistics_ == nullptr) requirement.only = target;
+    context.set_requirement(requirement);
+    Task<Result<ChatResponse>> task = next().call(request, context);
+    auto result = co_await task;
+    outer.requirement().add(requirement);
+    co_return result;
+  }
+
+  /// Where a part of the answer had been delivered before, from another target: with that part. Else empty.
+  [[nodiscard]] static std::optional<ChatResponse> whole_answer(const ChatResponse& rest, const CallContext& context) {
+    const std::string* before = context.hint().text_so_far;
+    if (before == nullptr) return std::nullopt;
+    std::optional<ChatResponse> whole{rest};
+    detail::put_before(*whole, *before, *detail::repeated_of(*before, rest.text(), true));
+    return whole;
   }
 
   /// A hedge's rows stand between those of this line of attempts.
@@ -169,8 +195,9 @@ class AcceptIf final : public Decorator {
   }
 
   [[nodiscard]] static bool may_repair(const CallContext& context) noexcept {
+    const RoutingHint& hint = context.hint();
     return !context.committed() && !context.stopping() && context.spare_sends() > 0 &&
-           context.remaining() > Duration::zero() && !context.hint().forced_probe;
+           context.remaining() > Duration::zero() && !hint.forced_probe && hint.text_so_far == nullptr;
   }
 
   Check check_;

@@ -8,6 +8,7 @@
 
 #include "backstop/policies/checks.hpp"
 #include "policies/check_node.hpp"
+#include "routing/deadline_share.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/ascii.hpp"
 
@@ -80,11 +81,12 @@ class Judge final : public CheckNode {
   }
   [[nodiscard]] bool asks() const noexcept override { return true; }
   [[nodiscard]] Task<Result<Verdict>> ask(const Answer& answer, CallContext& outer) const override {
-    if (outer.stopping()) co_return outer.stop_error();
+    if (outer.stopping()) co_return stopped(outer);
     const ChatRequest request = question_on(answer, question_, options_.max_output_tokens);
     Branch branch;
     Requirement requirement;
     CallContext context = aside(outer, branch, requirement);
+    const detail::DeadlineShare share{context};
     Result<ChatResponse> result{ChatResponse{}};
     try {
       Task<Result<ChatResponse>> task = judge_.call(request, context);
@@ -92,7 +94,7 @@ class Judge final : public CheckNode {
     } catch (...) {
       result = detail::error_from_exception("the judge");
     }
-    if (outer.stopping()) co_return outer.stop_error();
+    if (outer.stopping()) co_return stopped(outer);
     co_return verdict_of(result);
   }
 
@@ -109,12 +111,18 @@ class Judge final : public CheckNode {
     hint.judges = true;
     hint.barred_sends = outer.hint().barred_sends;
     hint.kept_sends = outer.hint().kept_sends;
+    hint.targets_to_come = outer.hint().targets_to_come;
     hint.whole_deadline = outer.hint().whole_deadline;
     hint.cooldown_max = outer.hint().cooldown_max;
     context.set_hint(hint);
     return context;
   }
 
+  /// The answer is there: an end of the time that is left for the judge does not lose it.
+  [[nodiscard]] Result<Verdict> stopped(const CallContext& outer) const {
+    if (is_time_limit(outer.stop().reason()) && options_.on_failure == JudgeFailure::accept) return Verdict{};
+    return outer.stop_error();
+  }
   [[nodiscard]] Verdict verdict_of(const Result<ChatResponse>& result) const {
     if (!result) return failed(fmt::format("failed with {}", to_string(result.error().kind)));
     auto [word, reason] = read(result->text());

@@ -26,16 +26,25 @@ class DeadlineShare final : private Timer, private AttemptObserver {
   /// Of a pool each target has its own share, at its turn.
   DeadlineShare(CallContext& inner, bool is_pool) : source_{inner.stop()} {
     inner.set_stop(source_);
+    if (!is_pool) begin(inner);
+  }
+  /// For what is asked of a target, or about its answer, after that answer: of the time that is left now.
+  explicit DeadlineShare(CallContext& inner) : source_{inner.stop()} {
+    inner.set_stop(source_);
+    if (inner.hint().targets_to_come > 0) inner.set_deadline(inner.hint().whole_deadline);
+    begin(inner);
+  }
+
+ private:
+  void begin(CallContext& inner) {
     const TimePoint until = share_end(inner.hint(), inner.now());
-    if (is_pool || inner.hint().targets_to_come == 0 || until >= inner.deadline()) return;
+    if (inner.hint().targets_to_come == 0 || until >= inner.deadline()) return;
     inner.set_deadline(until);
     runtime_ = &inner.runtime();
     until_ = inner.deadline();
     runtime_->timers().arm(*this, until_);
     inner.add_observer(*this);
   }
-
- private:
   void on_timer() noexcept override { source_.request_stop(StopReason::deadline_share); }
   void on_first_content(TimePoint) noexcept override { disarm(); }
   void on_end(Send&, const Attempt* row) noexcept override {

@@ -1,76 +1,31 @@
 #include "routing/resumable_stream.hpp"
 
-#include <algorithm>
-#include <cstdint>
-#include <utility>
-#include <variant>
+#include <string_view>
 
-#include "chat/token_estimate.hpp"
+#include "handover/continuation.hpp"
 #include "routing/ladder.hpp"
 
 namespace backstop::inline v0::detail {
-namespace {
-
-constexpr std::string_view white_space = " \t\r\n";
-
-// A shorter text may well be followed by the same words again.
-constexpr std::size_t least_repetition = 16;
-
-[[nodiscard]] std::string_view without_white_end(std::string_view text) noexcept {
-  return text.substr(0, text.find_last_not_of(white_space) + 1);
-}
-
-[[nodiscard]] std::size_t common_beginning(std::string_view a, std::string_view b) noexcept {
-  const auto differs = std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size())),
-                                     b.begin());
-  return static_cast<std::size_t>(differs.first - a.begin());
-}
-
-}  // namespace
 
 bool ResumableStream::can_resume() const noexcept {
-  return !tool_call_begun_ && !text_incomplete_ && text_.find_first_not_of(white_space) != std::string::npos;
+  return !tool_call_begun_ && !text_incomplete_ && text_.find_first_not_of(" \t\r\n") != std::string::npos;
 }
 
 ChatRequest ResumableStream::begin_rest(const ChatRequest& original) {
   given_ = text_;
+  const std::string* before = context_->hint().text_so_far;
+  text_so_far_ = before != nullptr ? *before + given_ : given_;
   comparing_ = true;
   rest_.clear();
   dropped_ = 0;
-  const std::string_view told = without_white_end(given_);
-  ChatRequest request = original;
-  if (request.messages.empty() || request.messages.back().role != Role::assistant) {
-    request.messages.push_back(Message::assistant(std::string{told}));
-  } else {
-    request.messages.back().parts.emplace_back(Text{std::string{told}});
-  }
-  // What was asked to think has done so, and a turn that is begun leaves no room for it.
-  request.reasoning_effort.clear();
-  if (request.max_output_tokens) {
-    request.max_output_tokens = std::max<std::int64_t>(1, *request.max_output_tokens - estimate_tokens(given_.size()));
-  }
-  return request;
+  return continue_from(original, given_);
 }
 
 void ResumableStream::finish(ChatResponse& response) {
   if (given_.empty()) return;
   if (comparing_) compare(true);
   response.degradation = degradation_;
-  std::size_t to_drop = dropped_;
-  Text* first = nullptr;
-  for (Part& part : response.parts) {
-    auto* text = std::get_if<Text>(&part);
-    if (text == nullptr) continue;
-    if (first == nullptr) first = text;
-    const std::size_t here = std::min(to_drop, text->text.size());
-    text->text.erase(0, here);
-    to_drop -= here;
-  }
-  if (first != nullptr) {
-    first->text.insert(0, given_);
-  } else {
-    response.parts.insert(response.parts.begin(), Text{given_});
-  }
+  put_before(response, given_, dropped_);
 }
 
 void ResumableStream::on_attempt(const Target& target) noexcept {
@@ -138,22 +93,13 @@ void ResumableStream::note_degradation(const StreamEvent& event) noexcept {
 }
 
 void ResumableStream::compare(bool complete) noexcept {
-  const std::string_view rest = rest_;
-  const std::string_view told = without_white_end(given_);
-  std::size_t drop = 0;
-  if (told.size() >= least_repetition) {
-    if (!complete && rest.size() < told.size() && told.starts_with(rest)) return;
-    if (rest.starts_with(told)) drop = told.size();
-  }
-  const std::string_view white = std::string_view{given_}.substr(told.size());
-  const std::string_view remainder = rest.substr(drop);
-  const std::size_t same = common_beginning(remainder, white);
-  if (!complete && same == remainder.size() && same < white.size()) return;
+  const std::optional<std::size_t> repeated = repeated_of(given_, rest_, complete);
+  if (!repeated) return;
   comparing_ = false;
-  dropped_ = drop + same;
-  if (same == remainder.size()) return;
+  dropped_ = *repeated;
+  if (dropped_ == rest_.size()) return;
   StreamEvent event;
-  event.delta = remainder.substr(same);
+  event.delta = std::string_view{rest_}.substr(dropped_);
   deliver(event, true);
 }
 

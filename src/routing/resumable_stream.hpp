@@ -14,8 +14,7 @@ namespace backstop::inline v0::detail {
 /// Stands between a call and the consumer of its stream and remembers the text that was delivered, so that another
 /// target can write the rest.
 ///
-/// A target that continues may repeat what it was given (some servers do), or the white space at its end, which not
-/// every target accepts there: the beginning of its text is kept back until that is known, and a repetition dropped.
+/// The beginning of the rest is kept back until it is known whether it repeats something, which is dropped.
 class ResumableStream final : public StreamSink {
  public:
   /// `context` is the call's; what is given outlives this object.
@@ -27,6 +26,8 @@ class ResumableStream final : public StreamSink {
   [[nodiscard]] bool can_resume() const noexcept;
   /// The request with the text so far as the assistant's turn to be continued. What follows is the rest of that text.
   [[nodiscard]] ChatRequest begin_rest(const ChatRequest& original);
+  /// What the rest follows: of the whole answer, what clients around have delivered included.
+  [[nodiscard]] const std::string& text_so_far() const noexcept { return text_so_far_; }
   /// Hands over what is still kept back, and makes the response, which has the rest only, whole.
   void finish(ChatResponse& response);
 
@@ -55,6 +56,7 @@ class ResumableStream final : public StreamSink {
   bool text_incomplete_ = false;
   bool comparing_ = false;
   std::string given_;   // what the target that continues was given
+  std::string text_so_far_;
   std::string rest_;    // of its text: what is kept back
   std::size_t dropped_ = 0;
   std::optional<Degradation> degradation_;  // of all who have written a part of it

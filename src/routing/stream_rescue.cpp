@@ -66,7 +66,7 @@ Error StreamRescue::ended(Error error) {
   return error;
 }
 
-bool StreamRescue::can_go_on() {
+bool StreamRescue::can_go_on(const Error& error) {
   Branch& branch = context_->branch();
   if (branch.tool_call_delivered()) return false;
   switch (policy_) {
@@ -81,6 +81,8 @@ bool StreamRescue::can_go_on() {
       return true;
     case MidStream::resume: break;
   }
+  // What was refused is not gone on from.
+  if (error.cause == ErrorKind::rejected_response) return false;
   if (!resumable_ || !resumable_->can_resume()) return false;
   rest_ = std::make_unique<const ChatRequest>(resumable_->begin_rest(*request_));
   branch.take_back();  // nothing of the rest has been delivered

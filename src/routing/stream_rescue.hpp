@@ -55,12 +55,14 @@ class StreamRescue {
   [[nodiscard]] const ChatRequest& request() const noexcept { return rest_ ? *rest_ : *request_; }
   /// The next target has to go on from the text so far.
   [[nodiscard]] bool resuming() const noexcept { return rest_ != nullptr; }
+  /// What has been delivered of that text.
+  [[nodiscard]] const std::string& text_so_far() const noexcept { return resumable_->text_so_far(); }
   /// Says in the error what the consumer has seen; after every attempt that failed.
   void stamp(Error& error);
   /// The error that the call fails with. What the consumer has of it stays: nothing further out may begin anew.
   [[nodiscard]] Error ended(Error error);
-  /// After content: whether another target may be asked.
-  [[nodiscard]] bool can_go_on();
+  /// After content: whether another target may be asked. `error` is what the answer broke off with.
+  [[nodiscard]] bool can_go_on(const Error& error);
   void finish(ChatResponse& response);
 
  private:

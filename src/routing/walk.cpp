@@ -54,18 +54,24 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
       candidates_{&pool.candidates},
       request_{&request},
       context_{&context},
+      text_so_far_{context.hint().text_so_far},
       requirement_{&context.requirement()},
       choosing_{pool.chooser()},
-      needs_{needs_of(request)},
+      needs_{needs_now()},
       order_{candidates_->size()} {
-  needs_.prefill = context.hint().continues_text;
-  needs_.reduced = context.hint().reduced;
-  needs_.shortened = context.hint().shortened;
-  needs_.requirement = requirement_;
   if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode);
   if (!context.hint().after_all) return;
   position_ = candidates_->size();
   for (std::size_t place = 0; place < candidates_->size(); ++place) left_to_others_.push_back(order_.at(place));
+}
+
+Needs Walk::needs_now() const noexcept {
+  Needs needs = needs_of(*request_);
+  needs.prefill = text_so_far_ != nullptr;
+  needs.reduced = context_->hint().reduced;
+  needs.shortened = context_->hint().shortened;
+  needs.requirement = requirement_;
+  return needs;
 }
 
 std::optional<std::size_t> Walk::next() {
@@ -216,7 +222,7 @@ RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   hint.targets_to_come += to_come;
   hint.forced_probe = hint.forced_probe || probes;
   hint.after_all = !probes && revisited_ > 0;
-  hint.continues_text = needs_.prefill;
+  hint.text_so_far = text_so_far_;
   hint.around = this;
   return hint;
 }

@@ -60,15 +60,15 @@ class Walk {
   /// A cap had no room for a send to that target.
   void must_be_cheaper_than(const Target& target);
   /// The consumer has a part of the answer: from now on only targets will do that can write the rest of it, which
-  /// `rest` asks for.
-  void must_continue_text(const ChatRequest& rest) noexcept {
-    needs_.prefill = true;
+  /// `rest` asks for. Both outlive this.
+  void must_continue_text(const ChatRequest& rest, const std::string& text_so_far) noexcept {
+    text_so_far_ = &text_so_far;
     ask_from_now_on(rest);
   }
   /// In place of the request that the call came with; it outlives this.
   void ask_from_now_on(const ChatRequest& request) noexcept {
     request_ = &request;
-    needs_.input_tokens = needs_of(request).input_tokens;
+    needs_ = needs_now();
     if (descent_) descent_->continue_with(request);
   }
 
@@ -131,6 +131,8 @@ class Walk {
     std::optional<Duration> again_after;
   };
 
+  /// Of the request as it is now.
+  [[nodiscard]] Needs needs_now() const noexcept;
   [[nodiscard]] const Candidate& candidate(std::size_t index) const noexcept { return *(*candidates_)[index]; }
   [[nodiscard]] const Note* note_of(std::size_t index) const noexcept;
   [[nodiscard]] bool has_failed(std::size_t index) const noexcept;
@@ -167,6 +169,7 @@ class Walk {
   const Candidates* candidates_;
   const ChatRequest* request_;  // as it came, or what is asked in its place
   const CallContext* context_;
+  const std::string* text_so_far_;  // of the answer; null: nothing has been delivered
   Requirement* requirement_;  // the call's
   const Choosing* choosing_;  // null: as listed
   Needs needs_;

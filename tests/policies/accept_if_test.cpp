@@ -523,14 +523,85 @@ TEST_CASE("a call that is cancelled while the judge runs ends at once") {
   CHECK(runtime.idle());
 }
 
-TEST_CASE("the call's deadline ends a judge") {
+TEST_CASE("the call's deadline ends a judge, and loses no answer that may stand without it") {
   VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const JudgeFailure rule = GENERATE(JudgeFailure::accept, JudgeFailure::reject);
   const ScriptedProvider model{"a/m", {answer("an answer")}};
   const ScriptedProvider judge{"j/m", {silence()}};
-  const auto reply = runtime.call(model | accept_if(judged_by(judge, "Is it polite?")), "hello", {.deadline = 7s});
-  REQUIRE_FALSE(reply);
-  CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+  const Provider judged = model | accept_if(judged_by(judge, "Is it polite?", {.on_failure = rule}));
+  const bool in_client = GENERATE(false, true);
+  const Provider asked = in_client ? Provider{FallbackClient{judged}} : judged;
+  const auto reply = runtime.call(asked, "hello", {.deadline = 7s, .sink = &log});
   CHECK(runtime.elapsed() == 7s);
+  if (rule == JudgeFailure::accept) {
+    REQUIRE(reply);
+    CHECK(log.text() == "an answer");
+  } else {
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+    CHECK(log.text().empty());
+  }
+}
+
+TEST_CASE("a judge leaves time for the targets still to come") {
+  VirtualRuntime runtime;
+  const JudgeFailure rule = GENERATE(JudgeFailure::accept, JudgeFailure::reject);
+  const ScriptedProvider cheap{"a/m", {answer("an answer").after(2s)}};
+  const ScriptedProvider smart{"b/m", {answer("another")}};
+  const ScriptedProvider judge{"j/m", {silence()}};
+  const Provider judges = GENERATE(false, true) ? Provider{FallbackClient{judge}} : Provider{judge};
+  const Check polite = judged_by(judges, "Is it polite?", {.on_failure = rule});
+  const auto reply = runtime.call(FallbackClient{cheap | accept_if(polite), smart}, "hello", {.deadline = 10s});
+  REQUIRE(reply);
+  CHECK(reply->text() == (rule == JudgeFailure::accept ? "an answer" : "another"));
+  CHECK(runtime.elapsed() == 6s);  // half of what was left
+}
+
+TEST_CASE("a repair leaves time for the targets still to come") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("bad").after(2s), silence()}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const Provider floor = cheap | accept_if(says("good"), {.repair = 3});
+  const Provider first = GENERATE(false, true) ? Provider{FallbackClient{floor}} : floor;
+  const auto reply = runtime.call(FallbackClient{first, smart}, "hello", {.deadline = 10s});
+  REQUIRE(reply);
+  CHECK(reply->served_by == smart.target());
+  CHECK(runtime.elapsed() == 6s);
+  CHECK(cheap.send_count() == 2);
+}
+
+TEST_CASE("a repair around a client asks the target again that gave the refused answer") {
+  VirtualRuntime runtime;
+  const ScriptedProvider other{"b/m", {answer("good")}};
+  FallbackOptions options;
+  options.strategy = weighted({1, 1});  // takes turns
+  SECTION("it answers") {
+    const ScriptedProvider model{"a/m", {answer("bad"), answer("good")}};
+    const auto reply =
+        runtime.call(FallbackClient{{model, other}, options} | accept_if(says("good"), {.repair = 1}), "hello");
+    REQUIRE(reply);
+    CHECK(reply->served_by == model.target());
+    CHECK(model.send_count() == 2);
+    CHECK(other.send_count() == 0);
+  }
+  SECTION("it fails") {
+    const ScriptedProvider model{"a/m", {answer("bad"), error(ErrorKind::server_error)}};
+    const auto reply =
+        runtime.call(FallbackClient{{model, other}, options} | accept_if(says("good"), {.repair = 1}), "hello");
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::rejected_response);
+    CHECK(other.send_count() == 0);
+  }
+  SECTION("it fails, and others stand outside") {
+    const ScriptedProvider model{"a/m", {answer("bad"), error(ErrorKind::server_error)}};
+    const Provider floor = FallbackClient{{model, other}, options} | accept_if(says("good"), {.repair = 1});
+    const ScriptedProvider outside{"c/m", {answer("good")}};
+    const auto reply = runtime.call(FallbackClient{floor, outside}, "hello");
+    REQUIRE(reply);
+    CHECK(reply->served_by == outside.target());
+    CHECK(text_of(outside.sends().at(0).request.messages.back().parts) == "hello");
+  }
 }
 
 TEST_CASE("a consumer that leaves while the answer is held ends the call") {

@@ -268,6 +268,50 @@ TEST_CASE("a draft counts where the next target's window is looked at") {
   CHECK(FallbackClient{{cheap | accept_if(says("good")), small, large}, options}.chat("hello")->served_by == small.target());
 }
 
+TEST_CASE("a draft that calls tools goes to a target that takes tools") {
+  VirtualRuntime runtime;
+  ModelFacts without_tools;
+  without_tools.capabilities.tools = false;
+  const ScriptedProvider cheap{"a/m", {tool_call("weather", "{}")}};
+  const ScriptedProvider plain{Target{"b", "m", without_tools}, {answer("good")}};
+  const ScriptedProvider smart{"c/m", {answer("good")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.escalation = Escalation::with_draft;
+  const auto reply = FallbackClient{{cheap | accept_if(says("good")), plain, smart}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == smart.target());
+  CHECK(plain.send_count() == 0);
+  SECTION("or loses its tools by a rung") {
+    const ScriptedProvider again{"a/m", {tool_call("weather", "{}")}};
+    options.degrade = {degrade::tools()};
+    const auto reduced = FallbackClient{{again | accept_if(says("good")), plain}, options}.chat("hello");
+    REQUIRE(reduced);
+    CHECK(reduced->served_by == plain.target());
+    REQUIRE(reduced->degradation);
+    CHECK(reduced->degradation->features == std::vector<std::string>{"tools"});
+  }
+}
+
+TEST_CASE("a draft that leaves no room is shortened by a rung") {
+  VirtualRuntime runtime;
+  ModelFacts narrow;
+  narrow.context_window = 2'000;
+  narrow.max_output_tokens = 100;
+  const ScriptedProvider cheap{"a/m", {answer("bad " + std::string(20'000, 'x'))}};
+  const ScriptedProvider small{Target{"b", "m", narrow}, {answer("good")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.escalation = Escalation::with_draft;
+  options.degrade = {degrade::history({.keep_turns = 1})};
+  const auto reply = FallbackClient{{cheap | accept_if(says("good")), small}, options}.chat("hello");
+  INFO((reply ? std::string{} : reply.error().message));
+  REQUIRE(reply);
+  CHECK(reply->served_by == small.target());
+  REQUIRE(reply->degradation);
+  CHECK(reply->degradation->features == std::vector<std::string>{"history"});
+}
+
 TEST_CASE("a draft and what is given up go together, in either order") {
   VirtualRuntime runtime;
   ModelFacts blind;

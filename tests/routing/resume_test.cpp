@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/says.hpp"
 
 namespace resume_test {
 
@@ -212,6 +214,59 @@ TEST_CASE("the rest keeps to what is left of the output limit, and is not though
   REQUIRE(resumed.ask(request));
   CHECK(second.sends().at(0).request.max_output_tokens == 89);
   CHECK(second.sends().at(0).request.reasoning_effort.empty());
+}
+
+TEST_CASE("a floor judges the whole of an answer of which it saw the rest only") {
+  const auto is_whole = [](std::string_view text) {
+    return satisfies("is whole", [text](const Answer& given) { return given.response.text() == text; });
+  };
+  const ScriptedProvider first{continuing("one/a"), {deltas({"one, two, three, "}).cut()}};
+  SECTION("the second") {
+    const ScriptedProvider second{continuing("two/b"), {stream({"four"})}};
+    Resumed resumed{{first, second | accept_if(is_whole("one, two, three, four"))}};
+    const auto reply = resumed.ask();
+    REQUIRE(reply);
+    CHECK(reply->text() == "one, two, three, four");
+    CHECK(resumed.log.text() == "one, two, three, four");
+  }
+  SECTION("one that repeats") {
+    const ScriptedProvider second{continuing("two/b"), {stream({"one, two, three, ", "four"})}};
+    Resumed resumed{{first, second | accept_if(is_whole("one, two, three, four"))}};
+    REQUIRE(resumed.ask());
+    CHECK(resumed.log.text() == "one, two, three, four");
+  }
+  SECTION("one in a client that goes on itself") {
+    const ScriptedProvider second{continuing("two/b"), {deltas({"four, "}).cut()}};
+    const ScriptedProvider third{continuing("three/c"), {stream({"five"})}};
+    FallbackOptions options;
+    options.mid_stream = MidStream::resume;
+    const FallbackClient rest{{second, third | accept_if(is_whole("one, two, three, four, five"))}, options};
+    Resumed resumed{{first, rest}};
+    REQUIRE(resumed.ask());
+    CHECK(resumed.log.text() == "one, two, three, four, five");
+  }
+  SECTION("a refusal is not repaired, and leaves the rest to others") {
+    const ScriptedProvider second{continuing("two/b"), {stream({"five"})}};
+    const ScriptedProvider third{continuing("three/c"), {stream({"four"})}};
+    Resumed resumed{{first, second | accept_if(is_whole("one, two, three, four"), {.repair = 2}), third}};
+    REQUIRE(resumed.ask());
+    CHECK(resumed.log.text() == "one, two, three, four");
+    CHECK(second.send_count() == 1);
+  }
+}
+
+TEST_CASE("what a floor has refused is not gone on from") {
+  const ScriptedProvider first{continuing("one/a"), {stream({"bad, ", "words"})}};
+  const ScriptedProvider second{continuing("two/b"), {stream({" and more"})}};
+  FallbackOptions options;
+  options.mid_stream = MidStream::restart;
+  const FallbackClient inner{{first | accept_if(says("good"))}, options};
+  Resumed resumed{{inner, second}};
+  const auto reply = resumed.ask();
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::stream_interrupted);
+  CHECK(reply.error().cause == ErrorKind::rejected_response);
+  CHECK(second.send_count() == 0);
 }
 
 TEST_CASE("cancelling while the rest is awaited says what was delivered") {

@@ -23,6 +23,7 @@ struct Requirement {
   std::optional<std::int64_t> window_above{};  ///< the conversation did not fit this many tokens
   std::optional<Money> cheaper_than{};         ///< a cap had no room for a send that may cost this
   bool priced = false;                         ///< a cap needs to know what a send may cost
+  std::optional<Target> only{};                ///< the one whose answer is to be repaired
   std::vector<FailedDomain> failed_domains{};
   std::vector<Target> failed{};  ///< with failures that do not pass with time: not asked again
   std::vector<Target> failed_as_asked{};  ///< likewise, by what the request has: not asked the same again

@@ -10,7 +10,8 @@ namespace backstop::inline v0 {
 
 struct AcceptOptions {
   /// How often the same target is asked again after a refused answer, with that answer as its own turn and the reasons
-  /// as the user's. Not where the call has no sends or time left for it.
+  /// as the user's; of a client the target that gave the answer. Not where the call has no sends or time left for it:
+  /// some of both is kept for the targets still to come. Not of an answer that another target has begun.
   int repair = 0;
   /// What the user's turn says; `{reasons}` stands for the reasons.
   std::string repair_wording = "Your answer was not accepted: {reasons}. Answer the request again, without that fault.";
@@ -32,6 +33,7 @@ struct AcceptOptions {
 ///   clean answer. Where the innermost client around has `mid_stream = restart` and the request has no tools it is
 ///   handed over as it comes, and a refusal is `stream_interrupted` with `rejected_response` as its cause.
 /// - A repair that fails leaves the refusal standing.
+/// - An answer that goes on where another target has broken off (`mid_stream = resume`) is judged as a whole.
 ///
 /// It may stand around a target or around a whole client.
 ///

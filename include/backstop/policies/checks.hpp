@@ -101,8 +101,8 @@ struct SchemaOptions {
 enum class JudgeFailure : std::uint8_t { accept, reject };
 
 struct JudgeOptions {
-  /// What an answer is worth that the judge could not judge: it failed, a cap refused it, or it said neither yes nor
-  /// no.
+  /// What an answer is worth that the judge could not judge: it failed, a cap refused it, it said neither yes nor no,
+  /// or its time was over. With `reject`, a call whose own deadline passes meanwhile is `deadline_exceeded`.
   JudgeFailure on_failure = JudgeFailure::accept;
   std::int64_t max_output_tokens = 1'000;  ///< of its verdict, thinking included
 };
@@ -112,7 +112,7 @@ struct JudgeOptions {
 ///
 /// The judge is a provider with a stack of its own: `judged_by(haiku | timeout(5s) | cost_cap(budget), "Is the answer
 /// polite?")`. Its sends count among those of the call, obey the caps around it, and stand in the ledger with `judge`
-/// set; those that are kept for other targets are left to them. `explain` and `lint` do not know of it: what it may
+/// set; sends and time that are kept for other targets are left to them. `explain` and `lint` do not know of it: what it may
 /// cost is in no plan.
 ///
 /// Errors: std::invalid_argument for an empty question and an output limit below one.

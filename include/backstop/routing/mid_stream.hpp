@@ -15,8 +15,9 @@ enum class MidStream : std::uint8_t {
   fail,     ///< the call fails with `stream_interrupted` and the partial text
   restart,  ///< the consumer gets `restarted`, then the next target's answer from its beginning
   /// The next target that continues an answer others have begun (`Capabilities::prefill`) is given the text so far and
-  /// writes the rest, which is appended; the response has the whole text. Only once text has been delivered and while
-  /// no tool call has been begun. Where no target can, as `fail`.
+  /// writes the rest, which is appended; the response has the whole text. The rest is written without reasoning, and
+  /// within what is left of the output limit. Only once text has been delivered, while no tool call has been begun, and
+  /// not where a quality floor has refused that text. Where no target can, as `fail`.
   resume,
 };
 

@@ -29,7 +29,6 @@ struct RoutingHint {
   int barred_sends = 0;      ///< of the call's sends, how many the limit of a client around does not allow here
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
-  bool continues_text = false;  ///< a part of the answer has been delivered, and is to be continued
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
   bool judges = false;       ///< is asked to judge another's answer
@@ -37,6 +36,7 @@ struct RoutingHint {
   bool shortened = false;    ///< likewise, see `Needs::shortened`
   bool may_degrade = false;  ///< a client may take rungs of its own ladder, whoever else is ready
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
+  const std::string* text_so_far = nullptr;  ///< what has been delivered of an answer that is to be continued; null: none
   TimePoint whole_deadline = (TimePoint::max)();  ///< before any of that time was kept
   const Pick* pick = nullptr;  ///< of the innermost client; null: as listed
   const detail::Walk* around = nullptr;  ///< where a client inside finds out anew which of the others are ready

@@ -20,6 +20,25 @@ enum class StopReason : std::uint8_t {
   no_memory,       ///< to hand the answer over: the consumer would have a part that is missing
 };
 
+/// A limit on time has passed: what has been done is still wanted.
+[[nodiscard]] constexpr bool is_time_limit(StopReason reason) noexcept {
+  switch (reason) {
+    case StopReason::deadline:
+    case StopReason::connect:
+    case StopReason::first_byte:
+    case StopReason::first_token:
+    case StopReason::idle:
+    case StopReason::attempt:
+    case StopReason::deadline_share:
+    case StopReason::client_deadline: return true;
+    case StopReason::none:
+    case StopReason::cancelled:
+    case StopReason::superseded:
+    case StopReason::no_memory: break;
+  }
+  return false;
+}
+
 class StopSource;
 
 /// Something to be done when work is stopped; unregisters itself on destruction.
