@@ -16,8 +16,8 @@ class BackstopConan(ConanFile):
     topics = ("llm", "fallback", "resilience", "retry", "circuit-breaker")
     package_type = "library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"shared": [True, False], "fPIC": [True, False]}
-    default_options = {"shared": False, "fPIC": True}
+    options = {"shared": [True, False], "fPIC": [True, False], "with_json_schema_validator": [True, False]}
+    default_options = {"shared": False, "fPIC": True, "with_json_schema_validator": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "cmake/*", "include/*", "src/*", "LICENSE"
     test_package_folder = "tests/consumer"
@@ -35,6 +35,8 @@ class BackstopConan(ConanFile):
         self.requires("fmt/[>=9 <13]", transitive_headers=True, transitive_libs=True)
         self.requires("simdjson/[>=3 <5]")
         self.requires("zlib/[>=1.2.11 <2]")
+        if self.options.with_json_schema_validator:
+            self.requires("json-schema-validator/[>=2.1 <3]")
 
     def build_requirements(self):
         self.tool_requires("cmake/[>=3.25 <5]")
@@ -48,6 +50,7 @@ class BackstopConan(ConanFile):
         toolchain.cache_variables["BACKSTOP_BUILD_TESTS"] = False
         toolchain.cache_variables["BACKSTOP_BUILD_EXAMPLES"] = False
         toolchain.cache_variables["BACKSTOP_BUILD_BENCHMARKS"] = False
+        toolchain.cache_variables["BACKSTOP_WITH_JSON_SCHEMA_VALIDATOR"] = bool(self.options.with_json_schema_validator)
         toolchain.generate()
         CMakeDeps(self).generate()
 
@@ -67,6 +70,8 @@ class BackstopConan(ConanFile):
         self.cpp_info.libs = ["backstop"]
         self.cpp_info.requires = ["libcurl::libcurl", "nlohmann_json::nlohmann_json", "fmt::fmt", "simdjson::simdjson",
                                   "zlib::zlib"]
+        if self.options.with_json_schema_validator:
+            self.cpp_info.requires.append("json-schema-validator::json-schema-validator")
         if not self.options.shared:
             self.cpp_info.defines.append("BACKSTOP_STATIC_DEFINE")
         if self.settings.os in ("Linux", "FreeBSD"):

@@ -35,6 +35,9 @@ function(backstop_define_library target)
   target_link_libraries(${target}
     PUBLIC nlohmann_json::nlohmann_json fmt::fmt Threads::Threads
     PRIVATE CURL::libcurl simdjson::simdjson ZLIB::ZLIB)
+  if(BACKSTOP_WITH_JSON_SCHEMA_VALIDATOR)
+    target_link_libraries(${target} PRIVATE nlohmann_json_schema_validator::validator)
+  endif()
   set_target_properties(${target} PROPERTIES
     CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON)  # the static library goes into plug-ins and modules, too

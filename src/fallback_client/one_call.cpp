@@ -8,7 +8,6 @@
 #include "backstop/chat/rejected_answer.hpp"
 #include "fallback_client/state.hpp"
 #include "handover/feedback.hpp"
-#include "routing/deadline_share.hpp"
 #include "routing/hedge_race.hpp"
 #include "routing/inner_limits.hpp"
 #include "routing/ladder_answer.hpp"
@@ -16,6 +15,7 @@
 #include "routing/stream_rescue.hpp"
 #include "routing/visit_note.hpp"
 #include "routing/walk.hpp"
+#include "runtime/deadline_share.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0 {

@@ -12,7 +12,7 @@
 #include "handover/continuation.hpp"
 #include "handover/feedback.hpp"
 #include "policies/check_node.hpp"
-#include "routing/deadline_share.hpp"
+#include "runtime/deadline_share.hpp"
 #include "runtime/emit_answer.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_statistics.hpp"

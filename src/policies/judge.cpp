@@ -8,7 +8,7 @@
 
 #include "backstop/policies/checks.hpp"
 #include "policies/check_node.hpp"
-#include "routing/deadline_share.hpp"
+#include "runtime/deadline_share.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/ascii.hpp"
 

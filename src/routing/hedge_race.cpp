@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "routing/deadline_share.hpp"
+#include "runtime/deadline_share.hpp"
 #include "routing/reduced_call.hpp"
 #include "routing/visit_note.hpp"
 #include "runtime/exception_error.hpp"

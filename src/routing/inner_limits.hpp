@@ -7,7 +7,7 @@
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/timer.hpp"
-#include "routing/deadline_share.hpp"
+#include "runtime/deadline_share.hpp"
 
 namespace backstop::inline v0::detail {
 

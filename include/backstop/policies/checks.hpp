@@ -58,7 +58,7 @@ using SchemaValidator = std::function<Objection(std::string_view schema, std::st
 
 struct SchemaOptions {
   std::string schema{};  ///< as text; empty: that of the request's `response_format`
-  SchemaValidator validator{};  ///< null: the library's own
+  SchemaValidator validator{};  ///< null: the library's own; `json_schema_validator.hpp` has another
 };
 
 /// The text is JSON that matches the schema. Without a schema in the options a request for `json_object` needs an
