@@ -330,13 +330,17 @@ class CostCap::EachSend final : public AttemptObserver {
       if (!refused) continue;
       used.reserved = {send.reserved, send.reserved};
       const bool would_fit = !refusal_by(budget.options(), used, charge);
-      if (would_fit && !context_->hint().other_ready && cap_->options_.wait_for_reserved > Duration::zero()) {
-        send.wait_in = &budget.waiting();
-        if (send.wait_until == TimePoint{}) {
-          send.wait_until = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
-        }
+      Error error = beyond_budget(charge, *refused);
+      if (!would_fit || cap_->options_.wait_for_reserved == Duration::zero()) return error;
+      if (context_->hint().other_ready) {
+        error.kind = ErrorKind::local_limit;  // for now: the next target need not be a cheaper one
+        return error;
       }
-      return beyond_budget(charge, *refused);
+      send.wait_in = &budget.waiting();
+      if (send.wait_until == TimePoint{}) {
+        send.wait_until = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
+      }
+      return error;
     }
     return Error{ErrorKind::budget_exceeded, "what may be spent has been reserved by other sends"};
   }

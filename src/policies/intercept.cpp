@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/emit_answer.hpp"
+#include "runtime/restart_sink.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -37,10 +38,48 @@ class Streamed final : public ForwardingSink {
   bool seen_ = false;
 };
 
+/// The next provider, as `around` calls it. What an earlier call has streamed is void where there is another.
+class NextOfAround final : public Decorator {
+ public:
+  explicit NextOfAround(Provider next) : Decorator{std::move(next), {}} {}
+
+  [[nodiscard]] std::string describe() const override { return next().describe(); }
+  [[nodiscard]] Layer layer() const override { return next().get().layer(); }
+  Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    return context.streaming() && context.committed() ? call_again(request, context) : next().call(request, context);
+  }
+
+ private:
+  Task<Result<ChatResponse>> call_again(const ChatRequest& request, CallContext& outer) const {
+    if (outer.branch().tool_call_delivered()) {
+      Error error{ErrorKind::invalid_request, "called again after a tool call has reached the consumer"};
+      error.target = target();
+      error.committed = true;
+      co_return error;
+    }
+    CallContext context = outer;
+    detail::RestartSink sink{*outer.sink()};
+    sink.announce();
+    context.set_sink(&sink);
+    outer.branch().take_back();
+    Task<Result<ChatResponse>> task = next().call(request, context);
+    auto result = co_await task;
+    if (result) {
+      sink.begin_anew();  // an answer without any content
+    } else if (sink.pending()) {
+      outer.branch().commit(false);  // what came before stands
+      result.error().committed = true;
+    }
+    co_return result;
+  }
+};
+
 class Intercept final : public Decorator {
  public:
   Intercept(Provider next, const std::shared_ptr<const InterceptOptions>& options, std::string description)
-      : Decorator{std::move(next), std::move(description)}, options_{options} {}
+      : Decorator{std::move(next), std::move(description)}, options_{options} {
+    if (options_->around) around_next_.emplace(std::make_shared<const NextOfAround>(Decorator::next()));
+  }
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     RequestEdit edit{request, target()};
@@ -99,7 +138,7 @@ class Intercept final : public Decorator {
   Task<Result<ChatResponse>> go_around(const ChatRequest& request, CallContext& context) const {
     Result<ChatResponse> result{ChatResponse{}};
     try {
-      Task<Result<ChatResponse>> task = options_->around(next(), request, context);
+      Task<Result<ChatResponse>> task = options_->around(*around_next_, request, context);
       result = co_await task;
     } catch (...) {
       result = thrown_by("around", ReplaySafety::maybe_processed, context);
@@ -134,6 +173,7 @@ class Intercept final : public Decorator {
   }
 
   std::shared_ptr<const InterceptOptions> options_;
+  std::optional<Provider> around_next_;  // where there is an `around`
 };
 
 }  // namespace

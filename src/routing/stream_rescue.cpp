@@ -4,19 +4,6 @@
 
 namespace backstop::inline v0::detail {
 
-void RestartSink::on_event(const StreamEvent& event) noexcept {
-  begin_anew();
-  next().on_event(event);
-}
-
-void RestartSink::begin_anew() noexcept {
-  if (!std::exchange(pending_, false)) return;
-  StreamEvent begin;
-  begin.type = StreamEvent::Type::restarted;
-  begin.target = target_;
-  next().on_event(begin);
-}
-
 StreamRescue::StreamRescue(MidStream policy, const std::optional<StreamHold>& hold, const ChatRequest& request,
                            CallContext& context)
     : policy_{policy}, request_{&request}, context_{&context} {

@@ -3,7 +3,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/request.hpp"
@@ -12,29 +11,9 @@
 #include "backstop/runtime/call_context.hpp"
 #include "routing/held_stream.hpp"
 #include "routing/resumable_stream.hpp"
+#include "runtime/restart_sink.hpp"
 
 namespace backstop::inline v0::detail {
-
-/// Tells the consumer that the answer begins anew, when that answer's first event comes: not before it is known who
-/// gives it.
-class RestartSink final : public ForwardingSink {
- public:
-  explicit RestartSink(StreamSink& consumer) noexcept : ForwardingSink{consumer} {}
-
-  void announce() noexcept { pending_ = true; }
-  [[nodiscard]] bool pending() const noexcept { return pending_; }
-  /// Tells it now, if it is still to be told.
-  void begin_anew() noexcept;
-  void on_event(const StreamEvent& event) noexcept override;
-  void on_attempt(const Target& target) noexcept override {
-    target_ = target;
-    next().on_attempt(target);
-  }
-
- private:
-  Target target_;
-  bool pending_ = false;
-};
 
 /// What one call of a fallback client does about a stream that breaks after content has reached the consumer.
 ///

@@ -572,7 +572,21 @@ TEST_CASE("a wait for what is reserved has its bounds") {
   CHECK(ends_after(5s, {.wait_for_reserved = 3s, .budgets = {budget}}, {}) == End{3s, ErrorKind::budget_exceeded});
   CHECK(ends_after(5s, {.wait_for_reserved = 0s, .budgets = {budget}}, {}) == End{0s, ErrorKind::budget_exceeded});
   CHECK(ends_after(5s, {.budgets = {budget}}, {.deadline = 2s}) == End{2s, ErrorKind::deadline_exceeded});
-  CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::budget_exceeded});
+  CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::local_limit});
+}
+
+TEST_CASE("where a budget stands below several targets a call waits for it at one of them") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider one{dollar_target("one"), {costing(10).after(5s)}};
+  const ScriptedProvider two{dollar_target("two"), {costing(10).after(5s)}};
+  const FallbackClient client{{one | cost_cap(budget), two | cost_cap(budget)}, {.runtime = lab.runtime.share()}};
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (int i = 0; i < 4; ++i) calls.push_back(lab.runtime.start(client, request_for(50)));
+  lab.runtime.run_all();
+  for (const auto& call : calls) CHECK(call->result());
+  CHECK(lab.runtime.since(calls.back()->ended_at()) == 15s);
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(40));
 }
 
 TEST_CASE("a call that is cancelled while it waits for what is reserved leaves its turn to the next") {

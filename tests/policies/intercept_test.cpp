@@ -8,6 +8,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/testing/event_log.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -188,6 +189,40 @@ TEST_CASE("an answer that is rejected has a row more, which says why") {
   SECTION("a failure that has its row already has no second one") {
     const ScriptedProvider down{"c/m", {error(ErrorKind::server_error)}};
     CHECK(runtime.call(down | check | around(ask_twice), "hello").error().attempts.size() == 2);
+  }
+}
+
+TEST_CASE("what around streams again begins anew") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  SECTION("after content") {
+    const ScriptedProvider model{"a/m", {deltas({"half an ans"}).cut(), stream({"a whole ", "one"})}};
+    const auto reply = runtime.call(model | around(ask_twice), "hello", {.sink = &log});
+    REQUIRE(reply);
+    CHECK(reply->text() == "a whole one");
+    CHECK(log.text() == "a whole one");
+    CHECK(log.count(StreamEvent::Type::restarted) == 1);
+  }
+  SECTION("after content, and fails") {
+    const ScriptedProvider model{"a/m", {deltas({"half an ans"}).cut(), error(ErrorKind::server_error)}};
+    const auto reply = runtime.call(FallbackClient{model | around(ask_twice), ScriptedProvider{"b/m"}}, "hello", {.sink = &log});
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().committed);
+    CHECK(log.text() == "half an ans");
+    CHECK(log.count(StreamEvent::Type::restarted) == 0);
+  }
+  SECTION("before content") {
+    const ScriptedProvider model{"a/m", {error(ErrorKind::server_error), stream({"a whole ", "one"})}};
+    REQUIRE(runtime.call(model | around(ask_twice), "hello", {.sink = &log}));
+    CHECK(log.count(StreamEvent::Type::restarted) == 0);
+  }
+  SECTION("not after a tool call") {
+    const ScriptedProvider model{"a/m", {deltas({"text"}).tool_call("weather", "{}").cut(), stream({"a whole ", "one"})}};
+    ChatRequest request{"hello"};
+    request.tools = {{.name = "weather"}};
+    const auto reply = runtime.call(model | around(ask_twice), request, {.sink = &log});
+    REQUIRE_FALSE(reply);
+    CHECK(model.send_count() == 1);
   }
 }
 

@@ -36,7 +36,8 @@ struct InterceptOptions {
   /// round. What has been streamed is not taken back, nor what a `hold` further out keeps back of it.
   std::function<void(const ChatRequest&, Result<ChatResponse>&)> after{};
   /// A coroutine that calls `next.call(request, context)`, once, several times or not at all, and returns the result.
-  /// The rules for coroutines hold (README, "A policy of your own"); its arguments outlive it.
+  /// Where a call after the first streams, its answer takes the place of what has been streamed (`restarted`); after a
+  /// complete tool call it fails. The rules for coroutines hold (README, "A policy of your own"); its arguments outlive it.
   std::function<Task<Result<ChatResponse>>(const Provider& next, const ChatRequest&, CallContext&)> around{};
   std::string name = "intercept";  ///< in descriptions
 };
