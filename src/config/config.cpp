@@ -128,7 +128,7 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
   choose_ladder(policy, draft);
-  if (policy.is_object()) read_group({policy}, draft.config.targets, draft.config.root);
+  if (policy.is_object()) read_group({policy}, draft.enabled, draft.config.targets, draft.config.root);
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) {
     draft.config.targets.resize(1);

@@ -95,7 +95,7 @@ constexpr std::array cascade_fields{
 
 class Reader {
  public:
-  explicit Reader(std::vector<TargetConfig>& targets) : targets_{&targets} {}
+  Reader(bool enabled, std::vector<TargetConfig>& targets) : enabled_{enabled}, targets_{&targets} {}
 
   void read(const Above& above, GroupConfig& out) {
     const Setting group = above.back();
@@ -113,7 +113,8 @@ class Reader {
     out.escalation = escalation_of(group, cascade);
     if (cascade) {
       out.strategy = ordered();
-      for (std::size_t i = 0; i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
+      // A floor is for those with somebody behind them, which no target has in a policy that is not enabled.
+      for (std::size_t i = 0; enabled_ && i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
     } else if (!weights.empty() && strategy.present()) {
       out.strategy = read_strategy(strategy, weights);
     }
@@ -159,14 +160,15 @@ class Reader {
                             name, listed->second));
   }
 
+  bool enabled_;
   std::vector<TargetConfig>* targets_;
   std::unordered_map<std::string, std::string> places_;  // of each target, by its name
 };
 
 }  // namespace
 
-void read_group(const Above& above, std::vector<TargetConfig>& targets, GroupConfig& out) {
-  Reader{targets}.read(above, out);
+void read_group(const Above& above, bool enabled, std::vector<TargetConfig>& targets, GroupConfig& out) {
+  Reader{enabled, targets}.read(above, out);
 }
 
 }  // namespace backstop::inline v0::detail

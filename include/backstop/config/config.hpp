@@ -102,6 +102,9 @@ struct Config {
 ///                      "deadline": "60s", "timeout": {"first_token": "10s"}, "max_retries": 2}}
 /// ```
 ///
+/// `"enabled": false` keeps the first target alone, with its own policies. What a strategy has put on it goes with the
+/// strategy: the floor of `cascade` has no next target to leave the call to.
+///
 /// Limits that are not given keep their defaults, or give way to those that are. `max_retries` and `retry.max_attempts`
 /// bound the sends to one target; while another target is ready the smaller bound of `RetryOptions` holds as well.
 ///
