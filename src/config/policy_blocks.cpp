@@ -9,6 +9,8 @@
 namespace backstop::inline v0::detail {
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr int most_attempts = 100;
 
 std::optional<std::vector<int>> statuses(const Setting& at) {
@@ -143,22 +145,14 @@ constexpr std::array spending_fields{
 };
 
 void read_tls(const Setting& at, HttpOptions& out) {
-  const std::string version = at.is_string() ? at.text().value_or("") : "";
-  if (version != "1.2" && version != "1.3") return at.refuse("\"1.2\" or \"1.3\"");
-  out.least_tls = version == "1.3" ? TlsVersion::v1_3 : TlsVersion::v1_2;
+  constexpr std::array names{std::pair{"1.2"sv, TlsVersion::v1_2}, std::pair{"1.3"sv, TlsVersion::v1_3}};
+  set(out.least_tls, read_name(at, names, R"("1.2" or "1.3")"));
 }
 
 void read_http_version(const Setting& at, HttpOptions& out) {
-  const std::string version = at.is_string() ? at.text().value_or("") : "";
-  if (version == "auto") {
-    out.version = HttpVersion::automatic;
-  } else if (version == "1.1") {
-    out.version = HttpVersion::v1_1;
-  } else if (version == "2") {
-    out.version = HttpVersion::v2;
-  } else {
-    at.refuse("\"auto\", \"1.1\" or \"2\"");
-  }
+  constexpr std::array names{std::pair{"auto"sv, HttpVersion::automatic}, std::pair{"1.1"sv, HttpVersion::v1_1},
+                             std::pair{"2"sv, HttpVersion::v2}};
+  set(out.version, read_name(at, names, R"("auto", "1.1" or "2")"));
 }
 
 void read_resolve(const Setting& at, HttpOptions& out) {
