@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "text/name_in.hpp"
+
 namespace backstop::inline v0 {
 namespace {
 
@@ -70,7 +72,7 @@ void append_quote(std::string& out, std::string_view words) {
 std::string_view to_string(TimeoutLimit limit) noexcept {
   constexpr std::array<std::string_view, 8> names{"none", "connect", "first_byte",     "first_token",
                                                   "idle", "attempt", "deadline_share", "client_deadline"};
-  return names[static_cast<std::size_t>(limit)];
+  return detail::name_in(names, limit);
 }
 
 bool passes_with_time(const Error& error) noexcept {

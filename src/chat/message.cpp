@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "text/name_in.hpp"
+
 namespace backstop::inline v0 {
 namespace {
 
@@ -29,7 +31,7 @@ Message Message::tool_result(std::string call_id, std::string text) {
 
 std::string_view to_string(Role role) noexcept {
   constexpr std::array<std::string_view, 4> names{"system", "user", "assistant", "tool"};
-  return names[static_cast<std::size_t>(role)];
+  return detail::name_in(names, role);
 }
 
 std::string text_of(const std::vector<Part>& parts) {

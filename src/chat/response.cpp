@@ -3,12 +3,14 @@
 #include <array>
 #include <cstddef>
 
+#include "text/name_in.hpp"
+
 namespace backstop::inline v0 {
 
 std::string_view to_string(FinishReason reason) noexcept {
   constexpr std::array<std::string_view, 7> names{"stop",           "length",       "tool_calls", "content_filter",
                                                   "context_full",   "paused",       "other"};
-  return names[static_cast<std::size_t>(reason)];
+  return detail::name_in(names, reason);
 }
 
 std::string ChatResponse::reasoning() const {

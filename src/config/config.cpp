@@ -32,10 +32,7 @@ struct Draft {
 void read_mid_stream_name(const Setting& at, std::string_view accepted, MidStream& out) {
   constexpr std::array names{std::pair{"fail"sv, MidStream::fail}, std::pair{"restart"sv, MidStream::restart},
                              std::pair{"resume"sv, MidStream::resume}};
-  const std::string name = at.is_string() ? at.text().value_or("") : "";
-  const auto row = std::find_if(names.begin(), names.end(), [&name](const auto& known) { return known.first == name; });
-  if (row == names.end()) return at.refuse(accepted);
-  out = row->second;
+  set(out, read_name(at, names, accepted));
 }
 
 constexpr std::array hold_fields{
@@ -62,27 +59,25 @@ void read_mid_stream(const Setting& at, Draft& out) {
   read_mid_stream_name(at, accepted, out.config.mid_stream);
 }
 
-constexpr auto read_with_targets = [](const Setting&, Draft&) {};
-
 constexpr std::array policy_fields{
     Field<Draft>{"enabled", [](const Setting& at, Draft& out) { set(out.enabled, at.boolean()); }},
-    Field<Draft>{"strategy", read_with_targets},
+    Field<Draft>{"strategy"},
     Field<Draft>{"deadline", [](const Setting& at, Draft& out) { set(out.config.limits.deadline, at.duration()); }},
     Field<Draft>{"max_attempts",
                  [](const Setting& at, Draft& out) { set(out.config.limits.max_attempts, at.whole(1, 1000)); }},
     Field<Draft>{"mid_stream", read_mid_stream},
-    Field<Draft>{"escalation", read_with_targets},
-    Field<Draft>{"targets", read_with_targets},
-    Field<Draft>{"retry_on", read_with_targets},
-    Field<Draft>{"max_retries", read_with_targets},
-    Field<Draft>{"timeout", read_with_targets},
-    Field<Draft>{"retry", read_with_targets},
-    Field<Draft>{"circuit_breaker", read_with_targets},
+    Field<Draft>{"escalation"},
+    Field<Draft>{"targets"},
+    Field<Draft>{"retry_on"},
+    Field<Draft>{"max_retries"},
+    Field<Draft>{"timeout"},
+    Field<Draft>{"retry"},
+    Field<Draft>{"circuit_breaker"},
     Field<Draft>{"cost_cap",
                  [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
-    Field<Draft>{"rate_limit", read_with_targets},
-    Field<Draft>{"probe", read_with_targets},
-    Field<Draft>{"http", read_with_targets},
+    Field<Draft>{"rate_limit"},
+    Field<Draft>{"probe"},
+    Field<Draft>{"http"},
     Field<Draft>{"hedge", [](const Setting& at, Draft& out) { read_hedge(at, out.config); }},
     Field<Draft>{"recovery", [](const Setting& at, Draft& out) { read_recovery(at, out.config); }},
     Field<Draft>{"degrade", [](const Setting& at, Draft& out) { read_ladder(at, out.config.degrade); }},
@@ -128,7 +123,7 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
   choose_ladder(policy, draft);
-  if (policy.is_object()) read_group({policy}, draft.config.targets, draft.config.root);
+  if (policy.is_object()) read_group({policy}, draft.enabled, draft.config.targets, draft.config.root);
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) {
     draft.config.targets.resize(1);

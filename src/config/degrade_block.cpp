@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -71,10 +72,8 @@ void read_rung(const Setting& at, std::vector<Rung>& out) {
   named->read(at[keys.front()], out.emplace_back(named->make()));
 }
 
-struct AllowedFeature {
-  std::string_view name;
-  Rung (*make)();
-};
+using MakeRung = Rung (*)();
+using AllowedFeature = std::pair<std::string_view, MakeRung>;
 constexpr std::array allowed_features{
     AllowedFeature{"vision", degrade::images},
     AllowedFeature{"documents", degrade::documents},
@@ -98,14 +97,10 @@ void read_ladder(const Setting& at, std::vector<Rung>& out) {
 
 void read_allowed_degradation(const Setting& at, std::vector<Rung>& out) {
   for (const Setting& element : at.elements("features")) {
-    const std::string name = element.is_string() ? element.text().value_or("") : "";
-    const auto row = std::find_if(allowed_features.begin(), allowed_features.end(),
-                                  [&name](const AllowedFeature& known) { return known.name == name; });
-    if (row == allowed_features.end()) {
-      element.refuse(R"("vision", "documents", "reasoning", "json_schema" or "tools")");
-      continue;
-    }
-    Rung rung = row->make();
+    const std::optional<MakeRung> make =
+        read_name(element, allowed_features, R"("vision", "documents", "reasoning", "json_schema" or "tools")");
+    if (!make) continue;
+    Rung rung = (*make)();
     const bool twice =
         std::any_of(out.begin(), out.end(), [&rung](const Rung& one) { return one.kind == rung.kind; });
     if (twice) {

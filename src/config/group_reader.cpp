@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,26 +17,26 @@
 namespace backstop::inline v0::detail {
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr std::size_t deepest = 8;
 
-constexpr auto with_members = [](const Setting&, GroupConfig&) {};
-
 constexpr std::array group_fields{
-    Field<GroupConfig>{"targets", with_members},
-    Field<GroupConfig>{"strategy", with_members},
-    Field<GroupConfig>{"escalation", with_members},
-    Field<GroupConfig>{"weight", with_members},
-    Field<GroupConfig>{"when", with_members},
+    Field<GroupConfig>{"targets"},
+    Field<GroupConfig>{"strategy"},
+    Field<GroupConfig>{"escalation"},
+    Field<GroupConfig>{"weight"},
+    Field<GroupConfig>{"when"},
     Field<GroupConfig>{"deadline", [](const Setting& at, GroupConfig& out) { out.deadline = at.duration(); }},
     Field<GroupConfig>{"attempts", [](const Setting& at, GroupConfig& out) { out.attempts = at.whole(1, 1000); }},
-    Field<GroupConfig>{"retry_on", with_members},
-    Field<GroupConfig>{"max_retries", with_members},
-    Field<GroupConfig>{"timeout", with_members},
-    Field<GroupConfig>{"retry", with_members},
-    Field<GroupConfig>{"circuit_breaker", with_members},
-    Field<GroupConfig>{"rate_limit", with_members},
-    Field<GroupConfig>{"probe", with_members},
-    Field<GroupConfig>{"http", with_members},
+    Field<GroupConfig>{"retry_on"},
+    Field<GroupConfig>{"max_retries"},
+    Field<GroupConfig>{"timeout"},
+    Field<GroupConfig>{"retry"},
+    Field<GroupConfig>{"circuit_breaker"},
+    Field<GroupConfig>{"rate_limit"},
+    Field<GroupConfig>{"probe"},
+    Field<GroupConfig>{"http"},
 };
 
 /// What the strategy `cascade` says.
@@ -44,25 +46,19 @@ struct Cascade {
 };
 
 [[nodiscard]] std::optional<Escalation> read_escalation(const Setting& at) {
-  if (!at.present()) return std::nullopt;
-  const std::string name = at.is_string() ? at.text().value_or("") : "";
-  if (name == "none") return Escalation::none;
-  if (name == "with_draft") return Escalation::with_draft;
-  at.refuse(R"("none" or "with_draft")");
-  return std::nullopt;
+  constexpr std::array names{std::pair{"none"sv, Escalation::none}, std::pair{"with_draft"sv, Escalation::with_draft}};
+  return read_name(at, names, R"("none" or "with_draft")");
 }
 
-constexpr auto read_with_strategy = [](const Setting&, Cascade&) {};
-
 constexpr std::array cascade_fields{
-    Field<Cascade>{"name", read_with_strategy},
+    Field<Cascade>{"name"},
     Field<Cascade>{"accept_if",
                    [](const Setting& at, Cascade& out) {
                      out.floor = {};
                      read_floor(at, out.floor);
                    }},
     Field<Cascade>{"escalation", [](const Setting& at, Cascade& out) { out.escalation = read_escalation(at); }},
-    Field<Cascade>{"repair", read_with_strategy},
+    Field<Cascade>{"repair"},
 };
 
 /// Empty where the strategy is another one. What it does not say is the usual: JSON by the request's schema, and not cut.
@@ -95,7 +91,7 @@ constexpr std::array cascade_fields{
 
 class Reader {
  public:
-  explicit Reader(std::vector<TargetConfig>& targets) : targets_{&targets} {}
+  Reader(bool enabled, std::vector<TargetConfig>& targets) : enabled_{enabled}, targets_{&targets} {}
 
   void read(const Above& above, GroupConfig& out) {
     const Setting group = above.back();
@@ -113,7 +109,8 @@ class Reader {
     out.escalation = escalation_of(group, cascade);
     if (cascade) {
       out.strategy = ordered();
-      for (std::size_t i = 0; i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
+      // A floor is for those with somebody behind them, which no target has in a policy that is not enabled.
+      for (std::size_t i = 0; enabled_ && i + 1 < out.members.size(); ++i) put_on(cascade->floor, out.members[i]);
     } else if (!weights.empty() && strategy.present()) {
       out.strategy = read_strategy(strategy, weights);
     }
@@ -159,14 +156,15 @@ class Reader {
                             name, listed->second));
   }
 
+  bool enabled_;
   std::vector<TargetConfig>* targets_;
   std::unordered_map<std::string, std::string> places_;  // of each target, by its name
 };
 
 }  // namespace
 
-void read_group(const Above& above, std::vector<TargetConfig>& targets, GroupConfig& out) {
-  Reader{targets}.read(above, out);
+void read_group(const Above& above, bool enabled, std::vector<TargetConfig>& targets, GroupConfig& out) {
+  Reader{enabled, targets}.read(above, out);
 }
 
 }  // namespace backstop::inline v0::detail

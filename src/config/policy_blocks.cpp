@@ -9,6 +9,8 @@
 namespace backstop::inline v0::detail {
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr int most_attempts = 100;
 
 std::optional<std::vector<int>> statuses(const Setting& at) {
@@ -143,22 +145,14 @@ constexpr std::array spending_fields{
 };
 
 void read_tls(const Setting& at, HttpOptions& out) {
-  const std::string version = at.is_string() ? at.text().value_or("") : "";
-  if (version != "1.2" && version != "1.3") return at.refuse("\"1.2\" or \"1.3\"");
-  out.least_tls = version == "1.3" ? TlsVersion::v1_3 : TlsVersion::v1_2;
+  constexpr std::array names{std::pair{"1.2"sv, TlsVersion::v1_2}, std::pair{"1.3"sv, TlsVersion::v1_3}};
+  set(out.least_tls, read_name(at, names, R"("1.2" or "1.3")"));
 }
 
 void read_http_version(const Setting& at, HttpOptions& out) {
-  const std::string version = at.is_string() ? at.text().value_or("") : "";
-  if (version == "auto") {
-    out.version = HttpVersion::automatic;
-  } else if (version == "1.1") {
-    out.version = HttpVersion::v1_1;
-  } else if (version == "2") {
-    out.version = HttpVersion::v2;
-  } else {
-    at.refuse("\"auto\", \"1.1\" or \"2\"");
-  }
+  constexpr std::array names{std::pair{"auto"sv, HttpVersion::automatic}, std::pair{"1.1"sv, HttpVersion::v1_1},
+                             std::pair{"2"sv, HttpVersion::v2}};
+  set(out.version, read_name(at, names, R"("auto", "1.1" or "2")"));
 }
 
 void read_resolve(const Setting& at, HttpOptions& out) {
@@ -370,6 +364,17 @@ void note_given(const Setting& at, std::string_view place, std::vector<std::stri
   }
 }
 
+/// A block of the policy that stands in the file once.
+template <class Out, std::size_t count>
+void read_given(const Setting& at, std::string_view name, const std::array<Field<Out>, count>& fields,
+                std::optional<Out>& out, std::vector<std::string>& given) {
+  if (!at.present()) return;
+  read_fields(at, fields, out.emplace());
+  note_given(at, name, given);
+  const std::string problem = problem_with(*out);
+  if (at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+}
+
 }  // namespace
 
 void read_policies(const Above& above, const Setting& target, TargetConfig& out) {
@@ -381,50 +386,37 @@ void read_policies(const Above& above, const Setting& target, TargetConfig& out)
   read_http(above, target, out.model.http);
 }
 
-void read_hedge(const Setting& at, Config& out) {
-  if (!at.present()) return;
-  read_fields(at, hedge_fields, out.hedge.emplace());
-  note_given(at, "hedge", out.given);
-  const std::string problem = problem_with(*out.hedge);
-  if (at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
-}
-
+void read_hedge(const Setting& at, Config& out) { read_given(at, "hedge", hedge_fields, out.hedge, out.given); }
 void read_recovery(const Setting& at, Config& out) {
-  if (!at.present()) return;
-  read_fields(at, recovery_fields, out.recovery.emplace());
-  note_given(at, "recovery", out.given);
-  const std::string problem = problem_with(*out.recovery);
-  if (at.is_object() && !problem.empty()) at.complain("is wrong: " + problem);
+  read_given(at, "recovery", recovery_fields, out.recovery, out.given);
 }
 
 void lay_over(const Config& config, std::optional<HedgeOptions>& hedge, RecoveryOptions& recovery) {
-  const auto lay = [&](std::string_view key, const auto& from, const auto& usual, auto& to) {
-    if (from != usual || std::find(config.given.begin(), config.given.end(), key) != config.given.end()) to = from;
+  const auto lay = [&]<class Options>(std::string_view key, auto Options::*member, const Options& from, Options& to) {
+    const bool is_given = std::find(config.given.begin(), config.given.end(), key) != config.given.end();
+    if (is_given || from.*member != Options{}.*member) to.*member = from.*member;
   };
   if (config.hedge) {
     const HedgeOptions& from = *config.hedge;
-    const HedgeOptions usual;
     HedgeOptions& to = hedge ? *hedge : hedge.emplace();
-    lay("hedge.percentile", from.percentile, usual.percentile, to.percentile);
-    lay("hedge.min_samples", from.min_samples, usual.min_samples, to.min_samples);
-    lay("hedge.min_delay", from.min_delay, usual.min_delay, to.min_delay);
-    lay("hedge.delay_without_samples", from.delay_without_samples, usual.delay_without_samples, to.delay_without_samples);
-    lay("hedge.budget.share", from.budget.share, usual.budget.share, to.budget.share);
-    lay("hedge.budget.most", from.budget.most, usual.budget.most, to.budget.most);
+    lay("hedge.percentile", &HedgeOptions::percentile, from, to);
+    lay("hedge.min_samples", &HedgeOptions::min_samples, from, to);
+    lay("hedge.min_delay", &HedgeOptions::min_delay, from, to);
+    lay("hedge.delay_without_samples", &HedgeOptions::delay_without_samples, from, to);
+    lay("hedge.budget.share", &HedgeBudgetOptions::share, from.budget, to.budget);
+    lay("hedge.budget.most", &HedgeBudgetOptions::most, from.budget, to.budget);
     if (from.shared_budget) to.shared_budget = from.shared_budget;
     if (from.may_repeat) to.may_repeat = from.may_repeat;
   }
   if (config.recovery) {
     const RecoveryOptions& from = *config.recovery;
-    const RecoveryOptions usual;
-    RecoveryOptions& to = recovery;
-    lay("recovery.max_wait", from.max_wait, usual.max_wait, to.max_wait);
-    lay("recovery.max_waiting", from.max_waiting, usual.max_waiting, to.max_waiting);
-    lay("recovery.probe_interval", from.probe_interval, usual.probe_interval, to.probe_interval);
-    lay("recovery.probe_interval_max", from.probe_interval_max, usual.probe_interval_max, to.probe_interval_max);
-    lay("recovery.repeat_failed", from.repeat_failed, usual.repeat_failed, to.repeat_failed);
-    lay("recovery.min_attempt_time", from.min_attempt_time, usual.min_attempt_time, to.min_attempt_time);
-    lay("recovery.cooldown_max", from.cooldown_max, usual.cooldown_max, to.cooldown_max);
+    lay("recovery.max_wait", &RecoveryOptions::max_wait, from, recovery);
+    lay("recovery.max_waiting", &RecoveryOptions::max_waiting, from, recovery);
+    lay("recovery.probe_interval", &RecoveryOptions::probe_interval, from, recovery);
+    lay("recovery.probe_interval_max", &RecoveryOptions::probe_interval_max, from, recovery);
+    lay("recovery.repeat_failed", &RecoveryOptions::repeat_failed, from, recovery);
+    lay("recovery.min_attempt_time", &RecoveryOptions::min_attempt_time, from, recovery);
+    lay("recovery.cooldown_max", &RecoveryOptions::cooldown_max, from, recovery);
   }
 }
 

@@ -66,6 +66,8 @@ std::optional<std::string> Setting::text() const {
   return std::nullopt;
 }
 
+std::string Setting::word() const { return is_string() ? json_->get<std::string>() : std::string{}; }
+
 std::optional<bool> Setting::boolean() const {
   if (!present()) return std::nullopt;
   if (json_->is_boolean()) return json_->get<bool>();

@@ -54,6 +54,8 @@ class Setting {
 
   // Each complains about a value of another type or outside the range, and is empty then; empty when absent.
   [[nodiscard]] std::optional<std::string> text() const;  ///< not an empty one
+  /// The text, for what goes on to complain itself; empty for anything else.
+  [[nodiscard]] std::string word() const;
   [[nodiscard]] std::optional<bool> boolean() const;
   [[nodiscard]] std::optional<double> number(double least, double most) const;
   [[nodiscard]] std::optional<int> whole(int least, int most) const;

@@ -22,12 +22,10 @@ struct StrategyDraft {
   StickyOptions sticky;
 };
 
-constexpr auto read_before = [](const Setting&, StrategyDraft&) {};
-
-constexpr std::array plain_fields{Field<StrategyDraft>{"name", read_before}};
+constexpr std::array plain_fields{Field<StrategyDraft>{"name"}};
 
 constexpr std::array failback_fields{
-    Field<StrategyDraft>{"name", read_before},
+    Field<StrategyDraft>{"name"},
     Field<StrategyDraft>{"min_dwell",
                          [](const Setting& at, StrategyDraft& out) { set(out.failback.min_dwell, at.span()); }},
     Field<StrategyDraft>{"successes",
@@ -35,7 +33,7 @@ constexpr std::array failback_fields{
 };
 
 constexpr std::array exploration_fields{
-    Field<StrategyDraft>{"name", read_before},
+    Field<StrategyDraft>{"name"},
     Field<StrategyDraft>{"exploration",
                          [](const Setting& at, StrategyDraft& out) { set(out.exploration.exploration, at.number(0, 1)); }},
 };
@@ -50,8 +48,8 @@ void read_session_key(const Setting& at, StrategyDraft& out) {
 }
 
 constexpr std::array sticky_fields{
-    Field<StrategyDraft>{"name", read_before},
-    Field<StrategyDraft>{"then", read_before},
+    Field<StrategyDraft>{"name"},
+    Field<StrategyDraft>{"then"},
     Field<StrategyDraft>{"by", read_session_key},
     Field<StrategyDraft>{"ttl", [](const Setting& at, StrategyDraft& out) { set(out.sticky.forget_after, at.duration()); }},
     Field<StrategyDraft>{"max_sessions",
@@ -93,7 +91,7 @@ constexpr std::string_view accepted_names =
 Strategy read_strategy(const Setting& at, const std::vector<double>& weights, bool is_inner) {
   if (!at.present()) return ordered();
   const Setting named = at.is_object() ? at["name"] : at;
-  const std::string name = named.is_string() ? named.text().value_or("") : "";
+  const std::string name = named.word();
   StrategyDraft draft;
   const auto options = [&](const auto& fields) {
     if (at.is_object()) read_fields(at, fields, draft);

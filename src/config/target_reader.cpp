@@ -60,7 +60,7 @@ void read_capabilities(const Setting& at, TargetConfig& out) {
 }
 
 std::string read_variable_name(const Setting& at) {
-  std::string name = at.is_string() ? at.text().value_or("") : "";
+  std::string name = at.word();
   const bool is_name = !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                                                "0123456789_") == std::string::npos &&
                        name.find_first_of("0123456789") != 0;
@@ -109,27 +109,24 @@ void read_forward_headers(const Setting& at, TargetConfig& out) {
 }
 
 void read_wire(const Setting& at, TargetConfig& out) {
-  if (!at.is_string()) return at.refuse(wires_text());
-  if (!is_wire(at.text().value_or(""))) at.refuse(wires_text());
-  set(out.wire, at.text());
+  out.wire = at.word();
+  if (!is_wire(out.wire)) at.refuse(wires_text());
 }
 
 void read_id(const Setting& at, TargetConfig& out) {
-  const std::string id = at.is_string() ? at.text().value_or("") : "";
+  const std::string id = at.word();
   if (id.empty() || id.find('/') != std::string::npos) return at.refuse("a name without a slash");
   out.model.id = id;
 }
 
-constexpr auto read_elsewhere = [](const Setting&, TargetConfig&) {};
-
 constexpr std::array target_fields{
-    Field<TargetConfig>{"target", read_elsewhere},
+    Field<TargetConfig>{"target"},
     Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
     Field<TargetConfig>{"api_key_env", read_key_variables},
     Field<TargetConfig>{"wire", read_wire},
     Field<TargetConfig>{"id", read_id},
-    Field<TargetConfig>{"weight", read_elsewhere},
-    Field<TargetConfig>{"when", read_elsewhere},
+    Field<TargetConfig>{"weight"},
+    Field<TargetConfig>{"when"},
     Field<TargetConfig>{"context_window",
                         [](const Setting& at, TargetConfig& out) { out.model.context_window = at.tokens(); }},
     Field<TargetConfig>{"max_output_tokens",
@@ -142,17 +139,17 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"forward_headers", read_forward_headers},
     Field<TargetConfig>{"accept_if",
                         [](const Setting& at, TargetConfig& out) { read_floor(at, out.accept_if.emplace()); }},
-    Field<TargetConfig>{"timeout", read_elsewhere},
-    Field<TargetConfig>{"retry", read_elsewhere},
-    Field<TargetConfig>{"circuit_breaker", read_elsewhere},
-    Field<TargetConfig>{"rate_limit", read_elsewhere},
-    Field<TargetConfig>{"probe", read_elsewhere},
-    Field<TargetConfig>{"http", read_elsewhere},
+    Field<TargetConfig>{"timeout"},
+    Field<TargetConfig>{"retry"},
+    Field<TargetConfig>{"circuit_breaker"},
+    Field<TargetConfig>{"rate_limit"},
+    Field<TargetConfig>{"probe"},
+    Field<TargetConfig>{"http"},
 };
 
 // "provider/model", the model possibly with slashes of its own.
 void read_name(const Setting& at, TargetConfig& out) {
-  const std::string name = at.is_string() ? at.text().value_or("") : "";
+  const std::string name = at.word();
   const std::size_t slash = name.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) {
     return at.refuse("\"provider/model\", such as \"openai/gpt-5.6-sol\"");

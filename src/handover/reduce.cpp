@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "chat/token_estimate.hpp"
+#include "text/name_in.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -291,7 +292,7 @@ class HistoryCut {
 std::string_view to_string(Feature feature) noexcept {
   constexpr std::array<std::string_view, feature_count> names{"vision",  "documents", "reasoning", "json_schema",
                                                               "history", "tools",     "output"};
-  return names[static_cast<std::size_t>(feature)];
+  return detail::name_in(names, feature);
 }
 
 std::string take_out(Feature feature, ChatRequest& request, const ReductionOptions& options) {

@@ -16,6 +16,7 @@
 #include "runtime/emit_answer.hpp"
 #include "runtime/exception_error.hpp"
 #include "state/target_statistics.hpp"
+#include "text/bounded.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -78,7 +79,7 @@ class AcceptIf final : public Decorator {
       const Row row = row_of(*result, rows_before, context);
       const std::optional<ChatResponse> whole = whole_answer(*result, context);
       const Answer answer{request, whole ? *whole : *result};
-      Task<Result<Verdict>> judging = judge(answer, context);
+      Task<Result<Verdict>> judging = judge(answer, row, context);
       auto verdict = co_await judging;
       if (!verdict) co_return std::move(verdict).error();
       if (statistics_ != nullptr && row) statistics_->note_verdict(context.now(), verdict->objection.has_value());
@@ -106,7 +107,7 @@ class AcceptIf final : public Decorator {
   }
 
   [[nodiscard]] Error refuse(const std::string& problem, const CallContext& context) const {
-    Error error{ErrorKind::invalid_request, problem};
+    Error error{ErrorKind::invalid_request, detail::bounded(problem)};
     error.target = target();
     context.note_skipped(target(), error);
     return error;
@@ -145,7 +146,7 @@ class AcceptIf final : public Decorator {
     return std::nullopt;
   }
 
-  [[nodiscard]] Task<Result<Verdict>> judge(const Answer& answer, CallContext& context) const {
+  [[nodiscard]] Task<Result<Verdict>> judge(const Answer& answer, Row row, CallContext& context) const {
     const detail::CheckNode& node = check_.node();
     Result<Verdict> verdict{Verdict{}};
     try {
@@ -163,8 +164,22 @@ class AcceptIf final : public Decorator {
       error.committed = context.committed();
       verdict = std::move(error);
     }
-    if (!verdict && context.streaming()) context.sink()->on_attempt_failed();
+    if (verdict) {
+      if (verdict->objection) verdict->objection = detail::bounded(*std::move(verdict->objection));
+      verdict->quote = detail::bounded(std::move(verdict->quote));
+      co_return verdict;
+    }
+    verdict.error().message = detail::bounded(std::move(verdict.error().message));
+    if (row) say_in_row(context.state().ledger[*row], verdict.error());
+    if (context.streaming()) context.sink()->on_attempt_failed();
     co_return verdict;
+  }
+
+  /// Why the answer, whose send went well, is not that of the call.
+  static void say_in_row(Attempt& attempt, const Error& error) {
+    attempt.outcome = error.kind;
+    attempt.reason = attempt.reason.empty() ? error.message : error.message + "; " + attempt.reason;
+    attempt.provider_message = error.provider_message;
   }
 
   [[nodiscard]] static std::string reasons_of(const Verdict& verdict) {
@@ -178,10 +193,7 @@ class AcceptIf final : public Decorator {
     error.provider_message = verdict.quote;
     error.replay = ReplaySafety::processed;
     if (row) {
-      Attempt& attempt = context.state().ledger[*row];
-      attempt.outcome = error.kind;
-      attempt.reason = attempt.reason.empty() ? error.message : error.message + "; " + attempt.reason;
-      attempt.provider_message = verdict.quote;
+      say_in_row(context.state().ledger[*row], error);
     } else {
       context.note_skipped(response.served_by, error);
     }

@@ -55,7 +55,7 @@ class Validator {
     return compiled;
   }
 
-  static constexpr std::size_t most_kept = 16;
+  static constexpr std::size_t most_kept = 64;  // a request may have many tools
 
   SchemaValidator own_;
   mutable std::mutex mutex_;

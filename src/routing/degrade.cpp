@@ -6,12 +6,21 @@
 
 #include <fmt/format.h>
 
+#include "text/name_in.hpp"
+
 namespace backstop::inline v0 {
 namespace {
+
+constexpr std::array<std::string_view, 9> kind_names{"images", "documents", "reasoning", "json_schema", "history",
+                                                     "tools",  "output",    "cached",    "canned"};
 
 [[nodiscard]] bool is_answer(Rung::Kind kind) noexcept { return kind >= Rung::Kind::cached; }
 
 [[nodiscard]] std::string rung_problem(const Rung& rung) {
+  if (static_cast<std::size_t>(rung.kind) >= kind_names.size()) {
+    return fmt::format("FallbackOptions::degrade has a rung of the unknown kind {}; the functions of `degrade` make rungs",
+                       static_cast<int>(rung.kind));
+  }
   if (rung.kind == Rung::Kind::history && rung.keep_turns < 1) {
     return fmt::format("degrade::history: keep_turns is {}; it must be at least 1", rung.keep_turns);
   }
@@ -31,9 +40,7 @@ namespace {
 }  // namespace
 
 std::string_view to_string(Rung::Kind kind) noexcept {
-  constexpr std::array<std::string_view, 9> names{"images", "documents", "reasoning", "json_schema", "history",
-                                                  "tools",  "output",    "cached",    "canned"};
-  return names[static_cast<std::size_t>(kind)];
+  return detail::name_in(kind_names, kind);
 }
 
 std::string problem_with(const std::vector<Rung>& ladder) {

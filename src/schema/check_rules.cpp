@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -11,24 +10,17 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-using nlohmann::json;
+using Array = ExactJson::Array;
+using Object = ExactJson::Object;
 
 constexpr int deepest_check = 1'500;
 
-[[nodiscard]] std::uint8_t type_of(const json& value) noexcept {
-  switch (value.type()) {
-    case json::value_t::null: return type_null;
-    case json::value_t::boolean: return type_boolean;
-    case json::value_t::number_integer:
-    case json::value_t::number_unsigned: return type_integer;
-    case json::value_t::number_float: {
-      const double number = value.get<double>();
-      return std::isfinite(number) && number == std::trunc(number) ? type_integer : type_number;
-    }
-    case json::value_t::string: return type_string;
-    case json::value_t::array: return type_array;
-    default: return type_object;
-  }
+[[nodiscard]] std::uint8_t type_of(const ExactJson& value) noexcept {
+  if (value.as<bool>() != nullptr) return type_boolean;
+  if (const auto* number = value.as<Decimal>()) return number->is_integer() ? type_integer : type_number;
+  if (value.as<std::string>() != nullptr) return type_string;
+  if (value.as<Array>() != nullptr) return type_array;
+  return value.as<Object>() != nullptr ? type_object : type_null;
 }
 
 [[nodiscard]] std::string names_of(std::uint8_t types) {
@@ -45,27 +37,18 @@ constexpr int deepest_check = 1'500;
   return text;
 }
 
-[[nodiscard]] bool is_multiple(long double value, long double of) noexcept {
-  const long double times = value / of;
-  if (!std::isfinite(times)) return false;
-  return std::abs(times - std::round(times)) <= 1e-9L * std::max(1.0L, std::abs(times) * 1e-6L);
-}
-
-[[nodiscard]] bool has_equal_items(const json& array) {
-  std::vector<const json*> items;
-  for (const json& item : array) items.push_back(&item);
-  std::sort(items.begin(), items.end(), [](const json* a, const json* b) { return *a < *b; });
-  return std::adjacent_find(items.begin(), items.end(), [](const json* a, const json* b) { return *a == *b; }) !=
-         items.end();
-}
+// What they cost beside what they do inside.
+constexpr std::size_t steps_of_a_schema = 4;
+constexpr std::size_t steps_of_a_search = 4;
 
 /// One check of a value.
 class SchemaCheck {
  public:
   explicit SchemaCheck(const std::vector<SchemaNode>& nodes) : nodes_{&nodes} {}
 
-  [[nodiscard]] std::optional<std::string> run(const json& value) {
-    if (fits(0, value)) return std::nullopt;
+  [[nodiscard]] std::optional<std::string> run(const ExactDocument& document) {
+    if (!document.repeated.empty()) return repeated(document.repeated);
+    if (fits(0, document.value)) return std::nullopt;
     if (effort_.is_used_up()) return "it takes too long to be checked against the schema";
     return problem_;
   }
@@ -97,17 +80,28 @@ class SchemaCheck {
     SchemaCheck* check_;
   };
 
+  /// Programs that read the JSON do not agree on which of the two counts.
+  [[nodiscard]] std::string repeated(const std::vector<std::string>& way) const {
+    std::string told;
+    for (const std::string& name : way) {
+      const bool known = std::any_of(nodes_->begin(), nodes_->end(),
+                                     [&](const SchemaNode& node) { return node.find_property(name) != nullptr; });
+      told.append("/").append(known ? name : "*");
+    }
+    return shown_place(told) + " stands twice in its object";
+  }
+
   template <class... Parts>
   [[nodiscard]] bool wrong(fmt::format_string<Parts...> what, Parts&&... parts) {
     if (quiet_ > 0 || !problem_.empty()) return false;
     for (const std::string_view name : place_) problem_.append("/").append(name);
-    if (problem_.empty()) problem_ = "the value";
+    problem_ = problem_.empty() ? "the value" : shown_place(problem_);
     problem_.append(" ").append(fmt::format(what, std::forward<Parts>(parts)...));
     return false;
   }
 
-  [[nodiscard]] bool fits(Index index, const json& value) {
-    if (!effort_.spend(1)) return false;
+  [[nodiscard]] bool fits(Index index, const ExactJson& value) {
+    if (!effort_.spend(steps_of_a_schema)) return false;
     if (depth_ >= deepest_check) {
       effort_.left = -1;
       return false;
@@ -117,41 +111,43 @@ class SchemaCheck {
     --depth_;
     return fits && !effort_.is_used_up();
   }
-  [[nodiscard]] bool fits_quietly(Index index, const json& value) {
+  [[nodiscard]] bool fits_quietly(Index index, const ExactJson& value) {
     const Quietly quietly{*this};
     return fits(index, value);
   }
 
-  [[nodiscard]] bool fits_node(const SchemaNode& node, const json& value) {
+  [[nodiscard]] bool fits_node(const SchemaNode& node, const ExactJson& value) {
     if (node.never) return wrong("is not allowed");
     const std::uint8_t type = type_of(value);
     if (node.types != 0 && (node.types & type) == 0) {
       return wrong("must be {} and is {}", names_of(node.types), names_of(type));
     }
-    if (node.constant && value != *node.constant) return wrong("is not the one accepted value");
-    if (node.any_of_values) {
-      const auto& values = *node.any_of_values;
-      const bool known = std::find(values.begin(), values.end(), value) != values.end();
-      if (!known) return wrong("is none of the {} accepted values", values.size());
+    if (node.constant != nullptr && !same_value(*node.constant, value, effort_)) {
+      return wrong("is not the one accepted value");
     }
-    if (value.is_number() && !fits_number(node, value.get<long double>())) return false;
-    if (value.is_string() && !fits_string(node, value.get_ref<const std::string&>())) return false;
-    if (value.is_array() && !fits_array(node, value)) return false;
-    if (value.is_object() && !fits_object(node, value)) return false;
+    if (node.any_of_values && !node.any_of_values->contains(value, effort_)) {
+      return wrong("is none of the {} accepted values", node.values);
+    }
+    if (const auto* number = value.as<Decimal>(); number != nullptr && !fits_number(node, *number)) return false;
+    if (const auto* text = value.as<std::string>(); text != nullptr && !fits_string(node, *text)) return false;
+    if (const auto* array = value.as<Array>(); array != nullptr && !fits_array(node, *array)) return false;
+    if (const auto* object = value.as<Object>(); object != nullptr && !fits_object(node, *object, value)) return false;
     return fits_combination(node, value);
   }
 
-  [[nodiscard]] bool fits_number(const SchemaNode& node, long double number) {
+  [[nodiscard]] bool fits_number(const SchemaNode& node, const Decimal& number) {
+    if (!effort_.spend(number.length())) return false;
     if (node.minimum && number < *node.minimum) return wrong("is below the minimum");
     if (node.maximum && number > *node.maximum) return wrong("is above the maximum");
     if (node.above && number <= *node.above) return wrong("is not above its limit");
     if (node.below && number >= *node.below) return wrong("is not below its limit");
-    if (node.multiple_of && !is_multiple(number, *node.multiple_of)) return wrong("is not a multiple as required");
+    if (node.multiple_of && !number.is_multiple_of(*node.multiple_of)) return wrong("is not a multiple as required");
     return true;
   }
 
   [[nodiscard]] bool fits_string(const SchemaNode& node, const std::string& text) {
     if (node.min_length || node.max_length) {
+      if (!effort_.spend(text.size() / 8)) return false;
       const std::size_t length = count_code_points(text);
       if (node.min_length && length < *node.min_length) return wrong("is shorter than {} characters", *node.min_length);
       if (node.max_length && length > *node.max_length) return wrong("is longer than {} characters", *node.max_length);
@@ -160,7 +156,7 @@ class SchemaCheck {
     return true;
   }
 
-  [[nodiscard]] bool fits_array(const SchemaNode& node, const json& array) {
+  [[nodiscard]] bool fits_array(const SchemaNode& node, const Array& array) {
     if (node.min_items && array.size() < *node.min_items) return wrong("has fewer than {} items", *node.min_items);
     if (node.max_items && array.size() > *node.max_items) return wrong("has more than {} items", *node.max_items);
     for (std::size_t i = 0; i < array.size(); ++i) {
@@ -170,24 +166,31 @@ class SchemaCheck {
       const At at{*this, number};
       if (!fits(is_first ? node.first_items[i] : *node.items, array[i])) return false;
     }
-    if (node.unique_items) {
-      if (!effort_.spend(static_cast<std::int64_t>(array.size()) * 8)) return false;
-      if (has_equal_items(array)) return wrong("has equal items");
-    }
+    if (node.unique_items && ExactJsonSet{array, effort_}.has_equal_values(effort_)) return wrong("has equal items");
     return !node.contains || fits_contains(node, array);
   }
 
-  [[nodiscard]] bool fits_contains(const SchemaNode& node, const json& array) {
+  [[nodiscard]] bool fits_contains(const SchemaNode& node, const Array& array) {
     std::size_t found = 0;
-    for (const json& item : array) found += fits_quietly(*node.contains, item) ? 1U : 0U;
-    if (found < node.min_contains) return wrong("has {} items of the kind of which it must have {}", found, node.min_contains);
+    for (const ExactJson& item : array) {
+      found += fits_quietly(*node.contains, item) ? 1U : 0U;
+      if (effort_.is_used_up()) return false;
+    }
+    if (found < node.min_contains) {
+      return wrong("has {} items of the kind of which it must have {}", found, node.min_contains);
+    }
     if (node.max_contains && found > *node.max_contains) {
       return wrong("has {} items of the kind of which it may have {}", found, *node.max_contains);
     }
     return true;
   }
 
-  [[nodiscard]] bool fits_object(const SchemaNode& node, const json& object) {
+  [[nodiscard]] bool has(const Object& object, const std::string& name) {
+    return effort_.spend(steps_of_a_search) && find_member(object, name) != nullptr;
+  }
+
+  /// `value`: the object.
+  [[nodiscard]] bool fits_object(const SchemaNode& node, const Object& object, const ExactJson& value) {
     if (node.min_properties && object.size() < *node.min_properties) {
       return wrong("has fewer than {} properties", *node.min_properties);
     }
@@ -195,30 +198,28 @@ class SchemaCheck {
       return wrong("has more than {} properties", *node.max_properties);
     }
     for (const std::string& name : node.required) {
-      if (!object.contains(name)) return wrong("lacks the required property \"{}\"", name);
+      if (!has(object, name)) return wrong("lacks the required property \"{}\"", name);
     }
     for (const auto& [name, others] : node.dependent_required) {
-      if (!object.contains(name)) continue;
+      if (!has(object, name)) continue;
       for (const std::string& other : others) {
-        if (!object.contains(other)) return wrong("lacks the property \"{}\", which \"{}\" needs", other, name);
+        if (!has(object, other)) return wrong("lacks the property \"{}\", which \"{}\" needs", other, name);
       }
     }
     for (const auto& [name, index] : node.dependent_schemas) {
-      if (object.contains(name) && !fits(index, object)) return false;
+      if (has(object, name) && !fits(index, value)) return false;
     }
-    for (const auto& [name, value] : object.items()) {
-      if (!fits_property(node, name, value)) return false;
-    }
-    return true;
+    return std::all_of(object.begin(), object.end(),
+                       [&](const ExactJsonMember& member) { return fits_property(node, member.name, member.value); });
   }
 
-  [[nodiscard]] bool fits_property(const SchemaNode& node, const std::string& name, const json& value) {
-    bool known = false;
-    for (const auto& [property, index] : node.properties) {
-      if (property != name) continue;
-      known = true;
-      const At at{*this, property};
-      if (!fits(index, value)) return false;
+  [[nodiscard]] bool fits_property(const SchemaNode& node, const std::string& name, const ExactJson& value) {
+    if (!effort_.spend(steps_of_a_search)) return false;
+    const Index* property = node.find_property(name);
+    bool known = property != nullptr;
+    if (property != nullptr) {
+      const At at{*this, name};
+      if (!fits(*property, value)) return false;
     }
     for (const auto& [pattern, index] : node.pattern_properties) {
       if (!pattern.matches(name, effort_)) continue;
@@ -226,7 +227,7 @@ class SchemaCheck {
       const At at{*this, "*"};
       if (!fits(index, value)) return false;
     }
-    if (node.property_names && !fits_quietly(*node.property_names, json(name))) {
+    if (node.property_names && !fits_quietly(*node.property_names, ExactJson{name})) {
       return wrong("has a property whose name is not allowed");
     }
     if (known || !node.additional_properties) return true;
@@ -235,7 +236,7 @@ class SchemaCheck {
     return fits(*node.additional_properties, value);
   }
 
-  [[nodiscard]] bool fits_combination(const SchemaNode& node, const json& value) {
+  [[nodiscard]] bool fits_combination(const SchemaNode& node, const ExactJson& value) {
     if (node.reference && !fits(*node.reference, value)) return false;
     for (const Index index : node.all_of) {
       if (!fits(index, value)) return false;
@@ -264,8 +265,8 @@ class SchemaCheck {
 
 }  // namespace
 
-std::optional<std::string> check_rules(const std::vector<SchemaNode>& nodes, const json& value) {
-  return SchemaCheck{nodes}.run(value);
+std::optional<std::string> check_rules(const std::vector<SchemaNode>& nodes, const ExactDocument& document) {
+  return SchemaCheck{nodes}.run(document);
 }
 
 }  // namespace backstop::inline v0::detail

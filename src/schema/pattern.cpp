@@ -1,6 +1,7 @@
 #include "schema/pattern.hpp"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -309,8 +310,9 @@ class PatternWriter {
       }
       case What::set: {
         const std::size_t index = add(Step::What::set);
-        step(index).set = pattern_->sets_.size();
-        pattern_->sets_.push_back(one.set);
+        const auto [known, is_new] = sets_.try_emplace(&one, pattern_->sets_.size());
+        if (is_new) pattern_->sets_.push_back(one.set);
+        step(index).set = known->second;
         return;
       }
       case What::sequence:
@@ -363,6 +365,7 @@ class PatternWriter {
 
   Pattern* pattern_;
   std::size_t parts_ = 0;
+  std::map<const void*, std::size_t> sets_;  // by expression, as a repetition writes the same one again
 };
 
 namespace {
@@ -410,6 +413,7 @@ Result<Pattern> Pattern::compile(std::string_view text) {
 }
 
 bool Pattern::matches(std::string_view text, Effort& effort) const {
+  if (!effort.spend(10 + (steps_.size() + text.size()) / 8)) return false;
   const std::u32string letters = code_points(text);
   Places now{steps_.size()};
   Places then{steps_.size()};
@@ -445,13 +449,14 @@ bool Pattern::matches(std::string_view text, Effort& effort) const {
       }
     }
     if (at == letters.size()) break;
-    if (!effort.spend(static_cast<std::int64_t>(now.list().size()) + 1)) return false;
+    if (!effort.spend(now.list().size() + 1)) return false;
     then.clear();
     for (const std::size_t index : now.list()) {
       const Step& step = steps_[index];
-      const bool fits = (step.what == Step::What::letter && step.letter == letters[at]) ||
-                        (step.what == Step::What::set && sets_[step.set].contains(letters[at]));
-      if (fits) then.add(index + 1);
+      if (step.what == Step::What::letter && step.letter == letters[at]) then.add(index + 1);
+      if (step.what != Step::What::set) continue;
+      const CharacterSet& set = sets_[step.set];
+      if (effort.spend(set.ranges.size() / 4) && set.contains(letters[at])) then.add(index + 1);
     }
   }
   return false;

@@ -7,18 +7,14 @@
 
 #include <fmt/format.h>
 
-#include "json/parse.hpp"
 #include "schema/rules.hpp"
+#include "text/bounded.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
-using nlohmann::json;
-
-struct SchemaProblem {
-  std::string where;
-  std::string what;
-};
+using Array = ExactJson::Array;
+using Object = ExactJson::Object;
 
 struct TypeName {
   std::string_view name;
@@ -30,14 +26,8 @@ constexpr std::array type_names{TypeName{"null", type_null},       TypeName{"boo
                                 TypeName{"string", type_string},   TypeName{"array", type_array},
                                 TypeName{"object", type_object}};
 
-/// Keywords that ask nothing of a value. `propertyOrdering` is Gemini's.
-constexpr std::array<std::string_view, 17> annotations{
-    "title",     "description", "default", "examples",         "example",          "$schema",
-    "$comment",  "format",      "deprecated", "readOnly",      "writeOnly",        "contentEncoding",
-    "contentMediaType", "propertyOrdering", "$defs", "definitions", "$id"};
-
 /// The place of a member behind a JSON pointer.
-[[nodiscard]] std::string member(const std::string& where, std::string_view key) {
+[[nodiscard]] std::string place_in(const std::string& where, std::string_view key) {
   std::string place = where + '/';
   for (const char letter : key) {
     if (letter == '~') {
@@ -51,289 +41,379 @@ constexpr std::array<std::string_view, 17> annotations{
   return place;
 }
 
+/// Without the %-escapes of an address.
+[[nodiscard]] std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string digits{text[i] == '%' ? text.substr(i + 1, 2) : ""};
+    const bool is_escape =
+        digits.size() == 2 && digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+    plain += is_escape ? static_cast<char>(std::stoi(digits, nullptr, 16)) : text[i];
+    i += is_escape ? 2 : 0;
+  }
+  return plain;
+}
+
+/// A step of a JSON pointer without its escapes.
+[[nodiscard]] std::string step_of(std::string_view text) {
+  std::string step;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '~' && i + 1 < text.size() && (text[i + 1] == '0' || text[i + 1] == '1');
+    step += !is_escape ? text[i] : text[i + 1] == '0' ? '~' : '/';
+    i += is_escape ? 1 : 0;
+  }
+  return step;
+}
+
+/// Null where there is nothing. RFC 6901.
+[[nodiscard]] const ExactJson* find_place(const ExactJson& document, std::string_view pointer) {
+  const ExactJson* at = &document;
+  while (at != nullptr && !pointer.empty()) {
+    if (pointer.front() != '/') return nullptr;
+    pointer.remove_prefix(1);
+    const std::string step = step_of(pointer.substr(0, pointer.find('/')));
+    pointer.remove_prefix(std::min(pointer.find('/'), pointer.size()));
+    if (const auto* object = at->as<Object>()) {
+      at = find_member(*object, step);
+    } else if (const auto* array = at->as<Array>()) {
+      const bool is_number =
+          !step.empty() && step.size() < 10 && step.find_first_not_of("0123456789") == std::string::npos;
+      const bool is_plain = is_number && (step.size() == 1 || step.front() != '0');
+      const std::size_t index = is_plain ? std::stoul(step) : array->size();
+      at = index < array->size() ? &(*array)[index] : nullptr;
+    } else {
+      at = nullptr;
+    }
+  }
+  return at;
+}
+
+[[nodiscard]] std::uint8_t types_of(const ExactJson& value, const std::string& place) {
+  std::uint8_t bits = 0;
+  const auto add = [&](const ExactJson& name) {
+    const auto* text = name.as<std::string>();
+    const auto row = std::find_if(type_names.begin(), type_names.end(),
+                                  [&](const TypeName& known) { return text != nullptr && *text == known.name; });
+    if (row == type_names.end()) throw SchemaProblem{place, "must be a type of JSON, or several"};
+    bits = static_cast<std::uint8_t>(bits | row->bits);
+  };
+  const auto* several = value.as<Array>();
+  if (several == nullptr || several->empty()) {
+    add(value);
+  } else {
+    for (const ExactJson& name : *several) add(name);
+  }
+  return bits;
+}
+
+[[nodiscard]] Decimal number_in(const ExactJson& value, const std::string& place) {
+  const auto* number = value.as<Decimal>();
+  if (number == nullptr) throw SchemaProblem{place, "must be a number"};
+  return *number;
+}
+
+[[nodiscard]] Decimal divisor_in(const ExactJson& value, const std::string& place) {
+  Decimal divisor = number_in(value, place);
+  if (!divisor.is_positive()) throw SchemaProblem{place, "must be above zero"};
+  if (divisor.length() > Decimal::longest_divisor) {
+    throw SchemaProblem{place, fmt::format("must have at most {} digits", Decimal::longest_divisor)};
+  }
+  return divisor;
+}
+
+[[nodiscard]] std::size_t count_in(const ExactJson& value, const std::string& place) {
+  const auto* number = value.as<Decimal>();
+  const std::optional<std::size_t> count = number == nullptr ? std::nullopt : number->size();
+  if (!count) throw SchemaProblem{place, "must be a whole number, not below zero"};
+  return *count;
+}
+
+[[nodiscard]] bool truth_in(const ExactJson& value, const std::string& place) {
+  const auto* truth = value.as<bool>();
+  if (truth == nullptr) throw SchemaProblem{place, "must be true or false"};
+  return *truth;
+}
+
+[[nodiscard]] Pattern pattern_in(const std::string& text, const std::string& place) {
+  Result<Pattern> pattern = Pattern::compile(text);
+  if (!pattern) throw SchemaProblem{place, "is a regular expression that is not accepted: " + pattern.error().message};
+  return *std::move(pattern);
+}
+
+[[nodiscard]] std::vector<std::string> names_in(const ExactJson& value, const std::string& place) {
+  const auto* list = value.as<Array>();
+  std::vector<std::string> names;
+  for (const ExactJson& name : list == nullptr ? Array{} : *list) {
+    if (const auto* text = name.as<std::string>()) names.push_back(*text);
+  }
+  if (list == nullptr || names.size() != list->size()) throw SchemaProblem{place, "must be an array of names"};
+  return names;
+}
+
+[[nodiscard]] const Object& object_in(const ExactJson& value, const std::string& place, const char* what) {
+  const auto* object = value.as<Object>();
+  if (object == nullptr) throw SchemaProblem{place, what};
+  return *object;
+}
+
 }  // namespace
 
 /// Compiles a schema. Each part is compiled once, whoever refers to it.
 class Schema::Reader {
  public:
-  explicit Reader(const json& document) : document_{&document} {}
+  explicit Reader(ExactDocument document) { rules_.document = std::move(document); }
 
   [[nodiscard]] Rules read() {
-    static_cast<void>(part(*document_, ""));
+    static_cast<void>(part(rules_.document.value, ""));
+    for (Index index = 0; index < parts_.size(); ++index) rules_.nodes[index] = node_of(index);
+    if (const auto problem = problem_of_references(rules_.nodes, places_)) throw *problem;
     return std::move(rules_);
   }
 
  private:
   using Index = SchemaNode::Index;
 
-  Index part(const json& at, const std::string& where) {
-    if (const auto known = known_.find(&at); known != known_.end()) return known->second;
-    const Index index = rules_.nodes.size();
-    known_.emplace(&at, index);
+  /// A keyword of the schema that is being read.
+  struct Given {
+    Reader& reader;
+    const Object& schema;
+    const ExactJson& value;
+    std::string place;
+  };
+  /// All that is known of a keyword.
+  struct Keyword {
+    std::string_view name;
+    void (*read)(SchemaNode& node, const Given& given);  // null: it asks nothing of a value
+  };
+  static const Keyword* find_keyword(std::string_view name) noexcept;
+
+  /// Its index; it is read when those before it have been.
+  Index part(const ExactJson& at, const std::string& where) {
+    const auto [known, is_new] = known_.try_emplace(&at, parts_.size());
+    if (!is_new) return known->second;
+    parts_.push_back(&at);
+    places_.push_back(where);
     rules_.nodes.emplace_back();
-    if (!at.is_object() && !at.is_boolean()) throw SchemaProblem{where, "must be a schema: an object, true or false"};
+    return known->second;
+  }
+
+  [[nodiscard]] SchemaNode node_of(Index index) {
+    const ExactJson& at = *parts_[index];
+    const std::string where = places_[index];  // a copy, as reading adds to the places
     SchemaNode node;
-    if (at.is_boolean()) {
-      node.never = !at.get<bool>();
-    } else {
-      for (const auto& [key, value] : at.items()) read_keyword(node, at, key, value, where);
+    if (const auto* truth = at.as<bool>()) {
+      node.never = !*truth;
+      return node;
     }
-    rules_.nodes[index] = std::move(node);
-    return index;
+    const Object& schema = object_in(at, where, "must be a schema: an object, true or false");
+    for (const ExactJsonMember& member : schema) {
+      const std::string place = place_in(where, member.name);
+      const Keyword* keyword = find_keyword(member.name);
+      if (keyword == nullptr) throw SchemaProblem{place, "is not a keyword that is known here"};
+      if (keyword->read != nullptr) keyword->read(node, {*this, schema, member.value, place});
+    }
+    refuse_contradictions(node, where);
+    return node;
   }
 
-  void read_keyword(SchemaNode& node, const json& schema, const std::string& key, const json& value,
-                    const std::string& where) {
-    const std::string place = member(where, key);
-    if (key == "$id" && !where.empty()) throw SchemaProblem{place, "is accepted at the top of the schema only"};
-    if (key == "$defs" || key == "definitions") static_cast<void>(named(value, place));  // what is wrong there is told
-    if (std::find(annotations.begin(), annotations.end(), key) != annotations.end()) return;
-    if (read_value_keyword(node, key, value, place) || read_array_keyword(node, schema, key, value, place) ||
-        read_object_keyword(node, key, value, place) || read_combination(node, key, value, place)) {
-      return;
-    }
-    throw SchemaProblem{place, "is not a keyword that is known here"};
+  [[nodiscard]] bool is_false(Index index) const noexcept {
+    const auto* truth = parts_[index]->as<bool>();
+    return truth != nullptr && !*truth;
   }
-
-  [[nodiscard]] bool read_value_keyword(SchemaNode& node, const std::string& key, const json& value,
-                                        const std::string& place) {
-    if (key == "type") {
-      node.types = types(value, place);
-    } else if (key == "const") {
-      node.constant = value;
-    } else if (key == "enum") {
-      if (!value.is_array()) throw SchemaProblem{place, "must be an array"};
-      node.any_of_values = value.get<std::vector<json>>();
-    } else if (key == "minimum") {
-      node.minimum = number(value, place);
-    } else if (key == "maximum") {
-      node.maximum = number(value, place);
-    } else if (key == "exclusiveMinimum") {
-      node.above = number(value, place);
-    } else if (key == "exclusiveMaximum") {
-      node.below = number(value, place);
-    } else if (key == "multipleOf") {
-      node.multiple_of = number(value, place);
-      if (*node.multiple_of <= 0) throw SchemaProblem{place, "must be above zero"};
-    } else if (key == "minLength") {
-      node.min_length = count(value, place);
-    } else if (key == "maxLength") {
-      node.max_length = count(value, place);
-    } else if (key == "pattern") {
-      node.pattern = pattern(value, place);
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool read_array_keyword(SchemaNode& node, const json& schema, const std::string& key, const json& value,
-                                        const std::string& place) {
-    if (key == "prefixItems" || (key == "items" && value.is_array())) {
-      node.first_items = list(value, place, key == "items");
-    } else if (key == "items") {
-      node.items = part(value, place);
-    } else if (key == "additionalItems") {
-      const Index index = part(value, place);
-      const auto items = schema.find("items");
-      if (items != schema.end() && items->is_array()) node.items = index;
-    } else if (key == "minItems") {
-      node.min_items = count(value, place);
-    } else if (key == "maxItems") {
-      node.max_items = count(value, place);
-    } else if (key == "uniqueItems") {
-      if (!value.is_boolean()) throw SchemaProblem{place, "must be true or false"};
-      node.unique_items = value.get<bool>();
-    } else if (key == "contains") {
-      node.contains = part(value, place);
-    } else if (key == "minContains") {
-      node.min_contains = count(value, place);
-    } else if (key == "maxContains") {
-      node.max_contains = count(value, place);
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool read_object_keyword(SchemaNode& node, const std::string& key, const json& value,
-                                         const std::string& place) {
-    if (key == "properties") {
-      node.properties = named(value, place);
-    } else if (key == "patternProperties") {
-      if (!value.is_object()) throw SchemaProblem{place, "must be an object"};
-      for (const auto& [name, schema] : value.items()) {
-        node.pattern_properties.emplace_back(pattern(name, member(place, name)), part(schema, member(place, name)));
-      }
-    } else if (key == "additionalProperties") {
-      node.additional_properties = part(value, place);
-    } else if (key == "propertyNames") {
-      node.property_names = part(value, place);
-    } else if (key == "required") {
-      node.required = names(value, place);
-    } else if (key == "dependentRequired" || key == "dependentSchemas" || key == "dependencies") {
-      read_dependencies(node, key, value, place);
-    } else if (key == "minProperties") {
-      node.min_properties = count(value, place);
-    } else if (key == "maxProperties") {
-      node.max_properties = count(value, place);
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  void read_dependencies(SchemaNode& node, const std::string& key, const json& value, const std::string& place) {
-    if (!value.is_object()) throw SchemaProblem{place, "must be an object"};
-    for (const auto& [name, of] : value.items()) {
-      const bool is_list = key == "dependentRequired" || (key == "dependencies" && of.is_array());
-      if (is_list) {
-        node.dependent_required.emplace_back(name, names(of, member(place, name)));
-      } else {
-        node.dependent_schemas.emplace_back(name, part(of, member(place, name)));
-      }
+  /// What no value could match.
+  void refuse_contradictions(const SchemaNode& node, const std::string& where) const {
+    const auto in_order = [&](const auto& least, const auto& most, std::string_view name, std::string_view other) {
+      if (!least || !most || *least <= *most) return;
+      throw SchemaProblem{place_in(where, name), fmt::format("must not be above `{}`", other)};
+    };
+    in_order(node.minimum, node.maximum, "minimum", "maximum");
+    in_order(node.min_length, node.max_length, "minLength", "maxLength");
+    in_order(node.min_items, node.max_items, "minItems", "maxItems");
+    in_order(node.min_properties, node.max_properties, "minProperties", "maxProperties");
+    if (node.contains) in_order(std::optional{node.min_contains}, node.max_contains, "minContains", "maxContains");
+    const auto leaves_none = [&](const auto& least, const auto& most, std::string_view name, std::string_view other) {
+      if (!least || !most || *least < *most) return;
+      throw SchemaProblem{place_in(where, name), fmt::format("must be below `{}`", other)};
+    };
+    leaves_none(node.above, node.below, "exclusiveMinimum", "exclusiveMaximum");
+    leaves_none(node.above, node.maximum, "exclusiveMinimum", "maximum");
+    leaves_none(node.minimum, node.below, "minimum", "exclusiveMaximum");
+    const bool lists_all = node.additional_properties && is_false(*node.additional_properties);
+    for (const std::string& name : node.required) {
+      if (!lists_all || !node.pattern_properties.empty() || node.find_property(name) != nullptr) continue;
+      throw SchemaProblem{
+          place_in(where, "required"),
+          fmt::format("names \"{}\", which must stand in `properties`, as `additionalProperties` is false", name)};
     }
   }
 
-  [[nodiscard]] bool read_combination(SchemaNode& node, const std::string& key, const json& value,
-                                      const std::string& place) {
-    if (key == "$ref") {
-      node.reference = reference(value, place);
-    } else if (key == "allOf") {
-      node.all_of = list(value, place, false);
-    } else if (key == "anyOf") {
-      node.any_of = list(value, place, false);
-    } else if (key == "oneOf") {
-      node.one_of = list(value, place, false);
-    } else if (key == "not") {
-      node.negated = part(value, place);
-    } else if (key == "if") {
-      node.condition = part(value, place);
-    } else if (key == "then") {
-      node.when_true = part(value, place);
-    } else if (key == "else") {
-      node.when_false = part(value, place);
-    } else {
-      return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] Index reference(const json& value, const std::string& place) {
-    const std::string to = value.is_string() ? value.get<std::string>() : "";
-    if (to.empty() || to.front() != '#' || (to.size() > 1 && to[1] != '/')) {
+  [[nodiscard]] Index reference(const ExactJson& value, const std::string& place) {
+    const auto* to = value.as<std::string>();
+    if (to == nullptr || to->empty() || to->front() != '#' || (to->size() > 1 && (*to)[1] != '/')) {
       throw SchemaProblem{place, "must lead within the schema, as \"#/$defs/name\" does; nothing is fetched"};
     }
-    try {
-      const std::string pointer = unescaped(to.substr(1));
-      return part(document_->at(json::json_pointer{pointer}), pointer);
-    } catch (const json::exception&) {
-      throw SchemaProblem{place, "leads to nothing in the schema"};
-    }
-  }
-  /// Without the %-escapes of an address.
-  [[nodiscard]] static std::string unescaped(const std::string& text) {
-    std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const std::string digits = text[i] == '%' ? text.substr(i + 1, 2) : "";
-      const bool is_escape = digits.size() == 2 && digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-      plain += is_escape ? static_cast<char>(std::stoi(digits, nullptr, 16)) : text[i];
-      i += is_escape ? 2 : 0;
-    }
-    return plain;
+    const std::string pointer = unescaped(std::string_view{*to}.substr(1));
+    const ExactJson* at = find_place(rules_.document.value, pointer);
+    if (at == nullptr) throw SchemaProblem{place, "leads to nothing in the schema"};
+    return part(*at, pointer);
   }
 
-  [[nodiscard]] static std::uint8_t types(const json& value, const std::string& place) {
-    std::uint8_t bits = 0;
-    const auto add = [&](const json& name) {
-      const auto row = std::find_if(type_names.begin(), type_names.end(), [&](const TypeName& known) {
-        return name.is_string() && name.get_ref<const std::string&>() == known.name;
-      });
-      if (row == type_names.end()) throw SchemaProblem{place, "must be a type of JSON, or several"};
-      bits = static_cast<std::uint8_t>(bits | row->bits);
-    };
-    if (value.is_array() && !value.empty()) {
-      for (const json& name : value) add(name);
-    } else {
-      add(value);
-    }
-    return bits;
-  }
-  [[nodiscard]] static long double number(const json& value, const std::string& place) {
-    if (!value.is_number()) throw SchemaProblem{place, "must be a number"};
-    return value.get<long double>();
-  }
-  [[nodiscard]] static std::size_t count(const json& value, const std::string& place) {
-    const long double number = value.is_number() ? value.get<long double>() : -1;
-    if (number < 0 || number > 1e15L || number != static_cast<long double>(static_cast<std::size_t>(number))) {
-      throw SchemaProblem{place, "must be a whole number, not below zero"};
-    }
-    return static_cast<std::size_t>(number);
-  }
-  [[nodiscard]] static Pattern pattern(const json& value, const std::string& place) {
-    if (!value.is_string()) throw SchemaProblem{place, "must be a regular expression"};
-    Result<Pattern> pattern = Pattern::compile(value.get_ref<const std::string&>());
-    if (!pattern) throw SchemaProblem{place, "is a regular expression that is not accepted: " + pattern.error().message};
-    return *std::move(pattern);
-  }
-  [[nodiscard]] static std::vector<std::string> names(const json& value, const std::string& place) {
-    if (!value.is_array()) throw SchemaProblem{place, "must be an array of names"};
-    std::vector<std::string> names;
-    for (const json& name : value) {
-      if (!name.is_string()) throw SchemaProblem{place, "must be an array of names"};
-      names.push_back(name.get<std::string>());
-    }
-    return names;
-  }
-  [[nodiscard]] std::vector<Index> list(const json& value, const std::string& place, bool may_be_empty) {
-    if (!value.is_array() || (value.empty() && !may_be_empty)) {
-      throw SchemaProblem{place, "must be an array of schemas"};
+  [[nodiscard]] std::vector<Index> list(const Given& given, bool may_be_empty = false) {
+    const auto* value = given.value.as<Array>();
+    if (value == nullptr || (value->empty() && !may_be_empty)) {
+      throw SchemaProblem{given.place, "must be an array of schemas"};
     }
     std::vector<Index> parts;
-    for (std::size_t i = 0; i < value.size(); ++i) parts.push_back(part(value[i], place + fmt::format("/{}", i)));
-    return parts;
-  }
-  [[nodiscard]] SchemaNode::Named named(const json& value, const std::string& place) {
-    if (!value.is_object()) throw SchemaProblem{place, "must be an object of schemas"};
-    SchemaNode::Named parts;
-    for (const auto& [name, schema] : value.items()) parts.emplace_back(name, part(schema, member(place, name)));
+    for (const ExactJson& schema : *value) {
+      parts.push_back(part(schema, fmt::format("{}/{}", given.place, parts.size())));
+    }
     return parts;
   }
 
-  const json* document_;
+  [[nodiscard]] SchemaNode::Named named(const Given& given) {
+    SchemaNode::Named parts;
+    for (const auto& [name, schema] : object_in(given.value, given.place, "must be an object of schemas")) {
+      parts.emplace_back(name, part(schema, place_in(given.place, name)));
+    }
+    return parts;
+  }
+
+  void dependencies(SchemaNode& node, const Given& given, bool lists, bool schemas) {
+    for (const auto& [name, of] : object_in(given.value, given.place, "must be an object")) {
+      const std::string place = place_in(given.place, name);
+      if (lists && (!schemas || of.as<Array>() != nullptr)) {
+        node.dependent_required.emplace_back(name, names_in(of, place));
+      } else {
+        node.dependent_schemas.emplace_back(name, part(of, place));
+      }
+    }
+  }
+
   Rules rules_;
-  std::map<const json*, Index> known_;
+  std::vector<const ExactJson*> parts_;  // in the order of the nodes
+  std::vector<std::string> places_;
+  std::map<const ExactJson*, Index> known_;
 };
 
-namespace {
-
-/// Fills in `parsed`, or says what is wrong with the text.
-[[nodiscard]] std::optional<std::string> problem_of_json(std::string_view text, json& parsed) {
-  if (nesting_of(text) <= deepest_json) {
-    parsed = json::parse(text, nullptr, false);
-    if (!parsed.is_discarded()) return std::nullopt;
-  }
-  const Result<nlohmann::ordered_json> again = parse_json(text);
-  return again ? "the JSON is broken" : again.error().message;
+const Schema::Reader::Keyword* Schema::Reader::find_keyword(std::string_view name) noexcept {
+  using Node = SchemaNode;
+  static constexpr std::array keywords{
+      // Of any value.
+      Keyword{"type", [](Node& node, const Given& of) { node.types = types_of(of.value, of.place); }},
+      Keyword{"const", [](Node& node, const Given& of) { node.constant = &of.value; }},
+      Keyword{"enum",
+              [](Node& node, const Given& of) {
+                const auto* values = of.value.as<Array>();
+                if (values == nullptr || values->empty()) throw SchemaProblem{of.place, "must be an array of values"};
+                Effort effort;
+                node.any_of_values.emplace(*values, effort);
+                if (effort.is_used_up()) throw SchemaProblem{of.place, "has too many values, or too large ones"};
+                node.values = values->size();
+              }},
+      // Of numbers.
+      Keyword{"minimum", [](Node& node, const Given& of) { node.minimum = number_in(of.value, of.place); }},
+      Keyword{"maximum", [](Node& node, const Given& of) { node.maximum = number_in(of.value, of.place); }},
+      Keyword{"exclusiveMinimum", [](Node& node, const Given& of) { node.above = number_in(of.value, of.place); }},
+      Keyword{"exclusiveMaximum", [](Node& node, const Given& of) { node.below = number_in(of.value, of.place); }},
+      Keyword{"multipleOf", [](Node& node, const Given& of) { node.multiple_of = divisor_in(of.value, of.place); }},
+      // Of strings.
+      Keyword{"minLength", [](Node& node, const Given& of) { node.min_length = count_in(of.value, of.place); }},
+      Keyword{"maxLength", [](Node& node, const Given& of) { node.max_length = count_in(of.value, of.place); }},
+      Keyword{"pattern",
+              [](Node& node, const Given& of) {
+                const auto* text = of.value.as<std::string>();
+                if (text == nullptr) throw SchemaProblem{of.place, "must be a regular expression"};
+                node.pattern = pattern_in(*text, of.place);
+              }},
+      // Of arrays.
+      Keyword{"prefixItems", [](Node& node, const Given& of) { node.first_items = of.reader.list(of); }},
+      Keyword{"items",
+              [](Node& node, const Given& of) {
+                if (of.value.as<Array>() != nullptr) {
+                  node.first_items = of.reader.list(of, true);
+                } else {
+                  node.items = of.reader.part(of.value, of.place);
+                }
+              }},
+      Keyword{"additionalItems",
+              [](Node& node, const Given& of) {
+                const Index index = of.reader.part(of.value, of.place);
+                const ExactJson* items = find_member(of.schema, "items");
+                if (items != nullptr && items->as<Array>() != nullptr) node.items = index;
+              }},
+      Keyword{"minItems", [](Node& node, const Given& of) { node.min_items = count_in(of.value, of.place); }},
+      Keyword{"maxItems", [](Node& node, const Given& of) { node.max_items = count_in(of.value, of.place); }},
+      Keyword{"uniqueItems", [](Node& node, const Given& of) { node.unique_items = truth_in(of.value, of.place); }},
+      Keyword{"contains", [](Node& node, const Given& of) { node.contains = of.reader.part(of.value, of.place); }},
+      Keyword{"minContains", [](Node& node, const Given& of) { node.min_contains = count_in(of.value, of.place); }},
+      Keyword{"maxContains", [](Node& node, const Given& of) { node.max_contains = count_in(of.value, of.place); }},
+      // Of objects.
+      Keyword{"properties", [](Node& node, const Given& of) { node.properties = of.reader.named(of); }},
+      Keyword{"patternProperties",
+              [](Node& node, const Given& of) {
+                for (const auto& [text, index] : of.reader.named(of)) {
+                  node.pattern_properties.emplace_back(pattern_in(text, place_in(of.place, text)), index);
+                }
+              }},
+      Keyword{"additionalProperties",
+              [](Node& node, const Given& of) { node.additional_properties = of.reader.part(of.value, of.place); }},
+      Keyword{"propertyNames",
+              [](Node& node, const Given& of) { node.property_names = of.reader.part(of.value, of.place); }},
+      Keyword{"required", [](Node& node, const Given& of) { node.required = names_in(of.value, of.place); }},
+      Keyword{"dependentRequired", [](Node& node, const Given& of) { of.reader.dependencies(node, of, true, false); }},
+      Keyword{"dependentSchemas", [](Node& node, const Given& of) { of.reader.dependencies(node, of, false, true); }},
+      Keyword{"dependencies", [](Node& node, const Given& of) { of.reader.dependencies(node, of, true, true); }},
+      Keyword{"minProperties", [](Node& node, const Given& of) { node.min_properties = count_in(of.value, of.place); }},
+      Keyword{"maxProperties", [](Node& node, const Given& of) { node.max_properties = count_in(of.value, of.place); }},
+      // Of the same value, by other schemas.
+      Keyword{"$ref", [](Node& node, const Given& of) { node.reference = of.reader.reference(of.value, of.place); }},
+      Keyword{"allOf", [](Node& node, const Given& of) { node.all_of = of.reader.list(of); }},
+      Keyword{"anyOf", [](Node& node, const Given& of) { node.any_of = of.reader.list(of); }},
+      Keyword{"oneOf", [](Node& node, const Given& of) { node.one_of = of.reader.list(of); }},
+      Keyword{"not", [](Node& node, const Given& of) { node.negated = of.reader.part(of.value, of.place); }},
+      Keyword{"if", [](Node& node, const Given& of) { node.condition = of.reader.part(of.value, of.place); }},
+      Keyword{"then", [](Node& node, const Given& of) { node.when_true = of.reader.part(of.value, of.place); }},
+      Keyword{"else", [](Node& node, const Given& of) { node.when_false = of.reader.part(of.value, of.place); }},
+      // What is wrong in these is told, whether or not a reference leads there.
+      Keyword{"$defs", [](Node&, const Given& of) { static_cast<void>(of.reader.named(of)); }},
+      Keyword{"definitions", [](Node&, const Given& of) { static_cast<void>(of.reader.named(of)); }},
+      Keyword{"$id",
+              [](Node&, const Given& of) {
+                if (&of.schema == of.reader.rules_.document.value.as<Object>()) return;
+                throw SchemaProblem{of.place, "is accepted at the top of the schema only"};
+              }},
+      Keyword{"title", nullptr}, Keyword{"description", nullptr}, Keyword{"default", nullptr},
+      Keyword{"examples", nullptr}, Keyword{"example", nullptr}, Keyword{"$schema", nullptr},
+      Keyword{"$comment", nullptr}, Keyword{"format", nullptr}, Keyword{"deprecated", nullptr},
+      Keyword{"readOnly", nullptr}, Keyword{"writeOnly", nullptr}, Keyword{"contentEncoding", nullptr},
+      Keyword{"contentMediaType", nullptr}, Keyword{"propertyOrdering", nullptr},  // Gemini's
+  };
+  const auto row =
+      std::find_if(keywords.begin(), keywords.end(), [&](const Keyword& known) { return known.name == name; });
+  return row == keywords.end() ? nullptr : &*row;
 }
 
-}  // namespace
-
 Result<Schema> Schema::compile(std::string_view text) {
-  json document;
-  if (const auto problem = problem_of_json(text, document)) return Error{ErrorKind::invalid_request, *problem};
+  ExactDocument document;
+  if (auto problem = read_document(text, document)) return Error{ErrorKind::invalid_request, *std::move(problem)};
   try {
-    Reader reader{document};
-    return Schema{std::make_shared<const Rules>(reader.read())};
+    if (!document.repeated.empty()) {
+      std::string place;
+      for (const std::string& step : document.repeated) place = place_in(place, step);
+      throw SchemaProblem{place, "stands twice in its object; a key is accepted once"};
+    }
+    return Schema{std::make_shared<const Rules>(Reader{std::move(document)}.read())};
   } catch (const SchemaProblem& problem) {
-    return Error{ErrorKind::invalid_request, fmt::format("`{}` {}", problem.where.empty() ? "/" : problem.where, problem.what)};
+    const std::string where = problem.where.empty() ? "/" : shown_place(problem.where);
+    return Error{ErrorKind::invalid_request, bounded(fmt::format("`{}` {}", where, problem.what))};
   }
 }
 
 std::optional<std::string> Schema::check(std::string_view text) const {
-  json value;
-  if (auto problem = problem_of_json(text, value)) return problem;
-  return check_rules(rules_->nodes, value);
+  ExactDocument document;
+  if (auto problem = read_document(text, document)) return problem;
+  std::optional<std::string> problem = check_rules(rules_->nodes, document);
+  return problem ? std::optional{bounded(*std::move(problem))} : std::nullopt;
 }
 
 }  // namespace backstop::inline v0::detail

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "backstop/observe/observer.hpp"
+#include "text/name_in.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -39,7 +40,7 @@ bool reaches(std::int64_t part, std::int64_t whole, double rate) noexcept {
 std::string_view to_string(BreakerState state) noexcept {
   constexpr std::array<std::string_view, 6> names{"closed",   "open",     "half_open",
                                                   "isolated", "disabled", "metrics_only"};
-  return names[static_cast<std::size_t>(state)];
+  return detail::name_in(names, state);
 }
 
 // What calls do.

@@ -98,6 +98,10 @@ TEST_CASE("values of the vocabulary can be formatted and aligned") {
 
 TEST_CASE("enumerators have the names that the documentation uses") {
   using enum Role;
+  CHECK(to_string(static_cast<Role>(9)) == "unknown");
+  CHECK(to_string(static_cast<TimeoutLimit>(99)) == "unknown");
+  CHECK(to_string(static_cast<FinishReason>(99)) == "unknown");
+  CHECK(to_string(static_cast<StreamEvent::Type>(99)) == "unknown");
   CHECK(to_string(system) == "system");
   CHECK(to_string(user) == "user");
   CHECK(to_string(assistant) == "assistant");

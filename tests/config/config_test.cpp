@@ -3,6 +3,9 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "backstop/config/config.hpp"
 #include "backstop/text/duration.hpp"
@@ -289,6 +292,19 @@ TEST_CASE("a policy that is not enabled keeps the first target") {
   REQUIRE(config.targets.size() == 1);
   CHECK(config.targets[0].retry.max_attempts == 2);
   CHECK(FallbackClient::from_config(config).has_value());
+}
+
+TEST_CASE("a policy that is not enabled leaves what its strategy asks behind, and keeps what the target has") {
+  const auto floor_of_first = [](std::string_view targets) {
+    const Config config = parsed(fmt::format(
+        R"({{"fallback_policy": {{"enabled": false, "strategy": "cascade", "targets": [{}, "openai/b"]}}}})", targets));
+    REQUIRE(config.targets.size() == 1);
+    CHECK_THAT(FallbackClient::from_config(config)->describe(), !ContainsSubstring("matches_schema"));
+    return config.targets[0].accept_if;
+  };
+  CHECK_FALSE(floor_of_first(R"("ollama/a")"));
+  CHECK_FALSE(floor_of_first(R"({"strategy": "cascade", "targets": ["ollama/a", "ollama/c"]})"));
+  CHECK(floor_of_first(R"({"target": "ollama/a", "accept_if": {"not_empty": true}})") == FloorConfig{.not_empty = true});
 }
 
 TEST_CASE("without blocks every target stands in the standard stack") {

@@ -739,7 +739,12 @@ TEST_CASE("a ladder that cannot be right is refused where it is given") {
   CHECK_THAT(problem({degrade::canned("")}), ContainsSubstring("must not be empty"));
   CHECK_THAT(problem({degrade::history({.keep_turns = 0})}), ContainsSubstring("keep_turns is 0"));
   CHECK_THAT(problem({degrade::cached(AnswerCache{}, {.max_age = 0s})}), ContainsSubstring("max_age"));
+  Rung strange;
+  strange.kind = static_cast<Rung::Kind>(200);
+  CHECK_THAT(problem({degrade::images(), strange}), ContainsSubstring("a rung of the unknown kind 200"));
+  CHECK(to_string(strange.kind) == "unknown");
   World world;
+  CHECK_THROWS_AS(world.client({target("a")}, {strange}), std::invalid_argument);
   CHECK_THROWS_AS(world.client({target("a")}, {degrade::canned("")}), std::invalid_argument);
   CHECK(world.client({target("a")}, {degrade::images(), degrade::canned("x")}).describe() ==
         "fallback(p/a, degrade = images > canned)");

@@ -206,7 +206,50 @@ TEST_CASE("an exception of the application's check fails the call with its words
   REQUIRE_FALSE(reply);
   CHECK(reply.error().kind == ErrorKind::invalid_request);
   CHECK_THAT(reply.error().message, ContainsSubstring("out of order"));
+  REQUIRE(reply.error().attempts.size() == 1);
+  CHECK(reply.error().attempts[0].sent);
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::invalid_request);
+  CHECK(reply.error().attempts[0].reason == reply.error().message);
   CHECK(runtime.idle());
+}
+
+TEST_CASE("what a check says is kept to 500 bytes, cut between characters") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m"};
+  std::string words = "x";
+  for (int i = 0; i < 1'000; ++i) words += "ä";
+  const std::string kept = words.substr(0, 499);
+  const Check refuses = satisfies("refuses", [&](const Answer&) -> Objection { return words; });
+  const auto refused = runtime.call(model | accept_if(refuses || refuses), "hello");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "the answer was not accepted: " + kept);
+  CHECK(refused.error().attempts[0].reason == refused.error().message);
+  const Check throws = satisfies("throws", [&](const Answer&) -> bool { throw std::runtime_error{words}; });
+  const auto failed = runtime.call(model | accept_if(throws), "hello");
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().message.size() <= 500);
+  CHECK(failed.error().message.ends_with("ä"));
+  ChatRequest request{"hello"};
+  request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema,
+                                           .schema = "{\"" + words + R"(": true})"};
+  const auto not_sent = runtime.call(model | accept_if(matches_schema()), request);
+  REQUIRE_FALSE(not_sent);
+  CHECK(not_sent.error().message.size() <= 500);
+}
+
+TEST_CASE("a schema in a circle is not sent") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m"};
+  ChatRequest request{"hello"};
+  request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_schema, .schema = R"({"$ref": "#"})"};
+  request.tools = {{.name = "weather", .parameters = R"({"anyOf": [{"$ref": "#"}]})"}};
+  for (const Check& check : {matches_schema(), valid_tool_arguments()}) {
+    const auto reply = runtime.call(model | accept_if(check), request);
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::invalid_request);
+    CHECK_THAT(reply.error().message, ContainsSubstring("`/` applies itself to the same value, in a circle; it may"));
+  }
+  CHECK(model.send_count() == 0);
 }
 
 // Streams.
@@ -518,6 +561,8 @@ TEST_CASE("a call that is cancelled while the judge runs ends at once") {
   CHECK(texts_of(log).empty());
   const Ledger& rows = call->result().error().attempts;
   REQUIRE(rows.size() == 2);
+  CHECK(rows[0].outcome == ErrorKind::cancelled);
+  CHECK(rows[0].reason == call->result().error().message);
   CHECK(rows[1].outcome == ErrorKind::cancelled);
   CHECK(model.send_count() == 1);
   CHECK(runtime.idle());
@@ -540,6 +585,7 @@ TEST_CASE("the call's deadline ends a judge, and loses no answer that may stand 
   } else {
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
+    CHECK(reply.error().attempts[0].outcome == ErrorKind::deadline_exceeded);
     CHECK(log.text().empty());
   }
 }

@@ -141,6 +141,15 @@ TEST_CASE("valid_tool_arguments checks each call against its tool") {
   CHECK_THAT(objection(check, two, request), ContainsSubstring("lacks the required property \"city\""));
 }
 
+TEST_CASE("an object that has a key twice is refused, whatever the schema asks of it") {
+  CHECK(objection(matches_schema(), text(R"({"a": 1, "a": 1})"), asking(ResponseFormat::Type::json_object)) ==
+        "it does not match the schema: /* stands twice in its object");
+  CHECK(objection(valid_tool_arguments(), calling("weather", R"({"city": "Rome", "city": "Oslo"})"), with_tools()) ==
+        "the arguments of its call of weather do not match the schema: /city stands twice in its object");
+  CHECK_THAT(objection(valid_tool_arguments(), calling("now", R"({"x": [{"y": 1, "y": 2}]})"), with_tools()),
+             ContainsSubstring("/*/*/* stands twice"));
+}
+
 TEST_CASE("a validator of the application's own takes the place of the library's") {
   std::string schema_seen;
   const SchemaValidator own = [&](std::string_view schema, std::string_view json) -> Objection {

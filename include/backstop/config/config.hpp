@@ -102,14 +102,16 @@ struct Config {
 ///                      "deadline": "60s", "timeout": {"first_token": "10s"}, "max_retries": 2}}
 /// ```
 ///
+/// `"enabled": false` keeps the first target alone, with its own policies. What a strategy has put on it goes with the
+/// strategy: the floor of `cascade` has no next target to leave the call to.
+///
 /// Limits that are not given keep their defaults, or give way to those that are. `max_retries` and `retry.max_attempts`
 /// bound the sends to one target; while another target is ready the smaller bound of `RetryOptions` holds as well.
 ///
 /// Errors: `invalid_request` with every complaint, each naming its place
-/// (`fallback_policy.targets[1].timeout.connect`), the value, and what is accepted: unknown keys, keys that this build
-/// cannot enforce, values of the wrong kind, limits that contradict each other, a target listed twice, a JSON key that
-/// stands twice, and the key of a provider. A provider's key is never quoted. Broken JSON is reported with its line and
-/// column.
+/// (`fallback_policy.targets[1].timeout.connect`), the value, and what is accepted: unknown keys, values of the
+/// wrong kind, limits that contradict each other, a target listed twice, a JSON key that stands twice, and the key of a
+/// provider. A provider's key is never quoted. Broken JSON is reported with its line and column.
 [[nodiscard]] BACKSTOP_EXPORT Result<Config> parse_config(std::string_view text);
 
 /// The same from a file; its name stands in front of the complaints.

@@ -32,6 +32,8 @@ struct AcceptOptions {
 /// - A stream is held until the check has passed and then handed over in one piece, so that its consumer sees one
 ///   clean answer. Where the innermost client around has `mid_stream = restart` and the request has no tools it is
 ///   handed over as it comes, and a refusal is `stream_interrupted` with `rejected_response` as its cause.
+/// - Where the check itself fails (its code throws, or the call ends while a judge is at work) the row says that failure
+///   and why.
 /// - A repair that fails leaves the refusal standing.
 /// - An answer that goes on where another target has broken off (`mid_stream = resume`) is judged as a whole.
 ///

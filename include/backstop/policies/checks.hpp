@@ -27,8 +27,8 @@ struct Answer {
   const ChatResponse& response;
 };
 
-/// Why an answer is not acceptable, in words; empty when it is. It becomes part of `Error::message`, so it should quote
-/// nothing of the answer.
+/// Why an answer is not acceptable, in words; empty when it is. At most 500 bytes of it become part of
+/// `Error::message`, so it should quote nothing of the answer.
 using Objection = std::optional<std::string>;
 
 /// What an answer must be like. Checks are combined: `a && b` asks `b` only where `a` accepts, `a || b` only where `a`
@@ -61,15 +61,19 @@ struct SchemaOptions {
   SchemaValidator validator{};  ///< null: the library's own; `json_schema_validator.hpp` has another
 };
 
-/// The text is JSON that matches the schema. Without a schema in the options a request for `json_object` needs an
+/// The text is JSON that matches the schema, and no object in it has a key twice: programs that read it do not agree on
+/// which of the two counts. Numbers are compared digit by digit, whatever their size. Without a schema in the options a request for `json_object` needs an
 /// object, and one for plain text accepts everything. An answer that calls tools is accepted: its text is still to
 /// come.
 ///
 /// The library's own validator knows the assertions of draft 2020-12 that providers take for structured output (all but
-/// `unevaluated*`, `$dynamicRef` and `$anchor`). `format` asserts nothing, `$ref` leads within the schema only, and a
-/// `pattern` has no look-around and no references to groups. A keyword that it does not know is an error and is never
+/// `unevaluated*`, `$dynamicRef` and `$anchor`). `format` asserts nothing, `$ref` leads within the schema only and not
+/// back to itself for the same value, `multipleOf` has at most 18 digits, and a `pattern` has no look-around, no
+/// references to groups and no Unicode properties (`\p`). Where a check would take more than some 20 ms the answer is
+/// refused. A keyword that it does not know is an error and is never
 /// ignored: std::invalid_argument for a schema in the options; for one in a request the call fails with
-/// `invalid_request` before anything is sent.
+/// `invalid_request` before anything is sent. So are schemas that nothing could match by their limits, such as a
+/// `minLength` above `maxLength`.
 [[nodiscard]] BACKSTOP_EXPORT Check matches_schema(SchemaOptions options = {});
 
 /// The arguments of each tool call match the parameters of its tool in the request; a tool that the request does not
