@@ -278,12 +278,19 @@ class HistoryCut {
 
 [[nodiscard]] std::string take_output(ChatRequest& request, const ReductionOptions& options) {
   constexpr std::int64_t least = 256;  // what is less is no answer
-  if (!request.max_output_tokens || !options.window) return {};
-  const std::int64_t left = std::max(least, *options.window - estimate_input_tokens(request));
-  const std::int64_t wanted = *request.max_output_tokens;
-  if (left >= wanted) return {};
-  request.max_output_tokens = left;
-  return fmt::format("The answer was limited to {} tokens, where {} were wanted.", left, wanted);
+  constexpr std::int64_t none = INT64_MAX;
+  const std::int64_t wanted = std::min(request.max_output_tokens.value_or(none), options.most_output.value_or(none));
+  if (wanted == none) return {};
+  std::int64_t fitting = wanted;
+  if (options.window) {
+    const std::int64_t input = estimate_input_tokens(request);
+    fitting = *options.window - input - input / 4;  // code and other scripts have more tokens than the estimate says
+  }
+  if (fitting >= wanted && options.halve_output) fitting = wanted / 2;
+  fitting = std::max(fitting, least);
+  if (fitting >= wanted) return {};
+  request.max_output_tokens = fitting;
+  return fmt::format("The answer was limited to {} tokens, where {} were wanted.", fitting, wanted);
 }
 
 }  // namespace

@@ -72,12 +72,17 @@ class Descent {
   [[nodiscard]] bool admits(std::size_t index, Rungs rungs, const Needs& needs, TimePoint now);
   /// Whether the candidate could be asked with these taken, as far as is known without taking them.
   [[nodiscard]] bool may_do(std::size_t index, Rungs taken, const Needs& needs, bool must_be_ready, TimePoint now) const;
-  /// Takes them; null where that changes nothing, or does not help.
-  [[nodiscard]] std::unique_ptr<Reduced> reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now) const;
+  /// Takes them; null where that changes nothing, or does not help. `changed`: those that changed something.
+  [[nodiscard]] std::unique_ptr<Reduced> reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now,
+                                                Rungs& changed) const;
   [[nodiscard]] std::string why_without(std::size_t index, Rungs taken, Rungs rung, const Needs& needs,
                                         TimePoint now) const;
   void close_all() noexcept;
-  [[nodiscard]] std::optional<std::int64_t> window_of(std::size_t index) const noexcept;
+  /// What the reduction of a feature is to keep to at that candidate.
+  [[nodiscard]] ReductionOptions options_for(const Ladder::Reduction& rung, std::size_t index) const noexcept;
+  /// Of the targets behind it the most; empty where that of one is not known.
+  [[nodiscard]] std::optional<std::int64_t> most_of(std::size_t index,
+                                                    std::optional<std::int64_t> ModelFacts::*fact) const noexcept;
 
   const Ladder* ladder_;
   const Candidates* candidates_;

@@ -250,17 +250,63 @@ TEST_CASE("a window that the provider says is too small is believed, also where 
   }
 }
 
-TEST_CASE("an output limit that does not fit beside the input is lowered where the provider says so") {
+TEST_CASE("an output limit that does not fit beside the input is lowered to what does, where the provider says so") {
+  struct Row {
+    std::optional<std::int64_t> window;
+    std::optional<std::int64_t> most;
+    std::optional<std::int64_t> asked;
+    std::int64_t then;
+  };
+  const std::vector<Row> rows{
+      {4000, std::nullopt, 3900, 2750},  // the input has 1,000 tokens by the estimate, a quarter more to be safe
+      {4000, 8000, std::nullopt, 2750},
+      {std::nullopt, std::nullopt, 3900, 1950},  // half of it
+      {std::nullopt, 3000, 3900, 1500},
+      {std::nullopt, 8000, std::nullopt, 4000},
+      {1100, std::nullopt, 3900, 256},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.window.value_or(0), row.most.value_or(0), row.asked.value_or(0));
+    World world;
+    ModelFacts facts = facts_of({}, row.window);
+    facts.max_output_tokens = row.most;
+    const ScriptedProvider small{Target{"p", "small", facts},
+                                 {error(ErrorKind::context_window_exceeded), answer("ok")}};
+    const FallbackClient client = world.client({small}, {degrade::output()});
+    ChatRequest request{std::string(4000, 'x')};
+    request.max_output_tokens = row.asked;
+    const auto reply = client.chat(request);
+    REQUIRE(reply);
+    CHECK(features(reply->degradation) == "output");
+    CHECK_THAT(reply->degradation->notice, ContainsSubstring("limited to " + std::to_string(row.then) + " tokens"));
+    CHECK(small.sends()[1].request.max_output_tokens == row.then);
+  }
+}
+
+TEST_CASE("no output is given up where that would change nothing") {
+  for (const std::optional<std::int64_t> asked : {std::optional<std::int64_t>{}, std::optional<std::int64_t>{256}}) {
+    World world;
+    const ScriptedProvider small{Target{"p", "small"}, {error(ErrorKind::context_window_exceeded), answer("ok")}};
+    const FallbackClient client = world.client({small}, {degrade::output()});
+    ChatRequest request{std::string(4000, 'x')};
+    request.max_output_tokens = asked;
+    const auto reply = client.chat(request);
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::context_window_exceeded);
+    CHECK(reply.error().attempts.size() == 1);
+  }
+}
+
+TEST_CASE("the output is shortened where the rung before it has nothing to shorten") {
   World world;
-  const ScriptedProvider small{Target{"p", "small", facts_of({}, 4000)},
-                               {error(ErrorKind::context_window_exceeded), answer("ok")}};
-  const FallbackClient client = world.client({small}, {degrade::output()});
-  ChatRequest request{std::string(4000, 'x')};
-  request.max_output_tokens = 3900;
+  const ScriptedProvider small{Target{"p", "small"}, {error(ErrorKind::context_window_exceeded), answer("ok")}};
+  const FallbackClient client = world.client({small}, {degrade::history(), degrade::output()});
+  ChatRequest request{std::string(4000, 'x')};  // one turn, which stays
+  request.max_output_tokens = 2000;
   const auto reply = client.chat(request);
   REQUIRE(reply);
   CHECK(features(reply->degradation) == "output");
-  CHECK(small.sends()[1].request.max_output_tokens < 3000);
+  CHECK(small.sends()[1].request.max_output_tokens == 1000);
 }
 
 TEST_CASE("the first event of a stream says what was given up, once, and the answer says the same") {

@@ -77,7 +77,9 @@ namespace degrade {
 /// No tools are offered.
 [[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
 /// Where a provider said that input and output together do not fit its window: the output limit is lowered to what the
-/// window leaves, 256 tokens at least. A limit above what the model writes at most is lowered without a rung.
+/// window leaves beside the input and a quarter of that, or to half where that is not known or was no help; 256 tokens
+/// at least. Without a limit in the request it is that of `ModelFacts::max_output_tokens`. A limit above what the model
+/// writes at most is lowered without a rung.
 [[nodiscard]] BACKSTOP_EXPORT Rung output();
 /// When the call would fail otherwise: the last answer to the same request of the same user, if it is not older than
 /// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer
