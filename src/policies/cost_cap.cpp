@@ -20,9 +20,10 @@
 namespace backstop::inline v0 {
 namespace {
 
-/// Whether every call to the provider is answered by a send to one target.
+/// Whether every call to the provider is answered by a send of its request to one target.
 [[nodiscard]] bool sends_to_one_target(const ChatProvider& provider) {
   const Layer layer = provider.layer();
+  if (layer.pool != nullptr) return false;  // of one target only, it may send less of the request all the same
   if (layer.around.empty()) return layer.name == "model";  // else a class of the application's, and who knows
   return layer.around.size() == 1 && layer.name != "cache" && sends_to_one_target(*layer.around.front());
 }
@@ -93,6 +94,8 @@ class CostCap final : public Decorator {
     standing.why = ErrorKind::budget_exceeded;
     return standing;
   }
+
+  [[nodiscard]] Layer layer() const override;
 
  private:
   class EachSend;
@@ -181,7 +184,7 @@ class CostCap::EachSend final : public AttemptObserver {
     remove(send);
   }
 
-  /// Before anything further in takes part: why no send to the only target could be made, whatever is settled.
+  /// Before anything further in takes part: why no send to that target could be made, whatever is settled.
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
     const Quote quote{*cap_, *context_, target, input_of(request), !context_->hint().judges};
     if (!quote.priced()) return no_price(quote.unpriced());
@@ -378,6 +381,14 @@ class CostCap::EachSend final : public AttemptObserver {
   std::optional<UnderWay> under_way_;  // most calls have one send at a time
   std::vector<std::unique_ptr<UnderWay>> others_;
 };
+
+Layer CostCap::layer() const {
+  Layer layer = Decorator::layer();
+  layer.refuses = [this](const Send& send) {
+    return EachSend{*this, *send.context}.hopeless(*send.target, *send.request);
+  };
+  return layer;
+}
 
 Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
   EachSend sends{*this, context};

@@ -49,7 +49,7 @@ int list_unfit(const ChatProvider& provider, const Offer& offer, TimePoint now, 
 }  // namespace
 
 Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
-           Choosing::Mode mode)
+           Choosing::Mode mode, std::uint64_t ahead)
     : pool_{&pool},
       candidates_{&pool.candidates},
       request_{&request},
@@ -59,7 +59,7 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
       choosing_{pool.chooser()},
       needs_{needs_now()},
       order_{candidates_->size()} {
-  if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode);
+  if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode, ahead);
   if (!context.hint().after_all) return;
   position_ = candidates_->size();
   for (std::size_t place = 0; place < candidates_->size(); ++place) left_to_others_.push_back(order_.at(place));
@@ -84,15 +84,20 @@ std::optional<std::size_t> Walk::next() {
       if (!out) return index;
       context_->note_skipped(out->target, *out);
     }
-    // While a client around has others, it is theirs.
-    while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
-      const std::size_t index = left_to_others_[revisited_++];
-      if (has_failed(index)) continue;
-      const Standing standing = standing_of(index, now);
-      if (standing.ready()) return index;
-      add_refusal(refusal(index, standing, now));
-    }
+    if (const std::optional<std::size_t> index = next_left(now)) return index;
   } while (take_rung());
+  return std::nullopt;
+}
+
+std::optional<std::size_t> Walk::next_left(TimePoint now) {
+  // While a client around has others, it is theirs.
+  while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
+    const std::size_t index = left_to_others_[revisited_++];
+    if (has_failed(index)) continue;
+    const Standing standing = standing_of(index, now);
+    if (standing.ready()) return index;
+    add_refusal(refusal(index, standing, now));
+  }
   return std::nullopt;
 }
 
@@ -288,16 +293,17 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
     case FallbackRule::larger_window:
       if (facts.context_window) requirement_->window_above = std::max(requirement_->window_above, facts.context_window);
       return true;
-    case FallbackRule::cheaper: must_be_cheaper_than(error.target); return true;
+    case FallbackRule::cheaper: must_be_cheaper_than(error.target, offer(index)); return true;
   }
   return false;
 }
 
-void Walk::must_be_cheaper_than(const Target& target) {
+void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
   requirement_->priced = true;
   const std::optional<Price> price = price_of(target);
   if (!price) return;
-  const Money cost = cost_of(least_usage(target, *request_, needs_.input_tokens, least_limited_output), *price);
+  const Money cost = cost_of(
+      least_usage(target, *asked.request, asked.needs->input_tokens, least_limited_output), *price);
   requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
 }
 

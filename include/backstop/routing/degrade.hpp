@@ -57,7 +57,12 @@ struct CachedRungOptions {
 /// `ChatResponse::degradation`, and is an event of a stream before any content that comes of it.
 ///
 /// A client inside another takes its own rungs before the other takes its own, when those of the other's targets have
-/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client.
+/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client, which
+/// gives one: its own, else that of the first client inside that has one.
+///
+/// Such an answer takes the place of a failure of the targets, of caps and limits, and of the deadline. The call fails
+/// all the same where its request is at fault (`invalid_request`; `content_filtered`, unless
+/// `FallbackOptions::fall_back_on_content_filter`), where it was cancelled, and once content was delivered.
 ///
 /// Example: `FallbackClient{{...}, {.degrade = {degrade::images(), degrade::canned("Sorry.")}}}`
 namespace degrade {
@@ -81,11 +86,11 @@ namespace degrade {
 /// at least. Without a limit in the request it is that of `ModelFacts::max_output_tokens`. A limit above what the model
 /// writes at most is lowered without a rung.
 [[nodiscard]] BACKSTOP_EXPORT Rung output();
-/// When the call would fail otherwise: the last answer to the same request of the same user, if it is not older than
+/// When no target answers, as said above: the last answer to the same request of the same user, if it is not older than
 /// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer
 /// for each other.
 [[nodiscard]] BACKSTOP_EXPORT Rung cached(AnswerCache answers, CachedRungOptions options = {});
-/// When the call would fail otherwise: this text, of the target `local/canned`. It stands last.
+/// When no target answers, as said above: this text, of the target `local/canned`. It stands last.
 [[nodiscard]] BACKSTOP_EXPORT Rung canned(std::string text);
 
 }  // namespace degrade
