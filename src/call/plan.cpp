@@ -11,6 +11,7 @@
 #include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
+#include "routing/history_summary.hpp"
 #include "routing/ladder_answer.hpp"
 #include "routing/walk.hpp"
 
@@ -38,7 +39,7 @@ class Planner {
     const std::optional<ChatResponse> answer = answer_of(pool.answers, request, now_);
     if (!answer) return;
     const std::string& name = answer->served_by.name();
-    plan_->steps.push_back({answer->served_by, name, std::nullopt, Money{}, answer->degradation});
+    plan_->steps.push_back({answer->served_by, name, std::nullopt, Money{}, answer->degradation, false});
   }
 
  private:
@@ -57,6 +58,7 @@ class Planner {
   /// Whether it is asked.
   bool add_turn(const Pool& pool, Walk& walk, std::size_t index, const std::optional<Error>& out,
                 const CallContext& context, const std::optional<Degradation>& given_up) {
+    if (const auto wanted = walk.summary_wanted(index); wanted && !out) add_summary(walk, index, *wanted, context);
     const Offer offer = walk.offer(index);
     std::optional<Degradation> all = given_up;
     if (offer.degradation != nullptr) all = given_up ? merged(*given_up, *offer.degradation) : *offer.degradation;
@@ -76,6 +78,31 @@ class Planner {
     }
     limits_.resize(limits_around);
     return asks;
+  }
+
+  void add_summary(Walk& walk, std::size_t index, const Walk::SummaryWanted& wanted, const CallContext& outer) {
+    const ChatRequest asked = summary_request(wanted, *walk.offer(index).request);
+    Branch branch;
+    Requirement requirement;
+    const CallContext context = summary_context(outer, branch, requirement, walk.ready_behind() + 1);
+    const Needs needs = needs_of(asked);
+    Plan::Step& step = add_step(wanted.by->get(), {&asked, &needs, nullptr}, std::nullopt);
+    step.summary = true;
+    step.skipped = summary_refusal(wanted, asked, context);
+    const std::size_t limits_around = limits_.size();
+    Layer layer;
+    const ChatProvider& inside = inside_of(wanted.by->get(), layer);
+    if (!step.skipped && layer.name == "model") step.skipped = refusal_by_limits(inside.target(), asked, context);
+    limits_.resize(limits_around);
+    HistorySummary summary;
+    summary.turns = wanted.turns->size();
+    summary.by = wanted.by->target().name();
+    if (step.skipped) {
+      summary.why = to_string(step.skipped->kind);
+    } else {
+      summary.text = "-";  // there will be one
+    }
+    walk.note_summary(index, std::move(summary), now_);
   }
 
   /// Goes on to what sends, or to what is several; notes what stands in between and may refuse sends.
@@ -125,7 +152,7 @@ class Planner {
       return step.skipped;
     }
     if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a cache has the answer
-      plan_->steps.push_back({provider.target(), provider.describe(), std::nullopt, Money{}, given_up});
+      plan_->steps.push_back({provider.target(), provider.describe(), std::nullopt, Money{}, given_up, false});
       return std::nullopt;
     }
     if (layer.pool == nullptr) {  // several, and who is asked is not known
@@ -137,7 +164,7 @@ class Planner {
     entered_.push_back(layer.pool);
     add_rounds(*layer.pool, walk, inner, given_up);
     const bool asks = std::any_of(plan_->steps.begin() + static_cast<std::ptrdiff_t>(steps_before), plan_->steps.end(),
-                                  [](const Plan::Step& step) { return !step.skipped; });
+                                  [](const Plan::Step& step) { return !step.skipped && !step.summary; });
     if (asks) return std::nullopt;
     if (walk.failure()) return std::move(walk.failure());
     if (walk.refusal()) return std::move(walk.refusal());
@@ -217,6 +244,7 @@ Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, 
   Branch branch;
   StopSource stop;
   call.recovery_wait = limits.recovery_wait;
+  call.attempts_left = limits.max_attempts;
   CallContext context{call, branch, stop, saturating_add(now, limits.deadline)};
   Walk walk{pool, request, context, now, Choosing::Mode::dry_run};
   Plan plan;
@@ -227,7 +255,7 @@ Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, 
   planner.add_rounds(pool, walk, context, {});
   plan.worst_cost = worst_cost_of(plan);
   const bool all_out = std::all_of(plan.steps.begin(), plan.steps.end(),
-                                   [](const Plan::Step& step) { return step.skipped.has_value(); });
+                                   [](const Plan::Step& step) { return step.skipped || step.summary; });
   if (all_out) plan.waits = wait_of(walk, recovery, context);
   planner.add_answer(pool, request);
   return plan;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backstop/chat/request.hpp"
 
@@ -17,6 +19,14 @@ inline constexpr std::size_t feature_count = 7;
 /// As `Degradation::features` has it.
 [[nodiscard]] std::string_view to_string(Feature feature) noexcept;
 
+/// What stands for the oldest turns that are left out of a conversation.
+struct HistorySummary {
+  std::size_t turns = 0;  ///< how many it is of
+  std::string text{};     ///< empty: none could be made
+  std::string by{};       ///< the target that was asked
+  std::string why{};      ///< none could be made
+};
+
 /// What a reduction may be about.
 struct ReductionOptions {
   int keep_turns = 6;              ///< with `history`: the newest, which stay as they are
@@ -28,6 +38,10 @@ struct ReductionOptions {
   std::optional<std::int64_t> most_output{};
   /// With `output`: input and output did not fit, so that half must do where the window does not say what will.
   bool halve_output = false;
+  /// With `history`: how long a summary of the turns that are left out may be; 0: none is wanted.
+  std::int64_t summary_tokens = 0;
+  const HistorySummary* summary = nullptr;     ///< null: none has been asked for yet
+  std::vector<Message>* left_out = nullptr;    ///< gets the turns that are left out, as they were
 };
 
 /// Takes one feature out of a request. A pure function: the same input gives the same output.
@@ -39,7 +53,8 @@ struct ReductionOptions {
 /// - `tools`: none are offered. What the conversation has of calls and results becomes text, or is left out.
 /// - `history`: results of tools, the oldest first, then whole turns, the oldest first, each until the rest fits the
 ///   window by the estimate of `estimate_input_tokens`. System texts, the newest turn of the user and the newest
-///   `keep_turns` stay; no result is parted from its call. A text in its place says that something was left out.
+///   `keep_turns` stay; no result is parted from its call. A text in its place says that something was left out, with
+///   the summary of it where there is one; room for that is kept.
 /// - `output`: the limit of the answer, or the most that the model writes, where it is above what the window leaves for
 ///   it. The input may then have a quarter more tokens than the estimate says. At least 256 tokens are left.
 ///

@@ -148,8 +148,7 @@ class CostCap::EachSend final : public AttemptObserver {
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-    const bool judges = send.context->hint().judges;  // that is no falling over
-    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), !judges};
+    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), may_fall_over(*send.context)};
     if (!quote.priced()) return no_price(quote.unpriced());
     for (int round = 0;; ++round) {
       std::int64_t output = quote.usual_output(*send.request);
@@ -186,7 +185,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
   /// Before anything further in takes part: why no send to that target could be made, whatever is settled.
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
-    const Quote quote{*cap_, *context_, target, input_of(request), !context_->hint().judges};
+    const Quote quote{*cap_, *context_, target, input_of(request), may_fall_over(*context_)};
     if (!quote.priced()) return no_price(quote.unpriced());
     std::int64_t output = quote.usual_output(request);
     if (!request.max_output_tokens) output = std::min(output, least_limited_output);
@@ -280,6 +279,10 @@ class CostCap::EachSend final : public AttemptObserver {
     bool counted = false;  // among what is at stake in the call
   };
 
+  /// What is asked beside the call's own question is no falling over.
+  [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
+    return !context.hint().judges && !context.hint().summarizes;
+  }
   [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
     if (&request != estimated_) {
       estimated_ = &request;

@@ -88,11 +88,14 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   auto reduced = std::make_unique<Reduced>();
   ChatRequest& request = reduced->request;
   if (taken != 0) request = *request_;
+  reduced->wanted = taken;
   std::array<std::string, feature_count> notices;
   for (std::size_t feature = 0; feature < feature_count; ++feature) {
     for (std::size_t rung = 0; rung < ladder.size(); ++rung) {
       if (!has(taken, rung) || ladder[rung].feature != static_cast<Feature>(feature)) continue;
-      notices[feature] = take_out(ladder[rung].feature, request, options_for(ladder[rung], index));
+      ReductionOptions options = options_for(ladder[rung], index);
+      if (options.summary_tokens > 0 && !summary_) options.left_out = &reduced->left_out;
+      notices[feature] = take_out(ladder[rung].feature, request, options);
       if (!notices[feature].empty()) reduced->taken |= Rungs{1} << rung;
     }
   }
@@ -131,6 +134,7 @@ ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t
   ReductionOptions options = rung.options;
   options.window = most_of(index, &ModelFacts::context_window);
   options.most_output = most_of(index, &ModelFacts::max_output_tokens);
+  options.summary = summary_.get();
   const Entry& entry = entries_[index];
   if (entry.lacks != ErrorKind::context_window_exceeded) return options;
   options.halve_output = true;
@@ -150,6 +154,17 @@ std::optional<std::int64_t> Descent::most_of(std::size_t index,
     most = std::max(most, *one);
   }
   return most;
+}
+
+const std::vector<Message>* Descent::to_summarize(std::size_t index) const noexcept {
+  const std::unique_ptr<Reduced>& reduced = entries_[index].reduced;
+  return !summary_ && reduced && !reduced->left_out.empty() ? &reduced->left_out : nullptr;
+}
+
+void Descent::renew_offer(std::size_t index, const Needs& needs, TimePoint now) {
+  Entry& entry = entries_[index];
+  Rungs changed = 0;
+  if (auto reduced = reduce(index, entry.reduced->wanted, needs, now, changed)) entry.reduced = std::move(reduced);
 }
 
 const Offer* Descent::offer(std::size_t index) const noexcept {

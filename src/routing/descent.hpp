@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
@@ -41,6 +42,12 @@ class Descent {
   [[nodiscard]] bool admits(std::size_t index, const Needs& needs, TimePoint now);
   /// The same for all levels below, the highest first.
   [[nodiscard]] bool admits_on_some_level(std::size_t index, const Needs& needs, TimePoint now);
+  /// The turns that are left out of what the candidate is offered, where a summary is to stand for them and none has been
+  /// asked for; null: none is.
+  [[nodiscard]] const std::vector<Message>* to_summarize(std::size_t index) const noexcept;
+  /// From now on this stands for turns that are left out, of that candidate's offer too.
+  void use(std::shared_ptr<const HistorySummary> summary) noexcept { summary_ = std::move(summary); }
+  void renew_offer(std::size_t index, const Needs& needs, TimePoint now);
   /// Null: the request as it came.
   [[nodiscard]] const Offer* offer(std::size_t index) const noexcept;
   /// It failed with what it was asked.
@@ -57,7 +64,9 @@ class Descent {
     ChatRequest request;
     Needs needs;
     Degradation degradation;
-    Rungs taken = 0;  ///< those that changed something
+    Rungs wanted = 0;
+    Rungs taken = 0;  ///< those of them that changed something
+    std::vector<Message> left_out;  ///< the turns that a summary is to stand for
     Offer offer{};
   };
   struct Entry {
@@ -89,6 +98,7 @@ class Descent {
   const ChatRequest* request_;
   std::size_t level_ = 0;
   std::vector<Entry> entries_;
+  std::shared_ptr<const HistorySummary> summary_;  // null: none has been asked for
 };
 
 }  // namespace backstop::inline v0::detail

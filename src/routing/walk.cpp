@@ -125,6 +125,31 @@ bool Walk::take_rung() {
   return true;
 }
 
+Descent& Walk::descent() {
+  if (descent_) return *descent_;
+  descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *request_);
+  for (const auto& [ladder, summary] : context_->state().summaries) {
+    if (ladder == &pool_->ladder) descent_->use(summary);
+  }
+  return *descent_;
+}
+
+std::optional<Walk::SummaryWanted> Walk::summary_wanted(std::size_t index) const noexcept {
+  const std::vector<Message>* turns = descent_ ? descent_->to_summarize(index) : nullptr;
+  if (turns == nullptr) return std::nullopt;
+  for (const Ladder::Reduction& rung : pool_->ladder.reductions()) {
+    if (rung.summarized_by) return SummaryWanted{&*rung.summarized_by, turns, rung.options.summary_tokens};
+  }
+  return std::nullopt;
+}
+
+void Walk::note_summary(std::size_t index, HistorySummary summary, TimePoint now) {
+  auto made = std::make_shared<const HistorySummary>(std::move(summary));
+  context_->state().summaries.emplace_back(&pool_->ladder, made);
+  descent_->use(std::move(made));
+  descent_->renew_offer(index, needs_, now);
+}
+
 std::string Walk::why_all_are_unfit(TimePoint now) const {
   std::string text;
   int targets = 0;

@@ -70,6 +70,16 @@ class Walk {
     if (descent_) descent_->continue_with(request);
   }
 
+  /// Who is to be asked for a summary before the candidate is asked, of which turns.
+  struct SummaryWanted {
+    const Provider* by;
+    const std::vector<Message>* turns;
+    std::int64_t tokens;  ///< the longest it may be
+  };
+  [[nodiscard]] std::optional<SummaryWanted> summary_wanted(std::size_t index) const noexcept;
+  /// What came of it; stands in what the candidates are offered from now on.
+  void note_summary(std::size_t index, HistorySummary summary, TimePoint now);
+
   /// What the candidate is asked: the request, or what is left of it.
   [[nodiscard]] Offer offer(std::size_t index) const noexcept {
     const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
@@ -146,10 +156,7 @@ class Walk {
     const Offer offered = offer(index);
     return refusal_of(standing, *offered.request, *offered.needs, now);
   }
-  [[nodiscard]] Descent& descent() {
-    if (!descent_) descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *request_);
-    return *descent_;
-  }
+  [[nodiscard]] Descent& descent();
   [[nodiscard]] std::size_t level() const noexcept { return descent_ ? descent_->level() : 0; }
   void forget_failure(std::size_t index) noexcept;
   /// A cap had no room for a send of that to the target.

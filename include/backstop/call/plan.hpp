@@ -22,6 +22,7 @@ struct Plan {
     std::optional<Error> skipped;       ///< why it would be passed over now
     std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
     std::optional<Degradation> degradation{};  ///< what would be given up for it; empty: nothing
+    bool summary = false;               ///< asked for a summary of the turns that the step behind it leaves out
   };
   /// In the order in which they would be tried; of a client its targets. One that the ladder would bring in again, with
   /// less to do, has a second step. The last may be the answer that a ladder has of its own, with when it is given as
