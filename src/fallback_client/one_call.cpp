@@ -130,7 +130,10 @@ class FallbackClient::OneCall {
     return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
   }
 
-  [[nodiscard]] bool wants_summary(std::size_t index) const noexcept { return walk_.summary_wanted(index).has_value(); }
+  /// A probe does without: nobody knows whether it is of any use.
+  [[nodiscard]] bool wants_summary(std::size_t index) const noexcept {
+    return !forced_ && walk_.summary_wanted(index).has_value();
+  }
   /// Asks for what is to stand for the turns that the candidate is to do without. An error: the call was stopped.
   [[nodiscard]] Task<Result<void>> summarize(std::size_t index);
 

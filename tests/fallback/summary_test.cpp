@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/event_log.hpp"
@@ -332,6 +333,21 @@ TEST_CASE("a hedge that begins before there is a summary does without") {
   } else {
     CHECK(writer.send_count() == 1);
   }
+}
+
+TEST_CASE("a probe of a target that is out does without a summary") {
+  World world;
+  const ScriptedProvider small = with_window("small", 4000, {error(ErrorKind::server_error), answer("ok")});
+  const ScriptedProvider writer = with_window("writer", 100'000, {answer("a summary")});
+  const FallbackClient client = world.client({Provider{small} | circuit_breaker({.consecutive_failures = 1})},
+                                             summarized_by(writer), {.degrade_early = true});
+  CHECK_FALSE(client.chat("short"));
+  world.runtime.run_for(2s);
+  const auto reply = client.chat(long_conversation());
+  CHECK(writer.send_count() == 0);
+  REQUIRE(reply);
+  CHECK(small.send_count() == 2);
+  CHECK_THAT(reply->degradation->notice, ContainsSubstring("no summary was made"));
 }
 
 TEST_CASE("a summary that is longer than was asked for is cut between characters") {

@@ -46,6 +46,7 @@ class World {
     FallbackOptions options{.strategy = std::move(chosen), .recovery = {.max_wait = Duration::zero()}};
     options.degrade = {degrade::tools(), degrade::images(), degrade::history({.keep_turns = 1}), degrade::json_schema()};
     if (caps_) options.degrade.push_back(degrade::output());
+    if (caps_ && below(2) == 0) options.degrade[2] = degrade::history({.keep_turns = 1, .summarized_by = target()});
     std::shuffle(options.degrade.begin(), options.degrade.end(), random_);
     options.degrade.resize(static_cast<std::size_t>(below(5)));
     options.degrade_early = below(3) == 0;
@@ -180,6 +181,7 @@ struct Compared {
   int calls = 0;
   int degraded = 0;
   int canned = 0;
+  int summaries = 0;
   int none = 0;  ///< nobody was asked, and nothing was answered
 };
 
@@ -216,8 +218,9 @@ std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Co
     });
     return was_out ? "" : "planned nobody, asked " + sent->target.name();
   }
-  if (sent->target != planned->target) return "planned " + planned->target.name() + ", asked " + sent->target.name();
-  if (sent->outcome || !reply) return {};
+  if (sent->summary && planned->summary) ++compared.summaries;
+  if (sent->target != planned->target || sent->summary != planned->summary) return "planned " + planned->target.name() + ", asked " + sent->target.name();
+  if (sent->outcome || sent->summary || !reply) return {};
   ++compared.calls;
   compared.degraded += reply->degradation ? 1 : 0;
   // Why it lacks something may be told by what has happened meanwhile.
@@ -266,6 +269,7 @@ TEST_CASE("explain tells the same of clients with caps, with and without ladders
   CHECK(compared.calls > 2000);
   CHECK(compared.degraded > 200);
   CHECK(compared.canned > 50);
+  CHECK(compared.summaries > 50);
 }
 
 TEST_CASE("explain changes nothing of what the calls after it do") {
