@@ -173,7 +173,7 @@ void check_fit(const Play& play, Found& found) {
       asked.tools = !sent.tools.empty();
       std::size_t length = 0;
       for (const Message& message : sent.messages) {
-        length += text_of(message.parts).size();
+        if (message.role == Role::user) length += text_of(message.parts).size();  // not what a floor has refused
         for (const Part& part : message.parts) asked.image = asked.image || std::holds_alternative<Image>(part);
       }
       asked.long_prompt = length > 6 * static_cast<std::size_t>(small_window);

@@ -91,7 +91,8 @@ namespace degrade {
 /// in a call, by each client with such a ladder, and its summary serves the targets that come later, too. Its send
 /// counts among those of the call, obeys the caps around the client, and stands in the ledger with `Attempt::summary`
 /// set; sends and time that the targets to come need are kept for them. Where it fails, or there is no room for it, and
-/// for a hedge that begins before there is a summary, the turns are left out without one. The notice says which.
+/// for a hedge that begins before there is a summary and a probe of a target that is out, the turns are left out without
+/// one. The notice says which.
 [[nodiscard]] BACKSTOP_EXPORT Rung history(HistoryRungOptions options = {});
 /// No tools are offered.
 [[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
