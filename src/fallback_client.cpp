@@ -123,6 +123,7 @@ std::string FallbackClient::describe() const {
     const bool first = &rung == &state_->options.degrade.front();
     text.append(!first ? " > " : state_->options.degrade_early ? ", degrade early = " : ", degrade = ");
     text.append(to_string(rung.kind));
+    if (rung.summarized_by) text += fmt::format("({})", rung.summarized_by->describe());
   }
   if (!state_->options.strategy.is_ordered()) text += ", strategy = " + state_->options.strategy.describe();
   return text + ")";

@@ -78,6 +78,7 @@ class AttemptRecord {
     --state.attempts_left;
     attempt.sent = true;
     attempt.judge = context.hint().judges;
+    attempt.summary = context.hint().summarizes;
     attempt.waited = std::exchange(context.branch().waited, Duration::zero());
     context.set_progress(&progress_);
     progress_.started = context.now();

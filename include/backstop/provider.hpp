@@ -3,6 +3,7 @@
 #include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -39,6 +40,9 @@ struct Layer {
   int sends = 1;  ///< the most that it makes of one call to it, by itself
   std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
   const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order
+  /// Of a policy that may refuse single sends below it: why it would refuse that one, whatever else is settled until
+  /// then. For dry runs: asking changes nothing. Lives as long as the provider.
+  std::function<std::optional<Error>(const Send&)> refuses{};
 };
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.

@@ -1,11 +1,17 @@
 #include "call/plan.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "backstop/provider.hpp"
+#include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
+#include "routing/history_summary.hpp"
 #include "routing/ladder_answer.hpp"
 #include "routing/walk.hpp"
 
@@ -15,90 +21,197 @@ namespace {
 /// Writes down what a call would do, client by client.
 class Planner {
  public:
-  Planner(Plan& plan, const CallContext& context, TimePoint now) : plan_{&plan}, context_{&context}, now_{now} {}
+  Planner(Plan& plan, TimePoint now) : plan_{&plan}, now_{now} {}
 
   /// All rounds of a call to a client: that of the whole request, and one for each rung. `given_up` by a client around.
-  void add_rounds(const Pool& pool, Walk& walk, const std::optional<Degradation>& given_up) {
-    add_round(pool, walk, given_up);
+  void add_rounds(const Pool& pool, Walk& walk, const CallContext& context,
+                  const std::optional<Degradation>& given_up) {
+    std::vector<bool> asked(pool.candidates.size());
+    if (context.state().first_choice == nullptr || (context.hint().in_client && context.hint().first_choice)) {
+      context.state().first_choice = &pool.candidates[walk.order().at(0)]->provider.target();
+    }
+    add_round(pool, walk, context, given_up, asked);
     const bool around = std::exchange(again_, true);
-    while (walk.take_rung()) add_round(pool, walk, given_up);
+    while (walk.take_rung()) add_round(pool, walk, context, given_up, asked);
     again_ = around;
   }
-  void add_answers(const Pool& pool, const ChatRequest& request) {
-    for (const ChatResponse& answer : answers_of(pool.answers, request, now_)) {
-      Plan::Step& step = plan_->steps.emplace_back();
-      step.target = answer.served_by;
-      step.stack = answer.served_by.name();
-      step.worst_cost = Money{};
-      step.degradation = answer.degradation;
-    }
+  void add_answer(const Pool& pool, const ChatRequest& request) {
+    const std::optional<ChatResponse> answer = answer_of(pool.answers, request, now_);
+    if (!answer) return;
+    const std::string& name = answer->served_by.name();
+    plan_->steps.push_back({answer->served_by, name, std::nullopt, Money{}, answer->degradation, false});
   }
 
  private:
-  void add_round(const Pool& pool, Walk& walk, const std::optional<Degradation>& given_up) {
+  void add_round(const Pool& pool, Walk& walk, const CallContext& context,
+                 const std::optional<Degradation>& given_up, std::vector<bool>& asked) {
     for (std::size_t place = 0; place < walk.order().size(); ++place) {
       const std::size_t index = walk.take_turn(place);
       if (!walk.has_turn(index, now_)) continue;
-      const std::optional<Error> refused = walk.obstacle(index, now_);
-      const Offer offer = walk.offer(index);
-      std::optional<Degradation> all = given_up;
-      if (offer.degradation != nullptr) all = given_up ? merged(*given_up, *offer.degradation) : *offer.degradation;
-      add(pool.candidates[index]->provider.get(), refused, offer, all, walk, index);
+      asked[index] = add_turn(pool, walk, index, walk.obstacle(index, now_), context, given_up) || asked[index];
+    }
+    while (const std::optional<std::size_t> index = walk.next_left(now_)) {
+      asked[*index] = asked[*index] || add_turn(pool, walk, *index, std::nullopt, context, given_up);
     }
   }
 
-  /// The steps that a candidate stands for, the walk's at `index`: itself, or the targets of the client that it is.
-  void add(const ChatProvider& provider, const std::optional<Error>& refused, const Offer& offer,
-           const std::optional<Degradation>& given_up, Walk& walk, std::size_t index) {
+  /// Whether it is asked.
+  bool add_turn(const Pool& pool, Walk& walk, std::size_t index, const std::optional<Error>& out,
+                const CallContext& context, const std::optional<Degradation>& given_up) {
+    if (const auto wanted = walk.summary_wanted(index); wanted && !out) add_summary(walk, index, *wanted, context);
+    const Offer offer = walk.offer(index);
+    std::optional<Degradation> all = given_up;
+    if (offer.degradation != nullptr) all = given_up ? merged(*given_up, *offer.degradation) : *offer.degradation;
+    const std::size_t limits_around = limits_.size();
+    const Candidate& candidate = *pool.candidates[index];
+    bool asks = false;
+    if (out) {
+      add_skipped(candidate.provider.get(), *out, offer, all);
+    } else {
+      Requirement& requirement = context.requirement();
+      const bool left_before = std::exchange(requirement.left_some, false);
+      const RoutingHint hint = walk.hint(index, walk.ready_behind(), false);
+      const std::optional<Error> refused = add_asked(candidate.provider.get(), offer, context, hint, all);
+      const bool left_some = std::exchange(requirement.left_some, left_before);
+      if (refused) note_refusal(walk, index, *refused, hint, left_some, !candidate.is_pool);
+      asks = !refused;
+    }
+    limits_.resize(limits_around);
+    return asks;
+  }
+
+  void add_summary(Walk& walk, std::size_t index, const Walk::SummaryWanted& wanted, const CallContext& outer) {
+    const ChatRequest asked = summary_request(wanted, *walk.offer(index).request);
+    Branch branch;
+    Requirement requirement;
+    const CallContext context = summary_context(outer, branch, requirement, walk.ready_behind() + 1);
+    const Needs needs = needs_of(asked);
+    Plan::Step& step = add_step(wanted.by->get(), {&asked, &needs, nullptr}, std::nullopt);
+    step.summary = true;
+    step.skipped = summary_refusal(wanted, asked, context);
+    const std::size_t limits_around = limits_.size();
+    Layer layer;
+    const ChatProvider& inside = inside_of(wanted.by->get(), layer);
+    if (!step.skipped && layer.name == "model") step.skipped = refusal_by_limits(inside.target(), asked, context);
+    limits_.resize(limits_around);
+    HistorySummary summary;
+    summary.turns = wanted.turns->size();
+    summary.by = wanted.by->target().name();
+    if (step.skipped) {
+      summary.why = to_string(step.skipped->kind);
+    } else {
+      summary.text = "-";  // there will be one
+    }
+    walk.note_summary(index, std::move(summary), now_);
+  }
+
+  /// Goes on to what sends, or to what is several; notes what stands in between and may refuse sends.
+  const ChatProvider& inside_of(const ChatProvider& provider, Layer& layer) {
     const ChatProvider* inside = &provider;
-    Layer layer = inside->layer();
+    layer = inside->layer();
     while (layer.around.size() == 1 && layer.name != "fallback") {
+      if (layer.refuses) limits_.push_back(layer.refuses);
       inside = layer.around.front();
       layer = inside->layer();
     }
-    const ChatRequest& request = *offer.request;
-    const Needs& needs = *offer.needs;
-    const Standing standing = provider.standing(request, needs, now_);
+    return *inside;
+  }
+
+  /// The steps of a candidate that is passed over, or of the targets of the client that it is.
+  void add_skipped(const ChatProvider& provider, const Error& why, const Offer& offer,
+                   const std::optional<Degradation>& given_up) {
+    Layer layer;
+    static_cast<void>(inside_of(provider, layer));
     if (layer.around.empty()) {
-      const bool told_before = again_ && refused && !standing.fit();
-      if (told_before) return;
-      Plan::Step& step = plan_->steps.emplace_back();
-      step.target = provider.target();
-      step.stack = provider.describe();
-      step.skipped = refused;
-      step.worst_cost = standing.worst_cost;
-      step.degradation = given_up;
-      if (refused && refused->kind == ErrorKind::budget_exceeded) walk.must_be_cheaper_than(step.target);
+      const bool told_before = again_ && !provider.standing(*offer.request, *offer.needs, now_).fit();
+      if (!told_before) add_step(provider, offer, given_up).skipped = why;
       return;
-    }
-    if (standing.ready() && !inside->standing(request, needs, now_).ready()) {  // a cache has the answer
-      plan_->steps.push_back({provider.target(), provider.describe(), refused, Money{}, given_up});
-      return;
-    }
-    if (!refused && layer.pool != nullptr && layer.pool->degrades()) {
-      CallContext context = *context_;
-      context.set_hint(walk.hint(index, walk.ready_behind(), false));
-      Walk inner{*layer.pool, request, context, now_, Choosing::Mode::dry_run};
-      inner.needs().costs = true;
-      return add_rounds(*layer.pool, inner, given_up);
     }
     Order order{layer.around.size()};
     if (layer.pool != nullptr && layer.pool->choosing) {
-      layer.pool->choosing->decide(order, request, needs, now_, Choosing::Mode::dry_run);
+      layer.pool->choosing->decide(order, *offer.request, *offer.needs, now_, Choosing::Mode::dry_run,
+                                   entered_before(*layer.pool));
     }
     for (std::size_t place = 0; place < order.size(); ++place) {
       const ChatProvider& member = *layer.around[order.at(place)];
-      std::optional<Error> out = refused;
-      const Standing own = member.standing(request, needs, now_);
-      if (!own.ready()) out = refusal_of(own, request, needs, now_);
-      add(member, out, offer, given_up, walk, index);
+      const Standing own = member.standing(*offer.request, *offer.needs, now_);
+      add_skipped(member, own.ready() ? why : refusal_of(own, *offer.request, *offer.needs, now_), offer, given_up);
     }
   }
 
+  /// The steps of a candidate that is asked; the error where that ends without a send.
+  std::optional<Error> add_asked(const ChatProvider& provider, const Offer& offer, const CallContext& context,
+                                 const RoutingHint& hint, const std::optional<Degradation>& given_up) {
+    Layer layer;
+    const ChatProvider& inside = inside_of(provider, layer);
+    CallContext inner = context;
+    inner.set_hint(hint);
+    if (layer.around.empty()) {
+      Plan::Step& step = add_step(provider, offer, given_up);
+      if (layer.name == "model") step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
+      return step.skipped;
+    }
+    if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a cache has the answer
+      plan_->steps.push_back({provider.target(), provider.describe(), std::nullopt, Money{}, given_up, false});
+      return std::nullopt;
+    }
+    if (layer.pool == nullptr) {  // several, and who is asked is not known
+      for (const ChatProvider* member : layer.around) static_cast<void>(add_asked(*member, offer, context, hint, given_up));
+      return std::nullopt;
+    }
+    const std::size_t steps_before = plan_->steps.size();
+    Walk walk{*layer.pool, *offer.request, inner, now_, Choosing::Mode::dry_run, entered_before(*layer.pool)};
+    entered_.push_back(layer.pool);
+    add_rounds(*layer.pool, walk, inner, given_up);
+    const bool asks = std::any_of(plan_->steps.begin() + static_cast<std::ptrdiff_t>(steps_before), plan_->steps.end(),
+                                  [](const Plan::Step& step) { return !step.skipped && !step.summary; });
+    if (asks) return std::nullopt;
+    if (walk.failure()) return std::move(walk.failure());
+    if (walk.refusal()) return std::move(walk.refusal());
+    return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
+  }
+
+  /// How often the call has asked that client before: each time it chooses anew.
+  [[nodiscard]] std::uint64_t entered_before(const Pool& pool) const {
+    return static_cast<std::uint64_t>(std::count(entered_.begin(), entered_.end(), &pool));
+  }
+
+  Plan::Step& add_step(const ChatProvider& provider, const Offer& offer, const std::optional<Degradation>& given_up) {
+    Needs needs = *offer.needs;
+    needs.costs = true;
+    Plan::Step& step = plan_->steps.emplace_back();
+    step.target = provider.target();
+    step.stack = provider.describe();
+    step.worst_cost = provider.standing(*offer.request, needs, now_).worst_cost;
+    step.degradation = given_up;
+    return step;
+  }
+
+  [[nodiscard]] std::optional<Error> refusal_by_limits(const Target& target, const ChatRequest& request,
+                                                       const CallContext& context) const {
+    const Send send{target, request, context};
+    for (auto refuses = limits_.rbegin(); refuses != limits_.rend(); ++refuses) {
+      std::optional<Error> refused = (*refuses)(send);
+      if (!refused) continue;
+      refused->target = target;
+      return refused;
+    }
+    return std::nullopt;
+  }
+
+  /// As a call does.
+  static void note_refusal(Walk& walk, std::size_t index, const Error& error, const RoutingHint& hint, bool left_some,
+                           bool real) {
+    if (is_refusal(error.kind)) return walk.note_refusal(index, error, hint.other_ready || left_some);
+    static_cast<void>(walk.note_failure(index, error, true, left_some));
+    walk.set_failure(error, real);
+  }
+
   Plan* plan_;
-  const CallContext* context_;
   TimePoint now_;
   bool again_ = false;  // who is unfit has been told in an earlier round
+  std::vector<const Pool*> entered_;
+  std::vector<std::function<std::optional<Error>(const Send&)>> limits_;  // around what is added, the outermost first
 };
 
 [[nodiscard]] std::optional<Money> worst_cost_of(const Plan& plan) {
@@ -131,20 +244,20 @@ Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, 
   Branch branch;
   StopSource stop;
   call.recovery_wait = limits.recovery_wait;
+  call.attempts_left = limits.max_attempts;
   CallContext context{call, branch, stop, saturating_add(now, limits.deadline)};
   Walk walk{pool, request, context, now, Choosing::Mode::dry_run};
-  walk.needs().costs = true;
   Plan plan;
   plan.estimated_input_tokens = walk.needs().input_tokens;
   plan.max_attempts = limits.max_attempts;
   plan.worst_time = limits.deadline;
-  Planner planner{plan, context, now};
-  planner.add_rounds(pool, walk, {});
+  Planner planner{plan, now};
+  planner.add_rounds(pool, walk, context, {});
   plan.worst_cost = worst_cost_of(plan);
   const bool all_out = std::all_of(plan.steps.begin(), plan.steps.end(),
-                                   [](const Plan::Step& step) { return step.skipped.has_value(); });
+                                   [](const Plan::Step& step) { return step.skipped || step.summary; });
   if (all_out) plan.waits = wait_of(walk, recovery, context);
-  planner.add_answers(pool, request);
+  planner.add_answer(pool, request);
   return plan;
 }
 

@@ -35,6 +35,7 @@ void append_attempt(std::string& out, const Attempt& attempt) {
   out += ": ";
   out += attempt.outcome ? to_string(*attempt.outcome) : "ok";
   if (attempt.judge) out += " (judge)";
+  if (attempt.summary) out += " (summary)";
   if (attempt.http_status != 0) fmt::format_to(std::back_inserter(out), ", HTTP {}", attempt.http_status);
   if (attempt.waited.count() > 0) {
     out += ", waited ";

@@ -9,6 +9,7 @@
 #include "fallback_client/state.hpp"
 #include "handover/feedback.hpp"
 #include "routing/hedge_race.hpp"
+#include "routing/history_summary.hpp"
 #include "routing/inner_limits.hpp"
 #include "routing/ladder_answer.hpp"
 #include "routing/reduced_call.hpp"
@@ -57,14 +58,16 @@ using detail::Walk;
 class SuccessNote final : public AttemptObserver {
  public:
   explicit SuccessNote(detail::RecoveryQueue& queue) noexcept : queue_{&queue} {}
-  [[nodiscard]] std::optional<Error> on_begin(Send&) override {
-    ++under_way_;
+  [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
+    if (!send.context->hint().summarizes) ++under_way_;
     return std::nullopt;
   }
   void on_first_content(TimePoint) noexcept override {
     if (under_way_ > 0) queue_->note_success();
   }
-  void on_end(Send&, const Attempt*) noexcept override { --under_way_; }
+  void on_end(Send& send, const Attempt*) noexcept override {
+    if (!send.context->hint().summarizes) --under_way_;
+  }
 
  private:
   detail::RecoveryQueue* queue_;
@@ -126,6 +129,13 @@ class FallbackClient::OneCall {
   [[nodiscard]] Error nobody_left(std::optional<TimePoint> back_at) {
     return rescue_.ended(backstop::nobody_left(walk_, back_at, context_.now()));
   }
+
+  /// A probe does without: nobody knows whether it is of any use.
+  [[nodiscard]] bool wants_summary(std::size_t index) const noexcept {
+    return !forced_ && walk_.summary_wanted(index).has_value();
+  }
+  /// Asks for what is to stand for the turns that the candidate is to do without. An error: the call was stopped.
+  [[nodiscard]] Task<Result<void>> summarize(std::size_t index);
 
   class Visit;
 
@@ -296,6 +306,16 @@ Result<ChatResponse> FallbackClient::OneCall::end(Result<ChatResponse> result) {
                                state_->options.fall_back_on_content_filter);
 }
 
+Task<Result<void>> FallbackClient::OneCall::summarize(std::size_t index) {
+  const Walk::SummaryWanted wanted = *walk_.summary_wanted(index);
+  const int to_come = walk_.ready_behind() + 1;  // with the candidate itself
+  Task<Result<detail::HistorySummary>> task = detail::ask_for_summary(wanted, *request_, context_, to_come);
+  Result<detail::HistorySummary> summary = co_await task;
+  if (!summary) co_return std::move(summary).error();
+  walk_.note_summary(index, *std::move(summary), context_.now());
+  co_return Result<void>{};
+}
+
 Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, CallContext& outer) const {
   OneCall call{*this, request, outer};
   for (;;) {
@@ -307,6 +327,11 @@ Task<Result<ChatResponse>> FallbackClient::call(const ChatRequest& request, Call
       if (call.stopping()) co_return call.end(call.stopped());
       if (!call.go_on(next)) co_return call.end(call.nobody_left(next.back_at));
       continue;
+    }
+    if (call.wants_summary(*index)) {
+      Task<Result<void>> summarizing = call.summarize(*index);
+      const Result<void> summarized = co_await summarizing;
+      if (!summarized) co_return call.end(call.stopped());
     }
     const std::size_t rows_before = outer.state().ledger.size();
     OneCall::Visit visit{call, *index};

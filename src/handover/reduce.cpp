@@ -169,7 +169,8 @@ class ToolHistory {
 class HistoryCut {
  public:
   HistoryCut(ChatRequest& request, const ReductionOptions& options)
-      : messages_{request.messages}, tokens_{estimate_input_tokens(request)} {
+      : messages_{request.messages}, options_{&options}, tokens_{estimate_input_tokens(request)} {
+    if (options.left_out != nullptr) as_they_were_ = messages_;
     if (options.window) most_ = std::max<std::int64_t>(0, *options.window - room_for_answer(request, *options.window));
     keep(static_cast<std::size_t>(std::max(options.keep_turns, 0)));
   }
@@ -181,7 +182,10 @@ class HistoryCut {
     const std::size_t turns = drop_turns();
     if (results == 0 && turns == 0) return {};
     std::string notice;
-    if (turns > 0) notice = fmt::format("{} of the conversation {} left out.", counted(turns, "older turn"), was(turns));
+    if (turns > 0) {
+      notice = fmt::format("{} of the conversation {} left out{}.", counted(turns, "older turn"), was(turns),
+                           about_summary(turns));
+    }
     if (results > 0) {
       if (!notice.empty()) notice += ' ';
       notice += fmt::format("{} {} left out.", counted(results, "older tool result"), was(results));
@@ -235,7 +239,8 @@ class HistoryCut {
       if (stays(index) || messages_[index].role == Role::tool) continue;
       if (count == 0) {
         first = index;
-        tokens_ += tokens_of_note;
+        // A token of a summary has up to six bytes, where the estimate counts four.
+        tokens_ += tokens_of_note + options_->summary_tokens * 3 / 2;
       }
       do {  // a call goes with its results
         tokens_ -= tokens_taken(messages_[index]);
@@ -249,14 +254,34 @@ class HistoryCut {
     std::vector<Message> kept;
     kept.reserve(messages_.size() - count + 1);
     for (std::size_t index = 0; index < messages_.size(); ++index) {
-      if (index == first) {
-        kept.push_back(Message::user(fmt::format("[{} of this conversation {} left out here to save room.]",
-                                                 counted(count, "older turn"), was(count))));
-      }
+      if (index == first) kept.push_back(Message::user(note_on(count)));
       if (!dropped[index]) kept.push_back(std::move(messages_[index]));
+      if (dropped[index] && options_->left_out != nullptr) options_->left_out->push_back(std::move(as_they_were_[index]));
     }
     messages_ = std::move(kept);
     return count;
+  }
+
+  [[nodiscard]] bool has_summary() const noexcept { return options_->summary != nullptr && !options_->summary->text.empty(); }
+  /// Of so many turns that are left out: "them", or how many of them.
+  [[nodiscard]] std::string summarized(std::size_t turns) const {
+    if (options_->summary->turns >= turns) return turns == 1 ? "it" : "them";
+    return fmt::format("the {} oldest of them", options_->summary->turns);
+  }
+  /// What stands in their place.
+  [[nodiscard]] std::string note_on(std::size_t turns) const {
+    std::string note = fmt::format("[{} of this conversation {} left out here to save room.", counted(turns, "older turn"),
+                                   was(turns));
+    if (!has_summary()) return note + ']';
+    return note + fmt::format(" A summary of {}, written by a model:]\n{}\n[The summary ends here.]", summarized(turns),
+                              options_->summary->text);
+  }
+  [[nodiscard]] std::string about_summary(std::size_t turns) const {
+    if (options_->summary_tokens == 0) return {};
+    if (options_->summary == nullptr) return "; no summary was made";
+    const HistorySummary& summary = *options_->summary;
+    if (has_summary()) return fmt::format("; a summary by {} stands for {}", summary.by, summarized(turns));
+    return fmt::format("; {} made no summary: {}", summary.by, summary.why);
   }
 
   /// Of a turn that is dropped: its parts are gone then, its role stays.
@@ -267,6 +292,8 @@ class HistoryCut {
   }
 
   std::vector<Message>& messages_;
+  const ReductionOptions* options_;
+  std::vector<Message> as_they_were_;  // where what is left out is asked for
   std::int64_t tokens_;
   std::optional<std::int64_t> most_;
   std::size_t kept_from_ = 0;
@@ -279,12 +306,19 @@ class HistoryCut {
 
 [[nodiscard]] std::string take_output(ChatRequest& request, const ReductionOptions& options) {
   constexpr std::int64_t least = 256;  // what is less is no answer
-  if (!request.max_output_tokens || !options.window) return {};
-  const std::int64_t left = std::max(least, *options.window - estimate_input_tokens(request));
-  const std::int64_t wanted = *request.max_output_tokens;
-  if (left >= wanted) return {};
-  request.max_output_tokens = left;
-  return fmt::format("The answer was limited to {} tokens, where {} were wanted.", left, wanted);
+  constexpr std::int64_t none = INT64_MAX;
+  const std::int64_t wanted = std::min(request.max_output_tokens.value_or(none), options.most_output.value_or(none));
+  if (wanted == none) return {};
+  std::int64_t fitting = wanted;
+  if (options.window) {
+    const std::int64_t input = estimate_input_tokens(request);
+    fitting = *options.window - input - input / 4;  // code and other scripts have more tokens than the estimate says
+  }
+  if (fitting >= wanted && options.halve_output) fitting = wanted / 2;
+  fitting = std::max(fitting, least);
+  if (fitting >= wanted) return {};
+  request.max_output_tokens = fitting;
+  return fmt::format("The answer was limited to {} tokens, where {} were wanted.", fitting, wanted);
 }
 
 }  // namespace

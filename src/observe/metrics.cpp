@@ -12,7 +12,7 @@ bool is_trouble(const Attempt& attempt) noexcept { return attempt.outcome && *at
 bool fell_back(const CallEvent& event) noexcept {
   if (event.response != nullptr) return event.response->fallback;
   return std::any_of(event.attempts.begin(), event.attempts.end(), [&](const Attempt& attempt) {
-    return attempt.sent && !attempt.judge && !(attempt.target == event.first_choice);
+    return attempt.sent && !attempt.judge && !attempt.summary && !(attempt.target == event.first_choice);
   });
 }
 

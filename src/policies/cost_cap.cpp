@@ -20,9 +20,10 @@
 namespace backstop::inline v0 {
 namespace {
 
-/// Whether every call to the provider is answered by a send to one target.
+/// Whether every call to the provider is answered by a send of its request to one target.
 [[nodiscard]] bool sends_to_one_target(const ChatProvider& provider) {
   const Layer layer = provider.layer();
+  if (layer.pool != nullptr) return false;  // of one target only, it may send less of the request all the same
   if (layer.around.empty()) return layer.name == "model";  // else a class of the application's, and who knows
   return layer.around.size() == 1 && layer.name != "cache" && sends_to_one_target(*layer.around.front());
 }
@@ -94,6 +95,8 @@ class CostCap final : public Decorator {
     return standing;
   }
 
+  [[nodiscard]] Layer layer() const override;
+
  private:
   class EachSend;
 
@@ -145,8 +148,7 @@ class CostCap::EachSend final : public AttemptObserver {
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-    const bool judges = send.context->hint().judges;  // that is no falling over
-    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), !judges};
+    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), may_fall_over(*send.context)};
     if (!quote.priced()) return no_price(quote.unpriced());
     for (int round = 0;; ++round) {
       std::int64_t output = quote.usual_output(*send.request);
@@ -181,9 +183,9 @@ class CostCap::EachSend final : public AttemptObserver {
     remove(send);
   }
 
-  /// Before anything further in takes part: why no send to the only target could be made, whatever is settled.
+  /// Before anything further in takes part: why no send to that target could be made, whatever is settled.
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
-    const Quote quote{*cap_, *context_, target, input_of(request), !context_->hint().judges};
+    const Quote quote{*cap_, *context_, target, input_of(request), may_fall_over(*context_)};
     if (!quote.priced()) return no_price(quote.unpriced());
     std::int64_t output = quote.usual_output(request);
     if (!request.max_output_tokens) output = std::min(output, least_limited_output);
@@ -277,6 +279,10 @@ class CostCap::EachSend final : public AttemptObserver {
     bool counted = false;  // among what is at stake in the call
   };
 
+  /// What is asked beside the call's own question is no falling over.
+  [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
+    return !context.hint().judges && !context.hint().summarizes;
+  }
   [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
     if (&request != estimated_) {
       estimated_ = &request;
@@ -378,6 +384,14 @@ class CostCap::EachSend final : public AttemptObserver {
   std::optional<UnderWay> under_way_;  // most calls have one send at a time
   std::vector<std::unique_ptr<UnderWay>> others_;
 };
+
+Layer CostCap::layer() const {
+  Layer layer = Decorator::layer();
+  layer.refuses = [this](const Send& send) {
+    return EachSend{*this, *send.context}.hopeless(*send.target, *send.request);
+  };
+  return layer;
+}
 
 Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
   EachSend sends{*this, context};

@@ -22,9 +22,10 @@ Choosing::Choosing(const Strategy& strategy, const Candidates& candidates, std::
   name_ = std::make_shared<const std::string>(description.substr(0, description.find('(')));
 }
 
-void Choosing::decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode) const {
+void Choosing::decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode,
+                      std::uint64_t ahead) const {
   const bool dry_run = mode == Mode::dry_run;
-  const std::uint64_t number = dry_run ? calls_.load(std::memory_order_relaxed) : calls_.fetch_add(1);
+  const std::uint64_t number = dry_run ? calls_.load(std::memory_order_relaxed) + ahead : calls_.fetch_add(1);
   order.open();
   Choice choice{*this, order, request, needs, now, mixed_bits(seed_ + number * mixing_step), dry_run};
   hold_back(choice, order);

@@ -29,8 +29,9 @@ class Choosing {
   Choosing(const Strategy& strategy, const Candidates& candidates, std::uint64_t seed);
 
   enum class Mode : std::uint8_t { call, dry_run };
-  /// Decides on an order that is as listed.
-  void decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode) const;
+  /// Decides on an order that is as listed. `ahead`: of a dry run, how many choices are taken to come before it.
+  void decide(Order& order, const ChatRequest& request, const Needs& needs, TimePoint now, Mode mode,
+              std::uint64_t ahead = 0) const;
   void note_answer(const Strategy::Answered& answer) const noexcept;
 
   [[nodiscard]] const std::shared_ptr<const std::string>& name() const noexcept { return name_; }

@@ -24,6 +24,9 @@ constexpr std::array<std::string_view, 9> kind_names{"images", "documents", "rea
   if (rung.kind == Rung::Kind::history && rung.keep_turns < 1) {
     return fmt::format("degrade::history: keep_turns is {}; it must be at least 1", rung.keep_turns);
   }
+  if (rung.kind == Rung::Kind::history && rung.summary_tokens < 1) {
+    return fmt::format("degrade::history: summary_tokens is {}; it must be at least 1", rung.summary_tokens);
+  }
   if (rung.kind == Rung::Kind::canned && rung.text.empty()) return "degrade::canned: the text must not be empty";
   if (rung.kind != Rung::Kind::cached) return {};
   if (!rung.answers) return "degrade::cached: needs an AnswerCache";
@@ -71,6 +74,8 @@ Rung output() { return of_kind(Rung::Kind::output); }
 Rung history(HistoryRungOptions options) {
   Rung rung = of_kind(Rung::Kind::history);
   rung.keep_turns = options.keep_turns;
+  rung.summarized_by = std::move(options.summarized_by);
+  rung.summary_tokens = options.summary_tokens;
   return rung;
 }
 

@@ -47,16 +47,23 @@ bool Descent::admits(std::size_t index, Rungs rungs, const Needs& needs, TimePoi
   if (whole.ready() && !entry.lacks) return false;
   // What is only out is not asked for less: that would be out, too.
   const bool must_be_ready = whole.fit() && !entry.lacks;
-  if (!may_do(index, rungs, needs, must_be_ready, now)) return false;
-  for (std::size_t rung = ladder_->reductions().size(); rung-- > 0;) {
-    const Rungs without = rungs & ~(Rungs{1} << rung);
-    if (without != rungs && may_do(index, without, needs, must_be_ready, now)) rungs = without;
+  for (Rungs left = rungs; may_do(index, left, needs, must_be_ready, now);) {
+    rungs = left;
+    for (std::size_t rung = ladder_->reductions().size(); rung-- > 0;) {
+      const Rungs without = rungs & ~(Rungs{1} << rung);
+      if (without != rungs && may_do(index, without, needs, must_be_ready, now)) rungs = without;
+    }
+    Rungs changed = 0;
+    if (std::unique_ptr<Reduced> reduced = reduce(index, rungs, needs, now, changed)) {
+      entry.reduced = std::move(reduced);
+      entry.let_in = true;
+      return true;
+    }
+    // Others may do in the place of those that change nothing.
+    if (changed == rungs) return false;
+    left &= ~(rungs & ~changed);
   }
-  std::unique_ptr<Reduced> reduced = reduce(index, rungs, needs, now);
-  if (!reduced) return false;
-  entry.reduced = std::move(reduced);
-  entry.let_in = true;
-  return true;
+  return false;
 }
 
 bool Descent::may_do(std::size_t index, Rungs taken, const Needs& needs, bool must_be_ready, TimePoint now) const {
@@ -74,23 +81,25 @@ bool Descent::may_do(std::size_t index, Rungs taken, const Needs& needs, bool mu
   return must_be_ready ? standing.ready() : standing.fit();
 }
 
-std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken, const Needs& needs,
-                                                  TimePoint now) const {
+std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now,
+                                                  Rungs& changed) const {
   const Entry& entry = entries_[index];
   const std::vector<Ladder::Reduction>& ladder = ladder_->reductions();
   auto reduced = std::make_unique<Reduced>();
   ChatRequest& request = reduced->request;
   if (taken != 0) request = *request_;
+  reduced->wanted = taken;
   std::array<std::string, feature_count> notices;
   for (std::size_t feature = 0; feature < feature_count; ++feature) {
     for (std::size_t rung = 0; rung < ladder.size(); ++rung) {
       if (!has(taken, rung) || ladder[rung].feature != static_cast<Feature>(feature)) continue;
-      ReductionOptions options = ladder[rung].options;
-      options.window = window_of(index);
+      ReductionOptions options = options_for(ladder[rung], index);
+      if (options.summary_tokens > 0 && !summary_) options.left_out = &reduced->left_out;
       notices[feature] = take_out(ladder[rung].feature, request, options);
       if (!notices[feature].empty()) reduced->taken |= Rungs{1} << rung;
     }
   }
+  changed = reduced->taken;
   if (entry.lacks && (reduced->taken & ~entry.failed_with) == 0) return nullptr;
   const ChatRequest& asked = reduced->taken != 0 ? request : *request_;
   reduced->needs = needs_of(asked);
@@ -121,17 +130,41 @@ std::string Descent::why_without(std::size_t index, Rungs taken, Rungs rung, con
   return fmt::format("{}: {}", target.name(), entry.lacks ? std::string_view{entry.why} : standing.what);
 }
 
-std::optional<std::int64_t> Descent::window_of(std::size_t index) const noexcept {
-  std::int64_t window = 0;
-  for (const Target& target : (*candidates_)[index]->targets) {
-    const std::optional<std::int64_t> one = target.facts().context_window;
-    if (!one) return std::nullopt;
-    window = std::max(window, *one);
-  }
+ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t index) const noexcept {
+  ReductionOptions options = rung.options;
+  options.window = most_of(index, &ModelFacts::context_window);
+  options.most_output = most_of(index, &ModelFacts::max_output_tokens);
+  options.summary = summary_.get();
   const Entry& entry = entries_[index];
-  if (entry.lacks != ErrorKind::context_window_exceeded) return window;
+  if (entry.lacks != ErrorKind::context_window_exceeded) return options;
+  options.halve_output = true;
   // Its tokens are smaller than the estimate has them.
-  return std::min(window, entry.input_tokens) / 4 * 3;
+  if (rung.feature == Feature::history && options.window) {
+    options.window = std::min(*options.window, entry.input_tokens) / 4 * 3;
+  }
+  return options;
+}
+
+std::optional<std::int64_t> Descent::most_of(std::size_t index,
+                                             std::optional<std::int64_t> ModelFacts::*fact) const noexcept {
+  std::int64_t most = 0;
+  for (const Target& target : (*candidates_)[index]->targets) {
+    const std::optional<std::int64_t> one = target.facts().*fact;
+    if (!one) return std::nullopt;
+    most = std::max(most, *one);
+  }
+  return most;
+}
+
+const std::vector<Message>* Descent::to_summarize(std::size_t index) const noexcept {
+  const std::unique_ptr<Reduced>& reduced = entries_[index].reduced;
+  return !summary_ && reduced && !reduced->left_out.empty() ? &reduced->left_out : nullptr;
+}
+
+void Descent::renew_offer(std::size_t index, const Needs& needs, TimePoint now) {
+  Entry& entry = entries_[index];
+  Rungs changed = 0;
+  if (auto reduced = reduce(index, entry.reduced->wanted, needs, now, changed)) entry.reduced = std::move(reduced);
 }
 
 const Offer* Descent::offer(std::size_t index) const noexcept {

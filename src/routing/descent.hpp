@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
@@ -41,6 +42,12 @@ class Descent {
   [[nodiscard]] bool admits(std::size_t index, const Needs& needs, TimePoint now);
   /// The same for all levels below, the highest first.
   [[nodiscard]] bool admits_on_some_level(std::size_t index, const Needs& needs, TimePoint now);
+  /// The turns that are left out of what the candidate is offered, where a summary is to stand for them and none has been
+  /// asked for; null: none is.
+  [[nodiscard]] const std::vector<Message>* to_summarize(std::size_t index) const noexcept;
+  /// From now on this stands for turns that are left out, of that candidate's offer too.
+  void use(std::shared_ptr<const HistorySummary> summary) noexcept { summary_ = std::move(summary); }
+  void renew_offer(std::size_t index, const Needs& needs, TimePoint now);
   /// Null: the request as it came.
   [[nodiscard]] const Offer* offer(std::size_t index) const noexcept;
   /// It failed with what it was asked.
@@ -57,7 +64,9 @@ class Descent {
     ChatRequest request;
     Needs needs;
     Degradation degradation;
-    Rungs taken = 0;  ///< those that changed something
+    Rungs wanted = 0;
+    Rungs taken = 0;  ///< those of them that changed something
+    std::vector<Message> left_out;  ///< the turns that a summary is to stand for
     Offer offer{};
   };
   struct Entry {
@@ -72,18 +81,24 @@ class Descent {
   [[nodiscard]] bool admits(std::size_t index, Rungs rungs, const Needs& needs, TimePoint now);
   /// Whether the candidate could be asked with these taken, as far as is known without taking them.
   [[nodiscard]] bool may_do(std::size_t index, Rungs taken, const Needs& needs, bool must_be_ready, TimePoint now) const;
-  /// Takes them; null where that changes nothing, or does not help.
-  [[nodiscard]] std::unique_ptr<Reduced> reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now) const;
+  /// Takes them; null where that changes nothing, or does not help. `changed`: those that changed something.
+  [[nodiscard]] std::unique_ptr<Reduced> reduce(std::size_t index, Rungs taken, const Needs& needs, TimePoint now,
+                                                Rungs& changed) const;
   [[nodiscard]] std::string why_without(std::size_t index, Rungs taken, Rungs rung, const Needs& needs,
                                         TimePoint now) const;
   void close_all() noexcept;
-  [[nodiscard]] std::optional<std::int64_t> window_of(std::size_t index) const noexcept;
+  /// What the reduction of a feature is to keep to at that candidate.
+  [[nodiscard]] ReductionOptions options_for(const Ladder::Reduction& rung, std::size_t index) const noexcept;
+  /// Of the targets behind it the most; empty where that of one is not known.
+  [[nodiscard]] std::optional<std::int64_t> most_of(std::size_t index,
+                                                    std::optional<std::int64_t> ModelFacts::*fact) const noexcept;
 
   const Ladder* ladder_;
   const Candidates* candidates_;
   const ChatRequest* request_;
   std::size_t level_ = 0;
   std::vector<Entry> entries_;
+  std::shared_ptr<const HistorySummary> summary_;  // null: none has been asked for
 };
 
 }  // namespace backstop::inline v0::detail

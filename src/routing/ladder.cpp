@@ -31,6 +31,8 @@ Ladder::Ladder(const std::vector<Rung>& rungs, bool early) : early_{early} {
       reduction.feature = features[static_cast<std::size_t>(rung.kind)];
       reduction.options.keep_turns = rung.keep_turns;
       reduction.options.keep_tool_history = rung.keep_tool_history;
+      reduction.summarized_by = rung.summarized_by;
+      if (rung.summarized_by) reduction.options.summary_tokens = rung.summary_tokens;
     }
   }
 }

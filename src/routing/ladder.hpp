@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ class Ladder {
   struct Reduction {
     Feature feature;
     ReductionOptions options;
+    std::optional<Provider> summarized_by{};  ///< with `history`
   };
   [[nodiscard]] const std::vector<Reduction>& reductions() const noexcept { return reductions_; }
   /// `cached` and `canned`; null where there is none.

@@ -4,6 +4,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,11 @@ namespace {
   append_key(key, request, true);
   return key;
 }
+
+/// For dry runs; as `may_stand_for` has it.
+constexpr std::string_view given_when =
+    "given when no target answers; not where the request is at fault (invalid_request, or content_filtered that no other "
+    "target is asked for), nor once content was delivered";
 
 /// Whether an answer of the ladder's may stand for that failure.
 [[nodiscard]] bool may_stand_for(const Error& failure, bool filters_fall_back) noexcept {
@@ -58,24 +64,24 @@ namespace {
 
 }  // namespace
 
-std::vector<ChatResponse> answers_of(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
-                                     TimePoint now) {
-  std::vector<ChatResponse> answers;
+std::optional<ChatResponse> answer_of(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
+                                      TimePoint now) {
   for (const Ladder* ladder : ladders) {
-    if (const Rung* cached = ladder->cached()) {
-      if (auto answer = cached_answer(*cached, request, now)) answers.push_back(*std::move(answer));
-    }
-    if (ladder->canned() != nullptr) answers.push_back(canned_answer(*ladder->canned()));
+    std::optional<ChatResponse> answer;
+    if (ladder->cached() != nullptr) answer = cached_answer(*ladder->cached(), request, now);
+    if (!answer && ladder->canned() != nullptr) answer = canned_answer(*ladder->canned());
+    if (!answer) continue;
+    answer->degradation->reason = given_when;
+    return answer;
   }
-  return answers;
+  return std::nullopt;
 }
 
 Result<ChatResponse> ladder_answer(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
                                    const CallContext& context, Error failure, bool filters_fall_back) {
   if (context.state().lost_event || context.committed() || !may_stand_for(failure, filters_fall_back)) return failure;
-  std::vector<ChatResponse> answers = answers_of(ladders, request, context.now());
-  if (answers.empty()) return failure;
-  ChatResponse* answer = &answers.front();
+  std::optional<ChatResponse> answer = answer_of(ladders, request, context.now());
+  if (!answer) return failure;
   answer->degradation->reason = fmt::format("{}: {}", to_string(failure.kind), failure.message);
   answer->usage = Usage{};
   answer->usage.input_tokens = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
@@ -16,9 +17,9 @@ namespace backstop::inline v0::detail {
 /// request is at fault.
 [[nodiscard]] Result<ChatResponse> ladder_answer(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
                                                  const CallContext& context, Error failure, bool filters_fall_back);
-/// The answers that the ladders have, in their order.
-[[nodiscard]] std::vector<ChatResponse> answers_of(const std::vector<const Ladder*>& ladders, const ChatRequest& request,
-                                                   TimePoint now);
+/// The answer that this would be; its `Degradation::reason` says when. Empty where the ladders have none now.
+[[nodiscard]] std::optional<ChatResponse> answer_of(const std::vector<const Ladder*>& ladders,
+                                                    const ChatRequest& request, TimePoint now);
 /// For `cached`: keeps an answer that is whole and that nothing was given up for.
 void keep_answer(const Ladder& ladder, const ChatRequest& request, const ChatResponse& answer, TimePoint now);
 

@@ -49,7 +49,7 @@ int list_unfit(const ChatProvider& provider, const Offer& offer, TimePoint now, 
 }  // namespace
 
 Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
-           Choosing::Mode mode)
+           Choosing::Mode mode, std::uint64_t ahead)
     : pool_{&pool},
       candidates_{&pool.candidates},
       request_{&request},
@@ -59,7 +59,7 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
       choosing_{pool.chooser()},
       needs_{needs_now()},
       order_{candidates_->size()} {
-  if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode);
+  if (choosing_ != nullptr) choosing_->decide(order_, request, needs_, now, mode, ahead);
   if (!context.hint().after_all) return;
   position_ = candidates_->size();
   for (std::size_t place = 0; place < candidates_->size(); ++place) left_to_others_.push_back(order_.at(place));
@@ -84,15 +84,20 @@ std::optional<std::size_t> Walk::next() {
       if (!out) return index;
       context_->note_skipped(out->target, *out);
     }
-    // While a client around has others, it is theirs.
-    while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
-      const std::size_t index = left_to_others_[revisited_++];
-      if (has_failed(index)) continue;
-      const Standing standing = standing_of(index, now);
-      if (standing.ready()) return index;
-      add_refusal(refusal(index, standing, now));
-    }
+    if (const std::optional<std::size_t> index = next_left(now)) return index;
   } while (take_rung());
+  return std::nullopt;
+}
+
+std::optional<std::size_t> Walk::next_left(TimePoint now) {
+  // While a client around has others, it is theirs.
+  while (revisited_ < left_to_others_.size() && (context_->hint().after_all || !others_around())) {
+    const std::size_t index = left_to_others_[revisited_++];
+    if (has_failed(index)) continue;
+    const Standing standing = standing_of(index, now);
+    if (standing.ready()) return index;
+    add_refusal(refusal(index, standing, now));
+  }
   return std::nullopt;
 }
 
@@ -118,6 +123,31 @@ bool Walk::take_rung() {
   if (!descent().go_down()) return false;
   position_ = 0;
   return true;
+}
+
+Descent& Walk::descent() {
+  if (descent_) return *descent_;
+  descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *request_);
+  for (const auto& [ladder, summary] : context_->state().summaries) {
+    if (ladder == &pool_->ladder) descent_->use(summary);
+  }
+  return *descent_;
+}
+
+std::optional<Walk::SummaryWanted> Walk::summary_wanted(std::size_t index) const noexcept {
+  const std::vector<Message>* turns = descent_ ? descent_->to_summarize(index) : nullptr;
+  if (turns == nullptr) return std::nullopt;
+  for (const Ladder::Reduction& rung : pool_->ladder.reductions()) {
+    if (rung.summarized_by) return SummaryWanted{&*rung.summarized_by, turns, rung.options.summary_tokens};
+  }
+  return std::nullopt;
+}
+
+void Walk::note_summary(std::size_t index, HistorySummary summary, TimePoint now) {
+  auto made = std::make_shared<const HistorySummary>(std::move(summary));
+  context_->state().summaries.emplace_back(&pool_->ladder, made);
+  descent_->use(std::move(made));
+  descent_->renew_offer(index, needs_, now);
 }
 
 std::string Walk::why_all_are_unfit(TimePoint now) const {
@@ -288,16 +318,17 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
     case FallbackRule::larger_window:
       if (facts.context_window) requirement_->window_above = std::max(requirement_->window_above, facts.context_window);
       return true;
-    case FallbackRule::cheaper: must_be_cheaper_than(error.target); return true;
+    case FallbackRule::cheaper: must_be_cheaper_than(error.target, offer(index)); return true;
   }
   return false;
 }
 
-void Walk::must_be_cheaper_than(const Target& target) {
+void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
   requirement_->priced = true;
   const std::optional<Price> price = price_of(target);
   if (!price) return;
-  const Money cost = cost_of(least_usage(target, *request_, needs_.input_tokens, least_limited_output), *price);
+  const Money cost = cost_of(
+      least_usage(target, *asked.request, asked.needs->input_tokens, least_limited_output), *price);
   requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
 }
 

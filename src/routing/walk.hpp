@@ -24,7 +24,7 @@ namespace backstop::inline v0::detail {
 class Walk {
  public:
   Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
-       Choosing::Mode mode = Choosing::Mode::call);
+       Choosing::Mode mode = Choosing::Mode::call, std::uint64_t ahead = 0);
 
   /// Who is asked in which order.
   [[nodiscard]] const Order& order() const noexcept { return order_; }
@@ -57,8 +57,6 @@ class Walk {
   void note_refusal(std::size_t index, const Error& error, bool others_ready);
   /// It has not failed, and may take the call when all others have.
   void leave_to_others(std::size_t index);
-  /// A cap had no room for a send to that target.
-  void must_be_cheaper_than(const Target& target);
   /// The consumer has a part of the answer: from now on only targets will do that can write the rest of it, which
   /// `rest` asks for. Both outlive this.
   void must_continue_text(const ChatRequest& rest, const std::string& text_so_far) noexcept {
@@ -72,6 +70,16 @@ class Walk {
     if (descent_) descent_->continue_with(request);
   }
 
+  /// Who is to be asked for a summary before the candidate is asked, of which turns.
+  struct SummaryWanted {
+    const Provider* by;
+    const std::vector<Message>* turns;
+    std::int64_t tokens;  ///< the longest it may be
+  };
+  [[nodiscard]] std::optional<SummaryWanted> summary_wanted(std::size_t index) const noexcept;
+  /// What came of it; stands in what the candidates are offered from now on.
+  void note_summary(std::size_t index, HistorySummary summary, TimePoint now);
+
   /// What the candidate is asked: the request, or what is left of it.
   [[nodiscard]] Offer offer(std::size_t index) const noexcept {
     const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
@@ -84,6 +92,8 @@ class Walk {
   }
   /// Whether the candidate has its turn in this round, on this rung of the ladder; then `obstacle` may still say no.
   [[nodiscard]] bool has_turn(std::size_t index, TimePoint now);
+  /// At the end of a round, the next of those that have left the call to others and may be asked now.
+  [[nodiscard]] std::optional<std::size_t> next_left(TimePoint now);
   /// Takes the next rung of the ladder, for another round. False at its end, or while others are to be asked first.
   [[nodiscard]] bool take_rung();
 
@@ -146,12 +156,11 @@ class Walk {
     const Offer offered = offer(index);
     return refusal_of(standing, *offered.request, *offered.needs, now);
   }
-  [[nodiscard]] Descent& descent() {
-    if (!descent_) descent_ = std::make_unique<Descent>(pool_->ladder, *candidates_, *request_);
-    return *descent_;
-  }
+  [[nodiscard]] Descent& descent();
   [[nodiscard]] std::size_t level() const noexcept { return descent_ ? descent_->level() : 0; }
   void forget_failure(std::size_t index) noexcept;
+  /// A cap had no room for a send of that to the target.
+  void must_be_cheaper_than(const Target& target, const Offer& asked);
   /// How many candidates a rung would bring in.
   [[nodiscard]] int reached_by_rungs() const;
   /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.

@@ -139,6 +139,7 @@ void CallContext::note_skipped(const Target& target, const Error& error) const {
   row.reason = error.message;
   row.out_for = error.retry_after;
   row.judge = hint_.judges;
+  row.summary = hint_.summarizes;
 }
 
 bool Send::stake(CallState& call, Money worst) noexcept {

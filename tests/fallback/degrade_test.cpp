@@ -250,17 +250,63 @@ TEST_CASE("a window that the provider says is too small is believed, also where 
   }
 }
 
-TEST_CASE("an output limit that does not fit beside the input is lowered where the provider says so") {
+TEST_CASE("an output limit that does not fit beside the input is lowered to what does, where the provider says so") {
+  struct Row {
+    std::optional<std::int64_t> window;
+    std::optional<std::int64_t> most;
+    std::optional<std::int64_t> asked;
+    std::int64_t then;
+  };
+  const std::vector<Row> rows{
+      {4000, std::nullopt, 3900, 2750},  // the input has 1,000 tokens by the estimate, a quarter more to be safe
+      {4000, 8000, std::nullopt, 2750},
+      {std::nullopt, std::nullopt, 3900, 1950},  // half of it
+      {std::nullopt, 3000, 3900, 1500},
+      {std::nullopt, 8000, std::nullopt, 4000},
+      {1100, std::nullopt, 3900, 256},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.window.value_or(0), row.most.value_or(0), row.asked.value_or(0));
+    World world;
+    ModelFacts facts = facts_of({}, row.window);
+    facts.max_output_tokens = row.most;
+    const ScriptedProvider small{Target{"p", "small", facts},
+                                 {error(ErrorKind::context_window_exceeded), answer("ok")}};
+    const FallbackClient client = world.client({small}, {degrade::output()});
+    ChatRequest request{std::string(4000, 'x')};
+    request.max_output_tokens = row.asked;
+    const auto reply = client.chat(request);
+    REQUIRE(reply);
+    CHECK(features(reply->degradation) == "output");
+    CHECK_THAT(reply->degradation->notice, ContainsSubstring("limited to " + std::to_string(row.then) + " tokens"));
+    CHECK(small.sends()[1].request.max_output_tokens == row.then);
+  }
+}
+
+TEST_CASE("no output is given up where that would change nothing") {
+  for (const std::optional<std::int64_t> asked : {std::optional<std::int64_t>{}, std::optional<std::int64_t>{256}}) {
+    World world;
+    const ScriptedProvider small{Target{"p", "small"}, {error(ErrorKind::context_window_exceeded), answer("ok")}};
+    const FallbackClient client = world.client({small}, {degrade::output()});
+    ChatRequest request{std::string(4000, 'x')};
+    request.max_output_tokens = asked;
+    const auto reply = client.chat(request);
+    REQUIRE_FALSE(reply);
+    CHECK(reply.error().kind == ErrorKind::context_window_exceeded);
+    CHECK(reply.error().attempts.size() == 1);
+  }
+}
+
+TEST_CASE("the output is shortened where the rung before it has nothing to shorten") {
   World world;
-  const ScriptedProvider small{Target{"p", "small", facts_of({}, 4000)},
-                               {error(ErrorKind::context_window_exceeded), answer("ok")}};
-  const FallbackClient client = world.client({small}, {degrade::output()});
-  ChatRequest request{std::string(4000, 'x')};
-  request.max_output_tokens = 3900;
+  const ScriptedProvider small{Target{"p", "small"}, {error(ErrorKind::context_window_exceeded), answer("ok")}};
+  const FallbackClient client = world.client({small}, {degrade::history(), degrade::output()});
+  ChatRequest request{std::string(4000, 'x')};  // one turn, which stays
+  request.max_output_tokens = 2000;
   const auto reply = client.chat(request);
   REQUIRE(reply);
   CHECK(features(reply->degradation) == "output");
-  CHECK(small.sends()[1].request.max_output_tokens < 3000);
+  CHECK(small.sends()[1].request.max_output_tokens == 1000);
 }
 
 TEST_CASE("the first event of a stream says what was given up, once, and the answer says the same") {
@@ -456,6 +502,93 @@ TEST_CASE("no answer of the ladder's covers a mistake of the application, its ca
   world.runtime.run_for(1s);
   call.cancel();
   CHECK(call.wait().error().kind == ErrorKind::cancelled);
+}
+
+TEST_CASE("explain has the one answer that the ladders would give, and says when it is given") {
+  World world;
+  const AnswerCache answers;
+  const ScriptedProvider model = target("model", {}, {answer("whole"), error(ErrorKind::connect_failed)});
+  const FallbackClient inner = world.client({model}, {degrade::canned("inner")});
+  const FallbackClient client = world.client({inner, target("bad", {}, {error(ErrorKind::connect_failed)})},
+                                             {degrade::cached(answers), degrade::canned("outer")});
+  const auto last = [](const Plan& plan) { return plan.steps.back(); };
+  CHECK(client.explain("hello").steps.size() == 3);
+  CHECK(last(client.explain("hello")).target.name() == "local/canned");
+  CHECK_THAT(last(client.explain("hello")).degradation->reason,
+             ContainsSubstring("no target answers") && ContainsSubstring("invalid_request") &&
+                 ContainsSubstring("content_filtered") && ContainsSubstring("once content was delivered"));
+  REQUIRE(client.chat("hello"));
+  CHECK(client.explain("hello").steps.size() == 3);
+  CHECK(features(last(client.explain("hello")).degradation) == "freshness");
+  CHECK(features(client.chat("hello")->degradation) == "freshness");
+  CHECK(client.chat("other")->text() == "outer");
+  // Inside another client it has none of its own to give.
+  const FallbackClient around = world.client({inner}, {});
+  CHECK(last(around.explain("hello")).target.name() == "local/canned");
+  CHECK(around.chat("hello")->text() == "inner");
+}
+
+TEST_CASE("a refused content has an answer of the ladder's where others may be asked for it") {
+  for (const bool others : {false, true}) {
+    World world;
+    const FallbackClient client = world.client({target("a", {}, {error(ErrorKind::content_filtered)})},
+                                               {degrade::canned("x")}, {.fall_back_on_content_filter = others});
+    CHECK(client.chat("hello").has_value() == others);
+  }
+}
+
+TEST_CASE("explain and the call agree on what caps, prices and rungs leave") {
+  const auto dear = [](Capabilities lacks = {}, std::optional<std::int64_t> window = std::nullopt) {
+    ModelFacts facts = facts_of(lacks, window);
+    facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(1)};
+    return facts;
+  };
+  ModelFacts blind_and_free = facts_of({.vision = false});
+  blind_and_free.price = Price{};
+  const auto in_client = [](const ScriptedProvider& first, const ScriptedProvider& second) {
+    return std::vector<Provider>{FallbackClient{first, second} | cost_cap({.per_request = Money::usd(1)})};
+  };
+  const auto tight = [](const ScriptedProvider& first, const ScriptedProvider& second) {
+    return std::vector<Provider>{Provider{first} | cost_cap({.per_request = Money::usd_per_million(1)}), second};
+  };
+  struct Case {
+    std::string_view what;
+    ModelFacts first;
+    ModelFacts second;
+    std::vector<Provider> (*providers)(const ScriptedProvider&, const ScriptedProvider&);
+    Ladder ladder;
+    ChatRequest request;
+    std::string_view asked;  // "": nobody
+    std::string_view given_up;
+  };
+  ChatRequest turns;
+  for (int i = 0; i < 6; ++i) turns.messages.push_back(Message::user(std::string(4000, 'x')));
+  const std::vector<Case> cases{
+      {"a cap around a client passes over a target without a price", {}, dear(), in_client, {}, "hello", "second", "none"},
+      {"nobody has a price", {}, {}, in_client, {}, "hello", "", ""},
+      {"with its rung a target is asked below a cap", {}, dear({.vision = false}), in_client, {degrade::images()},
+       with_image(), "second", "vision"},
+      {"a target beyond its cap gives way to one with a rung", dear(), blind_and_free, tight,
+       {degrade::images()}, with_image(), "second", "vision"},
+      {"history mends a window below a cap", dear({}, 2000), {}, in_client, {degrade::history({.keep_turns = 1})}, turns,
+       "first", "history"},
+  };
+  for (const Case& row : cases) {
+    CAPTURE(row.what);
+    World world;
+    const ScriptedProvider first{Target{"p", "first", row.first}};
+    const ScriptedProvider second{Target{"p", "second", row.second}};
+    const FallbackClient client = world.client(row.providers(first, second), row.ladder);
+    const Plan plan = client.explain(row.request);
+    const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                      [](const Plan::Step& step) { return !step.skipped; });
+    const auto reply = client.chat(row.request);
+    CHECK((planned == plan.steps.end() ? "" : planned->target.model()) == row.asked);
+    CHECK((reply ? reply->served_by.model() : "") == row.asked);
+    if (!reply || planned == plan.steps.end()) continue;
+    CHECK(features(reply->degradation) == row.given_up);
+    CHECK(reply->degradation == planned->degradation);
+  }
 }
 
 TEST_CASE("the last answer to the same request is given again, with its age, until it is too old") {

@@ -223,16 +223,52 @@ TEST_CASE("an answer that was begun stays behind everything") {
   CHECK(text_of(request.messages.back().parts) == "once upon");
 }
 
-TEST_CASE("an output limit is lowered to what the window leaves, and never below an answer's least") {
-  ChatRequest request{std::string(4000, 'x')};
+TEST_CASE("an output limit is lowered to what the window surely leaves, and never below an answer's least") {
+  ChatRequest request{std::string(4000, 'x')};  // 1,000 tokens by the estimate, 1,250 to be safe
   request.max_output_tokens = 3000;
   CHECK(take_out(Feature::output, request, {.window = 2500}) ==
-        "The answer was limited to 1500 tokens, where 3000 were wanted.");
-  CHECK(request.max_output_tokens == 1500);
+        "The answer was limited to 1250 tokens, where 3000 were wanted.");
+  CHECK(request.max_output_tokens == 1250);
   CHECK_FALSE(take_out(Feature::output, request, {.window = 500}).empty());
   CHECK(request.max_output_tokens == 256);
+  CHECK(take_out(Feature::output, request, {.window = 500}).empty());
   CHECK(take_out(Feature::output, request, {.window = 100'000}).empty());
   CHECK(take_out(Feature::output, request, {}).empty());
+}
+
+TEST_CASE("where the window is no help the output is halved, of the request or of what the model writes at most") {
+  struct Row {
+    std::optional<std::int64_t> asked;
+    ReductionOptions options;
+    std::optional<std::int64_t> then;  // unset: nothing changes
+  };
+  const ReductionOptions halved{.halve_output = true};
+  const std::vector<Row> rows{
+      {3000, halved, 1500},
+      {3000, {.most_output = 1000, .halve_output = true}, 500},
+      {std::nullopt, {.most_output = 8000, .halve_output = true}, 4000},
+      {std::nullopt, halved, std::nullopt},  // what would be halved?
+      {400, halved, 256},
+      {256, halved, std::nullopt},
+      {100, halved, std::nullopt},
+      // The window leaves room for all of it, and yet it did not fit: the window is smaller than is known.
+      {3000, {.window = 100'000, .halve_output = true}, 1500},
+      {3000, {.window = 2500, .halve_output = true}, 1250},
+      // Lowered to what the model writes without a rung.
+      {3000, {.most_output = 1000}, std::nullopt},
+      {3000, {.window = 100'000, .most_output = 1000}, std::nullopt},
+      {std::nullopt, {.window = 2500, .most_output = 8000}, 1250},
+      {std::nullopt, {.window = 2500}, std::nullopt},
+  };
+  for (std::size_t index = 0; index < rows.size(); ++index) {
+    const Row& row = rows[index];
+    CAPTURE(index);
+    ChatRequest request{std::string(4000, 'x')};
+    request.max_output_tokens = row.asked;
+    const bool taken = !take_out(Feature::output, request, row.options).empty();
+    CHECK(taken == row.then.has_value());
+    CHECK(request.max_output_tokens == (row.then ? row.then : row.asked));
+  }
 }
 
 TEST_CASE("an effort that was asked for is named") {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/cost_cap.hpp"
 #include "backstop/routing/rules.hpp"
 #include "routing/pool.hpp"
 
@@ -20,8 +22,12 @@ namespace {
 /// Random clients, targets and requests, and whatever state comes of them.
 class World {
  public:
-  /// `ladders`: requests may have to give something up.
-  explicit World(unsigned seed, bool ladders = false) : random_{seed}, runtime_{seed + 1}, ladders_{ladders} {}
+  struct Has {
+    bool ladders = false;  ///< requests may have to give something up
+    bool caps = false;     ///< what calls may cost is capped, here and there
+  };
+  explicit World(unsigned seed) : World{seed, Has{}} {}
+  World(unsigned seed, Has has) : random_{seed}, runtime_{seed + 1}, ladders_{has.ladders}, caps_{has.caps} {}
 
   VirtualRuntime& runtime() noexcept { return runtime_; }
 
@@ -29,19 +35,23 @@ class World {
     std::vector<Provider> candidates;
     for (int i = 0, size = below(4) + 1; i < size; ++i) {
       if (depth < 2 && below(3) == 0) {
-        candidates.push_back(client(depth + 1));
+        candidates.push_back(capped(client(depth + 1), 2));
       } else {
         candidates.push_back(target());
       }
     }
-    Strategy chosen = strategy(candidates.size(), true);
+    // A refused call may ask a client twice before anything is sent: those with turns and sessions then choose anew.
+    Strategy chosen = caps_ ? choose(candidates.size(), 7) : strategy(candidates.size(), true);
     if (!ladders_ || below(3) == 0) return pool_of(runtime_, std::move(chosen), std::move(candidates));
     FallbackOptions options{.strategy = std::move(chosen), .recovery = {.max_wait = Duration::zero()}};
     options.degrade = {degrade::tools(), degrade::images(), degrade::history({.keep_turns = 1}), degrade::json_schema()};
+    if (caps_) options.degrade.push_back(degrade::output());
+    if (caps_ && below(2) == 0) options.degrade[2] = degrade::history({.keep_turns = 1, .summarized_by = target()});
     std::shuffle(options.degrade.begin(), options.degrade.end(), random_);
     options.degrade.resize(static_cast<std::size_t>(below(5)));
     options.degrade_early = below(3) == 0;
-    if (below(4) == 0) options.degrade.push_back(degrade::canned("sorry"));
+    if (caps_ && below(4) == 0) options.degrade.push_back(degrade::cached(AnswerCache{}));
+    if (below(4) == 0) options.degrade.push_back(degrade::canned(depth == 0 ? "sorry" : "sorry, from inside"));
     options.runtime = runtime_.share();
     return FallbackClient{std::move(candidates), std::move(options)};
   }
@@ -73,11 +83,29 @@ class World {
       facts.capabilities.json_schema = below(3) > 0;
       if (below(4) == 0) facts.context_window = 800;
     }
+    if (caps_ && below(3) == 0) facts.max_output_tokens = below(4000) + 1;
     std::vector<Step> steps;
     for (int i = 0, size = below(6) + 1; i < size; ++i) steps.push_back(step());
     const Target name{"p", std::to_string(++targets_), facts};
     const ScriptedProvider scripted{name, std::move(steps)};
-    return below(2) == 0 ? Provider{scripted} : scripted | circuit_breaker({.consecutive_failures = 2, .open_for = 5s});
+    const Provider alone =
+        below(2) == 0 ? Provider{scripted} : scripted | circuit_breaker({.consecutive_failures = 2, .open_for = 5s});
+    return capped(alone, 4);
+  }
+  /// One in so many.
+  Provider capped(Provider provider, int one_in) {
+    if (!caps_ || below(one_in) > 0) return provider;
+    CostCapOptions options;
+    // A request has from 10 to 7,000 tokens, and a million of them cost up to $20.
+    const auto money = [this] { return Money::usd_per_million(1) * std::int64_t{1} * (std::int64_t{1} << below(17)); };
+    const int kinds = below(7) + 1;
+    if ((kinds & 1) != 0) options.per_request = money();
+    if ((kinds & 2) != 0) options.per_period = money() * 10;
+    if ((kinds & 4) != 0) options.fallback_premium_per_period = money();
+    if (below(3) == 0) options.assume_price = Price{.input = Money::usd_per_million(2), .output = Money::usd_per_million(10)};
+    options.period = 20s;
+    options.wait_for_reserved = Duration::zero();
+    return provider | cost_cap(options);
   }
   Step step() {
     const auto time = std::chrono::milliseconds{below(3000)};
@@ -91,8 +119,9 @@ class World {
       default: return answer("ok").usage(10, below(300) + 1).after(time);
     }
   }
-  Strategy strategy(std::size_t size, bool may_stick) {
-    switch (below(may_stick ? 10 : 8)) {
+  Strategy strategy(std::size_t size, bool may_stick) { return choose(size, may_stick ? 10 : 8); }
+  Strategy choose(std::size_t size, int of_the_first) {
+    switch (below(of_the_first)) {
       case 0: return ordered();
       case 1: return first_ready();
       case 2: return lowest_latency({.exploration = 0.3});
@@ -113,6 +142,7 @@ class World {
   std::mt19937 random_;
   VirtualRuntime runtime_;
   bool ladders_;
+  bool caps_;
   int targets_ = 0;
 };
 
@@ -145,62 +175,108 @@ TEST_CASE("explain tells where the next call goes first, whatever the client, th
   CHECK(compared > 5000);
 }
 
-TEST_CASE("explain tells what the next call gives up first, and whether it gets an answer of the ladder's own") {
-  int compared = 0;
+namespace {
+
+struct Compared {
+  int calls = 0;
   int degraded = 0;
   int canned = 0;
-  for (unsigned seed = 1; seed <= 400; ++seed) {
-    World world{seed, true};
+  int summaries = 0;
+  int none = 0;  ///< nobody was asked, and nothing was answered
+};
+
+std::string told(const Plan& plan, const Ledger& rows) {
+  std::string text;
+  for (const Plan::Step& step : plan.steps) {
+    text += "\nstep " + step.target.name() + ": " + (step.skipped ? step.skipped->message : "asked") +
+            (step.degradation ? " / " + step.degradation->notice : "");
+  }
+  for (const Attempt& row : rows) text += "\nrow " + row.target.name() + (row.sent ? " asked " : " ") + row.reason;
+  return text;
+}
+
+/// What is wrong with what the plan says of the call's first send, or of its end without one; empty: nothing.
+std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Compared& compared) {
+  const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
+  const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
+  const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                    [](const Plan::Step& step) { return !step.skipped; });
+  const bool answers_itself = planned != plan.steps.end() && planned->worst_cost == Money{} &&
+                              (planned->target.provider() == "local" || sent == rows.end());
+  if (sent == rows.end()) {
+    // Nobody could be asked: an answer of the ladder's, or none.
+    const bool promised = planned != plan.steps.end();
+    (promised ? compared.canned : compared.none) += 1;
+    if (promised == reply.has_value() && (!promised || planned->target == reply->served_by)) return {};
+    return "planned " + (promised ? planned->target.name() : "nobody") + ", got " +
+           (reply ? reply->served_by.name() : reply.error().message);
+  }
+  if (planned == plan.steps.end() || answers_itself) {
+    // It was out and has let the call in after all, or was probed.
+    const bool was_out = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const Plan::Step& step) {
+      return step.target == sent->target && step.skipped && is_refusal(step.skipped->kind);
+    });
+    return was_out ? "" : "planned nobody, asked " + sent->target.name();
+  }
+  if (sent->summary && planned->summary) ++compared.summaries;
+  if (sent->target != planned->target || sent->summary != planned->summary) return "planned " + planned->target.name() + ", asked " + sent->target.name();
+  if (sent->outcome || sent->summary || !reply) return {};
+  ++compared.calls;
+  compared.degraded += reply->degradation ? 1 : 0;
+  // Why it lacks something may be told by what has happened meanwhile.
+  const auto features = [](const std::optional<Degradation>& told) {
+    return told ? std::pair{told->features, told->notice} : std::pair{std::vector<std::string>{}, std::string{}};
+  };
+  if (features(reply->degradation) == features(planned->degradation)) return {};
+  return "planned to give up \"" + (planned->degradation ? planned->degradation->notice : "") + "\", gave up \"" +
+         (reply->degradation ? reply->degradation->notice : "") + '"';
+}
+
+Compared compare(World::Has has, unsigned seeds) {
+  Compared compared;
+  for (unsigned seed = 1; seed <= seeds; ++seed) {
+    World world{seed, has};
     const FallbackClient client = world.client();
     for (int call = 0; call < 25; ++call) {
       const ChatRequest request = world.request();
       const Plan plan = client.explain(request);
       static_cast<void>(client.explain(request));
       const auto reply = client.chat(request);
-      const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
-      const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
-      const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
-                                        [](const Plan::Step& step) { return !step.skipped; });
-      CAPTURE(seed, call, client.describe());
-      if (sent == rows.end()) {
-        // Nobody could be asked: an answer of the ladder's, or none.
-        const bool promised = planned != plan.steps.end();
-        canned += promised ? 1 : 0;
-        if (promised != reply.has_value() || (promised && planned->target != reply->served_by)) {
-          FAIL_CHECK("planned " << (promised ? planned->target.name() : "nobody") << ", got "
-                                << (reply ? reply->served_by.name() : reply.error().message));
-        }
-      } else if (planned == plan.steps.end() || planned->target.provider() == "local") {
-        continue;  // a target that was out has let the call in after all, or was probed
-      } else if (sent->target != planned->target) {
-        for (const auto& step : plan.steps) {
-          UNSCOPED_INFO("step " << step.target.name() << " " << (step.skipped ? step.skipped->message : "asked") << " / "
-                                << (step.degradation ? step.degradation->notice : ""));
-        }
-        for (const auto& row : rows) UNSCOPED_INFO("row " << row.target.name() << " " << row.sent << " " << row.reason);
-        FAIL_CHECK("planned " << planned->target.name() << ", asked " << sent->target.name());
-      } else if (!sent->outcome && reply) {
-        ++compared;
-        degraded += reply->degradation ? 1 : 0;
-        if (reply->degradation != planned->degradation) {
-          FAIL_CHECK("planned to give up \"" << (planned->degradation ? planned->degradation->notice : "")
-                                             << "\", gave up \""
-                                             << (reply->degradation ? reply->degradation->notice : "") << '"');
-        }
+      if (const std::string wrong = disagreement(plan, reply, compared); !wrong.empty()) {
+        FAIL_CHECK("seed " << seed << ", call " << call << " of " << client.describe() << ": " << wrong
+                           << told(plan, reply ? reply->attempts : reply.error().attempts));
       }
       world.runtime().run_for(std::chrono::milliseconds{world.below(4000)});
     }
   }
-  CHECK(compared > 2500);
-  CHECK(degraded > 300);
-  CHECK(canned > 50);
+  return compared;
+}
+
+}  // namespace
+
+TEST_CASE("explain tells what the next call gives up first, and whether it gets an answer of the ladder's own") {
+  const Compared compared = compare({.ladders = true}, 400);
+  CHECK(compared.calls > 2500);
+  CHECK(compared.degraded > 300);
+  CHECK(compared.canned > 50);
+}
+
+TEST_CASE("explain tells the same of clients with caps, with and without ladders, and of targets without a price") {
+  const Compared plain = compare({.caps = true}, 400);
+  CHECK(plain.calls > 2000);
+  CHECK(plain.none > 50);
+  const Compared compared = compare({.ladders = true, .caps = true}, 400);
+  CHECK(compared.calls > 2000);
+  CHECK(compared.degraded > 200);
+  CHECK(compared.canned > 50);
+  CHECK(compared.summaries > 50);
 }
 
 TEST_CASE("explain changes nothing of what the calls after it do") {
   for (unsigned seed = 1; seed <= 100; ++seed) {
     std::vector<std::string> traces;
     for (const bool explains : {false, true}) {
-      World world{seed, seed % 2 == 0};
+      World world{seed, {.ladders = seed % 2 == 0, .caps = seed % 3 == 0}};
       const FallbackClient client = world.client();
       std::string& trace = traces.emplace_back();
       for (int call = 0; call < 20; ++call) {

@@ -111,6 +111,7 @@ struct RequestSpec {
   bool tools = false;
   bool image = false;
   bool long_prompt = false;  ///< beyond doubt too long for a window of `small_window`
+  int old_turns = 0;         ///< before the prompt, each as long
   bool cold = false;         ///< temperature 0
   int max_output = 0;        ///< 0: not said
 };

@@ -171,10 +171,12 @@ void check_fit(const Play& play, Found& found) {
     for (const ChatRequest& sent : leaf.requests()) {
       RequestSpec asked;
       asked.tools = !sent.tools.empty();
-      asked.long_prompt = text_of(sent.messages.front().parts).size() > 6 * static_cast<std::size_t>(small_window);
-      for (const Part& part : sent.messages.front().parts) {
-        asked.image = asked.image || std::holds_alternative<Image>(part);
+      std::size_t length = 0;
+      for (const Message& message : sent.messages) {
+        if (message.role == Role::user) length += text_of(message.parts).size();  // not what a floor has refused
+        for (const Part& part : message.parts) asked.image = asked.image || std::holds_alternative<Image>(part);
       }
+      asked.long_prompt = length > 6 * static_cast<std::size_t>(small_window);
       if (!misfit(played.leaves[i], asked)) continue;
       found.push_back({"no-unfit-target-asked",
                        fmt::format("{} was asked{}{}{}", leaf.target.name(),

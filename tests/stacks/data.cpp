@@ -115,6 +115,7 @@ std::string text_of(const RequestSpec& spec) {
       .add("tools", spec.tools, usual.tools)
       .add("image", spec.image, usual.image)
       .add("long_prompt", spec.long_prompt, usual.long_prompt)
+      .add("old_turns", spec.old_turns, usual.old_turns)
       .add("cold", spec.cold, usual.cold)
       .add("max_output", spec.max_output, usual.max_output)
       .text();

@@ -111,7 +111,7 @@ class Generator {
     if (on(F::client_options)) node.client = client_options(depth);
     if (on(F::strategy) && random_.one_in(2)) node.client.strategy = random_.between(1, strategies - 1);
     if (depth > 0 && on(F::around_clients)) node.policies = policies();
-    if (on(F::degrade) && random_.one_in(depth == 0 ? 1 : 3)) node.client.degrade = random_.between(1, 4);
+    if (on(F::degrade) && random_.one_in(depth == 0 ? 1 : 3)) node.client.degrade = random_.between(1, 5);
     return node;
   }
 
@@ -252,6 +252,7 @@ class Generator {
     request.tools = random_.one_in(3);
     request.image = random_.one_in(3);
     request.long_prompt = random_.one_in(4);
+    if (random_.one_in(3)) request.old_turns = random_.between(1, 3);
     return request;
   }
 

@@ -108,7 +108,7 @@ struct LadderOption {
   std::vector<Rung> ladder;
   bool early = false;
 };
-inline const std::array<Option<LadderOption>, 5> degrade{{
+inline const std::array<Option<LadderOption>, 6> degrade{{
     {{}, ""},
     {{{degrade::images(), degrade::tools()}}, ".degrade = {degrade::images(), degrade::tools()}, "},
     {{{degrade::tools(), degrade::history(), degrade::images()}, true},
@@ -117,6 +117,10 @@ inline const std::array<Option<LadderOption>, 5> degrade{{
      ".degrade = {degrade::images(), degrade::canned(\"canned ANSWER-MARK\")}, "},
     {{{degrade::tools(), degrade::cached(AnswerCache{})}},
      ".degrade = {degrade::tools(), degrade::cached(AnswerCache{})}, "},
+    {{{degrade::history({.keep_turns = 1, .summarized_by = stacks::summary_writer(), .summary_tokens = 12}),
+       degrade::images()}},
+     ".degrade = {degrade::history({.keep_turns = 1, .summarized_by = stacks::summary_writer(), .summary_tokens = 12}), "
+     "degrade::images()}, "},
 }};
 
 // A client has at most four candidates, or as many as weights are cut to.

@@ -92,8 +92,8 @@ class Oracle {
     // A send is kept for each target that is ready when another is asked; which of them are changes with other calls
     // and with limits. Where it does, each target may use up all its retries before the next.
     if (repeats_ && (limited_ || case_->consumers.size() > 1)) sends_needed_ = 4 * leaves;
-    // With less to do a target may be asked once more for each rung.
-    if (degrades_) sends_needed_ = 4 * leaves;
+    // With less to do a target may be asked once more for each rung; and summaries are sends, too.
+    if (degrades_) sends_needed_ = 4 * leaves + 3;
     time_needed_ = Millis{2'000} << static_cast<unsigned>(leaves);
     Way way{consumer_->max_attempts > 0 ? consumer_->max_attempts : sends_of(case_->root.client),
             consumer_->deadline > 0 ? consumer_->deadline : time_of(case_->root.client)};

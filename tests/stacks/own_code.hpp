@@ -48,6 +48,17 @@ class Frame {
   Frame& operator=(const Frame&) = delete;
 };
 
+/// Writes summaries of older turns, which cost nothing, and not every time.
+[[nodiscard]] inline backstop::Provider summary_writer() {
+  using namespace backstop;
+  ModelFacts facts;
+  facts.price = Price{};
+  const std::vector<testing::Step> says{testing::answer("a summary"), testing::error(ErrorKind::overloaded),
+                                        testing::answer("another").after(std::chrono::seconds{1}),
+                                        testing::error(ErrorKind::content_filtered)};
+  return testing::ScriptedProvider{Target{"summary", "m", facts}, says};
+}
+
 /// A quality floor by its level: accepts every answer, refuses every one, has those repaired that are long, or asks a
 /// judge, which costs nothing and says yes and no by turns.
 [[nodiscard]] inline backstop::Policy quality_floor(int level) {

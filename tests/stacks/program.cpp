@@ -214,9 +214,13 @@ class Printer {
     const RequestSpec& spec = case_->requests[number];
     line(text_, "  ChatRequest request{0}{{\"PROMPT-MARK q{0}\"{1}}};", number,
          spec.long_prompt ? fmt::format(" + std::string({}, 'a')", 7 * small_window) : "");
+    for (int turn = 0; turn < spec.old_turns; ++turn) {
+      line(text_, "  request{0}.messages.insert(request{0}.messages.begin(), Message::user(std::string({1}, 'b')));", number,
+           7 * small_window);
+    }
     line(text_, "  request{}.metadata.session_id = \"session {}\";", number, number % 2);
     if (spec.image) {
-      line(text_, "  request{}.messages.front().parts.emplace_back(Image{{.url = \"https://example.org/a.png\"}});",
+      line(text_, "  request{}.messages.back().parts.emplace_back(Image{{.url = \"https://example.org/a.png\"}});",
            number);
     }
     if (spec.tools) line(text_, "  request{}.tools.push_back(Tool{{.name = \"search\"}});", number);

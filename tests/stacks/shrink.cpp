@@ -170,6 +170,7 @@ class Shrinker {
       note(set(of(&RequestSpec::tools), false));
       note(set(of(&RequestSpec::image), false));
       note(set(of(&RequestSpec::long_prompt), false));
+      note(set(of(&RequestSpec::old_turns), 0));
       note(set(of(&RequestSpec::cold), false));
       note(set(of(&RequestSpec::max_output), 0));
     }

@@ -160,10 +160,11 @@ FallbackClient Stack::client_of(const Node& node, bool is_root) {
   if (node.client.hedge >= 0) options.hedge = at_level(tables::hedge, node.client.hedge).value;
   options.strategy = at_level(tables::strategy, node.client.strategy).value;
   options.recovery = at_level(tables::recovery, node.client.recovery).value;
-  options.degrade = tables::degrade[static_cast<std::size_t>(node.client.degrade) % 5].value.ladder;
-  options.degrade_early = tables::degrade[static_cast<std::size_t>(node.client.degrade) % 5].value.early;
+  options.degrade = at_level(tables::degrade, node.client.degrade).value.ladder;
+  options.degrade_early = at_level(tables::degrade, node.client.degrade).value.early;
   for (Rung& rung : options.degrade) {
     if (rung.answers) rung.answers.emplace();  // each case its own
+    if (rung.summarized_by) rung.summarized_by = summary_writer();
   }
   if (is_root) options.observers = {log};
   return FallbackClient{std::move(providers), std::move(options)};
@@ -228,8 +229,11 @@ ChatRequest request_of(const RequestSpec& spec, int number) {
   std::string prompt = "PROMPT-MARK q" + std::to_string(number);
   if (spec.long_prompt) prompt += std::string(7 * small_window, 'a');
   ChatRequest request{std::move(prompt)};
+  for (int turn = 0; turn < spec.old_turns; ++turn) {
+    request.messages.insert(request.messages.begin(), Message::user("PROMPT-MARK" + std::string(7 * small_window, 'b')));
+  }
   request.metadata.session_id = "session " + std::to_string(number % 2);
-  if (spec.image) request.messages.front().parts.emplace_back(Image{.url = "https://example.org/a.png"});
+  if (spec.image) request.messages.back().parts.emplace_back(Image{.url = "https://example.org/a.png"});
   if (spec.tools) request.tools.push_back(Tool{.name = "search"});
   if (spec.cold) request.temperature = 0.0;
   if (spec.max_output > 0) request.max_output_tokens = spec.max_output;
@@ -239,7 +243,7 @@ ChatRequest request_of(const RequestSpec& spec, int number) {
 
 bool misfit(const LeafSpec& leaf, const RequestSpec& request) noexcept {
   return (request.tools && !leaf.tools) || (request.image && !leaf.vision) ||
-         (request.long_prompt && leaf.window == small_window);
+         ((request.long_prompt || request.old_turns > 0) && leaf.window == small_window);
 }
 
 }  // namespace stacks

@@ -13,8 +13,8 @@
 
 namespace backstop::inline v0 {
 
-/// What a call would do, found out without sending anything. Of a cap around a client the cheapest of its targets
-/// counts, and what other calls have reserved does not.
+/// What a call would do, found out without sending anything. Caps are asked about each send, wherever they stand; what
+/// other calls have reserved does not count.
 struct Plan {
   struct Step {
     Target target;
@@ -22,9 +22,11 @@ struct Plan {
     std::optional<Error> skipped;       ///< why it would be passed over now
     std::optional<Money> worst_cost;    ///< of one attempt; empty when the price is not known
     std::optional<Degradation> degradation{};  ///< what would be given up for it; empty: nothing
+    bool summary = false;               ///< asked for a summary of the turns that the step behind it leaves out
   };
   /// In the order in which they would be tried; of a client its targets. One that the ladder would bring in again, with
-  /// less to do, has a second step.
+  /// less to do, has a second step. The last may be the answer that a ladder has of its own, with when it is given as
+  /// its `degradation->reason`.
   std::vector<Step> steps;
   std::int64_t estimated_input_tokens = 0;
   Duration worst_time{0};               ///< the call's deadline

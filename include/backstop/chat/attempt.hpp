@@ -39,6 +39,7 @@ struct Attempt {
   std::optional<ErrorKind> outcome{};  ///< empty: this attempt answered
   bool sent = false;                 ///< false for candidates that were skipped
   bool judge = false;  ///< was asked to judge an answer of another (`judged_by`), not to give one
+  bool summary = false;  ///< was asked for a summary of older turns (`degrade::history`), not for an answer
   int http_status = 0;               ///< 0 when no status line arrived
   std::chrono::nanoseconds waited{0};   ///< backoff and queueing before it
   std::chrono::nanoseconds elapsed{0};  ///< from the send to its end

@@ -18,7 +18,9 @@ struct StreamEvent {
                       ///< own `arguments` are empty, so that a piece costs no more than itself
     tool_call,        ///< `tool_call`: a complete call
     restarted,        ///< forget what came so far: `target` begins anew (policy `mid_stream = restart`)
-    degraded,         ///< `degradation`: what was given up; comes first
+    /// `degradation`: what was given up for the answer, before the first piece of it. Where another target goes on with
+    /// an answer that broke off (`mid_stream = resume`) and has less to go by, between its pieces.
+    degraded,
     finished,         ///< the end: `response` is the whole answer
     failed,           ///< the end: `error`
   };

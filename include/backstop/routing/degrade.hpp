@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backstop/export.hpp"
+#include "backstop/provider.hpp"
 #include "backstop/runtime/clock.hpp"
 #include "backstop/state/answer_cache.hpp"
 
@@ -19,6 +20,8 @@ struct Rung {
 
   Kind kind = Kind::images;
   int keep_turns = 6;             ///< with `history`
+  std::optional<Provider> summarized_by{};  ///< with `history`
+  std::int64_t summary_tokens = 512;        ///< with `history`
   bool keep_tool_history = true;  ///< with `tools`
   std::optional<AnswerCache> answers{};        ///< with `cached`
   Duration max_age = std::chrono::hours{24};   ///< with `cached`
@@ -34,6 +37,10 @@ struct Rung {
 
 struct HistoryRungOptions {
   int keep_turns = 6;  ///< the newest, which stay whole; a result of a tool brings the turn with its call
+  /// Writes a summary of the turns that are left out, which stands in their place. It is a provider with a stack of its
+  /// own, such as `haiku | timeout(10s)`. Unset: nothing stands there but how many they were.
+  std::optional<Provider> summarized_by{};
+  std::int64_t summary_tokens = 512;  ///< the longest that it may be
 };
 
 struct ToolsRungOptions {
@@ -54,10 +61,16 @@ struct CachedRungOptions {
 /// When a call has asked all targets that can do the whole request, or none can, it goes down the ladder rung by rung,
 /// and asks with each the targets that can do what is left. A target gives up only what it lacks of the rungs so far:
 /// one that sees keeps the images. Rungs that would change nothing are passed over. What was given up stands in
-/// `ChatResponse::degradation`, and is an event of a stream before any content that comes of it.
+/// `ChatResponse::degradation`, and is an event of a stream before any content that comes of it: the first one, or, where
+/// another target with less to go by continues an answer that broke off (`mid_stream = resume`), one between its pieces.
 ///
 /// A client inside another takes its own rungs before the other takes its own, when those of the other's targets have
-/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client.
+/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client, which
+/// gives one: its own, else that of the first client inside that has one.
+///
+/// Such an answer takes the place of a failure of the targets, of caps and limits, and of the deadline. The call fails
+/// all the same where its request is at fault (`invalid_request`; `content_filtered`, unless
+/// `FallbackOptions::fall_back_on_content_filter`), where it was cancelled, and once content was delivered.
 ///
 /// Example: `FallbackClient{{...}, {.degrade = {degrade::images(), degrade::canned("Sorry.")}}}`
 namespace degrade {
@@ -73,17 +86,26 @@ namespace degrade {
 [[nodiscard]] BACKSTOP_EXPORT Rung json_schema();
 /// Where the conversation does not fit a window: results of tools are left out, the oldest first, then turns, the
 /// oldest first, as few as it takes. System texts, the newest turn of the user and the newest `keep_turns` stay.
+///
+/// With `summarized_by` the turns that a target is to do without go to that provider first, as material. It is asked once
+/// in a call, by each client with such a ladder, and its summary serves the targets that come later, too. Its send
+/// counts among those of the call, obeys the caps around the client, and stands in the ledger with `Attempt::summary`
+/// set; sends and time that the targets to come need are kept for them. Where it fails, or there is no room for it, and
+/// for a hedge that begins before there is a summary and a probe of a target that is out, the turns are left out without
+/// one. The notice says which.
 [[nodiscard]] BACKSTOP_EXPORT Rung history(HistoryRungOptions options = {});
 /// No tools are offered.
 [[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
 /// Where a provider said that input and output together do not fit its window: the output limit is lowered to what the
-/// window leaves, 256 tokens at least. A limit above what the model writes at most is lowered without a rung.
+/// window leaves beside the input and a quarter of that, or to half where that is not known or was no help; 256 tokens
+/// at least. Without a limit in the request it is that of `ModelFacts::max_output_tokens`. A limit above what the model
+/// writes at most is lowered without a rung.
 [[nodiscard]] BACKSTOP_EXPORT Rung output();
-/// When the call would fail otherwise: the last answer to the same request of the same user, if it is not older than
+/// When no target answers, as said above: the last answer to the same request of the same user, if it is not older than
 /// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer
 /// for each other.
 [[nodiscard]] BACKSTOP_EXPORT Rung cached(AnswerCache answers, CachedRungOptions options = {});
-/// When the call would fail otherwise: this text, of the target `local/canned`. It stands last.
+/// When no target answers, as said above: this text, of the target `local/canned`. It stands last.
 [[nodiscard]] BACKSTOP_EXPORT Rung canned(std::string text);
 
 }  // namespace degrade

@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "backstop/chat/error.hpp"
@@ -25,6 +26,9 @@
 namespace backstop::inline v0 {
 
 class Observer;
+namespace detail {
+struct HistorySummary;
+}
 
 /// What is one for the whole of a call, however many attempts it makes.
 struct CallState {
@@ -40,6 +44,8 @@ struct CallState {
   const Target* first_choice = nullptr;  ///< where the call would have gone without failures
   Ledger ledger;
   Requirement requirement;      ///< of the failures so far
+  /// What stands for older turns that are left out, of each ladder that has asked for it.
+  std::vector<std::pair<const void*, std::shared_ptr<const detail::HistorySummary>>> summaries{};
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
   bool quote_providers = true;  ///< what providers said may stand in errors
   bool active_probe = false;    ///< nothing is remembered of its sends: no statistics, cooldown or breaker

@@ -32,6 +32,7 @@ struct RoutingHint {
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
   bool judges = false;       ///< is asked to judge another's answer
+  bool summarizes = false;   ///< is asked for a summary of older turns
   bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up
   bool shortened = false;    ///< likewise, see `Needs::shortened`
   bool may_degrade = false;  ///< a client may take rungs of its own ladder, whoever else is ready
