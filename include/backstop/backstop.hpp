@@ -45,6 +45,7 @@
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/credentials.hpp"
 #include "backstop/providers/function.hpp"
+#include "backstop/providers/gemini.hpp"
 #include "backstop/providers/model_options.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/routing/choice.hpp"

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/gemini.hpp"
 #include "backstop/providers/openai.hpp"
+#include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
 
 namespace backstop::inline v0::detail {
@@ -25,7 +27,7 @@ struct Wire {
   Provider (*make)(ModelOptions options);
 };
 
-constexpr std::array wires{Wire{"openai", over_chat_completions}, Wire{"anthropic", anthropic}};
+constexpr std::array wires{Wire{"openai", over_chat_completions}, Wire{"anthropic", anthropic}, Wire{"gemini", gemini}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -35,6 +37,10 @@ const Wire* find_wire(std::string_view name) noexcept {
 /// Where the provider's name leads.
 Route usual_route(std::string_view provider) {
   if (provider == "anthropic") return {true, "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", true};
+  if (provider == "google" || provider == "gemini") {
+    const std::string_view key = gemini_key_variable();
+    return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
+  }
   const KnownProvider* known = find_known_provider(provider);
   if (known == nullptr) return {false, "openai", "", "", false};
   const ProviderDefaults& defaults = known->defaults;

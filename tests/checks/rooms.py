@@ -30,6 +30,7 @@ ROOMS = [
     ("providers/http",),
     ("providers/openai_chat",),
     ("providers/anthropic",),
+    ("providers/gemini",),
     ("providers/function",),
     ("policies",),
     ("call/call_limits",),

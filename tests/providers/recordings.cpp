@@ -122,7 +122,7 @@ Expected expectation(const Recording& recording, const RecordingRules& rules) {
   if (expected.text.empty() && expected.calls.empty()) {
     const bool may_be_empty =
         expected.finish == "length" || expected.finish == "context_full" || expected.finish == "paused";
-    if (expected.finish == "content_filter") {
+    if (expected.finish == "content_filter" || expect.contains("block_reason")) {
       expected.kind = "content_filtered";
     } else if (expected.reasoning.empty() && !may_be_empty) {
       expected.kind = "malformed_response";

@@ -1,0 +1,285 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "format.hpp"
+#include "providers/failure/read_failure.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+/// The wire's counts: thoughts stand beside the output, and what comes last counts.
+class GeminiUsage {
+ public:
+  void read(const JsonElement& usage, Usage& out) {
+    take(prompt_, usage, "promptTokenCount");
+    take(tool_use_, usage, "toolUsePromptTokenCount");
+    take(written_, usage, "candidatesTokenCount");
+    take(out.reasoning_tokens, usage, "thoughtsTokenCount");
+    take(out.cached_input_tokens, usage, "cachedContentTokenCount");
+    if (prompt_) out.input_tokens = *prompt_ + tool_use_.value_or(0);
+    if (written_ || out.reasoning_tokens) out.output_tokens = written_.value_or(0) + out.reasoning_tokens.value_or(0);
+  }
+
+ private:
+  static void take(std::optional<std::int64_t>& field, const JsonElement& usage, std::string_view key) {
+    if (const auto count = count_of(usage, key)) field = *count;
+  }
+
+  std::optional<std::int64_t> prompt_;
+  std::optional<std::int64_t> tool_use_;
+  std::optional<std::int64_t> written_;
+};
+
+/// Old servers write the number of the reason, by the API's protocol buffers.
+[[nodiscard]] std::string_view finish_name(std::string_view reason) noexcept {
+  constexpr std::array<std::string_view, 6> names{"FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY",
+                                                  "RECITATION", "OTHER"};
+  const bool is_number = reason.size() == 1 && reason.front() >= '0' && reason.front() <= '5';
+  return is_number ? names[static_cast<std::size_t>(reason.front() - '0')] : reason;
+}
+
+[[nodiscard]] bool is_filter(std::string_view reason) noexcept {
+  constexpr std::array<std::string_view, 7> words{"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII",
+                                                  "MODEL_ARMOR", "JAILBREAK"};
+  return reason.starts_with("IMAGE_") || std::find(words.begin(), words.end(), reason) != words.end();
+}
+
+/// Arguments of a call that come in pieces, each with its place: `{"jsonPath": "$.recipe.steps[0]", "stringValue": ...}`.
+class PartialArguments {
+ public:
+  /// False where a piece cannot be read.
+  [[nodiscard]] bool add(const JsonElement& piece) {
+    nlohmann::ordered_json* place = find(text_of(piece, "jsonPath"));
+    if (place == nullptr) return false;
+    if (const auto text = member(piece, "stringValue")) {
+      if (!text->is_string()) return false;
+      if (!place->is_string()) *place = std::string{};
+      place->get_ref<std::string&>() += as_text(*text);
+    } else if (const auto number = member(piece, "numberValue")) {
+      *place = nlohmann::ordered_json::parse(json_of(*number), nullptr, false);
+      return !place->is_discarded();
+    } else if (const auto flag = member(piece, "boolValue")) {
+      bool value = false;
+      if (flag->get(value) != simdjson::SUCCESS) return false;
+      *place = value;
+    }
+    return true;  // else null, which it is
+  }
+  [[nodiscard]] std::string take() {
+    return std::exchange(arguments_, nlohmann::ordered_json::object())
+        .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  }
+
+ private:
+  /// Makes the way there. Lists grow by one; null for what is no such path.
+  [[nodiscard]] nlohmann::ordered_json* find(std::string_view path) {
+    constexpr int deepest = 100;
+    if (!path.starts_with('$') || path.size() == 1) return nullptr;
+    path.remove_prefix(1);
+    nlohmann::ordered_json* place = &arguments_;
+    for (int depth = 0; !path.empty(); ++depth) {
+      if (depth == deepest) return nullptr;
+      const bool is_key = path.front() == '.' || path.starts_with("['") || path.starts_with("[\"");
+      place = is_key ? enter_object(*place, path) : enter_list(*place, path);
+      if (place == nullptr) return nullptr;
+    }
+    return place;
+  }
+  [[nodiscard]] static nlohmann::ordered_json* enter_object(nlohmann::ordered_json& object, std::string_view& path) {
+    if (object.is_null()) object = nlohmann::ordered_json::object();
+    std::string_view key;
+    if (path.front() == '.') {
+      key = path.substr(1, path.find_first_of(".[", 1) - 1);
+      path.remove_prefix(1 + key.size());
+    } else {
+      const char closing[] = {path[1], ']', '\0'};
+      const std::size_t end = path.find(closing, 2);
+      if (end == std::string_view::npos) return nullptr;
+      key = path.substr(2, end - 2);
+      path.remove_prefix(end + 2);
+    }
+    return object.is_object() && !key.empty() ? &object[std::string{key}] : nullptr;
+  }
+  [[nodiscard]] static nlohmann::ordered_json* enter_list(nlohmann::ordered_json& list, std::string_view& path) {
+    if (list.is_null()) list = nlohmann::ordered_json::array();
+    std::size_t index = 0;
+    const char* const end = path.data() + path.size();
+    const auto [read, problem] = std::from_chars(path.data() + 1, end, index);
+    if (path.front() != '[' || problem != std::errc{} || read == end || *read != ']') return nullptr;
+    path.remove_prefix(static_cast<std::size_t>(read - path.data()) + 1);
+    if (!list.is_array() || index > list.size()) return nullptr;
+    if (index == list.size()) list.push_back(nullptr);
+    return &list[index];
+  }
+
+  nlohmann::ordered_json arguments_ = nlohmann::ordered_json::object();
+};
+
+/// Reads one answer: whole, or as the pieces of a stream, which have the same form.
+class GeminiReader {
+ public:
+  void read(const JsonElement& body, AnswerBuilder& answer) {
+    answer.id(text_of(body, "responseId"));
+    answer.model(text_of(body, "modelVersion"));
+    if (const auto usage = member(body, "usageMetadata")) usage_.read(*usage, answer.usage());
+    JsonArray candidates;
+    const std::optional<JsonElement> list = member(body, "candidates");
+    if (list && list->get(candidates) == simdjson::SUCCESS && candidates.begin() != candidates.end()) {
+      return read_candidate(*candidates.begin(), answer);
+    }
+    const std::optional<JsonElement> feedback = member(body, "promptFeedback");
+    const std::string_view reason = feedback ? text_of(*feedback, "blockReason") : std::string_view{};
+    if (!reason.empty()) answer.block(text_of(*feedback, "blockReasonMessage"), reason);
+  }
+
+ private:
+  void read_candidate(const JsonElement& candidate, AnswerBuilder& answer) {
+    if (!candidate.is_object()) return answer.unreadable("a candidate");
+    if (count_of(candidate, "index").value_or(0) != 0) return;  // another answer, which was not asked for
+    if (const auto content = member(candidate, "content")) read_content(*content, answer);
+    const WrittenText written{member(candidate, "finishReason")};
+    const std::string_view reason = finish_name(written.view());
+    if (reason.empty()) return;
+    end_call(answer);
+    if (!is_filter(reason)) {
+      answer.finish_word(reason);
+    } else if (answer.has_text() || answer.has_tool_calls()) {
+      answer.finish_reason(FinishReason::content_filter);
+    } else {
+      return answer.block(text_of(candidate, "finishMessage"), reason);
+    }
+    answer.complete();
+  }
+
+  void read_content(const JsonElement& content, AnswerBuilder& answer) {
+    const std::optional<JsonElement> list = member(content, "parts");
+    if (!list) return;
+    JsonArray parts;
+    if (list->get(parts) != simdjson::SUCCESS) return answer.unreadable("the parts of an answer");
+    for (const JsonElement part : parts) read_part(part, answer);
+  }
+
+  void read_part(const JsonElement& part, AnswerBuilder& answer) {
+    if (!part.is_object()) return answer.unreadable("a part of an answer");
+    const std::string_view signature = text_of(part, "thoughtSignature");
+    if (const auto call = member(part, "functionCall")) {
+      read_signature(signature, answer);
+      return read_call(*call, answer);
+    }
+    if (const auto value = member(part, "text")) {
+      const WrittenText text{*value};
+      if (!text.readable()) return answer.unreadable("a text");
+      const std::optional<JsonElement> flag = member(part, "thought");
+      bool thought = false;
+      const bool is_thought = flag && flag->get(thought) == simdjson::SUCCESS && thought;
+      is_thought ? answer.reasoning(text.view()) : answer.text(text.view());
+    }
+    read_signature(signature, answer);  // what else there is, the provider does itself: code, searches
+  }
+
+  /// A block of its own: it belongs to what stands beside it, not to the thoughts before.
+  static void read_signature(std::string_view signature, AnswerBuilder& answer) {
+    if (signature.empty()) return;
+    answer.end_part();
+    answer.reasoning_signature(signature);
+    answer.end_part();
+  }
+
+  void read_call(const JsonElement& call, AnswerBuilder& answer) {
+    if (!call.is_object()) return answer.unreadable("a tool call");
+    const WrittenText name{member(call, "name")};
+    if (!name.view().empty()) begin_call(WrittenText{member(call, "id")}.view(), name.view(), answer);
+    if (const auto arguments = member(call, "args")) {
+      answer.tool_call(calls_, {}, {}, json_of(*arguments));
+      has_arguments_ = true;
+    }
+    JsonArray pieces;
+    if (const auto list = member(call, "partialArgs"); list && list->get(pieces) == simdjson::SUCCESS) {
+      for (const JsonElement piece : pieces) {
+        if (!partial_.add(piece)) answer.unreadable("a piece of a tool call's arguments");
+      }
+    }
+    bool more = false;
+    const std::optional<JsonElement> will_continue = member(call, "willContinue");
+    if (!will_continue || will_continue->get(more) != simdjson::SUCCESS || !more) end_call(answer);
+  }
+
+  void begin_call(std::string_view id, std::string_view name, AnswerBuilder& answer) {
+    end_call(answer);
+    in_call_ = true;
+    partial_ = {};
+    has_arguments_ = false;
+    answer.tool_call(calls_, id, name, {});
+  }
+  void end_call(AnswerBuilder& answer) {
+    if (!std::exchange(in_call_, false)) return;
+    if (!has_arguments_) answer.tool_call(calls_, {}, {}, partial_.take());
+    answer.end_tool_call(calls_++);
+  }
+
+  GeminiUsage usage_;
+  PartialArguments partial_;  // of the call that is being written
+  bool in_call_ = false;
+  bool has_arguments_ = false;
+  std::int64_t calls_ = 0;  // that have ended
+};
+
+class GeminiStreamDecoder final : public StreamDecoder {
+ public:
+  Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
+    if (holds_failure(data)) {
+      answer.fail(read_failure(data));
+      return Next::end;
+    }
+    JsonArray list;  // without `alt=sse` a stream is one list
+    if (data.get(list) != simdjson::SUCCESS) {
+      reader_.read(data, answer);
+      return Next::more;
+    }
+    Next next = Next::more;
+    for (const JsonElement entry : list) {
+      if (next == Next::more) next = on_event(name, entry, answer);
+    }
+    return next;
+  }
+
+ private:
+  GeminiReader reader_;
+};
+
+}  // namespace
+
+void GeminiFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
+  if (holds_failure(body)) {
+    answer.fail(read_failure(body));
+    return;
+  }
+  GeminiReader reader;
+  JsonArray list;
+  if (body.get(list) == simdjson::SUCCESS) {
+    for (const JsonElement entry : list) reader.read(entry, answer);
+  } else {
+    reader.read(body, answer);
+  }
+  answer.complete();
+}
+
+std::unique_ptr<StreamDecoder> GeminiFormat::stream_decoder() const { return std::make_unique<GeminiStreamDecoder>(); }
+
+const HandoverRules& GeminiFormat::handover_rules(const Target& target) const noexcept {
+  static_cast<void>(target);
+  return v0::handover_rules("gemini");
+}
+
+}  // namespace backstop::inline v0::detail

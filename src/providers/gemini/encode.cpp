@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+#include "format.hpp"
+#include "messages.hpp"
+#include "models.hpp"
+#include "providers/http/request_headers.hpp"
+#include "providers/wire/schema_subset.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct GeminiEffort {
+  std::string_view name;
+  std::int64_t budget;     ///< of thinking tokens, where the model takes a budget
+  std::string_view level;  ///< where it takes a level
+};
+constexpr std::array<GeminiEffort, 7> gemini_efforts{{
+    {"none", 0, "minimal"},
+    {"minimal", 512, "minimal"},
+    {"low", 2048, "low"},
+    {"medium", 8192, "medium"},
+    {"high", 16384, "high"},
+    {"xhigh", 24576, "high"},
+    {"max", 32768, "high"},
+}};
+
+// `responseJsonSchema` and `parametersJsonSchema`, by the API's reference.
+constexpr std::array<std::string_view, 22> gemini_keywords{
+    "$id",      "$defs",    "$ref",     "$anchor",     "type",       "format",  "title",
+    "description", "enum",  "items",    "prefixItems", "minItems",   "maxItems", "minimum",
+    "maximum",  "anyOf",    "oneOf",    "properties",  "additionalProperties",  "required", "propertyOrdering",
+    "definitions"};
+
+[[nodiscard]] bool refused_by_gemini(std::string_view keyword, const Json&) {
+  return std::find(gemini_keywords.begin(), gemini_keywords.end(), keyword) == gemini_keywords.end();
+}
+
+[[nodiscard]] Result<Json> gemini_schema(const std::string& text, std::string_view place) {
+  const Json schema = Json::parse(text, nullptr, false);
+  if (!schema.is_object()) {
+    return Error{ErrorKind::invalid_request,
+                 fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
+  }
+  return within_subset(schema, {.refuses = refused_by_gemini, .const_as_enum = true});
+}
+
+/// Writes the body of one request, key by key.
+class GeminiBody {
+ public:
+  GeminiBody(const ChatRequest& request, const Target& target)
+      : request_{request}, family_{gemini_family(target.model())} {}
+
+  [[nodiscard]] Result<std::string> write() {
+    Result<GeminiConversation> conversation = encode_gemini_conversation(request_.messages, family_);
+    if (!conversation) return std::move(conversation).error();
+    if (auto error = write_response_format(conversation->instruction)) return *std::move(error);
+    if (!conversation->instruction.empty()) {
+      body_["systemInstruction"] = Json{{"parts", Json::array({Json{{"text", std::move(conversation->instruction)}}})}};
+    }
+    body_["contents"] = std::move(conversation->contents);
+    if (auto error = write_tools()) return *std::move(error);
+    if (auto error = write_thinking()) return *std::move(error);
+    if (request_.max_output_tokens) config_["maxOutputTokens"] = *request_.max_output_tokens;
+    if (request_.temperature) config_["temperature"] = *request_.temperature;
+    if (request_.top_p) config_["topP"] = *request_.top_p;
+    if (!request_.stop.empty()) config_["stopSequences"] = request_.stop;
+    if (!config_.empty()) body_["generationConfig"] = std::move(config_);
+    return json_text(body_);
+  }
+
+ private:
+  using Failure = std::optional<Error>;
+
+  [[nodiscard]] Failure write_tools() {
+    if (request_.tools.empty()) return std::nullopt;
+    Json declarations = Json::array();
+    for (std::size_t i = 0; i < request_.tools.size(); ++i) {
+      const Tool& tool = request_.tools[i];
+      Json entry{{"name", tool.name}};
+      if (!tool.description.empty()) entry["description"] = tool.description;
+      if (!tool.parameters.empty()) {
+        Result<Json> schema = gemini_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
+        if (!schema) return std::move(schema).error();
+        if (!schema->contains("type")) (*schema)["type"] = "object";
+        entry["parametersJsonSchema"] = *std::move(schema);
+      }
+      declarations.push_back(std::move(entry));
+    }
+    body_["tools"] = Json::array({Json{{"functionDeclarations", std::move(declarations)}}});
+    if (!request_.tool_choice) return std::nullopt;
+    Json calling;
+    switch (request_.tool_choice->mode) {
+      case ToolChoice::Mode::automatic: calling["mode"] = "AUTO"; break;
+      case ToolChoice::Mode::none: calling["mode"] = "NONE"; break;
+      case ToolChoice::Mode::required: calling["mode"] = "ANY"; break;
+      case ToolChoice::Mode::named:
+        calling["mode"] = "ANY";
+        calling["allowedFunctionNames"] = Json::array({request_.tool_choice->name});
+        break;
+    }
+    body_["toolConfig"] = Json{{"functionCallingConfig", std::move(calling)}};
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Failure write_response_format(std::string& instruction) {
+    if (!request_.response_format || request_.response_format->type == ResponseFormat::Type::text) return std::nullopt;
+    const ResponseFormat& format = *request_.response_format;
+    if (format.by_instruction) return std::nullopt;
+    const bool enforced = request_.tools.empty() || family_.schema_beside_tools;
+    std::string asked = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    if (format.type == ResponseFormat::Type::json_schema) {
+      Result<Json> schema = gemini_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
+                                          "response_format.schema");
+      if (!schema) return std::move(schema).error();
+      if (enforced) {
+        config_["responseJsonSchema"] = *std::move(schema);
+      } else {
+        asked = "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code fence.\n" +
+                json_text(*schema);
+      }
+    }
+    if (enforced) {
+      config_["responseMimeType"] = "application/json";
+      return std::nullopt;
+    }
+    if (!instruction.empty()) instruction += "\n\n";
+    instruction += asked;
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Failure write_thinking() {
+    const std::string_view wanted = request_.reasoning_effort;
+    if (wanted.empty()) return std::nullopt;
+    const auto effort = std::find_if(gemini_efforts.begin(), gemini_efforts.end(),
+                                     [wanted](const GeminiEffort& candidate) { return candidate.name == wanted; });
+    if (effort == gemini_efforts.end()) {
+      return Error{
+          ErrorKind::invalid_request,
+          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
+    }
+    Json thinking;
+    switch (family_.thinking) {
+      case GeminiThinking::none: return std::nullopt;
+      case GeminiThinking::budget:
+        thinking["thinkingBudget"] = std::clamp(effort->budget, family_.least_budget, family_.most_budget);
+        break;
+      case GeminiThinking::level:
+        thinking["thinkingLevel"] = effort->level == "minimal" ? family_.least_level : effort->level;
+        break;
+    }
+    if (wanted != "none") thinking["includeThoughts"] = true;
+    config_["thinkingConfig"] = std::move(thinking);
+    return std::nullopt;
+  }
+
+  const ChatRequest& request_;
+  const GeminiFamily& family_;
+  Json body_ = Json::object();
+  Json config_ = Json::object();
+};
+
+[[nodiscard]] std::string gemini_url(std::string_view base_url, std::string_view model, bool stream) {
+  constexpr std::string_view collection = "models/";
+  const std::size_t query = std::min(base_url.find('?'), base_url.size());
+  std::string url{base_url.substr(0, query)};
+  if (!url.ends_with("/v1beta") && !url.ends_with("/v1")) url += "/v1beta";
+  url += '/';
+  if (!model.starts_with(collection)) url += collection;
+  url.append(model).append(stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+  if (query < base_url.size()) url.append(stream ? "&" : "?").append(base_url.substr(query + 1));
+  return url;
+}
+
+}  // namespace
+
+Result<std::string> encode_gemini_body(const ChatRequest& request, const Target& target) {
+  return GeminiBody{request, target}.write();
+}
+
+RequestLimits GeminiFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
+  RequestLimits limits = WireFormat::limits(request, target);
+  limits.stop_sequences = 5;
+  return limits;
+}
+
+Result<HttpRequest> GeminiFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
+  Result<std::string> body = encode_gemini_body(request, endpoint.target);
+  if (!body) return std::move(body).error();
+  HttpRequest http;
+  http.url = gemini_url(endpoint.base_url, endpoint.target.model(), stream);
+  if (!endpoint.api_key.empty()) http.headers.emplace_back("x-goog-api-key", endpoint.api_key);
+  Result<void> added = add_headers(http, request, endpoint, stream);
+  if (!added) return std::move(added).error();
+  http.body = *std::move(body);
+  return http;
+}
+
+}  // namespace backstop::inline v0::detail

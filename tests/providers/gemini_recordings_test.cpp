@@ -1,0 +1,88 @@
+#include <array>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "backstop/providers/gemini.hpp"
+#include "recordings.hpp"
+
+namespace gemini_recordings_test {
+
+using namespace backstop;
+using namespace backstop::testing_support;
+
+namespace {
+
+/// The last count in the body of a field that the expectations do not have.
+std::int64_t last_count(const Recording& recording, const char* field) {
+  const std::regex pattern{std::string{"\""} + field + "\"\\s*:\\s*(\\d+)"};
+  std::int64_t last = 0;
+  const std::string& body = recording.answer.body;
+  for (std::sregex_iterator match{body.begin(), body.end(), pattern}; match != std::sregex_iterator{}; ++match) {
+    last = std::stoll((*match)[1]);
+  }
+  return last;
+}
+
+Usage usage_of(const Recording& recording) {
+  Usage usage;
+  const auto found = recording.expect.find("usage");
+  if (found == recording.expect.end() || !found->is_object()) return usage;
+  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
+    if (!found->contains(key)) return std::nullopt;
+    return found->at(key).get<std::int64_t>();
+  };
+  usage.cached_input_tokens = raw("cached_input_tokens");
+  usage.reasoning_tokens = raw("reasoning_tokens");
+  if (const auto input = raw("input_tokens")) usage.input_tokens = *input + last_count(recording, "toolUsePromptTokenCount");
+  const auto output = raw("output_tokens");
+  if (output || usage.reasoning_tokens) usage.output_tokens = output.value_or(0) + usage.reasoning_tokens.value_or(0);
+  return usage;
+}
+
+std::string finish_of(const Recording& recording) {
+  const auto reason = recording.expect.find("finish_reason");
+  if (reason == recording.expect.end() || reason->is_null()) return {};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> table{{
+      {"STOP", "stop"},
+      {"1", "stop"},
+      {"MAX_TOKENS", "length"},
+      {"2", "length"},
+      {"SAFETY", "content_filter"},
+      {"RECITATION", "content_filter"},
+      {"MODEL_ARMOR", "content_filter"},
+  }};
+  const std::string word = reason->is_string() ? reason->get<std::string>() : reason->dump();
+  const auto calls = recording.expect.find("tool_calls");
+  const bool calls_tools = calls != recording.expect.end() && !calls->empty();
+  for (const auto& [wire, ours] : table) {
+    if (word == wire) return ours == "stop" && calls_tools ? "tool_calls" : std::string{ours};
+  }
+  return "other";
+}
+
+const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
+                             return reason == "UNEXPECTED_TOOL_CALL" || reason == "MALFORMED_FUNCTION_CALL";
+                           }};
+
+Provider provider_for(const Recording& recording) {
+  ModelOptions options;
+  options.model = recording.model();
+  options.api_key = "test-key";
+  options.base_url = "http://replayed.test";
+  return gemini(options);
+}
+
+}  // namespace
+
+TEST_CASE("every recorded answer of Gemini's decodes to its expectation, however it is cut into pieces") {
+  const std::vector<Recording> cases = recordings("generateContent");
+  if (cases.empty()) SKIP("there are no recordings in " BACKSTOP_FIXTURES_DIR);
+  for (const Recording& recording : cases) check_recording(recording, provider_for(recording), rules);
+}
+
+}  // namespace gemini_recordings_test
