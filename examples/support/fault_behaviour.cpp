@@ -109,7 +109,7 @@ Behaviour end_without_done(Answer what) {
 
 Behaviour without_done(Answer what, bool stays_open) {
   return understood("without_done", [what = std::move(what), stays_open](Wire wire, const Asked& asked) {
-    if (!asked.stream || wire == Wire::anthropic) return answer_script(wire, what, asked);
+    if (!asked.stream || wire != Wire::openai) return answer_script(wire, what, asked);
     auto parts = parts_of(wire, what, asked);
     parts.pop_back();
     auto script = stays_open ? open_stream(parts, what) : whole_stream(parts, what);
@@ -143,10 +143,11 @@ Behaviour error_event_after(std::size_t after, std::optional<ErrorWords> error, 
 
 Behaviour malformed_json(std::size_t after, Answer what) {
   return understood("malformed_json", [=](Wire wire, const Asked& asked) {
-    const std::string broken = wire == Wire::openai ? R"({"choices":[{"delta":{"content")"
-                                                    : R"({"type":"content_block_delta","delta":{"text")";
+    const std::string broken = wire == Wire::openai      ? R"({"choices":[{"delta":{"content")"
+                               : wire == Wire::anthropic ? R"({"type":"content_block_delta","delta":{"text")"
+                                                         : R"({"type":"response.output_text.delta","delta")";
     if (!asked.stream) return sending(json_response(200, {}, broken));
-    const std::string name = wire == Wire::openai ? "" : "event: content_block_delta\n";
+    const std::string name = wire == Wire::anthropic ? "event: content_block_delta\n" : "";
     auto parts = parts_of(wire, what, asked);
     const auto place = static_cast<std::ptrdiff_t>(place_after(after, parts));
     parts.insert(parts.begin() + place, {name + "data: " + broken + "\n\n"});
@@ -170,7 +171,7 @@ Behaviour pings_only(std::chrono::milliseconds interval) {
 Behaviour empty_choices() {
   return understood("empty_choices", [](Wire wire, const Asked& asked) {
     const Answer nothing{.text = ""};
-    if (wire == Wire::anthropic) return answer_script(wire, nothing, asked);
+    if (wire != Wire::openai) return answer_script(wire, nothing, asked);
     const std::string body = R"({"id":"chatcmpl-fault","object":"chat.completion","model":"fault-model","choices":[]})";
     if (!asked.stream) return sending(json_response(200, {}, body));
     return whole_stream({{"data: " + body + "\n\n"}, {"data: [DONE]\n\n"}}, {});

@@ -12,7 +12,7 @@
 
 namespace backstop::faults {
 
-// Healthy answers. A path that is neither wire's gets 404, a body that is no JSON 400.
+// Healthy answers. A path that is no wire's gets 404, a body that is no JSON 400.
 
 /// Answers as the request asks, plain or streamed.
 [[nodiscard]] Behaviour answer(Answer what = {});

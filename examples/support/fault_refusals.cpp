@@ -27,7 +27,7 @@ ErrorWords words_for_status(int code) {
   return {"api_error", "The server had an error while processing your request.", {}};
 }
 
-/// A refusal that the two wires word and number differently.
+/// A refusal that OpenAI and Anthropic word and number differently.
 struct Refusal {
   int status;
   ErrorWords words;
@@ -35,7 +35,7 @@ struct Refusal {
 
 Behaviour refused(std::string name, Refusal openai, Refusal anthropic, HeaderList headers = {}) {
   return scripted(std::move(name), [=](const ReceivedRequest& request) {
-    const auto& said = wire_spoken(request) == Wire::openai ? openai : anthropic;
+    const auto& said = wire_spoken(request) == Wire::anthropic ? anthropic : openai;
     return sending(json_response(said.status, headers, error_body(wire_spoken(request), said.words)));
   });
 }

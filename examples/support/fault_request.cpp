@@ -68,6 +68,7 @@ std::optional<Wire> ReceivedRequest::wire() const {
   const auto route = std::string_view{path}.substr(0, path.find('?'));
   if (route.ends_with("/chat/completions")) return Wire::openai;
   if (route.ends_with("/messages")) return Wire::anthropic;
+  if (route.ends_with("/responses")) return Wire::responses;
   return std::nullopt;
 }
 

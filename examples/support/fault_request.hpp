@@ -9,10 +9,11 @@
 
 namespace backstop::faults {
 
-/// The two dialects that the fault server speaks. The request's path chooses.
+/// The dialects that the fault server speaks. The request's path chooses.
 enum class Wire {
   openai,     ///< Chat Completions: any path that ends in `/chat/completions`
   anthropic,  ///< Messages: any path that ends in `/messages`
+  responses,  ///< OpenAI's Responses: any path that ends in `/responses`
 };
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;

@@ -240,6 +240,129 @@ class AnthropicStream {
   std::vector<StreamPart> parts_;
 };
 
+// The Responses wire: named events around the items of the output, and the whole response at the end.
+
+Json responses_usage(const Answer& answer) {
+  const auto output = output_tokens(answer);
+  return {{"input_tokens", answer.usage.input},
+          {"input_tokens_details", {{"cached_tokens", answer.usage.cached}}},
+          {"output_tokens", output},
+          {"output_tokens_details", {{"reasoning_tokens", reasoning_tokens(answer)}}},
+          {"total_tokens", answer.usage.input + output}};
+}
+
+Json responses_reasoning(const Answer& answer) {
+  return {{"type", "reasoning"},
+          {"id", "rs_fault"},
+          {"summary", Json::array({{{"type", "summary_text"}, {"text", answer.reasoning}}})},
+          {"encrypted_content", "fault-signature"}};
+}
+
+Json responses_message(const std::string& status, Json content) {
+  return {{"type", "message"},
+          {"id", "msg_fault"},
+          {"status", status},
+          {"role", "assistant"},
+          {"content", std::move(content)}};
+}
+
+Json responses_text(const std::string& text) {
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}};
+}
+
+Json responses_call(const Answer::Call& call, const std::string& status, const std::string& arguments) {
+  return {{"type", "function_call"}, {"id", "fc_" + call.id}, {"status", status},
+          {"call_id", call.id},      {"name", call.name},     {"arguments", arguments}};
+}
+
+/// `finish` may be the response's status, or why it is incomplete.
+Json response_json(const Answer& answer, std::string_view asked, bool begun) {
+  const std::string finish = finish_of(answer, "completed", "completed");
+  const bool is_status = finish == "completed" || finish == "failed" || finish == "cancelled";
+  const std::string status = begun ? "in_progress" : is_status ? finish : "incomplete";
+  Json response = {{"id", "resp_fault"},
+                   {"object", "response"},
+                   {"created_at", 1750000000},
+                   {"status", status},
+                   {"error", nullptr},
+                   {"incomplete_details", nullptr},
+                   {"model", model_of(answer, asked)},
+                   {"output", Json::array()},
+                   {"usage", nullptr}};
+  if (begun) return response;
+  if (status == "incomplete") response["incomplete_details"] = {{"reason", finish}};
+  auto& output = response["output"];
+  if (!answer.reasoning.empty()) output.push_back(responses_reasoning(answer));
+  if (!answer.text.empty()) {
+    output.push_back(responses_message("completed", Json::array({responses_text(answer.text)})));
+  }
+  for (const auto& call : answer.calls) output.push_back(responses_call(call, "completed", call.arguments));
+  response["usage"] = responses_usage(answer);
+  return response;
+}
+
+class ResponsesStream {
+ public:
+  ResponsesStream(const Answer& answer, std::string_view asked) : answer_{answer}, asked_{asked} {}
+
+  std::vector<StreamPart> parts() {
+    add({{"type", "response.created"}, {"response", response_json(answer_, asked_, true)}}, Role::frame);
+    if (!answer_.reasoning.empty()) add_reasoning();
+    if (!answer_.text.empty()) add_text();
+    for (const auto& call : answer_.calls) add_call(call);
+    Json response = response_json(answer_, asked_, false);
+    add({{"type", "response." + response["status"].get<std::string>()}, {"response", std::move(response)}},
+        Role::closing);
+    return std::move(parts_);
+  }
+
+ private:
+  void add_reasoning() {
+    open({{"type", "reasoning"}, {"id", "rs_fault"}, {"summary", Json::array()}});
+    for (auto& piece : pieces_of(answer_.reasoning, answer_.tokens_per_event)) {
+      delta("response.reasoning_summary_text.delta", "rs_fault", {{"summary_index", 0}, {"delta", std::move(piece)}});
+    }
+    close(responses_reasoning(answer_));
+  }
+
+  void add_text() {
+    open(responses_message("in_progress", Json::array()));
+    for (auto& piece : pieces_of(answer_.text, answer_.tokens_per_event)) {
+      delta("response.output_text.delta", "msg_fault", {{"content_index", 0}, {"delta", std::move(piece)}});
+    }
+    close(responses_message("completed", Json::array({responses_text(answer_.text)})));
+  }
+
+  void add_call(const Answer::Call& call) {
+    open(responses_call(call, "in_progress", ""));
+    for (const auto& half : halves_of(call.arguments)) {
+      delta("response.function_call_arguments.delta", "fc_" + call.id, {{"delta", half}});
+    }
+    close(responses_call(call, "completed", call.arguments));
+  }
+
+  void open(Json item) {
+    add({{"type", "response.output_item.added"}, {"output_index", index_}, {"item", std::move(item)}}, Role::frame);
+  }
+  void delta(const char* type, const std::string& item_id, const Json& fields) {
+    Json event = {{"type", type}, {"item_id", item_id}, {"output_index", index_}};
+    event.update(fields);
+    add(std::move(event), Role::content);
+  }
+  void close(Json item) {
+    add({{"type", "response.output_item.done"}, {"output_index", index_++}, {"item", std::move(item)}}, Role::frame);
+  }
+  void add(Json event, Role role) {
+    event["sequence_number"] = parts_.size();
+    parts_.push_back({named_event(event), role});
+  }
+
+  const Answer& answer_;
+  std::string_view asked_;
+  std::size_t index_ = 0;
+  std::vector<StreamPart> parts_;
+};
+
 Json error_json(Wire wire, const ErrorWords& error) {
   if (wire == Wire::anthropic) {
     return {
@@ -255,23 +378,31 @@ Json error_json(Wire wire, const ErrorWords& error) {
 }  // namespace
 
 std::string plain_body(Wire wire, const Answer& answer, std::string_view asked_model) {
-  return wire == Wire::openai ? openai_plain(answer, asked_model) : anthropic_plain(answer, asked_model);
+  if (wire == Wire::openai) return openai_plain(answer, asked_model);
+  if (wire == Wire::anthropic) return anthropic_plain(answer, asked_model);
+  return response_json(answer, asked_model, false).dump();
 }
 
 std::vector<StreamPart> stream_parts(Wire wire, const Answer& answer, std::string_view asked_model,
                                      bool include_usage) {
   if (wire == Wire::openai) return OpenAiStream{answer, asked_model}.parts(include_usage);
-  return AnthropicStream{answer, asked_model}.parts();
+  if (wire == Wire::anthropic) return AnthropicStream{answer, asked_model}.parts();
+  return ResponsesStream{answer, asked_model}.parts();
 }
 
 std::string error_body(Wire wire, const ErrorWords& error) { return error_json(wire, error).dump(); }
 
 std::string error_event(Wire wire, const ErrorWords& error) {
-  return wire == Wire::openai ? data_event(error_json(wire, error)) : named_event(error_json(wire, error));
+  if (wire != Wire::responses) {
+    return wire == Wire::openai ? data_event(error_json(wire, error)) : named_event(error_json(wire, error));
+  }
+  Json event = {{"type", "error"}};
+  event.update(error_json(wire, error));
+  return named_event(event);
 }
 
 std::string ping_event(Wire wire) {
-  return wire == Wire::openai ? ": keep-alive\n\n" : named_event({{"type", "ping"}});
+  return wire == Wire::anthropic ? named_event({{"type", "ping"}}) : ": keep-alive\n\n";
 }
 
 }  // namespace backstop::faults

@@ -12,7 +12,7 @@
 
 namespace backstop::faults {
 
-/// What a scripted model says. The same value is told in either wire's words, plain or streamed.
+/// What a scripted model says. The same value is told in any wire's words, plain or streamed.
 struct Answer {
   /// A call of one tool; `arguments` is JSON text, sent as it stands.
   struct Call {
@@ -34,7 +34,8 @@ struct Answer {
   std::size_t tokens_per_event = 1;  ///< a token is a word with the blank before it; at least 1
   Counts usage{};
   std::string model{};   ///< reported as the model; empty: the one that was asked for
-  std::string finish{};  ///< the reason in the wire's own word; empty: `stop`, `end_turn` or their tool cousins
+  std::string finish{};  ///< the reason in the wire's own word; empty: `stop`, `end_turn`, `completed` or their tool
+                         ///< cousins
   std::chrono::milliseconds delay_before_first{0};  ///< streams only: after the opening, before the first content
   std::chrono::milliseconds delay_between{0};       ///< streams only: between two events with content
 };

@@ -14,10 +14,11 @@ namespace {
 
 using detail::CatalogRow;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> aliases{{
     {"bedrock", "amazon-bedrock"},
     {"gemini", "google"},
     {"moonshot", "moonshotai"},
+    {"openai_responses", "openai"},
     {"qwen", "alibaba"},
     {"together", "togetherai"},
 }};

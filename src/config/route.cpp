@@ -9,6 +9,7 @@
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/gemini.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
 
@@ -22,16 +23,27 @@ Provider over_chat_completions(ModelOptions options) {
   throw std::invalid_argument{fmt::format("the provider \"{}\" is not known; give its `base_url`", name)};
 }
 
+Provider over_responses(ModelOptions options) { return openai_responses(std::move(options)); }
+
 struct Wire {
   std::string_view name;
   Provider (*make)(ModelOptions options);
+  std::string_view address;  ///< wires of the same word are found at the same address
 };
 
-constexpr std::array wires{Wire{"openai", over_chat_completions}, Wire{"anthropic", anthropic}, Wire{"gemini", gemini}};
+constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
+                           Wire{"openai_responses", over_responses, "openai"},
+                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
   return wire == wires.end() ? nullptr : &*wire;
+}
+
+bool are_at_one_address(std::string_view wire, std::string_view other) noexcept {
+  const Wire* one = find_wire(wire);
+  const Wire* two = find_wire(other);
+  return one != nullptr && two != nullptr && one->address == two->address;
 }
 
 /// Where the provider's name leads.
@@ -41,10 +53,12 @@ Route usual_route(std::string_view provider) {
     const std::string_view key = gemini_key_variable();
     return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
   }
-  const KnownProvider* known = find_known_provider(provider);
+  const bool responses = provider == "openai_responses";
+  const KnownProvider* known = find_known_provider(responses ? "openai" : provider);
   if (known == nullptr) return {false, "openai", "", "", false};
   const ProviderDefaults& defaults = known->defaults;
-  return {true, "openai", std::string{defaults.base_url}, std::string{defaults.key_variable}, defaults.needs_key};
+  return {true, responses ? "openai_responses" : "openai", std::string{defaults.base_url},
+          std::string{defaults.key_variable}, defaults.needs_key};
 }
 
 }  // namespace
@@ -52,8 +66,9 @@ Route usual_route(std::string_view provider) {
 Route route_of(const TargetConfig& target) {
   Route route = usual_route(target.model.name);
   if (!target.wire.empty() && target.wire != route.wire) {
+    // Else the provider has another address for this wire.
+    if (!are_at_one_address(target.wire, route.wire)) route.base_url.clear();
     route.wire = target.wire;
-    route.base_url.clear();  // a provider has another address for another wire
   }
   if (!target.model.base_url.empty()) route.base_url = target.model.base_url;
   if (!target.model.api_key_env.empty()) route.key_variable = target.model.api_key_env;

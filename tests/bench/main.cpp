@@ -20,6 +20,7 @@
 #include "policy_costs.hpp"
 #include "raw_client.hpp"
 #include "support/fault_server.hpp"
+#include "wire_costs.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -217,6 +218,10 @@ int main(int argc, char** argv) {
     bench::held_streams();
     return 0;
   }
+  if (argc > 1 && std::string_view{argv[1]} == "wires") {
+    bench::wires();
+    return 0;
+  }
   constexpr int events = 400;
   faults::FaultServer first;
   faults::FaultServer second;
@@ -230,6 +235,7 @@ int main(int argc, char** argv) {
     first.always(faults::memoised(faults::coalesced(faults::answer(words(events)))));
     streamed_events(client, url, events);
     event_allocations(client, first);
+    bench::wires();
     bench::policies_on_an_instant_provider(runtime_of_its_own());
     bench::strategies_among_sixteen(runtime_of_its_own());
 

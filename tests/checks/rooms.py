@@ -29,6 +29,7 @@ ROOMS = [
     ("providers/failure",),
     ("providers/http",),
     ("providers/openai_chat",),
+    ("providers/openai_responses",),  # has the dialects of the chat wire
     ("providers/anthropic",),
     ("providers/gemini",),
     ("providers/function",),

@@ -346,16 +346,15 @@ TEST_CASE("a key's variable that is not set or empty is an error before anything
 
 TEST_CASE("a server that the build does not know needs no key, and gets none that is another's") {
   faults::FaultServer server;
-  server.next(faults::answer("All is well."));
-  server.next(faults::answer("All is well."));
+  for (int wire = 0; wire < 3; ++wire) server.next(faults::answer("All is well."));
   server.always(faults::unauthorized());
   const Variable openai{"OPENAI_API_KEY", "sk-hunter2"};
   const Variable anthropic{"ANTHROPIC_API_KEY", "sk-hunter2"};
-  for (const std::string wire : {"openai", "anthropic"}) {
+  for (const std::string wire : {"openai", "openai_responses", "anthropic"}) {
     CAPTURE(wire);
     const auto client = FallbackClient::from_config(parse_config(
         R"({"fallback_policy": {"targets": [{"target": "local/llama", "wire": ")" + wire + R"(", "base_url": ")" +
-        server.base_url(wire == "openai" ? "/v1" : "") + R"("}]}})"));
+        server.base_url(wire == "anthropic" ? "" : "/v1") + R"("}]}})"));
     REQUIRE(client);
     CHECK(client->chat("Hi"));
   }
@@ -368,6 +367,31 @@ TEST_CASE("a server that the build does not know needs no key, and gets none tha
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == ErrorKind::authentication);
   CHECK_THAT(refused.error().message, ContainsSubstring("no key was sent: give one with `api_key`"));
+}
+
+TEST_CASE("a provider of OpenAI's wire is asked over Responses by `wire`, or by a name of its own") {
+  faults::FaultServer server;
+  const Variable openai{"OPENAI_API_KEY", "sk-openai"};
+  const Variable xai{"XAI_API_KEY", "sk-xai"};
+  const std::string base_url = R"("base_url": ")" + server.base_url("/v1") + "\"";
+  for (const auto& [target, key] :
+       {std::pair{R"({"target": "openai/gpt-5.6-sol", "wire": "openai_responses", )" + base_url + "}", "sk-openai"},
+        std::pair{R"({"target": "openai_responses/gpt-5.6-sol", )" + base_url + "}", "sk-openai"},
+        std::pair{R"({"target": "xai/grok-4", "wire": "openai_responses", )" + base_url + "}", "sk-xai"}}) {
+    CAPTURE(target);
+    server.always(faults::answer("All is well."));
+    const auto client =
+        FallbackClient::from_config(parse_config(R"({"fallback_policy": {"targets": [)" + target + "]}}"));
+    REQUIRE(client);
+    const auto reply = client->chat("Hi");
+    REQUIRE(reply);
+    CHECK(reply->cost_known);
+    CHECK(server.requests().back().path == "/v1/responses");
+    CHECK(server.requests().back().header("authorization") == std::string{"Bearer "} + key);
+  }
+  // The address is the one of the chat wire: it need not be given.
+  CHECK(parse_config(R"({"fallback_policy": {"targets": ["openai_responses/gpt-5.6-sol",
+    {"target": "xai/grok-4", "wire": "openai_responses"}]}})"));
 }
 
 TEST_CASE("a target's own certificate and proxy do not get what belongs to the policy's") {

@@ -13,6 +13,7 @@
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/replayed_call.hpp"
@@ -57,6 +58,8 @@ std::vector<ReplayedAnswer> failures() {
   const std::string anthropic_delta =
       "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
       "\"text\":\"" + answer + "\"}}\n\n";
+  const std::string responses_delta =
+      R"(data: {"type":"response.output_text.delta","output_index":0,"delta":")" + answer + "\"}\n\n";
   const std::string begun = R"({"choices":[{"message":{"role":"assistant","content":")" + answer;
   return {
       refused(401, R"({"error":{"message":"Incorrect API key provided: )" + key + R"(.","type":"auth"}})"),
@@ -71,6 +74,9 @@ std::vector<ReplayedAnswer> failures() {
       broken(anthropic_delta, End::cut, sse),
       broken(anthropic_delta + "event: error\ndata: {" + answer + "\n\n", End::clean, sse),
       broken(openai_delta, End::open, sse),
+      broken(responses_delta, End::cut, sse),
+      broken(responses_delta + "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":"
+                               "{\"code\":\"server_error\",\"message\":\"" + answer + "\"}}}\n\n", End::clean, sse),
   };
 }
 
@@ -85,6 +91,8 @@ TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scen
   const std::vector<Provider> providers{
       openai({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) | standard({.timeout = {.idle = 5s}}),
       anthropic({.model = "claude-sonnet-5", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
+          standard({.timeout = {.idle = 5s}}),
+      openai_responses({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) |
           standard({.timeout = {.idle = 5s}})};
   int failed = 0;
   for (const Provider& provider : providers) {

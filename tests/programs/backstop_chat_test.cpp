@@ -113,6 +113,26 @@ TEST_CASE("backstop-chat: a dead first target is followed by the second, and bot
   CHECK(servers.second.requests().front().header("x-api-key") == other_key);
 }
 
+TEST_CASE("backstop-chat: a target over Responses is named by that wire, and its reasoning comes out as such") {
+  faults::FaultServer server;
+  server.always(faults::answer({.text = "Well.", .reasoning = "Let me see."}));
+  for (const bool stream : {false, true}) {
+    std::vector<std::string> arguments{"--target", "openai_responses/gpt-5.6-sol@" + server.base_url("/v1"), "--json"};
+    if (stream) arguments.emplace_back("--stream");
+    arguments.emplace_back("Hello");
+    const ProgramRun run = chat(arguments);
+    REQUIRE(run.status == 0);
+    const json call = json::parse(run.lines().back());
+    CHECK(call["text"] == "Well.");
+    CHECK(call["reasoning"] == "Let me see.");
+    CHECK(call["finish_reason"] == "stop");
+    CHECK(call["served_by"] == "openai_responses/gpt-5.6-sol");
+    CHECK(call["cost_usd"] > 0);
+    CHECK(server.requests().back().path == "/v1/responses");
+    CHECK(server.requests().back().header("authorization") == "Bearer " + key);
+  }
+}
+
 TEST_CASE("backstop-chat: without --json the answer is all of standard output") {
   TwoServers servers;
   servers.first.always(faults::unauthorized());

@@ -17,6 +17,7 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "support/compressed.hpp"
 #include "support/replayed_call.hpp"
 
@@ -60,12 +61,54 @@ std::set<std::string> words_in(std::string_view text) {
   return words;
 }
 
+enum class Wire { chat, messages, responses };
+
 /// An answer as documents in the order of sending: one that is whole, or the pieces of a stream.
 struct Sent {
-  bool anthropic = false;
+  Wire wire = Wire::chat;
   bool pieces = false;
   std::vector<Json> documents;
 };
+
+/// The Responses wire says everything up to three times.
+void add_responses(std::vector<Sent>& answers) {
+  const auto event = [](std::string_view text) { return Json::parse(text); };
+  const Json reasoning = event(R"({"type":"reasoning","id":"rs","summary":[{"type":"summary_text","text":"@1"}]})");
+  const Json message = event(
+      R"({"type":"message","id":"m","role":"assistant","content":[{"type":"output_text","text":"@2 "},)"
+      R"({"type":"output_text","text":70017}]})");
+  const Json call =
+      event(R"({"type":"function_call","id":"fc","call_id":"t","name":"f","arguments":"{\"q\":\"@4@5\"}"})");
+  const Json response{{"id", "r"},
+                      {"object", "response"},
+                      {"status", "completed"},
+                      {"error", nullptr},
+                      {"output", Json::array({reasoning, message, call})},
+                      {"usage", {{"input_tokens", 5}, {"output_tokens", 6}}}};
+  const auto done = [](int index, const Json& item) {
+    return Json{{"type", "response.output_item.done"}, {"output_index", index}, {"item", item}};
+  };
+  answers.push_back(
+      {Wire::responses,
+       true,
+       {event(R"({"type":"response.created","response":{"id":"r","status":"in_progress","output":[]}})"),
+        event(R"({"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning","summary":[]}})"),
+        event(R"({"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":0,"delta":"@1"})"),
+        done(0, reasoning),
+        event(
+            R"({"type":"response.output_item.added","output_index":1,"item":{"type":"message","id":"m","content":[]}})"),
+        event(R"({"type":"response.output_text.delta","output_index":1,"item_id":"m","content_index":0,"delta":"@2 "})"),
+        event(R"({"type":"response.output_text.delta","output_index":1,"item_id":"m","content_index":1,"delta":70017})"),
+        event(R"({"type":"response.output_text.done","output_index":1,"item_id":"m","content_index":1,"text":70017})"),
+        done(1, message),
+        event(
+            R"({"type":"response.output_item.added","output_index":2,)"
+            R"("item":{"type":"function_call","id":"fc","call_id":"t","name":"f","arguments":""}})"),
+        event(R"({"type":"response.function_call_arguments.delta","output_index":2,"delta":"{\"q\":\"@4"})"),
+        event(R"({"type":"response.function_call_arguments.delta","output_index":2,"delta":"@5\"}"})"), done(2, call),
+        Json{{"type", "response.completed"}, {"response", response}}}});
+  answers.push_back({Wire::responses, false, {response}});
+}
 
 std::vector<Sent> sound_answers() {
   const auto chunk = [](std::string_view delta, std::string_view rest = "") {
@@ -75,12 +118,12 @@ std::vector<Sent> sound_answers() {
   const Json finish = Json::parse(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})");
   const Json usage = Json::parse(R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}})");
   std::vector<Sent> answers;
-  answers.push_back({false,
+  answers.push_back({Wire::chat,
                      true,
                      {chunk(R"("role":"assistant","content":"")"), chunk(R"("content":"@1 ")"),
                       chunk(R"("content":70017)"), chunk(R"("content":" @2")"), finish, usage}});
   answers.push_back(
-      {false,
+      {Wire::chat,
        true,
        {chunk(R"("reasoning_content":"@1")"), chunk(R"("content":["@2",{"type":"text","text":"@3"}])"),
         chunk(R"("tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}])"),
@@ -88,7 +131,7 @@ std::vector<Sent> sound_answers() {
         chunk(R"("tool_calls":[{"index":0,"function":{"arguments":"@5\"}"}}])"),
         chunk(R"("tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{\"q\":\"@6\"}"}}])"), finish}});
   answers.push_back(
-      {false,
+      {Wire::chat,
        false,
        {Json::parse(
            R"({"id":"c","choices":[{"index":0,"message":{"role":"assistant",)"
@@ -98,12 +141,12 @@ std::vector<Sent> sound_answers() {
             R"("finish_reason":"tool_calls"}],)"
            R"("usage":{"prompt_tokens":5,"completion_tokens":6}})")}});
   answers.push_back(
-      {false,
+      {Wire::chat,
        false,
        {Json::parse(R"({"choices":[{"message":{"content":[{"type":"text","text":"@1"},70017,"@2"]}}]})")}});
   const auto event = [](std::string_view text) { return Json::parse(text); };
   answers.push_back(
-      {true,
+      {Wire::messages,
        true,
        {event(R"({"type":"message_start","message":{"id":"m","usage":{"input_tokens":5}}})"),
         event(R"({"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}})"),
@@ -124,12 +167,13 @@ std::vector<Sent> sound_answers() {
         event(R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":6}})"),
         event(R"({"type":"message_stop"})")}});
   answers.push_back(
-      {true,
+      {Wire::messages,
        false,
        {event(
            R"({"type":"message","id":"m","content":[{"type":"thinking","thinking":"@1"},{"type":"text","text":"@2"},)"
            R"({"type":"tool_use","id":"t","name":"f","input":{"q":"@3"}}],)"
             R"("stop_reason":"end_turn","usage":{"input_tokens":5}})")}});
+  add_responses(answers);
   return answers;
 }
 
@@ -214,8 +258,9 @@ void mutate(Case& one, Random& random) {
       }
       break;
     case 2:
-      // Another number for a choice makes it another choice, which is not asked for.
-      if (key != "index") *member = retyped(*member, random);
+      // Another number for a choice makes it another choice, which is not asked for; another word for a type, which
+      // comes of retyping one twice, makes it something that is passed over.
+      if (key != "index" && (key != "type" || member->is_string())) *member = retyped(*member, random);
       break;
     default: {
       std::vector<std::pair<std::string, Json>> members;
@@ -261,7 +306,7 @@ struct Body {
 
 Body framed(const Case& one, Random& random) {
   Body body;
-  const bool named = one.sent.anthropic && !chance(random, 4);
+  const bool named = one.sent.wire != Wire::chat && !chance(random, 4);
   const bool lines = chance(random, 4);  // JSON documents, one after the other
   const std::string end_of_line = chance(random, 5) ? "\r\n" : "\n";
   const std::string space = chance(random, 5) ? "" : " ";
@@ -280,9 +325,9 @@ Body framed(const Case& one, Random& random) {
       body.text += "data:" + space + text + end_of_line + end_of_line;
     }
     if (!ended) body.words.merge(words_in(text));
-    ended = ended || type == "message_stop";
+    ended = ended || type == "message_stop" || type == "response.completed";
   }
-  if (!lines && one.sent.pieces && !one.sent.anthropic && !chance(random, 4))
+  if (!lines && one.sent.pieces && one.sent.wire == Wire::chat && !chance(random, 4))
     body.text += "data: [DONE]" + end_of_line + end_of_line;
   return body;
 }
@@ -311,13 +356,12 @@ ReplayedAnswer sent_as(std::string body, int status, Random& random) {
 const ModelOptions options{.model = "m", .api_key = "test-key", .base_url = "http://replayed.test/v1"};
 
 /// The policy that a case is called under, and how many sends it allows.
-ReplayedCall called(bool claude, const ReplayedAnswer& answer, Random& random, std::size_t& sends) {
-  static const Provider by_gpt = openai(options);
-  static const Provider by_claude = anthropic(options);
-  static const Provider gpt_again = by_gpt | retry({.max_attempts = 2});
-  static const Provider claude_again = by_claude | retry({.max_attempts = 2});
+ReplayedCall called(Wire wire, const ReplayedAnswer& answer, Random& random, std::size_t& sends) {
+  static const std::vector<Provider> once{openai(options), anthropic(options), openai_responses(options)};
+  static const Policy again = retry({.max_attempts = 2});
+  static const std::vector<Provider> twice{once[0] | again, once[1] | again, once[2] | again};
   sends = chance(random, 4) ? 2 : 1;
-  const Provider& provider = claude ? (sends == 2 ? claude_again : by_claude) : (sends == 2 ? gpt_again : by_gpt);
+  const Provider& provider = (sends == 2 ? twice : once)[static_cast<std::size_t>(wire)];
   return call_with(provider, "Hi", answer, chance(random, 2));
 }
 
@@ -362,7 +406,7 @@ TEST_CASE("no answer with a fault in it is a success that lacks a word") {
     answer.cut = cut;
     answer.stays_open = !sound && chance(random, 12);
     std::size_t sends = 0;
-    const ReplayedCall call = called(one.sent.anthropic, answer, random, sends);
+    const ReplayedCall call = called(one.sent.wire, answer, random, sends);
     if (answer.stays_open && !call.result) continue;  // waits for its limits
     std::string fault{common_fault(call, sends)};
     if (sound && !call.result) fault = "failed: " + to_string(call.result.error());
@@ -395,7 +439,8 @@ TEST_CASE("no failure lacks the provider's words, in whatever shape they come") 
   const std::vector<int> statuses{400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529};
   for (std::uint64_t seed = 1; seed <= failure_count; ++seed) {
     Random random{seed};
-    Case one{{chance(random, 3), false, {one_of(random, shapes)}}, {}, false};
+    const auto wire = static_cast<Wire>(pick(random, 3));
+    Case one{{wire, false, {one_of(random, shapes)}}, {}, false};
     const bool in_answer = chance(random, 3);
     // An answer that fails must say so by something; a refusal does by its status.
     if (!in_answer && !chance(random, 4)) mutate(one, random);
@@ -404,7 +449,7 @@ TEST_CASE("no failure lacks the provider's words, in whatever shape they come") 
     ReplayedAnswer answer = sent_as(text, in_answer ? 200 : one_of(random, statuses), random);
     answer.stays_open = chance(random, 8);
     std::size_t sends = 0;
-    const ReplayedCall call = called(one.sent.anthropic, answer, random, sends);
+    const ReplayedCall call = called(one.sent.wire, answer, random, sends);
     if (in_answer && answer.stays_open) continue;
     std::string fault{common_fault(call, sends)};
     if (call.result) {

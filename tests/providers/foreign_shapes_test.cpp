@@ -10,6 +10,7 @@
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "providers/wire/finish_reasons.hpp"
 #include "support/compressed.hpp"
 #include "support/replayed_call.hpp"
@@ -26,6 +27,7 @@ namespace {
 const ModelOptions options{.model = "m", .api_key = "test-key", .base_url = "http://replayed.test/v1"};
 const Provider gpt = openai(options);
 const Provider claude = anthropic(options);
+const Provider sol = openai_responses(options);
 
 ReplayedAnswer body(std::string text, std::string_view type = "text/event-stream", int status = 200) {
   ReplayedAnswer answer;
@@ -101,6 +103,26 @@ TEST_CASE("a text that is no string is read on every way it comes, or the answer
   CHECK(streamed(claude, block("{}")).result.error().kind == ErrorKind::malformed_response);
   CHECK(text_of(plain(claude, R"({"content":[{"type":"text","text":6},"seven"]})")) == "6seven");
   CHECK(text_of(plain(claude, R"({"content":7})")) == "7");
+
+  const auto said = [](std::string_view text) {
+    return event(R"({"type":"response.output_text.delta","output_index":0,"delta":)" + std::string{text} + "}") +
+           event(R"({"type":"response.completed","response":{"status":"completed"}})");
+  };
+  CHECK(text_of(streamed(sol, said("6"))) == "6");
+  CHECK(streamed(sol, said("{}")).result.error().kind == ErrorKind::malformed_response);
+  const auto items = [](std::string_view list) { return R"({"status":"completed","output":)" + std::string{list} + "}"; };
+  CHECK(text_of(plain(sol, items(R"([{"type":"message","content":[{"type":"output_text","text":6},"seven"]}])"))) ==
+        "6seven");
+  CHECK(text_of(plain(sol, items(R"([{"type":"message","content":"seven"}])"))) == "seven");
+  CHECK(text_of(plain(sol, items(R"({"content":[{"text":"one item"}]})"))) == "one item");
+  CHECK(text_of(plain(sol, R"({"status":"completed","output":[],"output_text":"flat"})")) == "flat");
+  CHECK(text_of(plain(sol, R"({"type":"response.completed","response":)" +
+                               items(R"([{"type":"message","content":"inside"}])") + "}")) == "inside");
+  for (const std::string_view gap : {R"("text")", "7", R"([7])", R"([{"a":1}])", R"([{"content":[["x"]]}])",
+                                     R"([{"content":[{"type":"output_text","text":["x"]}]}])"}) {
+    CAPTURE(gap);
+    CHECK(plain(sol, items(gap)).result.error().kind == ErrorKind::malformed_response);
+  }
 }
 
 TEST_CASE("a failure inside a choice is one, with its words, its code and its kind") {
@@ -129,7 +151,7 @@ TEST_CASE("a failure inside a choice is one, with its words, its code and its ki
                                   done)) == "Half of");
 }
 
-TEST_CASE("every word in the table of finish reasons means the same on both wires, in any case") {
+TEST_CASE("every word in the table of finish reasons means the same on every wire, in any case") {
   using detail::FinishWord;
   for (const FinishWord& row : detail::finish_words) {
     for (const bool upper : {false, true}) {
@@ -144,7 +166,11 @@ TEST_CASE("every word in the table of finish reasons means the same on both wire
           claude, event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})") +
                       event(R"({"type":"message_delta","delta":{"stop_reason":)" + quoted + "}}") +
                       event(R"({"type":"message_stop"})"));
-      for (const ReplayedCall* call : {&by_gpt, &by_claude}) {
+      const ReplayedCall by_sol = streamed(
+          sol, event(R"({"type":"response.output_text.delta","output_index":0,"delta":"Half of"})") +
+                   event(R"({"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":)" +
+                         quoted + "}}}"));
+      for (const ReplayedCall* call : {&by_gpt, &by_claude, &by_sol}) {
         if (row.means == FinishWord::Means::failure) {
           CHECK(call->result.error().kind == ErrorKind::stream_interrupted);
           CHECK(call->result.error().code == word);
@@ -152,7 +178,9 @@ TEST_CASE("every word in the table of finish reasons means the same on both wire
         } else {
           REQUIRE(call->result);
           const bool nothing = row.means == FinishWord::Means::nothing;
-          CHECK(call->result->finish_reason == (nothing ? std::nullopt : std::optional{row.reason}));
+          // It is incomplete, for whatever reason.
+          const auto none = call == &by_sol ? std::optional{FinishReason::other} : std::nullopt;
+          CHECK(call->result->finish_reason == (nothing ? none : std::optional{row.reason}));
         }
       }
     }
@@ -297,7 +325,7 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
        }) {
     CAPTURE(row.text);
     const std::string text{row.text};
-    for (const Provider* provider : {&gpt, &claude}) {
+    for (const Provider* provider : {&gpt, &claude, &sol}) {
       const ReplayedCall whole = plain(*provider, text);
       for (const ReplayedCall* call : {&whole}) {
         REQUIRE_FALSE(call->result);

@@ -1,9 +1,14 @@
+#include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "support/replayed_call.hpp"
 
 namespace handover_test {
@@ -29,7 +34,157 @@ ReplayedAnswer tool_use_of(const std::string& name) {
   return answer;
 }
 
+using Json = nlohmann::json;
+using Said = std::vector<std::string>;
+
+ReplayedAnswer answer_with(std::string body) {
+  ReplayedAnswer answer;
+  answer.headers.emplace_back("content-type", "application/json");
+  answer.body = std::move(body);
+  return answer;
+}
+
+// What a request says, whatever its wire: "text ...", "reasoning ...", "call id name arguments", "result id text".
+
+std::string call_line(const Json& id, const Json& name, const Json& arguments) {
+  const Json object = arguments.is_string() ? Json::parse(arguments.get<std::string>()) : arguments;
+  return "call " + id.get<std::string>() + " " + name.get<std::string>() + " " + object.dump();
+}
+
+std::string result_line(const Json& id, const Json& text) {
+  return "result " + id.get<std::string>() + " " + text.get<std::string>();
+}
+
+Said said_in_chat(const Json& body) {
+  Said said;
+  for (const Json& message : body["messages"]) {
+    if (message["role"] == "tool") {
+      said.push_back(result_line(message["tool_call_id"], message["content"]));
+      continue;
+    }
+    for (const char* field : {"reasoning", "reasoning_content"}) {
+      if (message.contains(field)) said.push_back("reasoning " + message[field].get<std::string>());
+    }
+    if (!message["content"].is_null()) said.push_back("text " + message["content"].get<std::string>());
+    for (const Json& call : message.value("tool_calls", Json::array())) {
+      said.push_back(call_line(call["id"], call["function"]["name"], call["function"]["arguments"]));
+    }
+  }
+  return said;
+}
+
+Said said_in_responses(const Json& body) {
+  Said said;
+  for (const Json& item : body["input"]) {
+    const std::string type = item.value("type", "message");
+    if (type == "message") said.push_back("text " + item["content"].get<std::string>());
+    if (type == "reasoning") said.push_back("reasoning " + item["summary"][0]["text"].get<std::string>());
+    if (type == "function_call") said.push_back(call_line(item["call_id"], item["name"], item["arguments"]));
+    if (type == "function_call_output") said.push_back(result_line(item["call_id"], item["output"]));
+  }
+  return said;
+}
+
+Said said_in_messages(const Json& body) {
+  Said said;
+  for (const Json& message : body["messages"]) {
+    if (message["content"].is_string()) {
+      said.push_back("text " + message["content"].get<std::string>());
+      continue;
+    }
+    for (const Json& block : message["content"]) {
+      if (block["type"] == "text") said.push_back("text " + block["text"].get<std::string>());
+      if (block["type"] == "thinking") said.push_back("reasoning " + block["thinking"].get<std::string>());
+      if (block["type"] == "tool_use") said.push_back(call_line(block["id"], block["name"], block["input"]));
+      if (block["type"] == "tool_result") {
+        const std::string failed = block.value("is_error", false) ? "Error: " : "";
+        said.push_back(result_line(block["tool_use_id"], failed + block["content"].get<std::string>()));
+      }
+    }
+  }
+  return said;
+}
+
+/// A wire: a target that speaks it, an answer with reasoning, text and two calls, and how its requests are read.
+struct WireCase {
+  std::string name;
+  Provider provider;
+  std::string answer;
+  std::function<Said(const Json&)> said;
+  bool takes_own_reasoning;
+};
+
+std::vector<WireCase> wires() {
+  const auto options = [](const char* model) {
+    return ModelOptions{.model = model, .api_key = "test-key", .base_url = "http://replayed.test"};
+  };
+  return {{"chat", openai(options("gpt-5.6-sol")),
+           R"({"choices": [{"message": {"reasoning_content": "Hm.", "content": "I look.", "tool_calls": [
+             {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{\"q\":1}"}},
+             {"id": "call_2", "type": "function", "function": {"name": "put", "arguments": "{}"}}]},
+             "finish_reason": "tool_calls"}]})",
+           said_in_chat, false},
+          {"responses", openai_responses(options("gpt-5.4")),
+           R"({"status": "completed", "output": [
+             {"type": "reasoning", "id": "rs_1", "encrypted_content": "proof",
+              "summary": [{"type": "summary_text", "text": "Hm."}]},
+             {"type": "message", "content": [{"type": "output_text", "text": "I look."}]},
+             {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get", "arguments": "{\"q\":1}"},
+             {"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "put", "arguments": "{}"}]})",
+           said_in_responses, true},
+          {"messages", claude(),
+           R"({"type": "message", "stop_reason": "tool_use", "content": [
+             {"type": "thinking", "thinking": "Hm.", "signature": "proof"}, {"type": "text", "text": "I look."},
+             {"type": "tool_use", "id": "call_1", "name": "get", "input": {"q": 1}},
+             {"type": "tool_use", "id": "call_2", "name": "put", "input": {}}]})",
+           said_in_messages, true}};
+}
+
 }  // namespace
+
+TEST_CASE("a conversation that began on one wire goes on at another with all that was said") {
+  const std::vector<WireCase> all = wires();
+  for (const WireCase& from : all) {
+    ChatRequest request{"Weather?"};
+    const ReplayedCall first = call_with(from.provider, request, answer_with(from.answer), false);
+    REQUIRE(first.result);
+    REQUIRE(first.result->tool_calls().size() == 2);
+    request.messages.push_back(first.result->message());
+    request.messages.push_back(
+        Message{Role::tool, {ToolResult{"call_1", "sun", false}, ToolResult{"call_2", "no room", true}}});
+    request.messages.push_back(Message::user("Thanks."));
+    for (const WireCase& to : all) {
+      CAPTURE(from.name, to.name);
+      const ReplayedCall call = call_with(to.provider, request, answer_with(to.answer), false);
+      REQUIRE(call.result);
+      Said expected{"text Weather?",      "text I look.",       "call call_1 get {\"q\":1}",
+                    "call call_2 put {}", "result call_1 sun", "result call_2 Error: no room",
+                    "text Thanks."};
+      const bool own = from.name == to.name;
+      if (own && to.takes_own_reasoning) expected.insert(expected.begin() + 1, "reasoning Hm.");
+      CHECK(to.said(Json::parse(call.requests.at(0).body)) == expected);
+      CHECK(call.result->attempts.at(0).reason == (own ? "" : "conversation adapted: 1 block of reasoning dropped"));
+    }
+  }
+}
+
+TEST_CASE("ids that only one wire makes are the same in a call and its result on every other") {
+  for (const std::string& id : {std::string{"functions.get:0"}, std::string{"a/\xC3\xA9"}, std::string(70, 'x')}) {
+    ChatRequest request{"Weather?"};
+    request.messages.push_back(Message{Role::assistant, {ToolCall{id, "get", "{}"}}});
+    request.messages.push_back(Message::tool_result(id, "sun"));
+    for (const WireCase& to : wires()) {
+      CAPTURE(id, to.name);
+      const ReplayedCall call = call_with(to.provider, request, answer_with(to.answer), false);
+      const Said said = to.said(Json::parse(call.requests.at(0).body));
+      REQUIRE(said.size() == 3);
+      const auto id_in = [](const std::string& line, std::size_t after) {
+        return line.substr(after, line.find(' ', after) - after);
+      };
+      CHECK(id_in(said[1], 5) == id_in(said[2], 7));
+    }
+  }
+}
 
 TEST_CASE("a tool whose name the target refuses is called by the application's name in the answer") {
   ChatRequest request{"What time is it?"};

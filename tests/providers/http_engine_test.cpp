@@ -11,6 +11,7 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "backstop/providers/openai.hpp"
 #include "support/replayed_call.hpp"
 #include "support/standing.hpp"
@@ -685,7 +686,7 @@ TEST_CASE("what the application says of a model stands in its target's facts") {
     ModelOptions options{.model = "gpt-4o", .price = price, .context_window = 5, .max_output_tokens = 4,
                          .capabilities = capabilities, .failure_domain = "our account"};
     if (several_keys) options.credentials = credentials({"a", "b"});
-    for (const Provider& model : {openai(options), anthropic(options)}) {
+    for (const Provider& model : {openai(options), openai_responses(options), anthropic(options)}) {
       CAPTURE(model.target().name());
       const ModelFacts& facts = model.target().facts();
       CHECK(facts.price == price);

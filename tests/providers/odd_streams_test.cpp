@@ -7,6 +7,7 @@
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
 #include "backstop/testing/matchers.hpp"
 #include "support/fault_oddities.hpp"
 #include "support/fault_server.hpp"
@@ -34,6 +35,9 @@ Provider gpt(const FaultServer& server) {
 Provider claude(const FaultServer& server) {
   return anthropic({.model = "claude-sonnet-5", .api_key = "key", .base_url = server.base_url()});
 }
+Provider sol(const FaultServer& server) {
+  return openai_responses({.model = "gpt-5.6-sol", .api_key = "key", .base_url = server.base_url("/v1")});
+}
 
 }  // namespace
 
@@ -52,6 +56,9 @@ TEST_CASE("streams that are odd are understood all the same") {
     const auto by_claude = streamed(claude(server));
     REQUIRE(answers(by_claude, "One two three"));
     CHECK(by_claude->usage.output_tokens == 3);
+    const auto by_sol = streamed(sol(server));
+    REQUIRE(answers(by_sol, "One two three"));
+    CHECK(by_sol->usage.output_tokens == 3);
   }
   server.always(faults::done_without_finish(what));
   CHECK(answers(streamed(gpt(server)), "One two three"));

@@ -1,5 +1,6 @@
 #include "providers/wire/request_limits.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,21 @@ TEST_CASE("a request within the limits is sent as it is, and nothing is noted") 
   const FittedRequest fitted{plain, limits};
   CHECK(&fitted.request() == &plain);
   CHECK(fitted.notes().empty());
+}
+
+TEST_CASE("an output limit below the least that can be asked for is raised to it, with a note") {
+  RequestLimits limits;
+  limits.least_output_tokens = 16;
+  for (const std::int64_t wanted : {1, 15, 16, 17}) {
+    ChatRequest request{"Hi"};
+    request.max_output_tokens = wanted;
+    const FittedRequest fitted{request, limits};
+    CHECK(fitted.request().max_output_tokens == std::max<std::int64_t>(wanted, 16));
+    CHECK(fitted.notes().empty() == (wanted >= 16));
+  }
+  ChatRequest nonsense{"Hi"};
+  nonsense.max_output_tokens = 0;  // the provider says what is wrong with it
+  CHECK(FittedRequest{nonsense, limits}.request().max_output_tokens == 0);
 }
 
 TEST_CASE("what a target is known to refuse is not sent to it, and its row says so") {

@@ -68,7 +68,10 @@ class Client {
 
   Exchange ask(const FaultServer& server, Wire wire, bool stream) {
     const nlohmann::json body{{"model", "asked-model"}, {"stream", stream}};
-    return post(server.base_url(wire == Wire::openai ? "/v1/chat/completions" : "/v1/messages"), body.dump());
+    const std::string path = wire == Wire::openai      ? "/v1/chat/completions"
+                             : wire == Wire::anthropic ? "/v1/messages"
+                                                       : "/v1/responses";
+    return post(server.base_url(path), body.dump());
   }
 
   /// Of the exchange that is going on.
@@ -121,6 +124,17 @@ inline std::string anthropic_text(const std::string& body) {
     const auto event = nlohmann::json::parse(line, nullptr, false);
     if (event.is_discarded() || event.value("type", "") != "content_block_delta") continue;
     text += event["delta"].value("text", "");
+  }
+  return text;
+}
+
+/// The text that a stream of OpenAI's Responses adds up to.
+inline std::string responses_text(const std::string& body) {
+  std::string text;
+  for (const auto& line : data_of(body)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_discarded() || event.value("type", "") != "response.output_text.delta") continue;
+    text += event.value("delta", "");
   }
   return text;
 }

@@ -17,6 +17,7 @@ using faults::Client;
 using faults::data_of;
 using faults::FaultServer;
 using faults::openai_text;
+using faults::responses_text;
 using faults::Wire;
 using nlohmann::json;
 using namespace std::chrono_literals;
@@ -132,8 +133,8 @@ TEST_CASE("connections fail before, at and after the headers") {
 TEST_CASE("a stream is cut or reset after so many events with content") {
   FaultServer server;
   Client client;
-  for (const auto wire : {Wire::openai, Wire::anthropic}) {
-    const auto text_of = wire == Wire::openai ? openai_text : anthropic_text;
+  for (const auto wire : {Wire::openai, Wire::anthropic, Wire::responses}) {
+    const auto text_of = wire == Wire::openai ? openai_text : wire == Wire::anthropic ? anthropic_text : responses_text;
     server.next(faults::cut_stream(2, {.text = "one two three four"}));
     const auto cut = client.ask(server, wire, true);
     CHECK(cut.code == CURLE_PARTIAL_FILE);
@@ -150,6 +151,7 @@ TEST_CASE("a stream is cut or reset after so many events with content") {
     CHECK(text_of(late.body) == "one two");
     CHECK_FALSE(late.has("end_turn"));
     CHECK_FALSE(late.has("\"stop\""));
+    CHECK_FALSE(late.has("response.completed"));
 
     server.next(faults::reset_stream(1, {.text = "one two"}));
     const auto reset = client.ask(server, wire, true);

@@ -19,11 +19,12 @@ using faults::Client;
 using faults::data_of;
 using faults::FaultServer;
 using faults::openai_text;
+using faults::responses_text;
 using faults::Wire;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-TEST_CASE("a healthy server answers plainly on both wires, over one connection") {
+TEST_CASE("a healthy server answers plainly on every wire, over one connection") {
   FaultServer server;
   Client client;
   server.always(faults::answer("Good morning."));
@@ -41,11 +42,16 @@ TEST_CASE("a healthy server answers plainly on both wires, over one connection")
   CHECK(anthropic.parsed()["stop_reason"] == "end_turn");
   CHECK(anthropic.parsed()["usage"]["input_tokens"] == 12);
 
-  CHECK(server.request_count() == 2);
+  const auto responses = client.ask(server, Wire::responses, false);
+  CHECK(responses.parsed()["output"][0]["content"][0]["text"] == "Good morning.");
+  CHECK(responses.parsed()["status"] == "completed");
+  CHECK(responses.parsed()["usage"]["output_tokens"] == 2);
+
+  CHECK(server.request_count() == 3);
   CHECK(server.connection_count() == 1);
 }
 
-TEST_CASE("a healthy server streams on both wires, ends with the terminal marker, and keeps the connection") {
+TEST_CASE("a healthy server streams on every wire, ends with the terminal marker, and keeps the connection") {
   FaultServer server;
   Client client;
   server.always(faults::answer("Good morning to you."));
@@ -60,6 +66,11 @@ TEST_CASE("a healthy server streams on both wires, ends with the terminal marker
   CHECK(anthropic.code == CURLE_OK);
   CHECK(anthropic_text(anthropic.body) == "Good morning to you.");
   CHECK(json::parse(data_of(anthropic.body).back())["type"] == "message_stop");
+
+  const auto responses = client.ask(server, Wire::responses, true);
+  CHECK(responses.code == CURLE_OK);
+  CHECK(responses_text(responses.body) == "Good morning to you.");
+  CHECK(json::parse(data_of(responses.body).back())["type"] == "response.completed");
   CHECK(server.connection_count() == 1);
 }
 

@@ -161,6 +161,18 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::code, "string_above_max_length", invalid_request},
       {"", 0, Where::code, "unsupported_parameter", unsupported_capability},
       {"", 0, Where::code, "unsupported_value", unsupported_capability},
+      // OpenAI's Responses; encrypted reasoning of another organisation is refused by this one only.
+      {"", 0, Where::code, "unsupported_file", unsupported_capability},
+      {"", 0, Where::code, "unsupported_image_media_type", unsupported_capability},
+      {"", 0, Where::code, "image_too_large", unsupported_capability},
+      {"", 0, Where::code, "image_file_too_large", unsupported_capability},
+      {"", 0, Where::code, "image_too_small", unsupported_capability},
+      {"", 0, Where::code, "failed_to_download_image", unsupported_capability},
+      {"", 0, Where::code, "invalid_encrypted_content", unsupported_capability},
+      {"", 0, Where::code, "image_parse_error", invalid_request},
+      {"", 0, Where::code, "invalid_base64_image", invalid_request},
+      {"", 0, Where::code, "empty_image_file", invalid_request},
+      {"", 0, Where::prefix, "invalid_image", invalid_request},
 
       // What may not be said.
       {"", 0, Where::code, "content_filter", content_filtered},
@@ -253,6 +265,12 @@ inline constexpr auto provider_quirks = [] {
       {"", 400, Where::param, "stop", unsupported_capability},
       {"", 400, Where::param, "reasoning_effort", unsupported_capability},
       {"", 400, Where::param, "stream_options", unsupported_capability},
+      {"", 400, Where::param, "text.format", unsupported_capability},
+      {"", 400, Where::param, "text.format.schema", unsupported_capability},
+      {"", 400, Where::param, "reasoning", unsupported_capability},
+      {"", 400, Where::param, "reasoning.effort", unsupported_capability},
+      {"", 400, Where::param, "reasoning.summary", unsupported_capability},
+      {"", 400, Where::param, "include", unsupported_capability},
       // ... else its words. The output limit:
       {"", 400, Where::message, "max_tokens is too large", unsupported_capability},
       {"", 400, Where::message, "max_completion_tokens is too large", unsupported_capability},

@@ -76,6 +76,11 @@ Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const En
   return {};
 }
 
+std::string address_below(std::string_view base_url, std::string_view path) {
+  const std::size_t query = std::min(base_url.find('?'), base_url.size());
+  return std::string{base_url.substr(0, query)}.append(path).append(base_url.substr(query));
+}
+
 void set_header(HttpRequest& http, std::string_view name, std::string_view value) {
   for (Header& header : http.headers) {
     if (!equal_ignoring_case(header.first, name)) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "backstop/chat/request.hpp"
@@ -19,6 +20,10 @@ namespace backstop::inline v0::detail {
 /// Errors: `invalid_request` for a value that cannot stand in a header.
 [[nodiscard]] Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const Endpoint& endpoint,
                                        bool stream);
+
+/// The address of a path below the base address, which may have a query of its own (Azure's `?api-version=...`): that
+/// stays at the end.
+[[nodiscard]] std::string address_below(std::string_view base_url, std::string_view path);
 
 /// Sets a field, in the place of one of the same name in any case.
 void set_header(HttpRequest& http, std::string_view name, std::string_view value);

@@ -1,10 +1,10 @@
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "format.hpp"
 #include "messages.hpp"
+#include "models.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/json_writer.hpp"
 
@@ -12,27 +12,6 @@ namespace backstop::inline v0::detail {
 namespace {
 
 constexpr std::size_t longest_user = 64;  // OpenAI's `safety_identifier` and `user`
-
-// "gpt-5.1-mini" is 5.1; 0 for what is no numbered GPT.
-double gpt_version(std::string_view model) noexcept {
-  if (!model.starts_with("gpt-")) return 0;
-  model.remove_prefix(4);
-  double version = 0;
-  const auto [stop, problem] = std::from_chars(model.data(), model.data() + model.size(), version);
-  return problem == std::errc{} ? version : 0;
-}
-
-// o1, o3, o4-mini, ..., and GPT from 5 on but for those made to chat.
-bool is_reasoning_model(std::string_view model) noexcept {
-  if (const std::size_t slash = model.rfind('/'); slash != std::string_view::npos) model.remove_prefix(slash + 1);
-  const bool o_series = model.size() >= 2 && model[0] == 'o' && model[1] >= '0' && model[1] <= '9';
-  return o_series || (gpt_version(model) >= 5 && model.find("-chat") == std::string_view::npos);
-}
-
-// They refuse these settings, unless they were told not to reason.
-bool takes_sampling(std::string_view model, const ChatRequest& request) noexcept {
-  return !is_reasoning_model(model) || (request.reasoning_effort == "none" && gpt_version(model) >= 5.1);
-}
 
 // OpenAI's reasoning models refuse `stop`, and so do xAI's.
 bool refuses_stop(std::string_view model, const OpenAiDialect& dialect) noexcept {
@@ -155,15 +134,6 @@ void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
   json.end_object();
 }
 
-// The address may have a query of its own, such as Azure's `?api-version=...`.
-std::string completions_url(const std::string& base_url) {
-  constexpr std::string_view path = "/chat/completions";
-  const std::size_t query = base_url.find('?');
-  if (query == std::string::npos) return base_url + std::string{path};
-  std::string url = base_url;
-  return url.insert(query, path);
-}
-
 void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader header) {
   if (key.empty()) return;
   if (header == OpenAiDialect::KeyHeader::api_key) {
@@ -210,7 +180,7 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   json.end_object();
 
   HttpRequest http;
-  http.url = completions_url(endpoint.base_url);
+  http.url = address_below(endpoint.base_url, "/chat/completions");
   add_key(http, endpoint.api_key, dialect_.key);
   if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
   http.body = json.take();

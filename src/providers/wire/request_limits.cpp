@@ -26,6 +26,12 @@ ChatRequest& FittedRequest::change(std::string_view note) {
 
 void FittedRequest::fit_output(const RequestLimits& limits) {
   const std::optional<std::int64_t> wanted = original_->max_output_tokens;
+  if (wanted && *wanted > 0 && *wanted < limits.least_output_tokens) {
+    change(fmt::format("output limit raised from {} to {} tokens, the least that can be asked for", *wanted,
+                       limits.least_output_tokens))
+        .max_output_tokens = limits.least_output_tokens;
+    return;
+  }
   if (!wanted || !limits.output_tokens || *wanted <= *limits.output_tokens) return;
   change(fmt::format("output limit lowered from {} to the model's {} tokens", *wanted, *limits.output_tokens))
       .max_output_tokens = limits.output_tokens;

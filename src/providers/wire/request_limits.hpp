@@ -16,14 +16,15 @@ struct RequestLimits {
   static constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max();
 
   std::optional<std::int64_t> output_tokens;  ///< the most that `max_output_tokens` may ask for
+  std::int64_t least_output_tokens = 1;       ///< the least
   bool sampling = true;                       ///< takes `temperature` and `top_p`
   double most_temperature = 2;
   std::size_t stop_sequences = any_number;
   bool blank_stop_sequences = true;           ///< takes those that are nothing but blanks
 };
 
-/// A request within the limits of a target: what the target would refuse is lowered, cut or left out, rather than
-/// sent to be refused. The original must outlive it.
+/// A request within the limits of a target: what the target would refuse is lowered, raised, cut or left out, rather
+/// than sent to be refused. The original must outlive it.
 class FittedRequest {
  public:
   FittedRequest(const ChatRequest& original, const RequestLimits& limits);
