@@ -141,7 +141,8 @@ class AcceptIf final : public Decorator {
     const Ledger& ledger = context.state().ledger;
     for (std::size_t row = ledger.size(); row > rows_before; --row) {
       const Attempt& attempt = ledger[row - 1];
-      if (attempt.sent && !attempt.judge && !attempt.summary && !attempt.outcome && attempt.target == response.served_by) return row - 1;
+      const bool answers = attempt.sent && !attempt.judge && !attempt.summary && !attempt.outcome;
+      if (answers && attempt.target == response.served_by) return row - 1;
     }
     return std::nullopt;
   }
