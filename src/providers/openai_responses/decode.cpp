@@ -129,28 +129,30 @@ class OutputReader {
   struct Item {
     ItemKind kind = ItemKind::ignored;
     std::int64_t number = 0;  ///< ours
+    std::string id;           ///< of the call, else of the item; empty while it is not known
     std::string text;         ///< so far: of a message, of reasoning, or the arguments of a call
     std::size_t part = 0;     ///< where in it the part begins that is being written
     bool named = false;       ///< the call is known to the answer
     bool ended = false;       ///< it came whole
   };
 
-  /// How an event says of which item it is: by the place in the output, else by an id. Ids change from event to event
-  /// at some servers.
+  /// How an event says of which item it is: by the place in the output and by an id. At some servers ids change from
+  /// event to event, at others all items have the same place, or the same id.
   struct Place {
     std::optional<std::int64_t> index;
     std::string_view id;
   };
 
   Item* find(const Place& place) {
-    if (place.index) {
-      if (last_index_ == place.index) return &items_[last_];
-      const auto found = by_index_.find(*place.index);
-      return found == by_index_.end() ? nullptr : remember(*place.index, found->second);
-    }
-    const auto found = by_id_.find(place.id);
-    if (found != by_id_.end()) return &items_[found->second];
-    return place.id.empty() && !items_.empty() && !items_.back().ended ? &items_.back() : nullptr;
+    if (last_ != none && last_index_ == place.index && last_id_ == place.id) return &items_[last_];
+    const auto index = place.index ? by_index_.find(*place.index) : by_index_.end();
+    const auto id = place.id.empty() ? by_id_.end() : by_id_.find(place.id);
+    // Where the two disagree one of them is shared by several items, and leads to the last of those.
+    const std::size_t at = std::min(index == by_index_.end() ? none : index->second,
+                                    id == by_id_.end() ? none : id->second);
+    if (at != none) return remember(place, at);
+    const bool unplaced = !place.index && place.id.empty();
+    return unplaced && !items_.empty() && !items_.back().ended ? &items_.back() : nullptr;
   }
 
   Item& begin(ItemKind kind, const Place& place, AnswerBuilder& answer) {
@@ -158,11 +160,9 @@ class OutputReader {
     Item& item = items_.emplace_back();
     item.kind = kind;
     item.number = static_cast<std::int64_t>(at);
-    if (place.index) {
-      by_index_[*place.index] = at;
-      remember(*place.index, at);
-    }
+    if (place.index) by_index_[*place.index] = at;
     if (!place.id.empty()) by_id_[std::string{place.id}] = at;
+    remember(place, at);
     if (kind != ItemKind::ignored) answer.end_part();
     return item;
   }
@@ -170,8 +170,12 @@ class OutputReader {
   /// As it begins in a stream.
   void read_beginning(const JsonElement& element, const Place& place, AnswerBuilder& answer) {
     const ItemKind kind = kind_of(element);
+    std::string id = id_of(element, kind);
+    if (kind == ItemKind::call && call_ids_.contains(id)) return;  // it came whole before
     Item* item = find(place);
-    if (item == nullptr || item->kind != kind) item = &begin(kind, place, answer);
+    const bool same = item != nullptr && item->kind == kind && !item->ended && are_one(item->id, id);
+    if (!same) item = &begin(kind, place, answer);
+    if (item->id.empty()) item->id = std::move(id);
     if (kind == ItemKind::call) name(*item, element, answer);
   }
 
@@ -183,9 +187,13 @@ class OutputReader {
     }
     const ItemKind kind = kind_of(element);
     if (kind == ItemKind::ignored && text_of(element, "type").empty()) return answer.unreadable("an item");
-    Item* item = find(place);
-    if (item == nullptr || item->kind != kind) item = &begin(kind, place, answer);
+    const std::string id = id_of(element, kind);
+    if (kind == ItemKind::call && call_ids_.contains(id)) return;
+    Item* item = kind == ItemKind::call ? find_call(place, id) : find(place);
+    const bool other = item != nullptr && (item->kind != kind || (item->ended && !are_one(item->id, id)));
+    if (item == nullptr || other) item = &begin(kind, place, answer);
     if (item->ended) return;
+    if (item->id.empty()) item->id = id;
     if (kind == ItemKind::call) end_call(*item, element, answer);
     if (kind == ItemKind::message || kind == ItemKind::reasoning) end_words(*item, element, answer);
   }
@@ -233,23 +241,41 @@ class OutputReader {
   }
 
  private:
-  Item* remember(std::int64_t index, std::size_t at) noexcept {
-    last_index_ = index;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  [[nodiscard]] static std::string id_of(const JsonElement& element, ItemKind kind) {
+    return kind == ItemKind::call ? call_id_of(element) : std::string{text_of(element, "id")};
+  }
+  [[nodiscard]] static bool are_one(std::string_view id, std::string_view other) noexcept {
+    return id.empty() || other.empty() || id == other;
+  }
+
+  Item* remember(const Place& place, std::size_t at) {
+    last_index_ = place.index;
+    last_id_.assign(place.id);
     last_ = at;
     return &items_[at];
+  }
+
+  /// A call is known by its own id before its place.
+  Item* find_call(const Place& place, std::string_view id) {
+    const auto found = by_call_id_.find(id);
+    return found == by_call_id_.end() ? find(place) : &items_[found->second];
   }
 
   void name(Item& item, const JsonElement& element, AnswerBuilder& answer) {
     const WrittenText called{member(element, "name")};
     if (item.named || called.view().empty()) return;
     item.named = true;
-    answer.tool_call(item.number, call_id_of(element), called.view(), item.text);
+    const std::string id = call_id_of(element);
+    if (!id.empty()) by_call_id_.emplace(id, static_cast<std::size_t>(item.number));
+    answer.tool_call(item.number, id, called.view(), item.text);
   }
 
   void end_call(Item& item, const JsonElement& element, AnswerBuilder& answer) {
     item.ended = true;
     name(item, element, answer);
-    call_ids_.insert(call_id_of(element));
+    if (std::string id = call_id_of(element); !id.empty()) call_ids_.insert(std::move(id));
     const std::string whole = arguments_of(element);
     if (!std::string_view{whole}.starts_with(item.text)) {
       if (!whole.empty()) answer.unreadable("a tool call that was sent twice and differs");
@@ -318,8 +344,10 @@ class OutputReader {
   std::vector<Item> items_;
   std::map<std::int64_t, std::size_t> by_index_;
   std::map<std::string, std::size_t, std::less<>> by_id_;
+  std::map<std::string, std::size_t, std::less<>> by_call_id_;
   std::optional<std::int64_t> last_index_;  // of the item that was asked for last
-  std::size_t last_ = 0;
+  std::string last_id_;
+  std::size_t last_ = none;
   std::set<std::string, std::less<>> call_ids_;  // of calls that came whole
   std::size_t no_open_call_before_ = 0;
 };
