@@ -183,6 +183,20 @@ TEST_CASE("a call that comes whole only, or only at the very end, comes once") {
     REQUIRE(call.result);
     CHECK(call.result->tool_calls() == std::vector{ToolCall{"c", "get", R"({"a":1})"}});
   }
+  constexpr std::string_view as_object =
+      R"({"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"c","name":"get","arguments":{"a": 1}}})";
+  CHECK(streamed({added, arguments, as_object, completed_without_output}).result->tool_calls() ==
+        std::vector{ToolCall{"c", "get", R"({"a":1})"}});
+  constexpr std::string_view bare_end = R"({"type":"response.completed","response":{"status":"completed"}})";
+  CHECK(streamed({arguments, bare_end}).result.error().kind == ErrorKind::malformed_response);
+  // Without any id, a piece of it lost on the way.
+  constexpr std::string_view nameless =
+      R"({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","name":"get"}})";
+  constexpr std::string_view piece =
+      R"({"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"a\""})";
+  constexpr std::string_view idless_end =
+      R"({"type":"response.completed","response":{"output":[{"type":"function_call","name":"get","arguments":"{\"a\":1}"}]}})";
+  CHECK(streamed({nameless, piece, idless_end}).result->tool_calls().at(0).arguments == R"({"a":1})");
   // Whose name never came.
   CHECK(streamed({arguments, completed_without_output}).result.error().kind == ErrorKind::malformed_response);
   constexpr std::string_view other =

@@ -43,8 +43,8 @@ struct TargetConfig {
   /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
   /// state of the keys.
   std::vector<std::string> key_variables{};
-  std::string wire{};    ///< "openai", "openai_responses" or "anthropic"; empty: the provider's usual one, "openai" where
-                         ///< none is known
+  std::string wire{};    ///< "openai", "openai_responses" or "anthropic"; empty: the provider's usual one, "openai"
+                         ///< where none is known
   TimeoutOptions timeout{};
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};

@@ -110,6 +110,13 @@ void catch_up(const Pieces& whole, std::string_view seen, AnswerBuilder& answer)
   }
 }
 
+/// Some servers write a call's arguments as text in the pieces and as an object in the whole.
+bool are_same_json(std::string_view text, std::string_view other) {
+  const JsonDocument one{text};
+  const JsonDocument two{other};
+  return one.valid() && two.valid() && json_of(one.root()) == json_of(two.root());
+}
+
 void read_usage(const JsonElement& element, Usage& usage) noexcept {
   usage.input_tokens = count_of(element, "input_tokens");
   usage.output_tokens = count_of(element, "output_tokens");
@@ -157,6 +164,7 @@ class OutputReader {
 
   Item& begin(ItemKind kind, const Place& place, AnswerBuilder& answer) {
     const std::size_t at = items_.size();
+    if (at == most_items) answer.unreadable("an output of more than 100,000 items");
     Item& item = items_.emplace_back();
     item.kind = kind;
     item.number = static_cast<std::int64_t>(at);
@@ -234,6 +242,10 @@ class OutputReader {
       std::int64_t index = 0;
       for (const JsonElement element : list) read_whole(element, {index++, {}}, answer);
     }
+  }
+
+  /// Nothing more comes.
+  void finish(AnswerBuilder& answer) const {
     for (const Item& item : items_) {
       const bool lost = item.kind == ItemKind::call && !item.named && !item.text.empty();
       if (lost) answer.unreadable("the name of a tool call");
@@ -242,6 +254,7 @@ class OutputReader {
 
  private:
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  static constexpr std::size_t most_items = 100'000;
 
   [[nodiscard]] static std::string id_of(const JsonElement& element, ItemKind kind) {
     return kind == ItemKind::call ? call_id_of(element) : std::string{text_of(element, "id")};
@@ -278,7 +291,9 @@ class OutputReader {
     if (std::string id = call_id_of(element); !id.empty()) call_ids_.insert(std::move(id));
     const std::string whole = arguments_of(element);
     if (!std::string_view{whole}.starts_with(item.text)) {
-      if (!whole.empty()) answer.unreadable("a tool call that was sent twice and differs");
+      if (!whole.empty() && !are_same_json(whole, item.text)) {
+        answer.unreadable("a tool call that was sent twice and differs");
+      }
     } else if (whole.size() > item.text.size()) {
       answer.tool_call(item.number, {}, {}, std::string_view{whole}.substr(item.text.size()));
       item.text = whole;
@@ -305,14 +320,14 @@ class OutputReader {
     Pieces text;
     Pieces reasoning;
     std::size_t calls = 0;
-    const std::size_t streamed_calls = count_of_calls();
+    const std::size_t whole_calls = count_of_whole_calls();
     for (const JsonElement element : list) {
       const ItemKind kind = kind_of(element);
       if (kind == ItemKind::message) add_words(element, kind, text, answer);
       if (kind == ItemKind::reasoning) add_words(element, kind, reasoning, answer);
       if (kind != ItemKind::call) continue;
       const std::string id = call_id_of(element);
-      const bool known = id.empty() ? calls < streamed_calls : call_ids_.contains(id);
+      const bool known = id.empty() ? calls < whole_calls : call_ids_.contains(id);
       ++calls;
       if (!known) read_whole_call(element, id, answer);
     }
@@ -328,9 +343,9 @@ class OutputReader {
     end_call(begun ? items_[no_open_call_before_] : begin(ItemKind::call, {std::nullopt, id}, answer), element, answer);
   }
 
-  [[nodiscard]] std::size_t count_of_calls() const {
-    return static_cast<std::size_t>(
-        std::count_if(items_.begin(), items_.end(), [](const Item& item) { return item.kind == ItemKind::call; }));
+  [[nodiscard]] std::size_t count_of_whole_calls() const {
+    const auto is_whole = [](const Item& item) { return item.kind == ItemKind::call && item.ended; };
+    return static_cast<std::size_t>(std::count_if(items_.begin(), items_.end(), is_whole));
   }
 
   [[nodiscard]] std::string text_so_far(ItemKind kind) const {
@@ -378,6 +393,7 @@ void read_response(const JsonElement& response, std::string_view event_status, O
   answer.id(text_of(response, "id"));
   answer.model(text_of(response, "model"));
   if (const auto items = member(response, "output")) output.read_output(*items, answer);
+  output.finish(answer);
   if (!answer.has_content()) answer.text(text_of(response, "output_text"));  // of gateways that have no items
   if (const auto usage = member(response, "usage")) read_usage(*usage, answer.usage());
   read_status(response, event_status, answer);
