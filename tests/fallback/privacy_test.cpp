@@ -75,8 +75,7 @@ std::vector<ReplayedAnswer> failures() {
       broken(anthropic_delta + "event: error\ndata: {" + answer + "\n\n", End::clean, sse),
       broken(openai_delta, End::open, sse),
       broken(responses_delta, End::cut, sse),
-      broken(responses_delta + "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":"
-                               "{\"code\":\"server_error\",\"message\":\"" + answer + "\"}}}\n\n", End::clean, sse),
+      broken(responses_delta + "data: {" + answer + "\n\n", End::clean, sse),
   };
 }
 

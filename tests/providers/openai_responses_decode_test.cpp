@@ -122,6 +122,47 @@ TEST_CASE("parallel calls keep apart by their places, and are handed over at the
   CHECK(handed_over == 2);
 }
 
+TEST_CASE("items are told apart by whatever of their places and ids is their own") {
+  const auto calls = [](std::string_view first, std::string_view second) {
+    const auto event = [](std::string_view type, std::string_view place, std::string_view rest) {
+      return R"({"type":"response.)" + std::string{type} + "\"," + std::string{place} + "," + std::string{rest} + "}";
+    };
+    const auto item = [](std::string_view id, std::string_view arguments) {
+      return R"("item":{"type":"function_call","call_id":")" + std::string{id} + R"(","name":"get","arguments":")" +
+             std::string{arguments} + "\"}";
+    };
+    const std::vector<std::string> events{
+        event("output_item.added", first, item("call_1", "")),
+        event("output_item.added", second, item("call_2", "")),
+        event("function_call_arguments.delta", first, R"("delta":"{\"a\":1}")"),
+        event("function_call_arguments.delta", second, R"("delta":"{\"b\":2}")"),
+        event("output_item.done", first, item("call_1", R"({\"a\":1})")),
+        event("output_item.done", second, item("call_2", R"({\"b\":2})")),
+        std::string{completed_without_output}};
+    return streamed({events.begin(), events.end()});
+  };
+  const std::vector expected{ToolCall{"call_1", "get", R"({"a":1})"}, ToolCall{"call_2", "get", R"({"b":2})"}};
+  for (const auto& [first, second] :
+       {std::pair{R"("output_index":0,"item_id":"x")", R"("output_index":1,"item_id":"y")"},
+        std::pair{R"("output_index":0)", R"("output_index":1)"}, std::pair{R"("item_id":"x")", R"("item_id":"y")"},
+        std::pair{R"("output_index":0,"item_id":"x")", R"("output_index":0,"item_id":"y")"},
+        std::pair{R"("output_index":0,"item_id":"x")", R"("output_index":1,"item_id":"x")"}}) {
+    CAPTURE(first, second);
+    const ReplayedCall call = calls(first, second);
+    REQUIRE(call.result);
+    CHECK(call.result->tool_calls() == expected);
+  }
+  // One after the other, with nothing of their own but the ids of the calls.
+  constexpr std::string_view begun =
+      R"({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"call_1","name":"get"}})";
+  constexpr std::string_view first =
+      R"({"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"call_1","name":"get","arguments":"{\"a\":1}"}})";
+  constexpr std::string_view second =
+      R"({"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"call_2","name":"get","arguments":"{\"b\":2}"}})";
+  CHECK(streamed({begun, first, second, completed_without_output}).result->tool_calls() == expected);
+  CHECK(streamed({begun, first, begun, first, second, completed_without_output}).result->tool_calls() == expected);
+}
+
 TEST_CASE("a call that comes whole only, or only at the very end, comes once") {
   constexpr std::string_view added =
       R"({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"c","name":"get"}})";
@@ -142,6 +183,20 @@ TEST_CASE("a call that comes whole only, or only at the very end, comes once") {
     REQUIRE(call.result);
     CHECK(call.result->tool_calls() == std::vector{ToolCall{"c", "get", R"({"a":1})"}});
   }
+  constexpr std::string_view as_object =
+      R"({"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"c","name":"get","arguments":{"a": 1}}})";
+  CHECK(streamed({added, arguments, as_object, completed_without_output}).result->tool_calls() ==
+        std::vector{ToolCall{"c", "get", R"({"a":1})"}});
+  constexpr std::string_view bare_end = R"({"type":"response.completed","response":{"status":"completed"}})";
+  CHECK(streamed({arguments, bare_end}).result.error().kind == ErrorKind::malformed_response);
+  // Without any id, a piece of it lost on the way.
+  constexpr std::string_view nameless =
+      R"({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","name":"get"}})";
+  constexpr std::string_view piece =
+      R"({"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"a\""})";
+  constexpr std::string_view idless_end =
+      R"({"type":"response.completed","response":{"output":[{"type":"function_call","name":"get","arguments":"{\"a\":1}"}]}})";
+  CHECK(streamed({nameless, piece, idless_end}).result->tool_calls().at(0).arguments == R"({"a":1})");
   // Whose name never came.
   CHECK(streamed({arguments, completed_without_output}).result.error().kind == ErrorKind::malformed_response);
   constexpr std::string_view other =

@@ -19,9 +19,10 @@ struct ResponsesOptions {
 /// models keep what they thought over the turns of a conversation and show a summary of it, which the chat wire of
 /// `openai` does not.
 ///
-/// The target is `openai/<model>` unless `name` or `id` is given. `name` may be a known provider of `known_provider`
-/// whose server speaks this wire (xai, openrouter, deepseek, lmstudio, ollama, vllm, ...): its address and the variable of
-/// its key are filled in. For another server give `name` and `base_url`. Azure:
+/// The target is `openai/<model>` unless `name` or `id` is given; in a client that has the same model over the chat wire
+/// give it an `id` to tell the two apart. `name` may be a provider of `known_provider` whose server speaks this wire
+/// (xai, openrouter, deepseek, lmstudio, ollama, vllm, ...): its address and the variable of its key are filled in. For
+/// another server give `name` and `base_url`. Azure:
 /// `.name = "azure", .base_url = "https://<resource>.openai.azure.com/openai/v1"`, the deployment as `model`.
 ///
 /// - The server stores nothing (`store: false`): every request has the whole conversation.

@@ -110,6 +110,13 @@ void catch_up(const Pieces& whole, std::string_view seen, AnswerBuilder& answer)
   }
 }
 
+/// Some servers write a call's arguments as text in the pieces and as an object in the whole.
+bool are_same_json(std::string_view text, std::string_view other) {
+  const JsonDocument one{text};
+  const JsonDocument two{other};
+  return one.valid() && two.valid() && json_of(one.root()) == json_of(two.root());
+}
+
 void read_usage(const JsonElement& element, Usage& usage) noexcept {
   usage.input_tokens = count_of(element, "input_tokens");
   usage.output_tokens = count_of(element, "output_tokens");
@@ -129,40 +136,41 @@ class OutputReader {
   struct Item {
     ItemKind kind = ItemKind::ignored;
     std::int64_t number = 0;  ///< ours
+    std::string id;           ///< of the call, else of the item; empty while it is not known
     std::string text;         ///< so far: of a message, of reasoning, or the arguments of a call
     std::size_t part = 0;     ///< where in it the part begins that is being written
     bool named = false;       ///< the call is known to the answer
     bool ended = false;       ///< it came whole
   };
 
-  /// How an event says of which item it is: by the place in the output, else by an id. Ids change from event to event
-  /// at some servers.
+  /// How an event says of which item it is: by the place in the output and by an id. At some servers ids change from
+  /// event to event, at others all items have the same place, or the same id.
   struct Place {
     std::optional<std::int64_t> index;
     std::string_view id;
   };
 
   Item* find(const Place& place) {
-    if (place.index) {
-      if (last_index_ == place.index) return &items_[last_];
-      const auto found = by_index_.find(*place.index);
-      return found == by_index_.end() ? nullptr : remember(*place.index, found->second);
-    }
-    const auto found = by_id_.find(place.id);
-    if (found != by_id_.end()) return &items_[found->second];
-    return place.id.empty() && !items_.empty() && !items_.back().ended ? &items_.back() : nullptr;
+    if (last_ != none && last_index_ == place.index && last_id_ == place.id) return &items_[last_];
+    const auto index = place.index ? by_index_.find(*place.index) : by_index_.end();
+    const auto id = place.id.empty() ? by_id_.end() : by_id_.find(place.id);
+    // Where the two disagree one of them is shared by several items, and leads to the last of those.
+    const std::size_t at = std::min(index == by_index_.end() ? none : index->second,
+                                    id == by_id_.end() ? none : id->second);
+    if (at != none) return remember(place, at);
+    const bool unplaced = !place.index && place.id.empty();
+    return unplaced && !items_.empty() && !items_.back().ended ? &items_.back() : nullptr;
   }
 
   Item& begin(ItemKind kind, const Place& place, AnswerBuilder& answer) {
     const std::size_t at = items_.size();
+    if (at == most_items) answer.unreadable("an output of more than 100,000 items");
     Item& item = items_.emplace_back();
     item.kind = kind;
     item.number = static_cast<std::int64_t>(at);
-    if (place.index) {
-      by_index_[*place.index] = at;
-      remember(*place.index, at);
-    }
+    if (place.index) by_index_[*place.index] = at;
     if (!place.id.empty()) by_id_[std::string{place.id}] = at;
+    remember(place, at);
     if (kind != ItemKind::ignored) answer.end_part();
     return item;
   }
@@ -170,8 +178,12 @@ class OutputReader {
   /// As it begins in a stream.
   void read_beginning(const JsonElement& element, const Place& place, AnswerBuilder& answer) {
     const ItemKind kind = kind_of(element);
+    std::string id = id_of(element, kind);
+    if (kind == ItemKind::call && call_ids_.contains(id)) return;  // it came whole before
     Item* item = find(place);
-    if (item == nullptr || item->kind != kind) item = &begin(kind, place, answer);
+    const bool same = item != nullptr && item->kind == kind && !item->ended && are_one(item->id, id);
+    if (!same) item = &begin(kind, place, answer);
+    if (item->id.empty()) item->id = std::move(id);
     if (kind == ItemKind::call) name(*item, element, answer);
   }
 
@@ -183,9 +195,13 @@ class OutputReader {
     }
     const ItemKind kind = kind_of(element);
     if (kind == ItemKind::ignored && text_of(element, "type").empty()) return answer.unreadable("an item");
-    Item* item = find(place);
-    if (item == nullptr || item->kind != kind) item = &begin(kind, place, answer);
+    const std::string id = id_of(element, kind);
+    if (kind == ItemKind::call && call_ids_.contains(id)) return;
+    Item* item = kind == ItemKind::call ? find_call(place, id) : find(place);
+    const bool other = item != nullptr && (item->kind != kind || (item->ended && !are_one(item->id, id)));
+    if (item == nullptr || other) item = &begin(kind, place, answer);
     if (item->ended) return;
+    if (item->id.empty()) item->id = id;
     if (kind == ItemKind::call) end_call(*item, element, answer);
     if (kind == ItemKind::message || kind == ItemKind::reasoning) end_words(*item, element, answer);
   }
@@ -226,6 +242,10 @@ class OutputReader {
       std::int64_t index = 0;
       for (const JsonElement element : list) read_whole(element, {index++, {}}, answer);
     }
+  }
+
+  /// Nothing more comes.
+  void finish(AnswerBuilder& answer) const {
     for (const Item& item : items_) {
       const bool lost = item.kind == ItemKind::call && !item.named && !item.text.empty();
       if (lost) answer.unreadable("the name of a tool call");
@@ -233,26 +253,47 @@ class OutputReader {
   }
 
  private:
-  Item* remember(std::int64_t index, std::size_t at) noexcept {
-    last_index_ = index;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  static constexpr std::size_t most_items = 100'000;
+
+  [[nodiscard]] static std::string id_of(const JsonElement& element, ItemKind kind) {
+    return kind == ItemKind::call ? call_id_of(element) : std::string{text_of(element, "id")};
+  }
+  [[nodiscard]] static bool are_one(std::string_view id, std::string_view other) noexcept {
+    return id.empty() || other.empty() || id == other;
+  }
+
+  Item* remember(const Place& place, std::size_t at) {
+    last_index_ = place.index;
+    last_id_.assign(place.id);
     last_ = at;
     return &items_[at];
+  }
+
+  /// A call is known by its own id before its place.
+  Item* find_call(const Place& place, std::string_view id) {
+    const auto found = by_call_id_.find(id);
+    return found == by_call_id_.end() ? find(place) : &items_[found->second];
   }
 
   void name(Item& item, const JsonElement& element, AnswerBuilder& answer) {
     const WrittenText called{member(element, "name")};
     if (item.named || called.view().empty()) return;
     item.named = true;
-    answer.tool_call(item.number, call_id_of(element), called.view(), item.text);
+    const std::string id = call_id_of(element);
+    if (!id.empty()) by_call_id_.emplace(id, static_cast<std::size_t>(item.number));
+    answer.tool_call(item.number, id, called.view(), item.text);
   }
 
   void end_call(Item& item, const JsonElement& element, AnswerBuilder& answer) {
     item.ended = true;
     name(item, element, answer);
-    call_ids_.insert(call_id_of(element));
+    if (std::string id = call_id_of(element); !id.empty()) call_ids_.insert(std::move(id));
     const std::string whole = arguments_of(element);
     if (!std::string_view{whole}.starts_with(item.text)) {
-      if (!whole.empty()) answer.unreadable("a tool call that was sent twice and differs");
+      if (!whole.empty() && !are_same_json(whole, item.text)) {
+        answer.unreadable("a tool call that was sent twice and differs");
+      }
     } else if (whole.size() > item.text.size()) {
       answer.tool_call(item.number, {}, {}, std::string_view{whole}.substr(item.text.size()));
       item.text = whole;
@@ -279,14 +320,14 @@ class OutputReader {
     Pieces text;
     Pieces reasoning;
     std::size_t calls = 0;
-    const std::size_t streamed_calls = count_of_calls();
+    const std::size_t whole_calls = count_of_whole_calls();
     for (const JsonElement element : list) {
       const ItemKind kind = kind_of(element);
       if (kind == ItemKind::message) add_words(element, kind, text, answer);
       if (kind == ItemKind::reasoning) add_words(element, kind, reasoning, answer);
       if (kind != ItemKind::call) continue;
       const std::string id = call_id_of(element);
-      const bool known = id.empty() ? calls < streamed_calls : call_ids_.contains(id);
+      const bool known = id.empty() ? calls < whole_calls : call_ids_.contains(id);
       ++calls;
       if (!known) read_whole_call(element, id, answer);
     }
@@ -302,9 +343,9 @@ class OutputReader {
     end_call(begun ? items_[no_open_call_before_] : begin(ItemKind::call, {std::nullopt, id}, answer), element, answer);
   }
 
-  [[nodiscard]] std::size_t count_of_calls() const {
-    return static_cast<std::size_t>(
-        std::count_if(items_.begin(), items_.end(), [](const Item& item) { return item.kind == ItemKind::call; }));
+  [[nodiscard]] std::size_t count_of_whole_calls() const {
+    const auto is_whole = [](const Item& item) { return item.kind == ItemKind::call && item.ended; };
+    return static_cast<std::size_t>(std::count_if(items_.begin(), items_.end(), is_whole));
   }
 
   [[nodiscard]] std::string text_so_far(ItemKind kind) const {
@@ -318,8 +359,10 @@ class OutputReader {
   std::vector<Item> items_;
   std::map<std::int64_t, std::size_t> by_index_;
   std::map<std::string, std::size_t, std::less<>> by_id_;
+  std::map<std::string, std::size_t, std::less<>> by_call_id_;
   std::optional<std::int64_t> last_index_;  // of the item that was asked for last
-  std::size_t last_ = 0;
+  std::string last_id_;
+  std::size_t last_ = none;
   std::set<std::string, std::less<>> call_ids_;  // of calls that came whole
   std::size_t no_open_call_before_ = 0;
 };
@@ -350,6 +393,7 @@ void read_response(const JsonElement& response, std::string_view event_status, O
   answer.id(text_of(response, "id"));
   answer.model(text_of(response, "model"));
   if (const auto items = member(response, "output")) output.read_output(*items, answer);
+  output.finish(answer);
   if (!answer.has_content()) answer.text(text_of(response, "output_text"));  // of gateways that have no items
   if (const auto usage = member(response, "usage")) read_usage(*usage, answer.usage());
   read_status(response, event_status, answer);
