@@ -49,14 +49,17 @@ void list_targets(const ChatProvider& provider, std::vector<Target>& targets) {
 }
 
 /// Takes note of the ladders of clients that stand there.
-void note_ladders(const ChatProvider& provider, detail::Pool& pool) {
+/// Answers of a ladder behind a quality floor would go round it: they stay there.
+void note_ladders(const ChatProvider& provider, detail::Pool& pool, bool behind_floor = false) {
   const Layer layer = provider.layer();
+  behind_floor = behind_floor || layer.name == "accept_if";
   if (layer.pool != nullptr) {
     pool.members_degrade = pool.members_degrade || layer.pool->degrades();
+    if (behind_floor) return;
     pool.answers.insert(pool.answers.end(), layer.pool->answers.begin(), layer.pool->answers.end());
     return;
   }
-  for (const ChatProvider* next : layer.around) note_ladders(*next, pool);
+  for (const ChatProvider* next : layer.around) note_ladders(*next, pool, behind_floor);
 }
 
 void refuse_repeated(const Candidates& candidates) {

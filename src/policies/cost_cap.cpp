@@ -284,11 +284,7 @@ class CostCap::EachSend final : public AttemptObserver {
     return !context.hint().judges && !context.hint().summarizes;
   }
   [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
-    if (&request != estimated_) {
-      estimated_ = &request;
-      input_ = estimate_input_tokens(request);
-    }
-    return input_;
+    return input_ = estimate_input_tokens(request);  // every time: another request may stand where the last one did
   }
 
   /// What the call has cost so far, and what its sends under way may.
@@ -379,8 +375,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
   const CostCap* cap_;
   const CallContext* context_;
-  const ChatRequest* estimated_ = nullptr;
-  std::int64_t input_ = 0;
+  std::int64_t input_ = 0;  // of the last one that was looked at
   std::optional<UnderWay> under_way_;  // most calls have one send at a time
   std::vector<std::unique_ptr<UnderWay>> others_;
 };

@@ -46,7 +46,9 @@ class NextOfAround final : public Decorator {
   [[nodiscard]] std::string describe() const override { return next().describe(); }
   [[nodiscard]] Layer layer() const override { return next().get().layer(); }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    return context.streaming() && context.committed() ? call_again(request, context) : next().call(request, context);
+    if (context.streaming() && context.committed()) return call_again(request, context);
+    if (context.streaming()) context.sink()->on_attempt_failed();  // what an earlier call wrote, and nobody has seen
+    return next().call(request, context);
   }
 
  private:

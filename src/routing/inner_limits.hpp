@@ -22,7 +22,10 @@ class InnerLimits final : private Timer {
       context.set_hint(hint);
       return;
     }
-    hint.barred_sends = std::max(hint.barred_sends, context.state().attempts_left - limits->max_attempts);
+    if (const int barred = context.state().attempts_left - limits->max_attempts; barred >= hint.barred_sends) {
+      hint.barred_sends = barred;
+      hint.kept_outside = hint.kept_sends;
+    }
     const TimePoint deadline = saturating_add(context.now(), limits->deadline);
     const TimePoint whole = hint.whole_deadline;
     if (deadline <= share_end(hint, context.now())) {

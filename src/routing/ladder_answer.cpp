@@ -93,10 +93,6 @@ Result<ChatResponse> ladder_answer(const std::vector<const Ladder*>& ladders, co
     context.note_first_content();
     return std::move(*answer);
   }
-  StreamEvent event;
-  event.type = StreamEvent::Type::degraded;
-  event.degradation = &*answer->degradation;
-  context.deliver(event);
   emit_answer(*answer, context);
   return std::move(*answer);
 }

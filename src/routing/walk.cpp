@@ -248,7 +248,9 @@ RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   hint.other_ready = hint.other_ready || to_come > 0;
   // Sends and time are kept for those, too; but while it may still succeed with all, none of them is the better one.
   if (!probes) to_come += reached_by_rungs();
-  hint.kept_sends = std::min(hint.kept_sends + to_come, context_->state().attempts_left - 1);
+  // One at least is for whoever is asked now.
+  const int most_kept = std::min(context_->state().attempts_left, hint.kept_outside + context_->sends_left()) - 1;
+  hint.kept_sends = std::min(hint.kept_sends + to_come, most_kept);
   hint.targets_to_come += to_come;
   hint.forced_probe = hint.forced_probe || probes;
   hint.after_all = !probes && revisited_ > 0;
@@ -267,6 +269,7 @@ RoutingHint Walk::outer_hint() const {
   if (hint.around == nullptr || hint.forced_probe) return hint;
   const RoutingHint now = hint.around->hint_of_others(hint.around->ready_behind(), false);
   hint.other_ready = now.other_ready;
+  if (hint.kept_outside == hint.kept_sends) hint.kept_outside = now.kept_sends;
   hint.kept_sends = now.kept_sends;
   if (hint.whole_deadline == now.whole_deadline) hint.targets_to_come = now.targets_to_come;
   return hint;

@@ -16,6 +16,7 @@ namespace backstop::inline v0::detail {
   hint.first_choice = false;
   hint.barred_sends = outer.hint().barred_sends;
   hint.kept_sends = outer.hint().kept_sends;
+  hint.kept_outside = outer.hint().kept_outside;
   hint.targets_to_come = outer.hint().targets_to_come;
   hint.whole_deadline = outer.hint().whole_deadline;
   hint.cooldown_max = outer.hint().cooldown_max;

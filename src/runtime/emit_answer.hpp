@@ -26,8 +26,14 @@ void for_each_event(const ChatResponse& answer, const Deliver& deliver) {
   }
 }
 
-/// Streams an answer that is there already, a part an event.
+/// Streams an answer that is there already: what was given up for it, then a part an event.
 inline void emit_answer(const ChatResponse& answer, const CallContext& context) {
+  if (answer.degradation) {
+    StreamEvent event;
+    event.type = StreamEvent::Type::degraded;
+    event.degradation = &*answer.degradation;
+    context.deliver(event);
+  }
   for_each_event(answer, [&](const StreamEvent& event) { context.deliver(event); });
 }
 

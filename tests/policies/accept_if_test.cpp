@@ -19,6 +19,7 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/timeout.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -615,6 +616,40 @@ TEST_CASE("a repair leaves time for the targets still to come") {
   CHECK(reply->served_by == smart.target());
   CHECK(runtime.elapsed() == 6s);
   CHECK(cheap.send_count() == 2);
+}
+
+TEST_CASE("sends within a client's own limit are kept for its other targets") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("bad")}};
+  const ScriptedProvider smart{"b/m", {answer("good")}};
+  const ScriptedProvider judge{"j/m", {answer("no")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  const auto ask = [&](const Policy& floor, int most) {
+    options.limits.max_attempts = most;
+    const FallbackClient inner{{cheap | floor, smart}, options};
+    return runtime.call(inner | retry({.max_attempts = 1}), "hello");
+  };
+  const auto repaired = ask(accept_if(says("good"), {.repair = 3}), 3);
+  REQUIRE(repaired);
+  CHECK(repaired->served_by == smart.target());
+  CHECK(cheap.send_count() == 2);
+  const auto judged = ask(accept_if(judged_by(judge, "Good?", {.on_failure = JudgeFailure::reject})), 2);
+  REQUIRE(judged);
+  CHECK(judged->served_by == smart.target());
+  CHECK(judge.send_count() == 0);
+}
+
+TEST_CASE("what a floor has refused is not given as a cached answer") {
+  VirtualRuntime runtime;
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  options.degrade = {degrade::cached(AnswerCache{}), degrade::canned("BAD, too")};
+  const FallbackClient inner{{ScriptedProvider{"a/m", {answer("BAD")}}}, options};
+  const auto reply = runtime.call(FallbackClient{inner | accept_if(says("good"))}, "hello");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::rejected_response);
 }
 
 TEST_CASE("a repair around a client asks the target again that gave the refused answer") {

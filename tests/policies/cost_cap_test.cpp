@@ -575,6 +575,29 @@ TEST_CASE("a wait for what is reserved has its bounds") {
   CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::local_limit});
 }
 
+TEST_CASE("what a send may cost is reckoned for each request, wherever it stands in memory") {
+  Lab lab;
+  const auto padded = [](std::size_t size) {
+    InterceptOptions options;
+    options.before = [size](RequestEdit& request) -> Result<void> {
+      request.edit().messages[0] = Message::user(std::string(size, 'x'));
+      return {};
+    };
+    return intercept(std::move(options));
+  };
+  ModelFacts facts;
+  facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(1)};
+  const ScriptedProvider one{Target{"a", "m", facts}, {error(ErrorKind::overloaded)}};
+  const ScriptedProvider two{Target{"b", "m", facts}, {answer("ok")}};
+  const FallbackClient client{{one | padded(40), two | padded(40'000)}, {.runtime = lab.runtime.share()}};
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 10;
+  const auto reply = lab.runtime.call(client | cost_cap({.per_request = Money::usd(0.0006)}), request);
+  CHECK_FALSE(reply);
+  CHECK(one.send_count() == 1);
+  CHECK(two.send_count() == 0);
+}
+
 TEST_CASE("where a budget stands below several targets a call waits for it at one of them") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/cache.hpp"
 #include "backstop/policies/retry.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -223,6 +225,41 @@ TEST_CASE("what around streams again begins anew") {
     const auto reply = runtime.call(model | around(ask_twice), request, {.sink = &log});
     REQUIRE_FALSE(reply);
     CHECK(model.send_count() == 1);
+  }
+}
+
+TEST_CASE("what around calls again is told once where a hold keeps it back") {
+  VirtualRuntime runtime;
+  EventLog log{runtime.runtime()};
+  const auto last_of_two = [](const Provider& next, const ChatRequest& request, CallContext& context) -> Task<Result<ChatResponse>> {
+    Task<Result<ChatResponse>> first_task = next.call(request, context);
+    auto first = co_await first_task;
+    Task<Result<ChatResponse>> second_task = next.call(request, context);
+    auto second = co_await second_task;
+    if (!second) co_return first;
+    co_return second;
+  };
+  FallbackOptions options{.hold = StreamHold{}, .runtime = runtime.share()};
+  SECTION("from a cache") {
+    const ScriptedProvider model{"a/m", {answer("one")}};
+    const FallbackClient client{{model | cache({.any_temperature = true}) | around(last_of_two)}, options};
+    REQUIRE(runtime.call(client, "hello", {.sink = &log}));
+    CHECK(log.text() == "one");
+  }
+  SECTION("with what was given up") {
+    ModelFacts blind;
+    blind.capabilities.vision = false;
+    const ScriptedProvider model{Target{"a", "m", blind}, {answer("good"), error(ErrorKind::server_error)}};
+    FallbackOptions reduces{.runtime = runtime.share()};
+    reduces.degrade = {degrade::images()};
+    const FallbackClient inner{{model}, reduces};
+    ChatRequest request{"what is this?"};
+    request.messages.front().parts.emplace_back(Image{.data = "AAAA", .media_type = "image/png"});
+    const auto reply = runtime.call(FallbackClient{{inner | around(last_of_two)}, options}, request, {.sink = &log});
+    REQUIRE(reply);
+    REQUIRE(reply->degradation);
+    CHECK(log.text() == "good");
+    CHECK(log.count(StreamEvent::Type::degraded) == 1);
   }
 }
 

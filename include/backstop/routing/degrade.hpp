@@ -65,7 +65,8 @@ struct CachedRungOptions {
 /// another target with less to go by continues an answer that broke off (`mid_stream = resume`), one between its pieces.
 ///
 /// A client inside another takes its own rungs before the other takes its own, when those of the other's targets have
-/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client, which
+/// been asked that lack nothing. Answers of a ladder's own (`cached`, `canned`) are left to the outermost client (those
+/// behind a quality floor within a client are not given, as they would go round it), which
 /// gives one: its own, else that of the first client inside that has one.
 ///
 /// Such an answer takes the place of a failure of the targets, of caps and limits, and of the deadline. The call fails

@@ -175,7 +175,8 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] int sends_left() const noexcept { return state_->attempts_left - hint_.barred_sends; }
   /// The same without taking any from targets still to come: for what is not the first send to a target.
   [[nodiscard]] int spare_sends() const noexcept {
-    return state_->attempts_left - (std::max)(hint_.barred_sends, hint_.kept_sends);
+    const int kept_here = (std::max)(hint_.kept_sends - hint_.kept_outside, 0);
+    return state_->attempts_left - (std::max)(hint_.barred_sends + kept_here, hint_.kept_sends);
   }
 
   // The ledger.

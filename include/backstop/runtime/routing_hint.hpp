@@ -28,6 +28,7 @@ struct RoutingHint {
   bool after_all = false;    ///< had left the call to others, and these have failed
   int barred_sends = 0;      ///< of the call's sends, how many the limit of a client around does not allow here
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
+  int kept_outside = 0;      ///< of these, how many are for targets that the barred ones are for, too
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content

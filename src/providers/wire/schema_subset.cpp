@@ -15,8 +15,8 @@ class SubsetWriter {
   explicit SubsetWriter(const SchemaSubset& subset) noexcept : subset_{&subset} {}
 
   [[nodiscard]] Json reduced(const Json& schema, std::size_t depth) const {
-    constexpr std::size_t deepest = 200;
-    if (!schema.is_object() || depth > deepest) return schema;
+    constexpr std::size_t deepest_schema = 200;
+    if (!schema.is_object() || depth > deepest_schema) return schema;
     Json out = Json::object();
     const bool is_reference = schema.contains("$ref");  // takes no siblings but definitions
     std::string moved;
