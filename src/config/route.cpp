@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/cohere.hpp"
 #include "backstop/providers/gemini.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "providers/cohere/key_variable.hpp"
 #include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
 
@@ -33,7 +35,8 @@ struct Wire {
 
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
-                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"}};
+                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"},
+                           Wire{"cohere", cohere, "cohere"}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -53,6 +56,7 @@ Route usual_route(std::string_view provider) {
     const std::string_view key = gemini_key_variable();
     return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
   }
+  if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
   const bool responses = provider == "openai_responses";
   const KnownProvider* known = find_known_provider(responses ? "openai" : provider);
   if (known == nullptr) return {false, "openai", "", "", false};
