@@ -48,6 +48,7 @@
 #include "backstop/providers/function.hpp"
 #include "backstop/providers/gemini.hpp"
 #include "backstop/providers/model_options.hpp"
+#include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
 #include "backstop/routing/choice.hpp"

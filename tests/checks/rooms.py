@@ -33,6 +33,7 @@ ROOMS = [
     ("providers/anthropic",),
     ("providers/gemini",),
     ("providers/cohere",),
+    ("providers/ollama",),
     ("providers/function",),
     ("policies",),
     ("call/call_limits",),
