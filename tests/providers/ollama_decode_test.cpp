@@ -98,6 +98,10 @@ TEST_CASE("errors of Ollama's, with a status and without") {
         "the model runner has stopped");
   CHECK(failure(R"({"error": "model 'x' not found"})", false, 404).kind == ErrorKind::model_not_found);
   CHECK(failure(R"({"error": "\"x\" does not support tools"})", true, 400).kind == ErrorKind::unsupported_capability);
+  for (const int status : {400, 413, 500}) {
+    CHECK(failure(R"({"error": "the input length exceeds the context length"})", true, status).kind ==
+          ErrorKind::context_window_exceeded);
+  }
   CHECK(failure(R"({"error": "server busy, please try again.  maximum pending requests exceeded"})", true, 503).kind ==
         ErrorKind::overloaded);
 }
