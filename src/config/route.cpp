@@ -7,9 +7,12 @@
 #include <fmt/format.h>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/cohere.hpp"
 #include "backstop/providers/gemini.hpp"
+#include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "providers/cohere/key_variable.hpp"
 #include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
 
@@ -33,7 +36,8 @@ struct Wire {
 
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
-                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"}};
+                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"},
+                           Wire{"cohere", cohere, "cohere"}, Wire{"ollama", ollama_native, "ollama"}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -53,6 +57,8 @@ Route usual_route(std::string_view provider) {
     const std::string_view key = gemini_key_variable();
     return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
   }
+  if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
+  if (provider == "ollama_native") return {true, "ollama", "http://localhost:11434", "", false};
   const bool responses = provider == "openai_responses";
   const KnownProvider* known = find_known_provider(responses ? "openai" : provider);
   if (known == nullptr) return {false, "openai", "", "", false};
@@ -66,8 +72,8 @@ Route usual_route(std::string_view provider) {
 Route route_of(const TargetConfig& target) {
   Route route = usual_route(target.model.name);
   if (!target.wire.empty() && target.wire != route.wire) {
-    // Else the provider has another address for this wire.
-    if (!are_at_one_address(target.wire, route.wire)) route.base_url.clear();
+    // Else the provider has another address for this wire. A wire of its own name is at its own address.
+    if (!are_at_one_address(target.wire, route.wire) && target.wire != target.model.name) route.base_url.clear();
     route.wire = target.wire;
   }
   if (!target.model.base_url.empty()) route.base_url = target.model.base_url;

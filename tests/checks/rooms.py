@@ -32,6 +32,8 @@ ROOMS = [
     ("providers/openai_responses",),  # has the dialects of the chat wire
     ("providers/anthropic",),
     ("providers/gemini",),
+    ("providers/cohere",),
+    ("providers/ollama",),
     ("providers/function",),
     ("policies",),
     ("call/call_limits",),

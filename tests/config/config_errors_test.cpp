@@ -104,7 +104,8 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
       {policy(R"("strategy": {"name": "fastest"})"), {R"(`fallback_policy.strategy.name` is "fastest")"}},
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "morse")"),
-       {R"(`fallback_policy.targets[1].wire` is "morse")", R"("openai" or "openai_responses" or "anthropic" or "gemini")"}},
+       {R"(`fallback_policy.targets[1].wire` is "morse")",
+        R"("openai" or "openai_responses" or "anthropic" or "gemini" or "cohere" or "ollama")"}},
   });
 }
 

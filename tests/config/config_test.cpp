@@ -394,6 +394,25 @@ TEST_CASE("a provider of OpenAI's wire is asked over Responses by `wire`, or by 
     {"target": "xai/grok-4", "wire": "openai_responses"}]}})"));
 }
 
+TEST_CASE("providers with a wire of their own need no address, and Ollama's is chosen by `wire` or by a name") {
+  CHECK(parse_config(R"({"fallback_policy": {"targets": ["cohere/command-a-03-2025", "ollama_native/qwen3",
+    {"target": "ollama/qwen3", "wire": "ollama"}]}})"));
+  faults::FaultServer server;
+  for (const auto& [target, path] : {std::pair{R"("target": "ollama/qwen3", "wire": "ollama")", "/api/chat"},
+                                     std::pair{R"("target": "ollama_native/qwen3")", "/api/chat"},
+                                     std::pair{R"("target": "ollama/qwen3")", "/v1/chat/completions"},
+                                     std::pair{R"("target": "local/c", "wire": "cohere")", "/v2/chat"}}) {
+    CAPTURE(target);
+    const auto client = FallbackClient::from_config(parse_config(
+        R"({"fallback_policy": {"targets": [{)" + std::string{target} + R"(, "base_url": ")" + server.base_url() +
+        R"("}]}})"));
+    REQUIRE(client);
+    static_cast<void>(client->chat("Hi"));
+    REQUIRE_FALSE(server.requests().empty());
+    CHECK(server.requests().back().path == path);
+  }
+}
+
 TEST_CASE("a target's own certificate and proxy do not get what belongs to the policy's") {
   const Result<Config> config = parse_config(R"({"fallback_policy": {
     "http": {"client_certificate": "/policy.pem", "client_key": "/policy.key", "proxy": "http://policy:1",

@@ -212,6 +212,7 @@ const std::vector<Example> sentences{
     {"", 0, "The request is beyond the model's maximum context limit.", context_window_exceeded},
     {"", 0, "Your input exceeds the context window of this model.", context_window_exceeded},
     {"", 0, "The input is longer than the model's context length.", context_window_exceeded},
+    {"", 0, "the input length exceeds the context length", context_window_exceeded},
     {"", 0, "Input tokens exceed the configured limit of 8 tokens.", context_window_exceeded},
     {"", 0, "`inputs` tokens + `max_new_tokens` must be <= 4096.", context_window_exceeded},
     {"", 0, "the request exceeds the available context size", context_window_exceeded},

@@ -113,7 +113,7 @@ Expected expectation(const Recording& recording, const RecordingRules& rules) {
   const Json& expect = recording.expect;
   Expected expected;
   expected.text = string_in(expect, "text") + string_in(expect, "refusal");
-  expected.reasoning = string_in(expect, "reasoning_text");
+  expected.reasoning = string_in(expect, "reasoning_text") + string_in(expect, "tool_plan");
   expected.calls = expect.value("tool_calls", Json::array());
   expected.finish = rules.finish_of(recording);
   if (!string_in(expect, "refusal").empty()) expected.finish = "content_filter";

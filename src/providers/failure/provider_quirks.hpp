@@ -233,6 +233,7 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::message, "maximum context limit", context_window_exceeded},
       {"", 0, Where::message, "exceeds the context window", context_window_exceeded},
       {"", 0, Where::message, "longer than the model's context length", context_window_exceeded},
+      {"", 0, Where::message, "input length exceeds the context length", context_window_exceeded},  // Ollama
       {"", 0, Where::message, "input tokens exceed the configured limit", context_window_exceeded},
       {"", 0, Where::message, "`inputs` tokens + `max_new_tokens` must be", context_window_exceeded},
       {"", 0, Where::message, "exceeds the available context size", context_window_exceeded},

@@ -30,13 +30,14 @@ bool may_begin_like_answer(std::string_view content) noexcept {
 }  // namespace
 
 AnswerReader::AnswerReader(const WireFormat& wire, AnswerBuilder& answer, const AnswerLimits& limits)
-    : wire_{&wire}, answer_{&answer}, limits_{limits} {}
+    : wire_{&wire}, answer_{&answer}, limits_{limits}, lines_{limits.bytes} {}
 
 void AnswerReader::feed(std::string_view bytes) {
   received_ += bytes.size();
   switch (form_) {
     case Form::undecided: return decide(bytes);
     case Form::documents: return add_to_document(bytes);
+    case Form::lines:
     case Form::events: break;
   }
   if (received_ > limits_.stream_bytes) {
@@ -45,7 +46,7 @@ void AnswerReader::feed(std::string_view bytes) {
   if (!any_event_ && !words_.empty()) {
     words_.append(bytes.substr(0, longest_page - std::min(longest_page, words_.size())));
   }
-  events_.feed(bytes);
+  form_ == Form::lines ? lines_.feed(bytes) : events_.feed(bytes);
 }
 
 // Of what may stand in front of a body nothing is kept but what is too short to tell: there may be much of it.
@@ -65,6 +66,9 @@ void AnswerReader::decide(std::string_view bytes) {
     fail(too_large("the answer", limits_.bytes, "bytes").message);
   } else if (content.empty() || (!begins_like_answer(content) && may_begin_like_answer(content))) {
     hold(content);
+  } else if (content.starts_with('{') && wire_->streams_lines()) {
+    form_ = Form::lines;
+    lines_.feed(content);
   } else if (content.starts_with('{') || content.starts_with('[') || content.starts_with('"')) {
     form_ = Form::documents;
     const std::string document{content};
@@ -106,13 +110,14 @@ bool AnswerReader::has_whole_answer() {
 }
 
 bool AnswerReader::next() {
-  if (form_ != Form::events || at_end_) return false;
+  if (at_end_ || (form_ != Form::events && form_ != Form::lines)) return false;
   ServerSentEvents::Event event;
-  if (events_.next(event)) {
+  if (form_ == Form::lines ? lines_.next(event.data) : events_.next(event)) {
     take(event);
     return true;
   }
   if (events_.too_large()) fail("an event of the stream is larger than 16 MiB");
+  if (lines_.too_large()) fail(too_large("the answer", limits_.bytes, "bytes").message);
   return false;
 }
 
@@ -122,6 +127,7 @@ void AnswerReader::finish(bool cleanly) {
   if (form_ == Form::documents) take_documents();
   ServerSentEvents::Event event;
   if (form_ == Form::events && cleanly && events_.finish(event)) take(event);
+  if (form_ == Form::lines && cleanly && lines_.finish(event.data)) take(event);
   if (!at_end_ && decoder_ && answer_->is_complete()) decoder_->on_end(*answer_);
 }
 

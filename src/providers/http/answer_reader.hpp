@@ -8,14 +8,16 @@
 #include "backstop/providers/answer_limits.hpp"
 #include "providers/wire/answer_builder.hpp"
 #include "providers/wire/json_document.hpp"
+#include "providers/wire/json_lines.hpp"
 #include "providers/wire/object_scan.hpp"
 #include "providers/wire/server_sent_events.hpp"
 #include "providers/wire/wire_format.hpp"
 
 namespace backstop::inline v0::detail {
 
-/// Reads the body of one answer into its builder, in whatever form it comes: as events or as JSON documents. The bytes
-/// decide, not what was asked for and not the content type: servers send the one for the other, under either label.
+/// Reads the body of one answer into its builder, in whatever form it comes: as events, lines or JSON documents. The
+/// bytes decide, not what was asked for and not the content type: servers send the one for the other, under either
+/// label. Lines are told from documents by the wire (`streams_lines`).
 class AnswerReader {
  public:
   /// All of them must outlive the reader.
@@ -40,7 +42,7 @@ class AnswerReader {
   [[nodiscard]] std::string_view words() const noexcept { return words_; }
 
  private:
-  enum class Form : unsigned char { undecided, events, documents };
+  enum class Form : unsigned char { undecided, events, lines, documents };
 
   void decide(std::string_view bytes);
   void hold(std::string_view content);
@@ -64,6 +66,7 @@ class AnswerReader {
   bool whole_ = false;       ///< so far
   std::size_t received_ = 0;
   ServerSentEvents events_;
+  JsonLines lines_;
   std::unique_ptr<StreamDecoder> decoder_;
   JsonDocument document_;  ///< being read; one parser for all
   bool any_event_ = false;

@@ -14,6 +14,10 @@ class ObjectScan {
   }
   /// The text is one object, its last bracket closed, with nothing but blanks around it.
   [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }
+  /// An object has begun, and its last bracket has not come.
+  [[nodiscard]] bool open() const noexcept {
+    return state_ == State::inside || state_ == State::string || state_ == State::escape;
+  }
 
  private:
   enum class State : unsigned char { before, inside, string, escape, closed, other };

@@ -58,6 +58,8 @@ class WireFormat {
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
   /// For one stream.
   [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream_decoder() const = 0;
+  /// Its streams are JSON documents, a line each, rather than events. They may still come as events: the bytes decide.
+  [[nodiscard]] virtual bool streams_lines() const noexcept { return false; }
   /// What a conversation must look like before it is encoded; by the provider's name unless the wire itself decides.
   [[nodiscard]] virtual const HandoverRules& handover_rules(const Target& target) const noexcept {
     return v0::handover_rules(target.provider());

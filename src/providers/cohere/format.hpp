@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Version 2 of Cohere's Chat API.
+class CohereFormat final : public WireFormat {
+ public:
+  [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
+  [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                           bool stream) const override;
+  void decode(const JsonElement& body, AnswerBuilder& answer) const override;
+  [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
+  [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
+};
+
+/// The body of a request.
+[[nodiscard]] Result<std::string> encode_cohere_body(const ChatRequest& request, const Target& target, bool stream);
+
+}  // namespace backstop::inline v0::detail

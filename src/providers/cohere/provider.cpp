@@ -1,0 +1,27 @@
+#include "backstop/providers/cohere.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "format.hpp"
+#include "key_variable.hpp"
+#include "providers/http/http_engine.hpp"
+#include "providers/http/resolve_endpoint.hpp"
+
+namespace backstop::inline v0 {
+
+std::string_view detail::cohere_key_variable() noexcept {
+  const char* const usual = std::getenv("CO_API_KEY");
+  return usual != nullptr && *usual != '\0' ? "CO_API_KEY" : "COHERE_API_KEY";
+}
+
+Provider cohere(ModelOptions options) {
+  const detail::ProviderDefaults defaults{"cohere", "https://api.cohere.com", detail::cohere_key_variable()};
+  detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
+  endpoint.reports_usage_in_streams = true;
+  return detail::http_provider(std::move(endpoint), std::make_shared<const detail::CohereFormat>());
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Ollama's own API.
+class OllamaFormat final : public WireFormat {
+ public:
+  [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                           bool stream) const override;
+  void decode(const JsonElement& body, AnswerBuilder& answer) const override;
+  [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
+  [[nodiscard]] bool streams_lines() const noexcept override { return true; }
+  [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
+};
+
+/// The body of a request.
+[[nodiscard]] Result<std::string> encode_ollama_body(const ChatRequest& request, const Target& target, bool stream);
+
+}  // namespace backstop::inline v0::detail
