@@ -189,6 +189,8 @@ TEST_CASE("a call that comes whole only, or only at the very end, comes once") {
         std::vector{ToolCall{"c", "get", R"({"a":1})"}});
   constexpr std::string_view bare_end = R"({"type":"response.completed","response":{"status":"completed"}})";
   CHECK(streamed({arguments, bare_end}).result.error().kind == ErrorKind::malformed_response);
+  constexpr std::string_view beside = R"({"type":"response.output_text.delta","output_index":1,"delta":"Wait."})";
+  CHECK(streamed({beside, arguments, bare_end}).result.error().kind == ErrorKind::stream_interrupted);
   // Without any id, a piece of it lost on the way.
   constexpr std::string_view nameless =
       R"({"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","name":"get"}})";
