@@ -146,7 +146,9 @@ void Runtime::end_background_driver() noexcept {
   threads_->background_wake.notify_all();
   if (!threads_->background.joinable()) return;
   if (threads_->background.get_id() == std::this_thread::get_id()) {
-    EndingDrivers::add(std::move(threads_->background), threads_);  // it sees `stopping` next and ends
+    std::thread own = std::move(threads_->background);
+    lock.unlock();  // the drivers are asked for their ends under a lock of theirs
+    EndingDrivers::add(std::move(own), threads_);  // it sees `stopping` next and ends
     return;
   }
   if (threads_->driven()) transport_->wake();
