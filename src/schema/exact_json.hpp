@@ -20,7 +20,7 @@ struct ExactJson {
   using Object = std::vector<ExactJsonMember>;  // by name
   using Content = std::variant<std::nullptr_t, bool, Decimal, std::string, Array, Object>;
 
-  Content content{nullptr};
+  Content content;  // null
 
   /// Null for a value of another type.
   template <class Type>
