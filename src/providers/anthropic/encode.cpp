@@ -12,6 +12,7 @@
 #include "messages.hpp"
 #include "models.hpp"
 #include "providers/http/request_headers.hpp"
+#include "providers/wire/request_parts.hpp"
 #include "schema.hpp"
 
 namespace backstop::inline v0::detail {
@@ -120,7 +121,7 @@ class BodyWriter {
     if (!request_.response_format || request_.response_format->type == ResponseFormat::Type::text) return std::nullopt;
     const ResponseFormat& format = *request_.response_format;
     if (format.by_instruction) return std::nullopt;
-    std::string instruction = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    std::string instruction = format_in_words(nullptr);
     if (format.type == ResponseFormat::Type::json_schema) {
       Result<Json> schema = parse_schema(format.schema, "response_format.schema");
       if (!schema) return std::move(schema).error();
@@ -128,10 +129,7 @@ class BodyWriter {
         body_["output_config"]["format"] = Json{{"type", "json_schema"}, {"schema", anthropic_schema(*schema)}};
         return std::nullopt;
       }
-      instruction =
-          "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code "
-          "fence.\n" +
-          json_text(*schema);
+      instruction = format_in_words(&*schema);
     }
     if (!system.empty()) system += "\n\n";
     system += instruction;
@@ -146,22 +144,18 @@ class BodyWriter {
       if (family_.thinking == ClaudeThinking::adaptive) body_["thinking"] = Json{{"type", "disabled"}};
       return std::nullopt;
     }
-    const auto effort = std::find_if(efforts.begin(), efforts.end(),
-                                     [wanted](const Effort& candidate) { return candidate.name == wanted; });
-    if (effort == efforts.end()) {
-      return Error{
-          ErrorKind::invalid_request,
-          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
-    }
+    const Result<const Effort*> found = effort_of(efforts, wanted);
+    if (!found) return found.error();
+    const Effort& effort = **found;
     // Whoever demands a call gets it: the two exclude one another.
     if (forces_call_ || family_.thinking == ClaudeThinking::none) return std::nullopt;
     if (family_.thinking == ClaudeThinking::budget) {
-      if (!in_unthought_tool_loop) write_budget(effort->budget);
+      if (!in_unthought_tool_loop) write_budget(effort.budget);
       return std::nullopt;
     }
-    const bool lower = effort->adaptive == "xhigh" && !family_.knows_xhigh_effort;
+    const bool lower = effort.adaptive == "xhigh" && !family_.knows_xhigh_effort;
     body_["thinking"] = Json{{"type", "adaptive"}, {"display", "summarized"}};
-    body_["output_config"]["effort"] = lower ? std::string_view{"high"} : effort->adaptive;
+    body_["output_config"]["effort"] = lower ? std::string_view{"high"} : effort.adaptive;
     thinks_ = true;
     return std::nullopt;
   }
@@ -183,13 +177,7 @@ class BodyWriter {
   }
 
   [[nodiscard]] static Result<Json> parse_schema(const std::string& text, std::string_view place) {
-    if (text.empty()) return Json{{"type", "object"}, {"properties", Json::object()}};
-    Json schema = Json::parse(text, nullptr, false);
-    if (!schema.is_object()) {
-      return Error{ErrorKind::invalid_request,
-                   fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
-    }
-    return schema;
+    return read_schema(text.empty() ? R"({"type": "object", "properties": {}})" : text, place);
   }
 
   const ChatRequest& request_;

@@ -13,6 +13,7 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "providers/http/request_headers.hpp"
+#include "providers/wire/request_parts.hpp"
 #include "providers/wire/schema_subset.hpp"
 
 namespace backstop::inline v0::detail {
@@ -50,12 +51,6 @@ constexpr std::array<std::string_view, 4> cohere_formats{"date-time", "uuid", "d
   if (keyword != "format") return false;
   return !value.is_string() ||
          std::none_of(cohere_formats.begin(), cohere_formats.end(), is(value.get_ref<const std::string&>()));
-}
-
-[[nodiscard]] Result<Json> parse_cohere_schema(const std::string& text, std::string_view place) {
-  Json schema = Json::parse(text, nullptr, false);
-  if (schema.is_object()) return schema;
-  return Error{ErrorKind::invalid_request, fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
 }
 
 /// Writes the body of one request, key by key.
@@ -101,7 +96,7 @@ class CohereBody {
       if (!tool.description.empty()) function["description"] = tool.description;
       Json parameters{{"type", "object"}, {"properties", Json::object()}};
       if (!tool.parameters.empty()) {
-        Result<Json> schema = parse_cohere_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
+        Result<Json> schema = read_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
         if (!schema) return std::move(schema).error();
         parameters = held ? within_subset(*schema, {.refuses = refused_by_cohere}) : *std::move(schema);
         if (!parameters.contains("type")) parameters["type"] = "object";
@@ -129,13 +124,12 @@ class CohereBody {
     const ResponseFormat& format = *request_.response_format;
     if (format.by_instruction) return std::nullopt;
     Json wanted{{"type", "json_object"}};
-    std::string asked = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    std::string asked = format_in_words(nullptr);
     if (format.type == ResponseFormat::Type::json_schema) {
-      Result<Json> schema = parse_cohere_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
-                                                "response_format.schema");
+      Result<Json> schema = read_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
+                                        "response_format.schema");
       if (!schema) return std::move(schema).error();
-      asked = "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code fence.\n" +
-              json_text(*schema);
+      asked = format_in_words(&*schema);
       wanted["json_schema"] = within_subset(*schema, {.refuses = refused_by_cohere});
     }
     if (request_.tools.empty() && conversation.documents.empty()) {
@@ -157,17 +151,13 @@ class CohereBody {
   [[nodiscard]] Failure write_thinking() {
     const std::string_view wanted = request_.reasoning_effort;
     if (wanted.empty()) return std::nullopt;
-    const auto effort = std::find_if(cohere_efforts.begin(), cohere_efforts.end(),
-                                     [wanted](const CohereEffort& candidate) { return candidate.name == wanted; });
-    if (effort == cohere_efforts.end()) {
-      return Error{
-          ErrorKind::invalid_request,
-          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
-    }
+    const Result<const CohereEffort*> found = effort_of(cohere_efforts, wanted);
+    if (!found) return found.error();
+    const CohereEffort& effort = **found;
     if (!target_.facts().capabilities.reasoning) return std::nullopt;
-    const bool off = effort->budget == 0;
+    const bool off = effort.budget == 0;
     Json thinking{{"type", off ? "disabled" : "enabled"}};
-    if (!off && effort->budget) thinking["token_budget"] = within_output(*effort->budget);
+    if (!off && effort.budget) thinking["token_budget"] = within_output(*effort.budget);
     body_["thinking"] = std::move(thinking);
     return std::nullopt;
   }

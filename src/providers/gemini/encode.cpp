@@ -12,6 +12,7 @@
 #include "messages.hpp"
 #include "models.hpp"
 #include "providers/http/request_headers.hpp"
+#include "providers/wire/request_parts.hpp"
 #include "providers/wire/schema_subset.hpp"
 
 namespace backstop::inline v0::detail {
@@ -46,12 +47,9 @@ constexpr std::array<std::string_view, 22> gemini_keywords{
 }
 
 [[nodiscard]] Result<Json> gemini_schema(const std::string& text, std::string_view place) {
-  const Json schema = Json::parse(text, nullptr, false);
-  if (!schema.is_object()) {
-    return Error{ErrorKind::invalid_request,
-                 fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
-  }
-  return within_subset(schema, {.refuses = refused_by_gemini, .const_as_enum = true});
+  const Result<Json> schema = read_schema(text, place);
+  if (!schema) return schema.error();
+  return within_subset(*schema, {.refuses = refused_by_gemini, .const_as_enum = true});
 }
 
 /// Writes the body of one request, key by key.
@@ -117,7 +115,7 @@ class GeminiBody {
     const ResponseFormat& format = *request_.response_format;
     if (format.by_instruction) return std::nullopt;
     const bool enforced = request_.tools.empty() || family_.schema_beside_tools;
-    std::string asked = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    std::string asked = format_in_words(nullptr);
     if (format.type == ResponseFormat::Type::json_schema) {
       Result<Json> schema = gemini_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
                                           "response_format.schema");
@@ -125,8 +123,7 @@ class GeminiBody {
       if (enforced) {
         config_["responseJsonSchema"] = *std::move(schema);
       } else {
-        asked = "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code fence.\n" +
-                json_text(*schema);
+        asked = format_in_words(&*schema);
       }
     }
     if (enforced) {
@@ -141,21 +138,17 @@ class GeminiBody {
   [[nodiscard]] Failure write_thinking() {
     const std::string_view wanted = request_.reasoning_effort;
     if (wanted.empty()) return std::nullopt;
-    const auto effort = std::find_if(gemini_efforts.begin(), gemini_efforts.end(),
-                                     [wanted](const GeminiEffort& candidate) { return candidate.name == wanted; });
-    if (effort == gemini_efforts.end()) {
-      return Error{
-          ErrorKind::invalid_request,
-          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
-    }
+    const Result<const GeminiEffort*> found = effort_of(gemini_efforts, wanted);
+    if (!found) return found.error();
+    const GeminiEffort& effort = **found;
     Json thinking;
     switch (family_.thinking) {
       case GeminiThinking::none: return std::nullopt;
       case GeminiThinking::budget:
-        thinking["thinkingBudget"] = std::clamp(effort->budget, family_.least_budget, family_.most_budget);
+        thinking["thinkingBudget"] = std::clamp(effort.budget, family_.least_budget, family_.most_budget);
         break;
       case GeminiThinking::level:
-        thinking["thinkingLevel"] = effort->level == "minimal" ? family_.least_level : effort->level;
+        thinking["thinkingLevel"] = effort.level == "minimal" ? family_.least_level : effort.level;
         break;
     }
     if (wanted != "none") thinking["includeThoughts"] = true;

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "providers/http/request_headers.hpp"
+#include "providers/wire/request_parts.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -32,12 +32,6 @@ constexpr std::array<OllamaEffort, 7> ollama_efforts{{
     {"xhigh", "high"},
     {"max", "high"},
 }};
-
-[[nodiscard]] Result<Json> parse_ollama_schema(const std::string& text, std::string_view place) {
-  Json schema = Json::parse(text, nullptr, false);
-  if (schema.is_object()) return schema;
-  return Error{ErrorKind::invalid_request, fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
-}
 
 /// Writes the body of one request, key by key.
 class OllamaBody {
@@ -77,7 +71,7 @@ class OllamaBody {
       Json function{{"name", tool.name}, {"description", tool.description}};
       Json parameters{{"type", "object"}, {"properties", Json::object()}};
       if (!tool.parameters.empty()) {
-        Result<Json> schema = parse_ollama_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
+        Result<Json> schema = read_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
         if (!schema) return std::move(schema).error();
         parameters = *std::move(schema);
         if (!parameters.contains("type")) parameters["type"] = "object";
@@ -94,14 +88,13 @@ class OllamaBody {
     const ResponseFormat& format = *request_.response_format;
     if (format.by_instruction) return std::nullopt;
     Json wanted = "json";
-    std::string asked = "Answer with one JSON object and nothing else: no words around it, no code fence.";
+    std::string asked = format_in_words(nullptr);
     if (format.type == ResponseFormat::Type::json_schema) {
-      Result<Json> schema = parse_ollama_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
-                                                "response_format.schema");
+      Result<Json> schema = read_schema(format.schema.empty() ? R"({"type": "object"})" : format.schema,
+                                        "response_format.schema");
       if (!schema) return std::move(schema).error();
       wanted = *std::move(schema);
-      asked = "Answer with JSON that follows this JSON Schema and nothing else: no words around it, no code fence.\n" +
-              json_text(wanted);
+      asked = format_in_words(&wanted);
     }
     if (!body_.contains("tools")) {
       body_["format"] = std::move(wanted);
@@ -116,17 +109,13 @@ class OllamaBody {
   [[nodiscard]] Failure write_thinking() {
     const std::string_view wanted = request_.reasoning_effort;
     if (wanted.empty()) return std::nullopt;
-    const auto effort = std::find_if(ollama_efforts.begin(), ollama_efforts.end(),
-                                     [wanted](const OllamaEffort& candidate) { return candidate.name == wanted; });
-    if (effort == ollama_efforts.end()) {
-      return Error{
-          ErrorKind::invalid_request,
-          fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
-    }
+    const Result<const OllamaEffort*> found = effort_of(ollama_efforts, wanted);
+    if (!found) return found.error();
+    const OllamaEffort& effort = **found;
     if (!target_.facts().capabilities.reasoning) return std::nullopt;
     const std::string_view model = target_.model().substr(target_.model().rfind('/') + 1);
     if (model.starts_with("gpt-oss")) {
-      body_["think"] = effort->level;
+      body_["think"] = effort.level;
     } else {
       body_["think"] = wanted != "none";
     }
