@@ -1,5 +1,4 @@
 #include <array>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,19 +16,9 @@ using namespace backstop::testing_support;
 namespace {
 
 Usage usage_of(const Recording& recording) {
-  Usage usage;
-  const auto found = recording.expect.find("usage");
-  if (found == recording.expect.end() || !found->is_object()) return usage;
-  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
-    if (!found->contains(key)) return std::nullopt;
-    return found->at(key).get<std::int64_t>();
-  };
-  usage.cached_input_tokens = raw("cached_input_tokens");
-  usage.cache_write_tokens = raw("cache_write_tokens");
-  usage.output_tokens = raw("output_tokens");
-  usage.reasoning_tokens = raw("reasoning_tokens");
-  if (const auto input = raw("input_tokens")) {
-    usage.input_tokens = *input + usage.cached_input_tokens.value_or(0) + usage.cache_write_tokens.value_or(0);
+  Usage usage = recording.raw_usage();
+  if (usage.input_tokens) {
+    *usage.input_tokens += usage.cached_input_tokens.value_or(0) + usage.cache_write_tokens.value_or(0);
   }
   return usage;
 }

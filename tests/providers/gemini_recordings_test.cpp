@@ -1,5 +1,4 @@
 #include <array>
-#include <optional>
 #include <regex>
 #include <string>
 #include <string_view>
@@ -29,18 +28,9 @@ std::int64_t last_count(const Recording& recording, const char* field) {
 }
 
 Usage usage_of(const Recording& recording) {
-  Usage usage;
-  const auto found = recording.expect.find("usage");
-  if (found == recording.expect.end() || !found->is_object()) return usage;
-  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
-    if (!found->contains(key)) return std::nullopt;
-    return found->at(key).get<std::int64_t>();
-  };
-  usage.cached_input_tokens = raw("cached_input_tokens");
-  usage.reasoning_tokens = raw("reasoning_tokens");
-  if (const auto input = raw("input_tokens")) usage.input_tokens = *input + last_count(recording, "toolUsePromptTokenCount");
-  const auto output = raw("output_tokens");
-  if (output || usage.reasoning_tokens) usage.output_tokens = output.value_or(0) + usage.reasoning_tokens.value_or(0);
+  Usage usage = recording.raw_usage();
+  if (usage.input_tokens) *usage.input_tokens += last_count(recording, "toolUsePromptTokenCount");
+  if (usage.reasoning_tokens) usage.output_tokens = usage.output_tokens.value_or(0) + *usage.reasoning_tokens;
   return usage;
 }
 

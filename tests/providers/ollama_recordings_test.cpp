@@ -1,5 +1,4 @@
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,18 +14,7 @@ using namespace backstop::testing_support;
 
 namespace {
 
-Usage usage_of(const Recording& recording) {
-  Usage usage;
-  const auto found = recording.expect.find("usage");
-  if (found == recording.expect.end() || !found->is_object()) return usage;
-  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
-    if (!found->contains(key)) return std::nullopt;
-    return found->at(key).get<std::int64_t>();
-  };
-  usage.input_tokens = raw("input_tokens");
-  usage.output_tokens = raw("output_tokens");
-  return usage;
-}
+Usage usage_of(const Recording& recording) { return recording.raw_usage(); }
 
 std::string finish_of(const Recording& recording) {
   const auto reason = recording.expect.find("finish_reason");

@@ -1,5 +1,4 @@
 #include <array>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,21 +15,7 @@ using namespace backstop::testing_support;
 
 namespace {
 
-Usage usage_of(const Recording& recording) {
-  Usage usage;
-  const auto found = recording.expect.find("usage");
-  if (found == recording.expect.end() || !found->is_object()) return usage;
-  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
-    if (!found->contains(key)) return std::nullopt;
-    return found->at(key).get<std::int64_t>();
-  };
-  usage.input_tokens = raw("input_tokens");
-  usage.output_tokens = raw("output_tokens");
-  usage.cached_input_tokens = raw("cached_input_tokens");
-  usage.cache_write_tokens = raw("cache_write_tokens");
-  usage.reasoning_tokens = raw("reasoning_tokens");
-  return usage;
-}
+Usage usage_of(const Recording& recording) { return recording.raw_usage(); }
 
 std::string text_in(const Recording& recording, const char* key) {
   const auto found = recording.expect.find(key);

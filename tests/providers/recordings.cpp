@@ -206,6 +206,22 @@ void require_as_expected(const Recording& recording, const Provider& provider, c
 
 }  // namespace
 
+Usage Recording::raw_usage() const {
+  Usage usage;
+  const auto found = expect.find("usage");
+  if (found == expect.end() || !found->is_object()) return usage;
+  const auto raw = [&](const char* key) -> std::optional<std::int64_t> {
+    if (!found->contains(key)) return std::nullopt;
+    return found->at(key).get<std::int64_t>();
+  };
+  usage.input_tokens = raw("input_tokens");
+  usage.output_tokens = raw("output_tokens");
+  usage.cached_input_tokens = raw("cached_input_tokens");
+  usage.cache_write_tokens = raw("cache_write_tokens");
+  usage.reasoning_tokens = raw("reasoning_tokens");
+  return usage;
+}
+
 std::string Recording::model() const {
   const auto request = meta.find("request");
   if (request != meta.end() && request->is_object() && request->value("body", Json{}).is_object()) {

@@ -24,6 +24,8 @@ struct Recording {
 
   /// What was asked for; the recording's own reported model where the request was not kept.
   [[nodiscard]] std::string model() const;
+  /// The expected counts as the provider wrote them.
+  [[nodiscard]] Usage raw_usage() const;
 };
 
 /// The cases of one API, over all providers or one; empty where the folder of recordings is missing.
