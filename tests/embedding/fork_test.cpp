@@ -24,6 +24,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/providers/openai.hpp"
+#include "support/ends_after.hpp"
 #include "support/fault_server.hpp"
 
 namespace fork_test {
@@ -33,13 +34,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
-FallbackClient client_of(const faults::FaultServer& server, std::shared_ptr<Runtime> runtime) {
+Provider target_of(const faults::FaultServer& server) {
+  return openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}) | single_flight();
+}
+
+FallbackClient client_of(Provider target, std::shared_ptr<Runtime> runtime) {
   FallbackOptions options;
   options.runtime = std::move(runtime);
   options.recovery.max_wait = 0s;
-  return FallbackClient{
-      {openai({.model = "m", .api_key = "sk-secret-0123456789", .base_url = server.base_url("/v1")}) | single_flight()},
-      options};
+  return FallbackClient{{std::move(target)}, options};
+}
+
+FallbackClient client_of(const faults::FaultServer& server, std::shared_ptr<Runtime> runtime) {
+  return client_of(target_of(server), std::move(runtime));
 }
 
 /// What `work` returns in a child of this process; -1 when it is not over after 20 s, or crashes.
@@ -126,8 +133,9 @@ TEST_CASE("a child of the process calls while the parent's driver is busy, and t
 TEST_CASE("a child that is made in a callback may call from there") {
   faults::FaultServer server;
   server.always(faults::answer("All is well."));
-  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
-  const FallbackClient client = client_of(server, runtime);
+  std::promise<void> asked;
+  const FallbackClient client = client_of(target_of(server) | faults::ends_after(asked.get_future().share()),
+                                          std::make_shared<Runtime>(RuntimeOptions{}));
   std::promise<int> child;
   PendingCall call = client.start("hello");
   call.on_done([&](const Result<ChatResponse>&) {
@@ -136,6 +144,7 @@ TEST_CASE("a child that is made in a callback may call from there") {
       return answered_in_background(client) ? 0 : 2;
     }));
   });
+  asked.set_value();
   CHECK(call.wait());
   CHECK(child.get_future().get() == 0);
   CHECK(answered(client, "after"));
@@ -182,7 +191,9 @@ TEST_CASE("a child may begin with several threads") {
 TEST_CASE("a child that is made while a callback runs can let go of its call") {
   faults::FaultServer server;
   server.always(faults::answer("All is well."));
-  const FallbackClient client = client_of(server, std::make_shared<Runtime>(RuntimeOptions{}));
+  std::promise<void> asked;
+  const FallbackClient client = client_of(target_of(server) | faults::ends_after(asked.get_future().share()),
+                                          std::make_shared<Runtime>(RuntimeOptions{}));
   std::optional<PendingCall> call;
   std::promise<void> begun;
   std::promise<void> over;
@@ -191,6 +202,7 @@ TEST_CASE("a child that is made while a callback runs can let go of its call") {
     begun.set_value();
     over.get_future().wait();
   });
+  asked.set_value();
   begun.get_future().wait();
   CHECK(in_child([&] {
           if (!call->done() || !call->wait()) return 1;  // its result was there already

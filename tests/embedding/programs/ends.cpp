@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "backstop/backstop.hpp"
+#include "support/ends_after.hpp"
 
 using namespace backstop;
 using namespace std::chrono_literals;
@@ -81,23 +82,27 @@ int main(int count, char** arguments) {
     return 0;
   }
   if (way == "exit-in-callback") {
-    const FallbackClient client{target()};
+    std::promise<void> asked;
+    const FallbackClient client{target() | faults::ends_after(asked.get_future().share())};
     left_running() = new PendingCall{client.start("hello")};
     left_running()->on_done([](const Result<ChatResponse>& reply) {
       std::printf("%s\n", reply ? "answered" : "failed");
       std::exit(0);
     });
+    asked.set_value();
     std::promise<void>{}.get_future().wait_for(10s);
     return 3;
   }
   if (way == "busy-callback") {
+    std::promise<void> asked;
     std::promise<void> begun;
-    const FallbackClient client{target()};
+    const FallbackClient client{target() | faults::ends_after(asked.get_future().share())};
     left_running() = new PendingCall{client.start("hello")};
     left_running()->on_done([&](const Result<ChatResponse>&) {
       begun.set_value();
       std::promise<void>{}.get_future().wait_for(10s);
     });
+    asked.set_value();
     begun.get_future().wait();
     std::puts("left");
     std::fflush(stdout);
