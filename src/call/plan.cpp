@@ -45,10 +45,8 @@ class Planner {
  private:
   void add_round(const Pool& pool, Walk& walk, const CallContext& context,
                  const std::optional<Degradation>& given_up, std::vector<bool>& asked) {
-    for (std::size_t place = 0; place < walk.order().size(); ++place) {
-      const std::size_t index = walk.take_turn(place);
-      if (!walk.has_turn(index, now_)) continue;
-      asked[index] = add_turn(pool, walk, index, walk.obstacle(index, now_), context, given_up) || asked[index];
+    while (const std::optional<std::size_t> index = walk.next_turn(now_)) {
+      asked[*index] = add_turn(pool, walk, *index, walk.obstacle(*index, now_), context, given_up) || asked[*index];
     }
     while (const std::optional<std::size_t> index = walk.next_left(now_)) {
       asked[*index] = asked[*index] || add_turn(pool, walk, *index, std::nullopt, context, given_up);

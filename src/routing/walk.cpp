@@ -77,15 +77,22 @@ Needs Walk::needs_now() const noexcept {
 std::optional<std::size_t> Walk::next() {
   const TimePoint now = context_->now();
   do {
-    while (position_ < candidates_->size()) {
-      const std::size_t index = order_.at(position_++);
-      if (!has_turn(index, now)) continue;
-      const std::optional<Error> out = obstacle(index, now);
+    while (const std::optional<std::size_t> index = next_turn(now)) {
+      const std::optional<Error> out = obstacle(*index, now);
       if (!out) return index;
       context_->note_skipped(out->target, *out);
     }
     if (const std::optional<std::size_t> index = next_left(now)) return index;
   } while (take_rung());
+  return std::nullopt;
+}
+
+std::optional<std::size_t> Walk::next_turn(TimePoint now) {
+  after_all_ = false;
+  while (position_ < candidates_->size()) {
+    const std::size_t index = order_.at(position_++);
+    if (has_turn(index, now)) return index;
+  }
   return std::nullopt;
 }
 
@@ -95,7 +102,10 @@ std::optional<std::size_t> Walk::next_left(TimePoint now) {
     const std::size_t index = left_to_others_[revisited_++];
     if (has_failed(index)) continue;
     const Standing standing = standing_of(index, now);
-    if (standing.ready()) return index;
+    if (standing.ready()) {
+      after_all_ = true;
+      return index;
+    }
     add_refusal(refusal(index, standing, now));
   }
   return std::nullopt;
@@ -253,7 +263,7 @@ RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   hint.kept_sends = std::min(hint.kept_sends + to_come, most_kept);
   hint.targets_to_come += to_come;
   hint.forced_probe = hint.forced_probe || probes;
-  hint.after_all = !probes && revisited_ > 0;
+  hint.after_all = !probes && after_all_;
   hint.text_so_far = text_so_far_;
   hint.around = this;
   return hint;

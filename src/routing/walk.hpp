@@ -85,13 +85,8 @@ class Walk {
     const Offer* reduced = descent_ ? descent_->offer(index) : nullptr;
     return reduced != nullptr ? *reduced : Offer{request_, &needs_, nullptr};
   }
-  /// The candidate at a place of the order; those before it have had their turn.
-  [[nodiscard]] std::size_t take_turn(std::size_t place) noexcept {
-    position_ = place + 1;
-    return order_.at(place);
-  }
-  /// Whether the candidate has its turn in this round, on this rung of the ladder; then `obstacle` may still say no.
-  [[nodiscard]] bool has_turn(std::size_t index, TimePoint now);
+  /// The next that has its turn in this round, on this rung of the ladder; `obstacle` may still say no.
+  [[nodiscard]] std::optional<std::size_t> next_turn(TimePoint now);
   /// At the end of a round, the next of those that have left the call to others and may be asked now.
   [[nodiscard]] std::optional<std::size_t> next_left(TimePoint now);
   /// Takes the next rung of the ladder, for another round. False at its end, or while others are to be asked first.
@@ -144,6 +139,7 @@ class Walk {
   /// Of the request as it is now.
   [[nodiscard]] Needs needs_now() const noexcept;
   [[nodiscard]] const Candidate& candidate(std::size_t index) const noexcept { return *(*candidates_)[index]; }
+  [[nodiscard]] bool has_turn(std::size_t index, TimePoint now);
   [[nodiscard]] const Note* note_of(std::size_t index) const noexcept;
   [[nodiscard]] bool has_failed(std::size_t index) const noexcept;
   [[nodiscard]] bool is_barred(std::size_t index) const noexcept;
@@ -185,6 +181,7 @@ class Walk {
   bool begun_again_ = false;
   std::size_t position_ = 0;
   std::size_t revisited_ = 0;
+  bool after_all_ = false;  // who is asked now had left the call to others
   std::vector<std::size_t> left_to_others_;
   std::vector<Note> notes_;          // of this round, a few
   std::vector<std::size_t> barred_;  // failed in ways that time does not mend

@@ -724,6 +724,28 @@ TEST_CASE("a client inside whose best target has failed waits with its rungs for
   CHECK(features(reply->degradation) == "vision");
 }
 
+TEST_CASE("a client inside keeps its own order on its rungs, though a target around it was looked at again") {
+  World world;
+  const ScriptedProvider down = target("down", {}, {error(ErrorKind::overloaded, {.retry_after = 30s})});
+  const ScriptedProvider text = blind("text");
+  const ScriptedProvider no_schema = target("no-schema", {.json_schema = false});
+  const FallbackClient inner =
+      world.client({text, no_schema}, {degrade::json_schema(), degrade::images()}, {.degrade_early = true});
+  const FallbackClient client = world.client({down, inner}, {});
+  REQUIRE_FALSE(client.chat("hello", {.max_attempts = 1}));  // then it cools down
+  const ChatRequest request = with_schema(with_image());
+  CHECK(inner.chat(request)->served_by.model() == "text");
+  const Plan plan = client.explain(request);
+  const auto reply = client.chat(request);
+  REQUIRE(reply);
+  CHECK(reply->served_by.model() == "text");
+  CHECK(features(reply->degradation) == "vision");
+  const auto asked =
+      std::find_if(plan.steps.begin(), plan.steps.end(), [](const Plan::Step& step) { return !step.skipped; });
+  REQUIRE(asked != plan.steps.end());
+  CHECK(asked->target.model() == "text");
+}
+
 TEST_CASE("answers of ladders come when the outermost client has nobody left, its own first") {
   World world;
   const ScriptedProvider down = target("down", {}, {error(ErrorKind::connect_failed)});

@@ -195,14 +195,19 @@ std::string told(const Plan& plan, const Ledger& rows) {
   return text;
 }
 
+/// The plan's step is no target that is asked.
+bool answers_of_ladders(const Plan::Step& step) {
+  return step.degradation && (step.degradation->features == std::vector<std::string>{"answer"} ||
+                              step.degradation->features == std::vector<std::string>{"freshness"});
+}
+
 /// What is wrong with what the plan says of the call's first send, or of its end without one; empty: nothing.
 std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Compared& compared) {
   const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
   const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
   const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
                                     [](const Plan::Step& step) { return !step.skipped; });
-  const bool answers_itself = planned != plan.steps.end() && planned->worst_cost == Money{} &&
-                              (planned->target.provider() == "local" || sent == rows.end());
+  const bool answers_itself = planned != plan.steps.end() && answers_of_ladders(*planned);
   if (sent == rows.end()) {
     // Nobody could be asked: an answer of the ladder's, or none.
     const bool promised = planned != plan.steps.end();
@@ -216,7 +221,8 @@ std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Co
     const bool was_out = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const Plan::Step& step) {
       return step.target == sent->target && step.skipped && is_refusal(step.skipped->kind);
     });
-    return was_out ? "" : "planned nobody, asked " + sent->target.name();
+    if (!was_out) return "planned nobody, asked " + sent->target.name();
+    return plan.waits ? "" : "planned no wait, asked " + sent->target.name();
   }
   if (sent->summary && planned->summary) ++compared.summaries;
   if (sent->target != planned->target || sent->summary != planned->summary) return "planned " + planned->target.name() + ", asked " + sent->target.name();
