@@ -52,7 +52,7 @@ void list_targets(const ChatProvider& provider, std::vector<Target>& targets) {
 /// Answers of a ladder behind a quality floor would go round it: they stay there.
 void note_ladders(const ChatProvider& provider, detail::Pool& pool, bool behind_floor = false) {
   const Layer layer = provider.layer();
-  behind_floor = behind_floor || layer.name == "accept_if";
+  behind_floor = behind_floor || layer.judges;
   if (layer.pool != nullptr) {
     pool.members_degrade = pool.members_degrade || layer.pool->degrades();
     if (behind_floor) return;

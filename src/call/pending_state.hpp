@@ -39,6 +39,9 @@ struct PendingState final : RunningCall {
     void on_attempt(const Target& target) noexcept override {
       if (sink_ != nullptr) sink_->on_attempt(target);
     }
+    void on_attempt_failed() noexcept override {
+      if (sink_ != nullptr) sink_->on_attempt_failed();
+    }
 
    private:
     PendingState* state_;

@@ -12,6 +12,7 @@
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "routing/history_summary.hpp"
+#include "routing/inner_limits.hpp"
 #include "routing/ladder_answer.hpp"
 #include "routing/walk.hpp"
 
@@ -84,19 +85,22 @@ class Planner {
     Requirement requirement;
     const CallContext context = summary_context(outer, branch, requirement, walk.ready_behind() + 1);
     const Needs needs = needs_of(asked);
-    Plan::Step& step = add_step(wanted.by->get(), {&asked, &needs, nullptr}, std::nullopt);
-    step.summary = true;
-    step.skipped = summary_refusal(wanted, asked, context);
+    const Offer offer{&asked, &needs, nullptr};
+    const std::size_t steps_before = plan_->steps.size();
     const std::size_t limits_around = limits_.size();
-    Layer layer;
-    const ChatProvider& inside = inside_of(wanted.by->get(), layer);
-    if (!step.skipped && layer.name == "model") step.skipped = refusal_by_limits(inside.target(), asked, context);
+    std::optional<Error> refused = summary_refusal(wanted, asked, context);
+    if (refused) {
+      add_step(wanted.by->get(), offer, std::nullopt).skipped = refused;
+    } else {
+      refused = add_asked(wanted.by->get(), offer, context, context.hint(), std::nullopt);
+    }
+    for (std::size_t step = steps_before; step < plan_->steps.size(); ++step) plan_->steps[step].summary = true;
     limits_.resize(limits_around);
     HistorySummary summary;
     summary.turns = wanted.turns->size();
     summary.by = wanted.by->target().name();
-    if (step.skipped) {
-      summary.why = to_string(step.skipped->kind);
+    if (refused) {
+      summary.why = to_string(refused->kind);
     } else {
       summary.text = "-";  // there will be one
     }
@@ -158,6 +162,9 @@ class Planner {
       return std::nullopt;
     }
     const std::size_t steps_before = plan_->steps.size();
+    RoutingHint narrowed = hint;
+    InnerLimits::bar_sends(narrowed, context.state().attempts_left, layer.sends);
+    inner.set_hint(narrowed);
     Walk walk{*layer.pool, *offer.request, inner, now_, Choosing::Mode::dry_run, entered_before(*layer.pool)};
     entered_.push_back(layer.pool);
     add_rounds(*layer.pool, walk, inner, given_up);
@@ -228,6 +235,7 @@ class Planner {
   const RecoveryOptions& options = recovery.options();
   const Walk::Recovery back = walk.recovery(now, options.probe_interval);
   const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
+  if (probe_at <= now) return Duration::zero();
   const TimePoint at = std::min(back.at, probe_at);
   if (at > latest_return(options, context)) return std::nullopt;
   return saturating_difference(at, now);

@@ -59,14 +59,14 @@ class SuccessNote final : public AttemptObserver {
  public:
   explicit SuccessNote(detail::RecoveryQueue& queue) noexcept : queue_{&queue} {}
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-    if (!send.context->hint().summarizes) ++under_way_;
+    if (!send.aside) ++under_way_;
     return std::nullopt;
   }
   void on_first_content(TimePoint) noexcept override {
     if (under_way_ > 0) queue_->note_success();
   }
   void on_end(Send& send, const Attempt*) noexcept override {
-    if (!send.context->hint().summarizes) --under_way_;
+    if (!send.aside) --under_way_;
   }
 
  private:
@@ -110,7 +110,13 @@ class FallbackClient::OneCall {
   /// Who is asked now; empty when nobody is left.
   [[nodiscard]] std::optional<std::size_t> choose() {
     if (forced_) return forced_;
-    return probed_ && context_.hint().forced_probe ? std::nullopt : walk_.next();
+    if (probed_ && context_.hint().forced_probe) return std::nullopt;
+    std::optional<std::size_t> index = walk_.next();
+    if (index || !with_draft_ || rescue_.resuming()) return index;
+    // Who cannot take the draft, too, may do without.
+    walk_.ask_anew(*request_);
+    with_draft_.reset();
+    return walk_.next();
   }
   /// Waits for a target to come back.
   [[nodiscard]] Task<Recovery::Next> recover() {
@@ -147,18 +153,25 @@ class FallbackClient::OneCall {
                                                           bool others_ready, bool left_some, std::size_t rows_before);
 
  private:
+  /// Whether another answered than the call's first choice; of clients inside the outermost knows.
+  [[nodiscard]] bool fell_back(std::size_t index, const ChatResponse& answer) const noexcept {
+    const Target* first = context_.state().first_choice;
+    if (in_client_ || first == nullptr || answer.served_by.empty()) {
+      return answer.fallback || walk_.order().place_of(index) > 0;
+    }
+    return !(answer.served_by == *first);
+  }
   /// Whether a row of the ledger behind the first so many was sent.
   [[nodiscard]] bool has_sent_since(std::size_t rows) const noexcept {
     const Ledger& ledger = context_.state().ledger;
     return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
                        [](const Attempt& row) { return row.sent; });
   }
-  /// The next target is given what a quality floor has refused, where that is asked for; false: not.
-  [[nodiscard]] bool note_draft(const Error& error) {
-    if (state_->options.escalation != Escalation::with_draft || !error.rejected) return false;
-    with_draft_ = std::make_unique<const ChatRequest>(
+  /// The request with what a quality floor has refused, where the next target is to be given that.
+  [[nodiscard]] std::unique_ptr<const ChatRequest> draft_of(const Error& error) const {
+    if (state_->options.escalation != Escalation::with_draft || !error.rejected) return nullptr;
+    return std::make_unique<const ChatRequest>(
         detail::with_feedback(*request_, *error.rejected, state_->options.escalation_wording));
-    return true;
   }
   /// What a forced probe has found out.
   [[nodiscard]] RecoveryQueue::ProbeEnd probe_end(const Result<ChatResponse>& result) const noexcept {
@@ -208,7 +221,7 @@ class FallbackClient::OneCall::Visit {
     const FallbackOptions& options = call.state_->options;
     if (!options.hedge || to_come == 0 || call.context_.committed()) return;
     race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->pool.candidates, call.walk_, index,
-                                   outside_, inner_});
+                                   options.fall_back_on_content_filter, outside_, inner_});
   }
 
   [[nodiscard]] const Provider& provider() const noexcept { return candidate().provider; }
@@ -264,9 +277,10 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
                                                                    std::size_t rows_before) {
   recovery_.end_probe(probe_end(result));
   if (result) {
-    result->fallback = result->fallback || walk_.order().place_of(index) > 0;
+    result->fallback = fell_back(index, *result);
     rescue_.finish(*result);
-    if (const detail::Choosing* choosing = state_->pool.chooser(); choosing != nullptr && !context_.state().active_probe) {
+    if (context_.state().active_probe) return result;
+    if (const detail::Choosing* choosing = state_->pool.chooser()) {
       choosing->note_answer({&rescue_.request(), &*result, index, context_.now(), walk_.fell_over_to(index)});
     }
     detail::keep_answer(state_->pool.ladder, *request_, *result, context_.now());
@@ -280,7 +294,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
     return std::nullopt;
   }
   if (context_.stopping()) return rescue_.ended(std::move(error));
-  const bool has_draft = note_draft(error);
+  std::unique_ptr<const ChatRequest> draft = draft_of(error);
   const bool went_on = rescue_.resuming();
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);
   const bool broke_off_only_here = !went_on || wrote;  // else another had, and that is what the call failed with
@@ -288,8 +302,9 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
     if (!other_may_do || (error.committed && !rescue_.can_go_on(error))) return rescue_.ended(std::move(error));
     if (rescue_.resuming()) {
       walk_.must_continue_text(rescue_.request(), rescue_.text_so_far());
-    } else if (has_draft) {
-      walk_.ask_from_now_on(*with_draft_);
+    } else if (draft) {
+      walk_.ask_from_now_on(*draft);
+      with_draft_ = std::move(draft);  // nobody looks at the last one any more
     }
     if (!went_on) {
       walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));
@@ -300,8 +315,8 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
 }
 
 Result<ChatResponse> FallbackClient::OneCall::end(Result<ChatResponse> result) {
-  // A client inside leaves that to the one around, which has other targets.
-  if (result || state_->pool.answers.empty() || in_client_) return result;
+  // A client inside leaves that to the one around, which has other targets. A probe wants to know of these.
+  if (result || state_->pool.answers.empty() || in_client_ || context_.state().active_probe) return result;
   return detail::ladder_answer(state_->pool.answers, *request_, context_, std::move(result).error(),
                                state_->options.fall_back_on_content_filter);
 }

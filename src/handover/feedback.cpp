@@ -13,11 +13,14 @@ namespace {
 }
 
 [[nodiscard]] std::string fill_in(std::string_view wording, const std::string& reasons) {
-  std::string text{wording};
-  if (const std::size_t at = text.find(reasons_mark); at != std::string::npos) {
-    text.replace(at, reasons_mark.size(), reasons);
+  std::string text;
+  for (;;) {
+    const std::size_t mark = wording.find(reasons_mark);
+    text.append(wording.substr(0, mark));
+    if (mark == std::string_view::npos) return text;
+    text += reasons;
+    wording.remove_prefix(mark + reasons_mark.size());
   }
-  return text;
 }
 
 }  // namespace

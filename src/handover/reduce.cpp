@@ -94,10 +94,10 @@ class ToolHistory {
  public:
   explicit ToolHistory(bool as_text) noexcept : as_text_{as_text} {}
 
-  /// How many calls there were.
-  [[nodiscard]] std::size_t take_out_of(std::vector<Message>& messages) {
+  /// What was taken out, in words: the calls; where there are only results, these.
+  [[nodiscard]] std::string take_out_of(std::vector<Message>& messages) {
     std::size_t calls = 0;
-    bool found = false;
+    std::size_t results = 0;
     for (Message& message : messages) {
       std::vector<Part> kept;
       for (Part& part : message.parts) {
@@ -105,7 +105,7 @@ class ToolHistory {
           ++calls;
           open_.insert_or_assign(call->id, std::move(*call));
         } else if (const auto* result = std::get_if<ToolResult>(&part)) {
-          found = true;
+          ++results;
           if (as_text_) kept.emplace_back(Text{words_of(*result)});
         } else {
           kept.push_back(std::move(part));
@@ -115,8 +115,10 @@ class ToolHistory {
       if (message.role == Role::tool) message.role = Role::user;
       message.parts = std::move(kept);
     }
-    if (calls > 0 || found) std::erase_if(messages, [](const Message& message) { return message.parts.empty(); });
-    return calls;
+    std::erase_if(messages, [](const Message& message) { return message.parts.empty(); });
+    const std::size_t told = calls > 0 ? calls : results;
+    return fmt::format("{} of the conversation {} {}.", counted(told, calls > 0 ? "tool call" : "tool result"), was(told),
+                       as_text_ ? "told as text" : "left out");
   }
 
  private:
@@ -148,10 +150,8 @@ class ToolHistory {
   request.tool_choice.reset();
   request.parallel_tool_calls.reset();
   if (!in_history) return notice;
-  const std::size_t calls = ToolHistory{keep_history}.take_out_of(request.messages);
   if (!notice.empty()) notice += ' ';
-  return notice + fmt::format("{} of the conversation {} {}.", counted(calls, "tool call"), was(calls),
-                              keep_history ? "told as text" : "left out");
+  return notice + ToolHistory{keep_history}.take_out_of(request.messages);
 }
 
 [[nodiscard]] bool has_calls(const Message& message) noexcept {
@@ -196,9 +196,10 @@ class HistoryCut {
  private:
   /// Finds out what stays: the newest turn of the user, and the newest so many, from the call on that they answer.
   void keep(std::size_t turns) {
-    kept_from_ = messages_.size() - std::min(turns, messages_.size());
+    const std::size_t given = messages_.size() - std::min(options_->appended, messages_.size());
+    kept_from_ = given - std::min(turns, given);
     while (kept_from_ > 0 && kept_from_ < messages_.size() && messages_[kept_from_].role == Role::tool) --kept_from_;
-    for (std::size_t index = messages_.size(); index-- > 0;) {
+    for (std::size_t index = given; index-- > 0;) {
       if (messages_[index].role != Role::user) continue;
       newest_of_user_ = index;
       break;

@@ -30,6 +30,7 @@ struct HistorySummary {
 /// What a reduction may be about.
 struct ReductionOptions {
   int keep_turns = 6;              ///< with `history`: the newest, which stay as they are
+  std::size_t appended = 0;        ///< with `history`: turns behind those that the application gave, which stay, too
   bool keep_tool_history = true;   ///< with `tools`: calls and results of the conversation become text; else they go
   /// With `history` and `output`: the window that input and output are to fit, in tokens. Without one all of the history
   /// goes that may.

@@ -59,6 +59,7 @@ class AcceptIf final : public Decorator {
   [[nodiscard]] Layer layer() const override {
     Layer layer = Decorator::layer();
     layer.sends = 1 + options_.repair;
+    layer.judges = true;
     return layer;
   }
 
@@ -72,7 +73,7 @@ class AcceptIf final : public Decorator {
     for (int repairs = 0;; ++repairs) {
       const std::size_t rows_before = context.state().ledger.size();
       Task<Result<ChatResponse>> task =
-          repair ? ask_again(*repair, refusal->target, inner) : next().call(request, inner);
+          repair ? ask_again(*repair, request, refusal->target, inner) : next().call(request, inner);
       auto result = co_await task;
       if (!result && refusal.has_value() && !context.stopping()) co_return std::move(*refusal);
       if (!result) co_return result;
@@ -82,17 +83,17 @@ class AcceptIf final : public Decorator {
       Task<Result<Verdict>> judging = judge(answer, row, context);
       auto verdict = co_await judging;
       if (!verdict) co_return std::move(verdict).error();
-      if (statistics_ != nullptr && row) statistics_->note_verdict(context.now(), verdict->objection.has_value());
+      if (statistics_ != nullptr && row && !context.state().active_probe) {
+        statistics_->note_verdict(context.now(), verdict->objection.has_value());
+      }
       if (!verdict->objection) {
         if (withheld) hand_over(*result, context);
         co_return result;
       }
       const RejectedAnswer rejected{result->message(), reasons_of(*verdict)};
       refusal = detail::Boxed<Error>{reject(*result, *verdict, row, context)};
-      if (repairs >= options_.repair || !may_repair(context)) {
-        if (context.hint().wants_draft && !whole) refusal->rejected = std::make_shared<const RejectedAnswer>(rejected);
-        co_return std::move(*refusal);
-      }
+      if (context.hint().wants_draft && !whole) refusal->rejected = std::make_shared<const RejectedAnswer>(rejected);
+      if (repairs >= options_.repair || !may_repair(context)) co_return std::move(*refusal);
       repair = detail::with_feedback(request, rejected, options_.repair_wording);
     }
   }
@@ -114,9 +115,12 @@ class AcceptIf final : public Decorator {
   }
 
   /// The target that gave the refused answer, though there may be a client behind this.
-  [[nodiscard]] Task<Result<ChatResponse>> ask_again(const ChatRequest& request, const Target& target,
-                                                     CallContext& outer) const {
+  [[nodiscard]] Task<Result<ChatResponse>> ask_again(const ChatRequest& request, const ChatRequest& whole,
+                                                     const Target& target, CallContext& outer) const {
     CallContext context = outer;
+    RoutingHint hint = context.hint();
+    if (hint.whole == nullptr) hint.whole = &whole;
+    context.set_hint(hint);
     const detail::DeadlineShare share{context};
     Requirement requirement = outer.requirement();
     if (statistics_ == nullptr) requirement.only = target;

@@ -144,7 +144,7 @@ std::optional<Error> Flight::on_begin(Send& send) {
 }
 
 std::optional<Error> Flight::find_payer(Send& send, int is_new) {
-  std::optional<Error> refusal;
+  std::vector<std::pair<Follower*, Error>> refused;
   const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
@@ -155,13 +155,19 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
+      // It goes on without those.
+      for (auto& [other, why] : refused) other->refuse(std::move(why));
       return std::nullopt;
     }
     if (send.wait_in != nullptr && is_new > 0) return own;  // is asked again
-    follower->refuse(*own);
-    refusal = std::move(own);
+    refused.emplace_back(follower, *std::move(own));
   }
-  if (!refusal) refusal.emplace(ErrorKind::cancelled, "nobody waits for the send any more");
+  if (refused.empty()) return Error{ErrorKind::cancelled, "nobody waits for the send any more"};
+  Error refusal = refused.back().second;
+  // Of a new send only that is refused: another target may be cheaper.
+  if (is_new == 0) {
+    for (auto& [follower, why] : refused) follower->refuse(std::move(why));
+  }
   return refusal;
 }
 
@@ -345,6 +351,9 @@ void Follower::settle() {
   CallState& state = context_.state();
   state.at_stake -= std::exchange(unsettled_, Money{});
   if (flight_->ended()) context_.requirement().add(flight_->requirement());
+  if (const Target* chosen = flight_->first_choice(); chosen != nullptr && context_.hint().first_choice) {
+    state.first_choice = chosen;
+  }
   account_for(flight_->payer() == this ? flight_->made() : 0);
   if (flight_->payer() == this) {
     Ledger& rows = flight_->ledger();

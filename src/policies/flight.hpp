@@ -63,6 +63,10 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] const Result<ChatResponse>& result() const noexcept { return *result_; }
   /// In whose ledger the rows stand, when it has ended.
   [[nodiscard]] const Follower* payer() const noexcept { return payer_; }
+  /// That of a client inside; null: there is none.
+  [[nodiscard]] const Target* first_choice() const noexcept {
+    return state_.first_choice != &first_choice_ ? state_.first_choice : nullptr;
+  }
   /// A step of it is on the stack, so that waiting for its end would never end.
   [[nodiscard]] bool is_running() const noexcept { return state_.runtime->is_inside(&state_); }
   [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }

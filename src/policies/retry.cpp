@@ -72,7 +72,7 @@ class Attempts final : public AttemptObserver {
   explicit Attempts(const CallContext& context) noexcept : ledger_{&context.state().ledger} {}
 
   void on_end(Send& send, const Attempt* row) noexcept override {
-    if (row == nullptr || !row->sent) return;
+    if (send.aside || row == nullptr || !row->sent) return;
     ++sent_;
     const bool own = &send.context->state().ledger == ledger_;
     last_row_ = own ? std::optional{static_cast<std::size_t>(row - ledger_->data())} : std::nullopt;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 9> kind_names{"images", "documents", "reasoning", "json_schema", "history",
                                                      "tools",  "output",    "cached",    "canned"};
+static_assert(kind_names.size() == static_cast<std::size_t>(Rung::Kind::canned) + 1);
 
 [[nodiscard]] bool is_answer(Rung::Kind kind) noexcept { return kind >= Rung::Kind::cached; }
 

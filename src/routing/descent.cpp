@@ -13,11 +13,6 @@ namespace {
 
 [[nodiscard]] constexpr bool has(Rungs rungs, std::size_t index) noexcept { return (rungs >> index & 1U) != 0; }
 
-void add(std::string& text, std::string_view more, std::string_view between) {
-  if (more.empty() || text.find(more) != std::string::npos) return;
-  text.append(text.empty() ? "" : between).append(more);
-}
-
 }  // namespace
 
 Descent::Descent(const Ladder& ladder, const Candidates& candidates, const ChatRequest& request)
@@ -93,7 +88,7 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   for (std::size_t feature = 0; feature < feature_count; ++feature) {
     for (std::size_t rung = 0; rung < ladder.size(); ++rung) {
       if (!has(taken, rung) || ladder[rung].feature != static_cast<Feature>(feature)) continue;
-      ReductionOptions options = options_for(ladder[rung], index);
+      ReductionOptions options = options_for(ladder[rung], index, needs);
       if (options.summary_tokens > 0 && !summary_) options.left_out = &reduced->left_out;
       notices[feature] = take_out(ladder[rung].feature, request, options);
       if (!notices[feature].empty()) reduced->taken |= Rungs{1} << rung;
@@ -108,6 +103,7 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   reduced->needs.requirement = needs.requirement;
   reduced->needs.may_degrade = true;
   reduced->needs.reduced = needs.reduced || reduced->taken != 0;
+  reduced->needs.whole = needs.whole == nullptr && reduced->taken != 0 ? request_ : needs.whole;
   reduced->needs.shortened =
       needs.shortened || (reduced->taken & ladder_->about({Feature::history, Feature::output})) != 0;
   if (!(*candidates_)[index]->provider.standing(asked, reduced->needs, now).fit()) return nullptr;
@@ -115,8 +111,8 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
     if (!has(reduced->taken, rung)) continue;
     Degradation& degradation = reduced->degradation;
     degradation.features.emplace_back(to_string(ladder[rung].feature));
-    add(degradation.reason, why_without(index, taken, Rungs{1} << rung, needs, now), "; ");
-    add(degradation.notice, notices[static_cast<std::size_t>(ladder[rung].feature)], " ");
+    append_once(degradation.reason, why_without(index, taken, Rungs{1} << rung, needs, now), "; ");
+    append_once(degradation.notice, notices[static_cast<std::size_t>(ladder[rung].feature)], " ");
   }
   reduced->offer = {&asked, &reduced->needs, reduced->taken != 0 ? &reduced->degradation : nullptr};
   return reduced;
@@ -130,8 +126,12 @@ std::string Descent::why_without(std::size_t index, Rungs taken, Rungs rung, con
   return fmt::format("{}: {}", target.name(), entry.lacks ? std::string_view{entry.why} : standing.what);
 }
 
-ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t index) const noexcept {
+ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t index,
+                                      const Needs& needs) const noexcept {
   ReductionOptions options = rung.options;
+  if (const ChatRequest* given = needs.whole; given != nullptr && given->messages.size() < request_->messages.size()) {
+    options.appended = request_->messages.size() - given->messages.size();
+  }
   options.window = most_of(index, &ModelFacts::context_window);
   options.most_output = most_of(index, &ModelFacts::max_output_tokens);
   options.summary = summary_.get();

@@ -1,5 +1,6 @@
 #include "routing/hedge_race.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <new>
 #include <string>
@@ -20,9 +21,9 @@ namespace {
 constexpr std::string_view lost = "another attempt won";
 
 /// Another target must not answer what this failure says of the request.
-[[nodiscard]] bool settles_the_request(const Error& error) noexcept {
+[[nodiscard]] bool settles_the_request(const Error& error, bool filters_fall_back) noexcept {
   const FallbackRule rule = traits_of(error.cause.value_or(error.kind)).fallback;
-  return rule == FallbackRule::never || rule == FallbackRule::opt_in;
+  return rule == FallbackRule::never || (rule == FallbackRule::opt_in && !filters_fall_back);
 }
 
 }  // namespace
@@ -57,7 +58,10 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
     // The first is being waited for anyhow: no retries here.
     hint.other_ready = true;
     hint.forced_probe = false;
+    const int kept_for_others = hint.kept_sends;
     hint.kept_sends = race.outer_->state().attempts_left - 1;
+    hint.kept_from_repeats = std::max(0, hint.kept_sends - kept_for_others);
+    hint.kept_outside = hint.kept_sends;  // those that its own client's limit bars are among them
     hint.around = nullptr;
     race.walk_->note_pick(index, hint, pick);
     context.set_hint(hint);
@@ -75,6 +79,7 @@ HedgeRace::HedgeRace(const Entry& entry)
       candidates_{&entry.candidates},
       walk_{&entry.walk},
       asked_{entry.asked},
+      filters_fall_back_{entry.filters_fall_back},
       outer_{&entry.outer},
       started_{entry.outer.now()},
       delay_{(*candidates_)[asked_]->hedge->delay(entry.outer.streaming())},
@@ -124,11 +129,9 @@ ChildTask<Result<ChatResponse>>* HedgeRace::second() noexcept { return second_.g
 std::size_t HedgeRace::second_index() const noexcept { return second_->index; }
 
 void HedgeRace::first_content(Side side, TimePoint at) noexcept {
-  if (side == Side::first) disarm();
-  if (winner_ != Side::none) return;
-  if (side == Side::first) (*candidates_)[asked_]->hedge->took(at - started_, outer_->streaming());
-  if (!outer_->streaming()) return;  // a plain answer counts when it is complete
-  side == Side::first ? first_wins() : second_wins();
+  if (side != Side::first) return;
+  disarm();
+  if (winner_ == Side::none) (*candidates_)[asked_]->hedge->took(at - started_, outer_->streaming());
 }
 
 void HedgeRace::first_wins() noexcept {
@@ -149,7 +152,7 @@ void HedgeRace::second_wins() noexcept {
 
 void HedgeRace::first_ended(Result<ChatResponse> result) {
   disarm();
-  const bool settled = result || settles_the_request(result.error());
+  const bool settled = result || settles_the_request(result.error(), filters_fall_back_);
   first_result_.emplace(std::move(result));
   if (settled && winner_ == Side::none) first_wins();
 }
@@ -198,11 +201,13 @@ void HedgeRace::mark_rows() {
   for (const std::size_t row : (winner_ == Side::first ? second_->lane : first_lane_).rows) {
     if (!ledger[row].sent || ledger[row].outcome) continue;
     ledger[row].outcome = ErrorKind::cancelled;
-    ledger[row].reason = lost;
+    std::string& reason = ledger[row].reason;
+    reason.append(reason.empty() ? "" : "; ").append(lost);
   }
 }
 
 void HedgeRace::Lane::on_end(Send& send, const Attempt* row) noexcept {
+  if (send.aside) return;
   latest_ = nullptr;
   if (row == nullptr) return;
   ended_one_ = true;
@@ -224,7 +229,12 @@ void HedgeRace::Lane::enter(CallContext& context) noexcept {
 
 void HedgeRace::Lane::on_event(const StreamEvent& event) noexcept {
   // A provider of the application's own may not have said so.
-  if (race_->winner_ == Side::none && event.is_content()) race_->first_content(side_, race_->outer_->now());
+  if (race_->winner_ == Side::none && event.is_content()) {
+    race_->first_content(side_, race_->outer_->now());
+    side_ == Side::first ? race_->first_wins() : race_->second_wins();
+    // Until now this lane was holding, so that nobody has said so.
+    if (!holding()) branch.commit(event.type == StreamEvent::Type::tool_call);
+  }
   if (wins()) {
     sink().on_event(event);
   } else if (race_->winner_ == Side::none && event.degradation != nullptr) {

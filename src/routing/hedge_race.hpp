@@ -33,6 +33,7 @@ class HedgeRace final : private Timer {
     const Candidates& candidates;
     const Walk& walk;
     std::size_t asked;              ///< the first
+    bool filters_fall_back;         ///< another target may answer what one has filtered
     CallContext& outer;             ///< the client's
     CallContext& first;             ///< what the first would be called with, its share of the deadline included
   };
@@ -81,7 +82,7 @@ class HedgeRace final : private Timer {
     /// All have let one begin.
     [[nodiscard]] bool has_sent() const noexcept { return ended_one_ || (latest_ != nullptr && latest_->begun); }
     [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-      latest_ = &send;
+      if (!send.aside) latest_ = &send;
       return std::nullopt;
     }
     void on_end(Send& send, const Attempt* row) noexcept override;
@@ -116,6 +117,7 @@ class HedgeRace final : private Timer {
   const Candidates* candidates_;
   const Walk* walk_;
   std::size_t asked_;
+  bool filters_fall_back_;
   CallContext* outer_;
   TimePoint started_;
   Duration delay_;

@@ -17,15 +17,13 @@ class InnerLimits final : private Timer {
   /// Narrows the context; without limits the call's own hold.
   InnerLimits(CallContext& context, const CallLimits* limits) {
     RoutingHint hint = context.hint();
+    hint.own_limit = false;
     if (limits == nullptr) {
       hint.whole_deadline = std::min(hint.whole_deadline, context.deadline());
       context.set_hint(hint);
       return;
     }
-    if (const int barred = context.state().attempts_left - limits->max_attempts; barred >= hint.barred_sends) {
-      hint.barred_sends = barred;
-      hint.kept_outside = hint.kept_sends;
-    }
+    bar_sends(hint, context.state().attempts_left, limits->max_attempts);
     const TimePoint deadline = saturating_add(context.now(), limits->deadline);
     const TimePoint whole = hint.whole_deadline;
     if (deadline <= share_end(hint, context.now())) {
@@ -43,6 +41,15 @@ class InnerLimits final : private Timer {
     } else {
       context.runtime().timers().arm(*this, deadline);
     }
+  }
+
+  /// Beyond so many attempts of a client; what is kept for the targets around it is of those.
+  static void bar_sends(RoutingHint& hint, int attempts_left, int max_attempts) noexcept {
+    const int barred = attempts_left - max_attempts;
+    hint.own_limit = barred >= hint.barred_sends;
+    if (!hint.own_limit) return;
+    hint.barred_sends = barred;
+    hint.kept_outside = hint.kept_sends;
   }
 
  private:

@@ -9,12 +9,7 @@ namespace {
 /// Of the kinds of rungs that reduce a request.
 constexpr std::array features{Feature::vision,  Feature::documents, Feature::reasoning, Feature::json_schema,
                               Feature::history, Feature::tools,     Feature::output};
-
-void join(std::string& text, std::string_view more, std::string_view between) {
-  if (more.empty() || text.find(more) != std::string::npos) return;
-  if (!text.empty()) text += between;
-  text += more;
-}
+static_assert(features.size() == static_cast<std::size_t>(Rung::Kind::cached), "each has its feature, and stands before");
 
 }  // namespace
 
@@ -83,9 +78,14 @@ Degradation merged(const Degradation& first, const Degradation& second) {
       both.features.push_back(feature);
     }
   }
-  join(both.reason, second.reason, "; ");
-  join(both.notice, second.notice, " ");
+  append_once(both.reason, second.reason, "; ");
+  append_once(both.notice, second.notice, " ");
   return both;
+}
+
+void append_once(std::string& text, std::string_view more, std::string_view between) {
+  if (more.empty() || text.find(more) != std::string::npos) return;
+  text.append(text.empty() ? "" : between).append(more);
 }
 
 }  // namespace backstop::inline v0::detail

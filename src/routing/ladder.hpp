@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backstop/chat/response.hpp"
@@ -55,5 +56,7 @@ class Ladder {
 
 /// Both together, each feature once.
 [[nodiscard]] Degradation merged(const Degradation& first, const Degradation& second);
+/// Nothing is said twice.
+void append_once(std::string& text, std::string_view more, std::string_view between);
 
 }  // namespace backstop::inline v0::detail

@@ -16,47 +16,79 @@ class Failback {
   explicit Failback(const FailbackOptions& options) : options_{options} {}
 
   void order(Choice& choice) {
-    const std::lock_guard lock{mutex_};
-    choice.prefer(keeper_);
+    // Asked without the lock: a provider of the application's own may do anything.
+    const State seen = state();
+    choice.prefer(seen.keeper);
     std::size_t first = 0;
-    while (first < keeper_ && !(choice.ready(first) && !choice.held_back(first))) ++first;
-    if (first == keeper_) {
-      const bool is_out = choice.held_back(tried_) || (choice.fit(tried_) && !choice.ready(tried_));
-      if (is_out && !choice.is_dry_run()) successes_ = 0;
+    while (first < seen.keeper && !(choice.ready(first) && !choice.held_back(first))) ++first;
+    if (first == seen.keeper) {
+      const bool is_out = choice.held_back(seen.tried) || (choice.fit(seen.tried) && !choice.ready(seen.tried));
+      if (is_out && !choice.is_dry_run()) forget_successes();
       return;
     }
-    if (choice.now() - since_ < options_.min_dwell || choice.in_flight(first) > 0) return;
-    choice.prefer(first);
-    if (choice.is_dry_run()) return;
-    if (tries_ || tried_ != first) successes_ = 0;  // the last one was not answered there
-    tries_ = true;
-    tried_ = first;
+    if (choice.now() - seen.since < options_.min_dwell || choice.in_flight(first) > 0) return;
+    if (seen.tries && seen.tried == first && choice.now() < seen.tries_until) return;
+    if (choice.is_dry_run() || begin_trial(seen, first, choice.now())) choice.prefer(first);
   }
 
   void note(const Strategy::Answered& answer) {
     const std::lock_guard lock{mutex_};
-    if (answer.candidate == keeper_) return;
+    if (answer.candidate == state_.keeper) {
+      if (answer.fell_over) end_trial(false);
+      return;
+    }
     if (answer.fell_over) return keep(answer);
-    if (!tries_ || answer.candidate != tried_) return;
-    tries_ = false;
-    if (++successes_ >= options_.successes) keep(answer);
+    if (!state_.tries || answer.candidate != state_.tried) return;
+    end_trial(true);
+    if (state_.successes >= options_.successes) keep(answer);
   }
 
  private:
+  /// A trial that is neither answered nor falls over was given up by its caller.
+  static constexpr std::chrono::seconds longest_trial{120};
+
+  struct State {
+    std::size_t keeper = 0;
+    TimePoint since{};
+    bool tries = false;  // a call was sent to an earlier one, and has not ended there
+    TimePoint tries_until{};
+    std::size_t tried = 0;
+    int successes = 0;
+  };
+
+  [[nodiscard]] State state() {
+    const std::lock_guard lock{mutex_};
+    return state_;
+  }
+  void forget_successes() {
+    const std::lock_guard lock{mutex_};
+    state_.successes = 0;
+  }
+  /// False where another call was faster.
+  [[nodiscard]] bool begin_trial(const State& seen, std::size_t first, TimePoint now) {
+    const std::lock_guard lock{mutex_};
+    const bool as_seen = state_.keeper == seen.keeper && state_.tries == seen.tries && state_.tried == seen.tried &&
+                         state_.tries_until == seen.tries_until;
+    if (!as_seen) return false;
+    if (state_.tries || state_.tried != first) state_.successes = 0;  // the last one was not answered there
+    state_.tries = true;
+    state_.tries_until = saturating_add(now, longest_trial);
+    state_.tried = first;
+    return true;
+  }
+  void end_trial(bool answered) noexcept {
+    state_.tries = false;
+    state_.successes = answered ? state_.successes + 1 : 0;
+  }
   void keep(const Strategy::Answered& answer) noexcept {
-    keeper_ = answer.candidate;
-    since_ = answer.at;
-    tries_ = false;
-    successes_ = 0;
+    state_ = {};
+    state_.keeper = answer.candidate;
+    state_.since = answer.at;
   }
 
   const FailbackOptions options_;
   std::mutex mutex_;
-  std::size_t keeper_ = 0;
-  TimePoint since_{};
-  bool tries_ = false;   // a call was sent to an earlier one, and has not been answered there
-  std::size_t tried_ = 0;
-  int successes_ = 0;
+  State state_;
 };
 
 }  // namespace

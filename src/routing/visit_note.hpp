@@ -35,8 +35,8 @@ class VisitNote final : private AttemptObserver {
   }
 
  private:
-  [[nodiscard]] std::optional<Error> on_begin(Send&) override {
-    sent_ = true;
+  [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
+    sent_ = sent_ || !send.aside;
     return std::nullopt;
   }
   void on_first_content(TimePoint at) noexcept override {

@@ -52,6 +52,7 @@ Walk::Walk(const Pool& pool, const ChatRequest& request, const CallContext& cont
            Choosing::Mode mode, std::uint64_t ahead)
     : pool_{&pool},
       candidates_{&pool.candidates},
+      came_as_{&request},
       request_{&request},
       context_{&context},
       text_so_far_{context.hint().text_so_far},
@@ -70,6 +71,8 @@ Needs Walk::needs_now() const noexcept {
   needs.prefill = text_so_far_ != nullptr;
   needs.reduced = context_->hint().reduced;
   needs.shortened = context_->hint().shortened;
+  needs.whole = context_->hint().whole;
+  if (needs.whole == nullptr && request_ != came_as_) needs.whole = came_as_;
   needs.requirement = requirement_;
   return needs;
 }
@@ -242,12 +245,13 @@ int Walk::ready_behind() const {
 
 RoutingHint Walk::hint(std::size_t index, int to_come, bool probes) const {
   RoutingHint hint = hint_of_others(to_come, probes);
-  const bool first = order_.place_of(index) == 0 && revisited_ == 0 && !begun_again_;
+  const bool first = order_.place_of(index) == 0 && revisited_ == 0 && !asked_one_ && !begun_again_;
   hint.first_choice = hint.first_choice && first;
   hint.pick = nullptr;
   const Needs& asked = *offer(index).needs;
   hint.reduced = asked.reduced;
   hint.shortened = asked.shortened;
+  hint.whole = asked.whole;
   hint.may_degrade = asked.may_degrade;
   return hint;
 }
@@ -279,7 +283,7 @@ RoutingHint Walk::outer_hint() const {
   if (hint.around == nullptr || hint.forced_probe) return hint;
   const RoutingHint now = hint.around->hint_of_others(hint.around->ready_behind(), false);
   hint.other_ready = now.other_ready;
-  if (hint.kept_outside == hint.kept_sends) hint.kept_outside = now.kept_sends;
+  hint.kept_outside = hint.own_limit ? now.kept_sends : now.kept_outside;
   hint.kept_sends = now.kept_sends;
   if (hint.whole_deadline == now.whole_deadline) hint.targets_to_come = now.targets_to_come;
   return hint;
@@ -294,6 +298,7 @@ bool Walk::others_around() const {
 }
 
 bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on_content_filter, bool left_some) {
+  asked_one_ = true;
   const bool is_pool = candidate(index).is_pool;
   const ErrorKind kind = error.cause.value_or(error.kind);
   const bool as_asked = kind == ErrorKind::unsupported_capability || kind == ErrorKind::context_window_exceeded;
@@ -346,6 +351,7 @@ void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
 }
 
 void Walk::note_refusal(std::size_t index, const Error& error, bool others_ready) {
+  asked_one_ = true;
   // What does not say when it ends may be over at any moment, or never: it is waited for only where the provider
   // stands so.
   notes_.push_back({index, context_->now(), false, error.retry_after.has_value(), error.retry_after});

@@ -19,8 +19,8 @@
 
 namespace backstop::inline v0::detail {
 
-/// The walk of one call along the candidates of a client, in the order that its strategy has made: who is asked next, who is passed over and why, and what the
-/// failures so far ask of the next one.
+/// The walk of one call along the candidates of a client, in the order that its strategy has made: who is asked next,
+/// who is passed over and why, and what the failures so far ask of the next one.
 class Walk {
  public:
   Walk(const Pool& pool, const ChatRequest& request, const CallContext& context, TimePoint now,
@@ -68,6 +68,13 @@ class Walk {
     request_ = &request;
     needs_ = needs_now();
     if (descent_) descent_->continue_with(request);
+  }
+
+  /// The same, for another round of those that have not failed.
+  void ask_anew(const ChatRequest& request) noexcept {
+    ask_from_now_on(request);
+    if (descent_) descent_->begin_again();
+    position_ = 0;
   }
 
   /// Who is to be asked for a summary before the candidate is asked, of which turns.
@@ -124,7 +131,6 @@ class Walk {
   /// Why the candidate is passed over in its turn; empty when it is asked.
   [[nodiscard]] std::optional<Error> obstacle(std::size_t index, TimePoint now);
   [[nodiscard]] const Needs& needs() const noexcept { return needs_; }
-  [[nodiscard]] Needs& needs() noexcept { return needs_; }
 
  private:
   /// What came of a candidate in this round.
@@ -157,7 +163,7 @@ class Walk {
   void forget_failure(std::size_t index) noexcept;
   /// A cap had no room for a send of that to the target.
   void must_be_cheaper_than(const Target& target, const Offer& asked);
-  /// How many candidates a rung would bring in.
+  /// How many targets a rung would bring in.
   [[nodiscard]] int reached_by_rungs() const;
   /// What the clients around say of their other targets: who of them is ready may have changed since they were asked.
   [[nodiscard]] RoutingHint outer_hint() const;
@@ -172,7 +178,8 @@ class Walk {
 
   const Pool* pool_;
   const Candidates* candidates_;
-  const ChatRequest* request_;  // as it came, or what is asked in its place
+  const ChatRequest* came_as_;
+  const ChatRequest* request_;  // the same, or what is asked in its place
   const CallContext* context_;
   const std::string* text_so_far_;  // of the answer; null: nothing has been delivered
   Requirement* requirement_;  // the call's
@@ -181,6 +188,7 @@ class Walk {
   bool begun_again_ = false;
   std::size_t position_ = 0;
   std::size_t revisited_ = 0;
+  bool asked_one_ = false;
   bool after_all_ = false;  // who is asked now had left the call to others
   std::vector<std::size_t> left_to_others_;
   std::vector<Note> notes_;          // of this round, a few

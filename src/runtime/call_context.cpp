@@ -88,7 +88,7 @@ void CallContext::note_first_content(TimePoint at) const noexcept {
     if (AttemptProgress::reached(progress_->first_content)) return;
     progress_->first_content = at;
   }
-  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+  for (AttemptObserver* observer = observers_; observer != aside_from_; observer = observer->outer_) {
     observer->on_first_content(at);
   }
 }
@@ -109,10 +109,12 @@ Attempt& CallState::add_row(const Target& target) {
 
 std::optional<Error> CallContext::begin_send(Send& send) const {
   if (observers_ == nullptr) return std::nullopt;
+  send.aside = false;
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+    send.aside = send.aside || observer == aside_from_;
     std::optional<Error> refusal = ask(*observer, send);
     if (!refusal) continue;
-    for (AttemptObserver* asked = observers_; asked != observer; asked = asked->outer_) asked->on_end(send, nullptr);
+    end_send(send, nullptr, observer);
     send.unstake();
     send.reserved = Money{};
     refusal->target = *send.target;
@@ -122,8 +124,10 @@ std::optional<Error> CallContext::begin_send(Send& send) const {
   return std::nullopt;
 }
 
-void CallContext::end_send(Send& send, const Attempt* row) const noexcept {
-  for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
+void CallContext::end_send(Send& send, const Attempt* row, const AttemptObserver* until) const noexcept {
+  send.aside = false;
+  for (AttemptObserver* observer = observers_; observer != until; observer = observer->outer_) {
+    send.aside = send.aside || observer == aside_from_;
     observer->on_end(send, row);
   }
 }

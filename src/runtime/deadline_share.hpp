@@ -47,8 +47,8 @@ class DeadlineShare final : private Timer, private AttemptObserver {
   }
   void on_timer() noexcept override { source_.request_stop(StopReason::deadline_share); }
   void on_first_content(TimePoint) noexcept override { disarm(); }
-  void on_end(Send&, const Attempt* row) noexcept override {
-    if (row == nullptr || !row->outcome || armed() || source_.stop_requested()) return;
+  void on_end(Send& send, const Attempt* row) noexcept override {
+    if (send.aside || row == nullptr || !row->outcome || armed() || source_.stop_requested()) return;
     try {
       runtime_->timers().arm(*this, until_);  // for a repeat
     } catch (...) {  // no memory for a timer: the call's own deadline holds

@@ -82,6 +82,7 @@ class Cooldown {
     quota_failures_ = 0;
     finding_out_until_ = TimePoint{};
     doubted_ = false;
+    if (traits_of(why_).cooldown == CooldownRule::model) until_ = TimePoint{};  // it is there after all
   }
 
   void clear() noexcept {

@@ -64,7 +64,6 @@ class TargetStatistics {
   [[nodiscard]] Health health(TimePoint now) const noexcept;
   /// Of its answers, when it was ejected last: who is worse.
   [[nodiscard]] double success_share_then() const noexcept { return share_then_.load(std::memory_order_relaxed); }
-  [[nodiscard]] TimePoint ejected_until() const noexcept { return out_until_.load(std::memory_order_relaxed); }
 
   struct Counts {
     std::int64_t ends = 0;  ///< that tell of the target

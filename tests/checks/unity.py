@@ -15,7 +15,7 @@ TYPE = re.compile(r"(?:class|struct|union|enum(?: class)?) (?:\[\[\w+\]\] )?(\w+
 ALIAS = re.compile(r"using (\w+ = .*;)")
 FUNCTION = re.compile(r"[^=(\"]*?(?<!::)\b(\w+)\(")
 VARIABLE = re.compile(r"[^=({\[]*?\b(\w+)\s*(?:=|\{|\[|;)")
-NOT_A_DECLARATION = re.compile(r"[\s}/#)\"]|template|namespace|using (?!\w+ =)|$|[^=(]*\w::~?\w+\(")
+NOT_A_DECLARATION = re.compile(r"[\s}/#)\"]|template|namespace|static_assert|using (?!\w+ =)|$|[^=(]*\w::~?\w+\(")
 
 
 def local_names(text):

@@ -245,6 +245,7 @@ TEST_CASE("without retries nothing is repeated when all targets have failed eith
   };
   CHECK_FALSE(repeats(R"("max_retries": 0)"));
   CHECK(repeats(R"("max_retries": 1)"));
+  CHECK(repeats(R"("max_retries": 0, "recovery": {"repeat_failed": true})"));
 }
 
 TEST_CASE("a rate limit of the file stands around each target") {

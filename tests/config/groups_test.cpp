@@ -5,10 +5,15 @@
 #include <vector>
 
 #include "backstop/config/config.hpp"
+#include "backstop/testing/event_log.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
+#include "config/only_when.hpp"
 
 namespace groups_test {
 
 using namespace backstop;
+using namespace backstop::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
@@ -214,6 +219,35 @@ TEST_CASE("what a member is does not depend on the requests that it takes") {
   REQUIRE(snapshot.candidates.size() == 3);
   for (const ClientSnapshot::Candidate& candidate : snapshot.candidates) CHECK(candidate.ready);
   CHECK(client.standing("hello", needs_of("hello"), TimePoint{1h}).targets == 4);
+}
+
+TEST_CASE("what a member is for goes by the request as it came, though it is asked for what is left of it") {
+  VirtualRuntime world;
+  ModelFacts facts;
+  facts.capabilities.vision = false;
+  facts.capabilities.prefill = true;
+  const ScriptedProvider blind{Target{"x", "blind", facts}};
+  ChatRequest picture{"what is this?"};
+  picture.messages[0].parts.emplace_back(Image{.url = "http://127.0.0.1/cat.png"});
+  FallbackOptions options{.recovery = {.max_wait = 0s}, .degrade = {degrade::images()}};
+  options.runtime = world.share();
+  const FallbackClient reduced{{Provider{blind} | detail::only_when(has_images())}, options};
+  const auto left = reduced.chat(picture);
+  if (!left) FAIL_CHECK(left.error().message);
+  CHECK_FALSE(reduced.chat("hello"));
+
+  const ScriptedProvider breaks{Target{"x", "breaks", facts}, {deltas({"a "}).cut()}};
+  const ScriptedProvider goes_on{Target{"x", "goes-on", facts}, {answer("b")}};
+  FallbackOptions resumes{.mid_stream = MidStream::resume, .recovery = {.max_wait = 0s}};
+  resumes.runtime = world.share();
+  const FallbackClient client{{breaks, Provider{goes_on} | detail::only_when(wants_reasoning())}, resumes};
+  ChatRequest thinking{"hello"};
+  thinking.reasoning_effort = "high";
+  EventLog log{*world.share()};
+  PendingCall call = client.start(thinking, client.options().limits, log);
+  const auto reply = call.wait();
+  REQUIRE(reply);
+  CHECK(log.text() == "a b");
 }
 
 TEST_CASE("hedging and recovery have blocks of their own") {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/observe/observer.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
@@ -722,6 +723,23 @@ TEST_CASE("a client inside whose best target has failed waits with its rungs for
   REQUIRE(reply);
   CHECK(reply->served_by.model() == "text");
   CHECK(features(reply->degradation) == "vision");
+}
+
+TEST_CASE("the call's first choice is not that of a client's second visit, on a rung") {
+  World world;
+  const ScriptedProvider down = target("down", {}, {error(ErrorKind::server_error)});
+  const ScriptedProvider text = blind("text");
+  const FallbackClient inner = world.client({down, text}, {degrade::images()}, {.strategy = first_ready()});
+  const ScriptedProvider sees = target("sees", {}, {error(ErrorKind::server_error)});
+  struct Seen final : Observer {
+    void on_call(const CallEvent& event) noexcept override { first_choice = event.first_choice.model(); }
+    std::string first_choice;
+  };
+  const auto seen = std::make_shared<Seen>();
+  const auto reply = world.client({inner, sees}, {}, {.observers = {seen}}).chat(with_image());
+  REQUIRE(reply);
+  CHECK(reply->served_by.model() == "text");
+  CHECK(seen->first_choice == "down");
 }
 
 TEST_CASE("a client inside keeps its own order on its rungs, though a target around it was looked at again") {

@@ -9,6 +9,7 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -317,21 +318,52 @@ TEST_CASE("a writer that is a client falls over, but gives no canned text for a 
   CHECK_THAT(again->degradation->notice, ContainsSubstring("made no summary: server_error"));
 }
 
-TEST_CASE("a hedge that begins before there is a summary does without") {
+TEST_CASE("a target that would need a summary is not hedged to, and is asked with one in its turn") {
   World world;
   const HedgeOptions hedge{.min_delay = 1s, .delay_without_samples = 1s, .budget = {.share = 1}};
-  const ScriptedProvider wide = with_window("wide", 100'000, {silence()});
+  const ScriptedProvider wide = with_window("wide", 100'000, {error(ErrorKind::server_error).after(20s)});
   const ScriptedProvider small = with_window("small", 4000, {answer("ok")});
   const ScriptedProvider writer = with_window("writer", 100'000, {answer("a summary")});
-  FallbackOptions options{.hedge = hedge, .degrade_early = true};
-  const FallbackClient client = world.client({wide, small}, summarized_by(writer), options);
+  const FallbackClient client = world.client({wide, small}, summarized_by(writer), {.hedge = hedge, .degrade_early = true});
   const auto reply = client.chat(long_conversation());
   REQUIRE(reply);
-  if (reply->attempts.size() == 2 && reply->elapsed < 5s) {
-    CHECK(writer.send_count() == 0);
-    CHECK(reply->degradation->notice == "8 older turns of the conversation were left out; no summary was made.");
-  } else {
-    CHECK(writer.send_count() == 1);
+  CHECK(reply->elapsed == 20s);
+  CHECK(rows_of(reply->attempts) == "wide server_error, writer (summary), small");
+}
+
+TEST_CASE("a summary is no content of the target that it is for, and no attempt of it") {
+  World world;
+  const ScriptedProvider writer = with_window("writer", 100'000, {answer("a summary").after(1s)});
+  SECTION("to a hedge") {
+    const ScriptedProvider small = with_window("small", 4000, {silence()});
+    const FallbackClient inner =
+        world.client({small, with_window("also", 100'000)}, summarized_by(writer), {.degrade_early = true});
+    const ScriptedProvider wide = with_window("wide", 100'000, {answer("ok")});
+    const HedgeOptions hedge{.min_delay = 5s, .delay_without_samples = 5s, .budget = {.share = 1}};
+    const FallbackClient client = world.client({inner, wide}, {}, {.hedge = hedge});
+    EventLog log{*world.runtime.share()};
+    PendingCall call = client.start(long_conversation(), client.options().limits, log);
+    const auto reply = call.wait();
+    REQUIRE(reply);
+    CHECK(reply->served_by.model() == "wide");
+    CHECK(reply->elapsed == 5s);
+  }
+  SECTION("to a retry around the client") {
+    const ScriptedProvider small = with_window("small", 4000, {error(ErrorKind::server_error), answer("ok")});
+    const FallbackClient inner =
+        world.client({small, with_window("also", 3000)}, summarized_by(writer), {.degrade_early = true});
+    const auto reply = world.runtime.call(inner | retry({.max_attempts = 2}), long_conversation());
+    REQUIRE(reply);
+    CHECK(rows_of(reply->attempts).starts_with("writer (summary), small server_error, also"));
+  }
+  SECTION("to what is known of a pool") {
+    const ScriptedProvider small = with_window("small", 4000, {answer("ok").after(3s)});
+    const FallbackClient inner =
+        world.client({small, with_window("also", 100'000)}, summarized_by(writer), {.degrade_early = true});
+    const FallbackClient client = world.client({inner, with_window("wide", 100'000)}, {}, {.strategy = lowest_latency()});
+    REQUIRE(client.chat(long_conversation()));
+    REQUIRE(client.snapshot().candidates[0].ttft);
+    CHECK(client.snapshot().candidates[0].ttft->value > 3);
   }
 }
 
@@ -368,6 +400,36 @@ TEST_CASE("a summary that is longer than was asked for is cut between characters
 TEST_CASE("a summary of no tokens is refused where it is given") {
   const ScriptedProvider writer = with_window("writer", 100'000);
   CHECK_THAT(problem_with(summarized_by(writer, 0)), ContainsSubstring("summary_tokens is 0"));
+}
+
+TEST_CASE("explain asks for no summary that the call could not make") {
+  World world;
+  const ScriptedProvider small = with_window("small", 4000);
+  const ScriptedProvider writer = with_window("writer", 100'000);
+  const auto planned = [](const FallbackClient& client) {
+    std::string text;
+    for (const Plan::Step& step : client.explain(long_conversation()).steps) {
+      text.append(text.empty() ? "" : ", ").append(step.target.model()).append(step.summary ? " (summary)" : "");
+      text.append(step.skipped ? " not sent" : "");
+    }
+    return text;
+  };
+  SECTION("because the client inside has one attempt") {
+    const FallbackClient inner =
+        world.client({small}, summarized_by(writer), {.limits = {.max_attempts = 1}, .degrade_early = true});
+    const FallbackClient client = world.client({inner, with_window("other", 3000)}, {});
+    CHECK(planned(client).find("writer (summary) not sent, small") != std::string::npos);
+    const auto reply = client.chat(long_conversation());
+    REQUIRE(reply);
+    CHECK(writer.send_count() == 0);
+  }
+  SECTION("because of a cap within the client that writes it") {
+    const FallbackClient writers = world.client({writer | cost_cap({.per_request = Money::usd_per_million(1)})}, {});
+    const FallbackClient client = world.client({small}, summarized_by(writers));
+    CHECK(planned(client).find("writer (summary) not sent, small") != std::string::npos);
+    REQUIRE(client.chat(long_conversation()));
+    CHECK(writer.send_count() == 0);
+  }
 }
 
 }  // namespace summary_test

@@ -156,6 +156,12 @@ TEST_CASE("failed results, results without a call and text beside a call are tol
   CHECK(text_at(request, 3) == "[A tool was called. It returned:]\nstray");
 }
 
+TEST_CASE("a conversation that has only results of tools says how many") {
+  ChatRequest request;
+  request.messages = {Message::user("go"), Message::tool_result("9", "stray"), Message::tool_result("8", "stray")};
+  CHECK(take_out(Feature::tools, request) == "2 tool results of the conversation were told as text.");
+}
+
 TEST_CASE("history loses results of tools before turns, the oldest first, and no more than it must") {
   const std::string text(4000, 'x');  // 1,000 tokens
   ChatRequest request;

@@ -153,6 +153,17 @@ TEST_CASE("a repair that fails leaves the refusal standing") {
   CHECK(reply.error().attempts[1].outcome == ErrorKind::context_window_exceeded);
 }
 
+TEST_CASE("the draft goes on to the next target, though its repair failed") {
+  VirtualRuntime runtime;
+  const ScriptedProvider first{"a/m", {answer("a bad draft"), error(ErrorKind::server_error)}};
+  const ScriptedProvider second{"b/m", {answer("good")}};
+  const FallbackClient client{{first | accept_if(says("good"), {.repair = 1}), second},
+                              {.escalation = Escalation::with_draft}};
+  REQUIRE(runtime.call(client, "hello"));
+  CHECK(first.send_count() == 2);
+  CHECK(std::ranges::count(second.sends().at(0).request.messages, Message::assistant("a bad draft")) == 1);
+}
+
 TEST_CASE("there is no repair without sends or time left for it") {
   VirtualRuntime runtime;
   SECTION("the call has used up its sends") {
@@ -545,6 +556,21 @@ TEST_CASE("what fails for a judge says nothing on the targets of the call") {
   REQUIRE(again);
   CHECK(again->served_by == cheap.target());
   CHECK_FALSE(again->fallback);
+}
+
+TEST_CASE("a judge that fails does not bring back the time limit that the answer has outlived") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {stream({"an ", "answer"}, 51s).after(1s)}};
+  const ScriptedProvider judge{"j/m", {error(ErrorKind::server_error), answer("yes")}};
+  const Policy floor = accept_if(judged_by(judge | retry({.initial = 1s, .max = 1s, .min_attempt_time = 0s}), "Is it polite?"));
+  const FallbackClient client{{model | floor, ScriptedProvider{"b/m"}},
+                              {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
+  EventLog log{runtime.runtime()};
+  const auto reply = runtime.call(client, "hello", {.deadline = 60s, .sink = &log});
+  REQUIRE(reply);
+  CHECK(reply->text() == "an answer");
+  CHECK(judge.send_count() == 2);
+  CHECK_FALSE(reply->attempts.back().outcome);
 }
 
 TEST_CASE("a call that is cancelled while the judge runs ends at once") {

@@ -339,4 +339,20 @@ TEST_CASE("probing describes itself and refuses what cannot be") {
   CHECK_THROWS_AS(probe({.every = 48h}), std::invalid_argument);
 }
 
+TEST_CASE("a probe of a client finds out on its targets, and its answer is nobody's") {
+  VirtualRuntime world;
+  Model model{world};
+  model.call_fails = ErrorKind::overloaded;
+  model.probe_fails = ErrorKind::overloaded;
+  FallbackOptions canned = options_of(world);
+  canned.degrade = {degrade::canned("sorry")};
+  Model other{world, "p/other"};
+  const FallbackClient client{{FallbackClient{{model.provider()}, canned} | probe(), other.provider()}, options_of(world)};
+  static_cast<void>(client.chat("hello"));
+  while (model.probes.size() < 2) world.run_for(1s);
+  const Plan plan = client.explain("hello");
+  REQUIRE(plan.steps[0].skipped);
+  CHECK(plan.steps[0].skipped->message.find("its probes fail") != std::string::npos);
+}
+
 }  // namespace probe_test

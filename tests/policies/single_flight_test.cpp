@@ -105,6 +105,45 @@ TEST_CASE("who began the send may leave: the others have the answer, of one send
   CHECK(calls[1]->result()->cost == Money::usd(7));
 }
 
+TEST_CASE("a cap around a shared client refuses one target, and the cheaper one is asked") {
+  VirtualRuntime runtime;
+  const auto priced = [](const char* name, double dollars) {
+    ModelFacts facts;
+    facts.price = Price{.input = Money{}, .output = Money::usd(dollars)};
+    facts.max_output_tokens = 10;
+    return ScriptedProvider{Target{name, "m", facts}, {answer("hi").usage(1, 1).after(1s)}};
+  };
+  const ScriptedProvider dear = priced("dear", 1);
+  const ScriptedProvider cheap = priced("cheap", 0.001);
+  const Provider shared = FallbackClient{dear, cheap} | single_flight();
+  const auto reply = runtime.call(shared | cost_cap({.per_request = Money::usd(1)}), "hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == cheap.target());
+  CHECK(dear.send_count() == 0);
+
+  const auto rich = runtime.start(shared, "hello");
+  const auto poor = runtime.start(shared | cost_cap({.per_request = Money::usd(1)}), "hello");
+  runtime.run_all();
+  CHECK(rich->result()->served_by == dear.target());
+  CHECK(poor->result()->served_by == dear.target());  // somebody else pays
+}
+
+TEST_CASE("the first choice of a shared client is that of its own strategy") {
+  struct Seen final : Observer {
+    void on_call(const CallEvent& event) noexcept override { first_choice = event.first_choice.name(); }
+    std::string first_choice;
+  };
+  VirtualRuntime runtime;
+  const auto seen = std::make_shared<Seen>();
+  const FallbackClient pool{{ScriptedProvider{"a/m"}, ScriptedProvider{"b/m"}}, {.strategy = weighted({0, 1})}};
+  FallbackOptions options{.observers = {seen}};
+  options.runtime = runtime.share();
+  const auto reply = FallbackClient{{pool | single_flight()}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(seen->first_choice == "b/m");
+  CHECK_FALSE(reply->fallback);
+}
+
 TEST_CASE("when the last one leaves the send is stopped, and the next call begins anew", "[scenario-189][scenario-195]") {
   Lab lab{{silence(), answer("hi")}};
   const auto calls = lab.start_many(3);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/retry.hpp"
 #include "routing/pool.hpp"
 
 namespace failback_test {
@@ -79,6 +80,29 @@ TEST_CASE("one call at a time finds out whether an earlier target is back, and n
   CHECK(calls() == "ab");
   CHECK(calls() == "ab");
   CHECK(calls() == "aa");
+}
+
+TEST_CASE("a trial lasts while its retry waits, and ends when its call is answered elsewhere") {
+  VirtualRuntime world;
+  world.run_for(1h);
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider a{"x/a", {error(ErrorKind::server_error), answer("well")}};
+  const ScriptedProvider b{"x/b"};
+  const RetryOptions slow{.initial = 1s, .max = 1s, .should_retry = [](const RetryQuestion&) { return true; }};
+  const FallbackClient client =
+      pool_of(world, ordered({.min_dwell = 10s, .successes = 1}), {a | retry(slow) | circuit_breaker(breaker), b});
+  breaker->isolate();
+  CHECK(answered_by(client) == "b");
+  breaker->force_close();
+  world.run_for(10s);
+  const auto trial = world.start(client, "hello");
+  world.run_for(1ms);
+  REQUIRE(a.send_count() == 1);
+  CHECK(answers(client, 3) == "b b b");
+  CHECK(a.send_count() == 1);
+  world.run(*trial);
+  CHECK(trial->result()->served_by.model() == "a");
+  CHECK(answered_by(client) == "a");
 }
 
 TEST_CASE("what an earlier target cannot do moves nothing") {

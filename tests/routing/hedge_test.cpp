@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/checks.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
@@ -653,6 +655,73 @@ TEST_CASE("a hedge leaves the call's last send to the target that waits to send"
   CHECK(b.send_count() == 0);
   CHECK(budget.snapshot(world.clock().now()).spent.cost ==
         first->result()->attempts.back().cost + second->result()->attempts.back().cost);
+}
+
+TEST_CASE("a client inside another hedges within its own limit of attempts") {
+  ScriptedProvider first{"one/a", {silence()}};
+  ScriptedProvider second{"two/b", {answer("from two")}};
+  VirtualRuntime world;
+  FallbackOptions options{.limits = {.max_attempts = 3}, .hedge = HedgeOptions{}};
+  options.runtime = world.share();
+  const FallbackClient inner{{first, second}, options};
+  FallbackOptions plain{.recovery = {.max_wait = 0s}};
+  plain.runtime = world.share();
+  const auto reply = FallbackClient{{inner, ScriptedProvider{"three/c"}}, plain}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "from two");
+  CHECK(reply->elapsed == 10s);
+}
+
+TEST_CASE("a hedge goes on when the first answer was filtered, where another may answer that") {
+  ScriptedProvider first{"one/a", {error(ErrorKind::content_filtered).after(11s)}};
+  ScriptedProvider second{"two/b", {answer("from two").after(3s)}};
+  VirtualRuntime world;
+  FallbackOptions options{.fall_back_on_content_filter = true, .hedge = HedgeOptions{}};
+  options.runtime = world.share();
+  const auto reply = FallbackClient{{first, second}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->elapsed == 13s);
+  CHECK(second.send_count() == 1);
+}
+
+TEST_CASE("what a judge of the losing hedge said stays in its row, and the answer's row says both") {
+  ScriptedProvider first{"one/a", {answer("from one").after(20s)}};
+  ScriptedProvider second{"two/b", {answer("from two")}};
+  ScriptedProvider judge{"judge/j", {answer("no, it is not")}};
+  HedgedClient hedged{first, second | accept_if(judged_by(judge, "Is it right?"))};
+  const auto reply = hedged.ask();
+  REQUIRE(reply);
+  CHECK(reply->text() == "from one");
+  REQUIRE(reply->attempts.size() == 3);
+  CHECK(reply->attempts[1].outcome == ErrorKind::rejected_response);
+  CHECK(is_hedge(reply->attempts[1]));
+  CHECK(reply->attempts[2].judge);
+  CHECK_FALSE(reply->attempts[2].outcome);
+  CHECK(reply->attempts[2].reason.empty());
+}
+
+TEST_CASE("a stream that a floor holds back wins no race before it is let through") {
+  ScriptedProvider first{"one/a", {stream({"well"}).after(13s)}};
+  ScriptedProvider second{"two/b", {stream({"bad"})}};
+  HedgedClient hedged{first, second | accept_if(satisfies("never", [](const Answer&) { return false; }))};
+  EventLog log{hedged.world.runtime()};
+  const auto reply = hedged.ask({.sink = &log});
+  REQUIRE(reply);
+  CHECK(log.text() == "well");
+  CHECK(hedged.world.elapsed() == 13s);
+  CHECK(first.send_count() == 1);
+}
+
+TEST_CASE("what a hedge hands over is committed") {
+  ScriptedProvider first{"one/a", {silence()}};
+  ScriptedProvider second{"two/b", {deltas({"half"}).wait(1s).cut()}};
+  HedgedClient hedged{first, second};
+  EventLog log{hedged.world.runtime()};
+  const auto reply = hedged.ask({.sink = &log});
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::stream_interrupted);
+  CHECK(reply.error().committed);
+  CHECK(log.text() == "half");
 }
 
 }  // namespace hedge_test

@@ -712,4 +712,30 @@ TEST_CASE("targets of one failure domain are waited for like others, and the pla
   CHECK(world.elapsed() == 3s);
 }
 
+TEST_CASE("an answer of a model that was not found shows that it is there") {
+  VirtualRuntime world;
+  const ScriptedProvider a{"p/a", {error(ErrorKind::model_not_found), answer("x").after(3s)}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{{a}, options};
+  REQUIRE_FALSE(client.chat("hello"));
+  REQUIRE(client.chat("hello"));
+  CHECK(client.snapshot().candidates[0].ready);
+}
+
+TEST_CASE("explain says that a target is probed at once, however short the deadline") {
+  VirtualRuntime world;
+  const auto breaker = CircuitBreaker::create({.consecutive_failures = 1});
+  const ScriptedProvider a{"p/a", {error(ErrorKind::server_error), answer("x")}};
+  FallbackOptions options{.limits = {.deadline = 2s}};
+  options.runtime = world.share();
+  const FallbackClient client{{a | circuit_breaker(breaker)}, options};
+  REQUIRE_FALSE(client.chat("hello", {.max_attempts = 1}));
+  world.run_for(2s);
+  const Plan plan = client.explain("hello");
+  REQUIRE(plan.steps.at(0).skipped);
+  CHECK(plan.waits == Duration::zero());
+  CHECK(client.chat("hello"));
+}
+
 }  // namespace recovery_test

@@ -158,13 +158,22 @@ TEST_CASE("what coding agents send goes where it belongs") {
   CHECK(plan_of(client, long_thought) == "long think usual background search image");
 }
 
-TEST_CASE("the threshold of long contexts is the application's, and what is not set is as usual") {
+TEST_CASE("the threshold of long contexts is the application's, and what fits none goes where it usually does") {
   VirtualRuntime world;
   const FallbackClient client =
       pool_of(world, agent_scenarios({.usual = 0, .long_context = 1, .long_context_above = 500}), targets({"a", "b"}));
   CHECK(answered_by(client, of_tokens(501)) == "b");
   CHECK(answered_by(client, of_tokens(400)) == "a");
   CHECK(answered_by(client, thinking()) == "a");
+}
+
+TEST_CASE("a scenario that is not set is not looked for, whatever the request says of it") {
+  VirtualRuntime world;
+  const FallbackClient client = pool_of(world, agent_scenarios({.usual = 0, .think = 1}), targets({"usual", "think"}));
+  ChatRequest request = tagged("scenario", "background");
+  CHECK(answered_by(client, request) == "usual");
+  request.reasoning_effort = "high";
+  CHECK(answered_by(client, request) == "think");
 }
 
 }  // namespace rules_test

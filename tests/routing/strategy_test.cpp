@@ -287,4 +287,23 @@ TEST_CASE("strategies describe themselves") {
         "rules((reasoning and not input above 10 tokens): 1)");
 }
 
+TEST_CASE("an answer on a later visit of a pool is a fallback where its first choice could not, and else is none") {
+  VirtualRuntime world;
+  const ScriptedProvider a{"x/a", {error(ErrorKind::server_error), answer("a")}};
+  const ScriptedProvider b{"x/b", {error(ErrorKind::server_error), answer("b")}};
+  FallbackOptions inner{.strategy = weighted({1, 1})};
+  inner.runtime = world.share();
+  FallbackOptions outer;
+  outer.runtime = world.share();
+  struct Seen final : Observer {
+    void on_call(const CallEvent& event) noexcept override { first_choice = event.first_choice.name(); }
+    std::string first_choice;
+  };
+  const auto seen = std::make_shared<Seen>();
+  outer.observers = {seen};
+  const auto reply = FallbackClient{{FallbackClient{{a, b}, inner}}, outer}.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->fallback == (reply->served_by.name() != seen->first_choice));
+}
+
 }  // namespace strategy_test

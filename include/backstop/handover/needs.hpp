@@ -20,6 +20,7 @@ struct Needs {
   // Of a request of which something was given up, or may be (`FallbackOptions::degrade`).
   bool reduced = false;      ///< something was: who failed by what it had before may do now
   bool shortened = false;    ///< it was made shorter: windows that were too small before may do now
+  const ChatRequest* whole = nullptr;  ///< as it came to the client that has changed it; null: none has
   bool may_degrade = false;  ///< clients inside may give up by their own ladders what none of their targets can do
   /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;

@@ -60,7 +60,7 @@ class BACKSTOP_EXPORT Choice {
   [[nodiscard]] double time_to_first_token(std::size_t candidate) const noexcept;
   /// Output tokens a second, from the first token on; 50 when nothing is known.
   [[nodiscard]] double tokens_per_second(std::size_t candidate) const noexcept;
-  /// Of its answers that a quality floor has judged lately, how many it refused; 0 where none was, and of a client.
+  /// Of its latest answers that a quality floor has judged, how many it refused; 0 where none was, and of a client.
   [[nodiscard]] double rejected_share(std::size_t candidate) const noexcept;
   /// Whether it has answered or failed before, as far as is remembered.
   [[nodiscard]] bool known(std::size_t candidate) const noexcept;

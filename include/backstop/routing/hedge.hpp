@@ -16,7 +16,7 @@ namespace backstop::inline v0 {
 /// whichever brings its first content first answers (of plain calls: whichever is complete first). The other is
 /// stopped, awaited, and its cost booked.
 ///
-/// One hedge per target asked, each with the call's own deadline. None is sent where the other target is cooling down,
+/// One hedge per target asked, with time kept for the targets behind both. None is sent where the other target is cooling down,
 /// is being probed, or refuses by its own limits; when the call has no sends left for it; when the deadline comes
 /// before the delay has passed; when the budget is empty; after content has reached the consumer. A failure before the
 /// delay is left to retry and fallback. When both fail, the error is the first target's, and the ledger has both; the

@@ -82,7 +82,7 @@ struct Rule {
 ///           {wants_reasoning(), 1}})}};`
 [[nodiscard]] BACKSTOP_EXPORT Strategy rules(std::vector<Rule> rules);
 
-/// Where what coding agents send goes; each is a place in the client's list. What is not set is as `usual`.
+/// Where what coding agents send goes; each is a place in the client's list. What is not set is not looked for.
 struct AgentScenarios {
   std::size_t usual = 0;
   std::optional<std::size_t> long_context{};  ///< the estimated input is above `long_context_above`
@@ -95,7 +95,7 @@ struct AgentScenarios {
 
 /// Rules for coding agents. Of several scenarios that hold the first counts, in this order: long context, background,
 /// web search, think, image; those behind it are asked next, then `usual`. The tag `scenario` with the name of one of
-/// them (`long_context`, `background`, `web_search`, `think`, `image`) counts before all.
+/// them that is set (`long_context`, `background`, `web_search`, `think`, `image`) counts before all.
 ///
 /// Throws std::invalid_argument for a threshold that is not above 0, and when nothing but `usual` is set; the client
 /// does where a place is none of its candidates.

@@ -115,8 +115,9 @@ struct ExplorationOptions {
   double exploration = 0.01;  ///< share of the calls, 0 to 1, that go first to one of the others by chance
 };
 
-/// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`). Failures
-/// count as slow, so that a target that fails fast attracts no calls. One that nothing is known of counts as 1 s, and
+/// The least time to first token, times one more than the sends under way (`Choice::time_to_first_token`), by the share
+/// of its answers that quality floors accept. Failures count as slow, so that a target that fails fast attracts no
+/// calls. One that nothing is known of counts as 1 s, and
 /// stands behind all others while a call is under way to it. Throws std::invalid_argument for an exploration that is no
 /// share.
 [[nodiscard]] BACKSTOP_EXPORT Strategy lowest_latency(ExplorationOptions options = {});

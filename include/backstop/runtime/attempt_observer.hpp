@@ -35,6 +35,8 @@ struct Send {
   WakeupList* wait_in = nullptr;
   TimePoint wait_until{};
   bool begun = false;  ///< all observers have let it begin
+  /// For the observer that is called: a question of its own (to a judge, for a summary) beside what it observes.
+  bool aside = false;
   Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use
 
   /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
@@ -58,7 +60,8 @@ class BACKSTOP_EXPORT AttemptObserver {
   /// Before the send. Why it must not be made; empty when it may. After a refusal the observers further out are not
   /// called.
   [[nodiscard]] virtual std::optional<Error> on_begin(Send& send);
-  /// The first content has come, of a stream or not. Also called for answers that no send below made (a cache's).
+  /// The first content has come, of a stream or not. Also called for answers that no send below made (a cache's); not
+  /// for answers to what is asked aside.
   virtual void on_first_content(TimePoint at) noexcept { static_cast<void>(at); }
   /// The end of what `on_begin` let through. `row` says what came of it; null when it was not made after all, or, once
   /// it had `begun`, goes on for another call.

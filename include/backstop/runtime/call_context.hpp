@@ -154,10 +154,12 @@ class BACKSTOP_EXPORT CallContext {
     observer.outer_ = observers_;
     observers_ = &observer;
   }
+  /// For a question of its own beside the call's: to the observers so far its sends are `aside`.
+  void set_aside() noexcept { aside_from_ = observers_; }
   /// For providers: asks the observers whether a send may begin, the innermost first. When it may, `end_send` has to
   /// follow.
   [[nodiscard]] std::optional<Error> begin_send(Send& send) const;
-  void end_send(Send& send, const Attempt* row) const noexcept;
+  void end_send(Send& send, const Attempt* row) const noexcept { end_send(send, row, nullptr); }
 
   // What the routing above decided.
 
@@ -185,6 +187,9 @@ class BACKSTOP_EXPORT CallContext {
   void note_skipped(const Target& target, const Error& error) const;
 
  private:
+  /// For the observers further in than `until`.
+  void end_send(Send& send, const Attempt* row, const AttemptObserver* until) const noexcept;
+
   CallState* state_;
   Branch* branch_;
   StopSource* stop_;
@@ -193,6 +198,7 @@ class BACKSTOP_EXPORT CallContext {
   const AttemptLimits* limits_ = nullptr;
   AttemptProgress* progress_ = nullptr;
   AttemptObserver* observers_ = nullptr;
+  const AttemptObserver* aside_from_ = nullptr;  // it and those further out observe something else
   Requirement* requirement_ = nullptr;  // null: the call's
   RoutingHint hint_;
 };

@@ -8,6 +8,7 @@
 
 namespace backstop::inline v0 {
 
+struct ChatRequest;
 struct SessionMove;
 namespace detail {
 class Walk;
@@ -29,6 +30,8 @@ struct RoutingHint {
   int barred_sends = 0;      ///< of the call's sends, how many the limit of a client around does not allow here
   int kept_sends = 0;        ///< of the call's sends, how many are kept for targets still to come, at all levels
   int kept_outside = 0;      ///< of these, how many are for targets that the barred ones are for, too
+  int kept_from_repeats = 0;  ///< of these, how many are kept from repeats alone, not from what is asked aside
+  bool own_limit = false;    ///< the innermost client around bars more of them than any further out
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
@@ -36,6 +39,7 @@ struct RoutingHint {
   bool summarizes = false;   ///< is asked for a summary of older turns
   bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up
   bool shortened = false;    ///< likewise, see `Needs::shortened`
+  const ChatRequest* whole = nullptr;  ///< likewise, see `Needs::whole`
   bool may_degrade = false;  ///< a client may take rungs of its own ladder, whoever else is ready
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
   const std::string* text_so_far = nullptr;  ///< what has been delivered of an answer that is to be continued; null: none
