@@ -341,6 +341,14 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
   return false;
 }
 
+void Walk::set_failure(Error error, bool real) {
+  const bool unfit = error.kind == ErrorKind::unsupported_capability || error.kind == ErrorKind::context_window_exceeded;
+  if (!real && unfit) return add_refusal(error);  // as of a target that is passed over
+  if (failure_ && failure_is_real_ && !real) return;
+  failure_ = std::move(error);
+  failure_is_real_ = real;
+}
+
 void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
   requirement_->priced = true;
   const std::optional<Price> price = price_of(target);

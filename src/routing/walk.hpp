@@ -117,11 +117,7 @@ class Walk {
   [[nodiscard]] std::optional<Error>& failure() noexcept { return failure_; }
   /// What the call fails with, unless another comes: a `real` one gives way to such only. That of a client that asked
   /// none of its targets is not.
-  void set_failure(Error error, bool real) {
-    if (failure_ && failure_is_real_ && !real) return;
-    failure_ = std::move(error);
-    failure_is_real_ = real;
-  }
+  void set_failure(Error error, bool real);
   /// Of those passed over: the one that recovers first, else the first.
   [[nodiscard]] std::optional<Error>& refusal() noexcept { return refusal_; }
 

@@ -58,6 +58,8 @@ struct KeptCase {
        {.seed = 2537, .root = {.children = {{.leaf = 0}, {.children = {{.leaf = 1}, {.leaf = 2}}}}}, .leaves = {{.window = 100, .script = {{.fault = 9}}}, {.script = {{.fault = 25}}}, {.window = 100, .script = {{}}}}, .requests = {{}}, .consumers = {{}}}},
       {"nested-equals-flat", "a client that is asked again and sends nothing does not replace the real failure",
        {.seed = 142618, .root = {.children = {{.children = {{.leaf = 0}, {.leaf = 1, .policies = {{.kind = PolicyKind::around, .level = 4}}}}}, {.leaf = 2, .policies = {{.kind = PolicyKind::timeout, .level = 2}}}}}, .leaves = {{.tools = false, .script = {{}}}, {.script = {{}}}, {.script = {{.latency = 1500}}}}, .requests = {{.tools = true}}, .consumers = {{}}}},
+      {"nested-equals-flat", "a client whose targets are all unfit is passed over like one of them",
+       {.seed = 5238593, .root = {.children = {{.leaf = 0}, {.children = {{.leaf = 1}, {.leaf = 2, .policies = {{.kind = PolicyKind::around, .level = 4}}}}}}}, .leaves = {{.vision = false, .script = {{}}}, {.window = 100, .script = {{}}}, {.script = {{}}}}, .requests = {{.image = true, .old_turns = 1}}, .consumers = {{}}}},
       {"cap-holds", "a cap below a shared flight counts what the call has spent before",
        {.seed = 117697, .root = {.client = {.recovery = 2}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::cap_request}, {.kind = PolicyKind::single_flight}}}}}, .leaves = {{.price = PriceSpec::dear, .script = {{.fault = 20}, {.written = 4000}}}}, .requests = {{}}, .consumers = {{}}}},
       {"spent-equals-rows", "a cap holds for the sends of a shared flight",
