@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "backstop/provider.hpp"
@@ -18,6 +19,10 @@ class HttpModelProvider final : public ModelProvider {
 
  private:
   Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const override;
+  Task<Result<ChatResponse>> send_with_fetched_key(const ChatRequest& request, CallContext& context) const;
+  /// `row`: the attempt's in the ledger; other attempts of the call may add theirs meanwhile.
+  Task<Result<ChatResponse>> send_to(const Endpoint& endpoint, const Secrets& secrets, std::size_t row,
+                                     const ChatRequest& request, CallContext& context) const;
   [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return endpoint_.reports_usage_in_streams; }
 
   Endpoint endpoint_;
@@ -25,7 +30,8 @@ class HttpModelProvider final : public ModelProvider {
   std::shared_ptr<const Secrets> secrets_;
 };
 
-/// The provider for an endpoint; for one with several keys it calls with each of them.
+/// The provider for an endpoint; for one with several keys it calls with each of them, for one whose key is fetched it
+/// has that renewed when it is refused.
 [[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
 }  // namespace backstop::inline v0::detail
