@@ -166,6 +166,7 @@ const std::vector<Example> codes{
     {"", 0, "ModelErrorException", server_error},
     {"", 0, "ModelStreamErrorException", server_error},
     {"", 0, "InternalServerException", server_error},
+    {"bedrock", 0, "ValidationException", invalid_request},
     // clang-format on
 };
 
@@ -276,6 +277,7 @@ const std::vector<Example> sentences{
     {"", 400, "m does not support thinking", unsupported_capability},
     {"", 400, "m does not support reasoning", unsupported_capability},
     {"", 400, "This model does not support the field.", unsupported_capability},
+    {"", 400, "This model doesn't support tool use.", unsupported_capability},
     {"", 400, "That is not supported with this model.", unsupported_capability},
     {"", 400, "That is not supported by this model.", unsupported_capability},
     {"", 400, "That is not supported for this model.", unsupported_capability},

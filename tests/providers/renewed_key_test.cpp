@@ -18,10 +18,12 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/testing/event_log.hpp"
 #include "backstop/testing/matchers.hpp"
 #include "call/root_call.hpp"
+#include "providers/bedrock/digest.hpp"
 #include "support/replay_transport.hpp"
 
 namespace renewed_key_test {
@@ -43,7 +45,8 @@ ReplayedAnswer answer_of(int status, std::string body) {
   return answer;
 }
 
-/// Virtual time that goes on only when the test says so, while calls wait for a thread: `wait` blocks until it is woken.
+/// Virtual time that goes on only when the test says so, while calls wait for a thread: `wait` blocks until it is
+/// woken.
 class PatientTransport final : public HttpTransport {
  public:
   PatientTransport(VirtualClock& clock, ReplayTransport::Answering answering, const std::atomic<bool>& runs)
@@ -91,10 +94,13 @@ class World {
   [[nodiscard]] VirtualClock& clock() noexcept { return clock_; }
   [[nodiscard]] WallTime in(Duration span) const noexcept { return clock_.wall_now() + span; }
   [[nodiscard]] Runtime& runtime() noexcept { return *runtime_; }
-  void refuse(const std::string& key, int status, std::string body) { refused_[key] = answer_of(status, std::move(body)); }
+  void refuse(const std::string& key, int status, std::string body) {
+    refused_[key] = answer_of(status, std::move(body));
+  }
   /// Calls wait on virtual time again, rather than for threads.
   void let_time_run() noexcept { time_runs_ = true; }
   Keys used() { return std::exchange(used_, {}); }
+  [[nodiscard]] const std::vector<Header>& last_headers() const noexcept { return last_headers_; }
 
   Result<ChatResponse> call(const Provider& provider, Duration deadline = 10min, int max_attempts = 5) {
     const ChatRequest request{"Hi"};
@@ -112,6 +118,7 @@ class World {
 
  private:
   ReplayedAnswer answer(const HttpRequest& request) {
+    last_headers_ = request.headers;
     std::string key;
     for (const Header& header : request.headers) {
       if (header.first == "authorization") key = header.second.substr(std::string{"Bearer "}.size());
@@ -126,6 +133,7 @@ class World {
   std::atomic<bool> time_runs_{false};
   std::map<std::string, ReplayedAnswer> refused_;
   Keys used_;
+  std::vector<Header> last_headers_;
   std::shared_ptr<Runtime> runtime_;
 };
 
@@ -284,18 +292,28 @@ TEST_CASE("what the function returns or throws is an authentication error of the
   };
   World world;
   const std::vector<Case> cases{
-      {[]() -> Result<ExpiringKey> { return Error{ErrorKind::connect_failed, "no route to the service"}; },
+      {[]() -> Result<ExpiringKey> {
+         return Error{ErrorKind::connect_failed, "no route to the service"};
+       },
        "the application's function for keys failed: no route to the service"},
-      {[]() -> Result<ExpiringKey> { return Error{ErrorKind::server_error, ""}; },
+      {[]() -> Result<ExpiringKey> {
+         return Error{ErrorKind::server_error, ""};
+       },
        "the application's function for keys failed and did not say why"},
       {throw_words, "the application's function for keys failed: it threw: the metadata server is on fire"},
       {throw_anything, "the application's function for keys failed: it threw something that is no std::exception"},
       {[] { return Result<ExpiringKey>{ExpiringKey{}}; }, "the application's function for keys returned an empty key"},
-      {[] { return Result<ExpiringKey>{ExpiringKey{"a\nb", "", "", {}}}; },
+      {[] {
+         return Result<ExpiringKey>{ExpiringKey{"a\nb", "", "", {}}};
+       },
        "the application's function for keys returned a key that holds line breaks or other control characters"},
-      {[] { return Result<ExpiringKey>{ExpiringKey{"good", "", "a\rb", {}}}; },
+      {[] {
+         return Result<ExpiringKey>{ExpiringKey{"good", "", "a\rb", {}}};
+       },
        "the application's function for keys returned a key that holds line breaks or other control characters"},
-      {[&] { return Result<ExpiringKey>{ExpiringKey{"good", "", "", world.in(0s)}}; },
+      {[&] {
+         return Result<ExpiringKey>{ExpiringKey{"good", "", "", world.in(0s)}};
+       },
        "the application's function for keys returned a key that has ended: its `expires_at` has passed"},
   };
   for (const Case& each : cases) {
@@ -366,7 +384,8 @@ TEST_CASE("a key that the provider refuses is fetched anew at once, and the requ
   TokenService service{world, 1h};
   const Provider provider = model(credentials_from(service.function()));
   CHECK(answers(world.call(provider)));
-  world.refuse("key-1-of-the-service", 401, R"({"error":{"message":"key-1-of-the-service has ended","code":"invalid_api_key"}})");
+  world.refuse("key-1-of-the-service", 401,
+               R"({"error":{"message":"key-1-of-the-service has ended","code":"invalid_api_key"}})");
   static_cast<void>(world.used());
   const auto reply = world.call(provider);
   CHECK(answers(reply, "Hello"));
@@ -402,6 +421,31 @@ TEST_CASE("a refused key is fetched anew within the call's sends only, and for a
   CHECK(world.used() == Keys{"key-1-of-the-service"});
   CHECK(answers(world.call(provider, 10min, 1)));  // the refused one is gone all the same
   CHECK(world.used() == Keys{"key-2-of-the-service"});
+}
+
+TEST_CASE("a fetched key that has an id signs requests to AWS, and takes its token along") {
+  if (!detail::has_digests()) SKIP("this build has no OpenSSL (BACKSTOP_WITH_OPENSSL)");
+  World world;
+  ExpiringKey key{"the-secret-key", "AKID", "the-session-token", {}};
+  const auto provider_with = [](const ExpiringKey& fetched) {
+    return bedrock({.model = "m",
+                    .credentials = credentials_from([fetched] { return Result<ExpiringKey>{fetched}; }),
+                    .base_url = "http://replayed.test"},
+                   {.region = "eu-west-1"});
+  };
+  const auto header = [&world](std::string_view name) {
+    for (const Header& each : world.last_headers()) {
+      if (each.first == name) return each.second;
+    }
+    return std::string{};
+  };
+  CHECK_FALSE(world.call(provider_with(key)));  // it is no answer of Converse's
+  CHECK(header("authorization").starts_with("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/bedrock/"));
+  CHECK(header("x-amz-security-token") == "the-session-token");
+  key = {"the-api-key", "", "", {}};
+  CHECK_FALSE(world.call(provider_with(key)));
+  CHECK(header("authorization") == "Bearer the-api-key");
+  CHECK(header("x-amz-security-token").empty());
 }
 
 TEST_CASE("the last handle waits for a function that runs") {

@@ -323,10 +323,13 @@ inline constexpr auto provider_quirks = [] {
       {"", 400, Where::message, "does not support reasoning", unsupported_capability},
       // Anything else that only this model, or this server, does not take:
       {"", 400, Where::message, "this model does not support", unsupported_capability},
+      {"", 400, Where::message, "this model doesn't support", unsupported_capability},
       {"", 400, Where::message, "not supported with this model", unsupported_capability},
       {"", 400, Where::message, "not supported by this model", unsupported_capability},
       {"", 400, Where::message, "not supported for this model", unsupported_capability},
       {"", 400, Where::message, "not supported by the model", unsupported_capability},
+      // Within a stream there is no status that would say so.
+      {"bedrock", 0, Where::code, "ValidationException", invalid_request},
   });
   // clang-format on
 }();

@@ -19,8 +19,8 @@ struct FetchedKey {
 };
 using KeptKey = std::shared_ptr<const FetchedKey>;
 
-/// The key behind `credentials_from`: fetched by the application's function on a thread of its own, which calls wait for
-/// where they have to, on any runtime.
+/// The key behind `credentials_from`: fetched by the application's function on a thread of its own, which calls wait
+/// for where they have to, on any runtime.
 ///
 /// Thread safety: all functions from any thread. A process that was forked begins without a key.
 class RenewedKey {
@@ -32,8 +32,8 @@ class RenewedKey {
   RenewedKey& operator=(const RenewedKey&) = delete;
 
   /// The key that is good now; fetches it, or the next one, where it is time.
-  /// Errors: `authentication` where the function has none, the stop's error, `local_limit` without a thread. All of them
-  /// before anything is sent.
+  /// Errors: `authentication` where the function has none, the stop's error, `local_limit` without a thread. All of
+  /// them before anything is sent.
   Task<Result<KeptKey>> get(const CallContext& context);
   /// The number of the key that is kept; 0: none.
   [[nodiscard]] std::uint64_t number() const;

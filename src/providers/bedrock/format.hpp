@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "providers/wire/wire_format.hpp"
+
+namespace backstop::inline v0::detail {
+
+/// Amazon Bedrock's Converse and ConverseStream.
+class BedrockFormat final : public WireFormat {
+ public:
+  /// `region`: to sign for; empty where none is known.
+  explicit BedrockFormat(std::string region) noexcept : region_{std::move(region)} {}
+
+  [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
+  [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                           bool stream) const override;
+  [[nodiscard]] Result<void> sign(HttpRequest& http, const Endpoint& endpoint, WallTime now) const override;
+  void decode(const JsonElement& body, AnswerBuilder& answer) const override;
+  [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
+  [[nodiscard]] bool streams_messages() const noexcept override { return true; }
+  [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
+
+ private:
+  std::string region_;
+};
+
+/// The body of a request.
+[[nodiscard]] Result<std::string> encode_bedrock_body(const ChatRequest& request, const Target& target);
+
+}  // namespace backstop::inline v0::detail
