@@ -167,6 +167,51 @@ TEST_CASE("a request to Bedrock is signed with the keys of the options, the sess
                          "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="));
 }
 
+TEST_CASE("where the machine's clock is wrong a request is signed by the server's, from the first refusal on") {
+  if (!detail::has_digests()) SKIP("this build has no OpenSSL (BACKSTOP_WITH_OPENSSL)");
+  const Provider provider =
+      bedrock({.model = "m"}, {.region = "eu-west-1", .access_key_id = "AKID", .secret_access_key = "s"});
+  std::vector<std::string> dates;
+  std::string server_date = "Thu, 01 Jan 2026 02:00:00 GMT";
+  std::string accepted = "20260101T020000Z";
+  const auto server = [&](const HttpRequest& http) {
+    for (const Header& header : http.headers) {
+      if (header.first == "x-amz-date") dates.push_back(header.second);
+    }
+    if (dates.back() == accepted) return an_answer();
+    ReplayedAnswer refusal;
+    refusal.status = 403;
+    refusal.headers = {{"date", server_date}, {"x-amzn-errortype", "InvalidSignatureException:http://aws"}};
+    refusal.body = R"({"message": "Signature not yet current"})";
+    return refusal;
+  };
+  using Dates = std::vector<std::string>;
+  const ReplayedCall first = call_with(provider, "hello", server, false);
+  REQUIRE(first.result);
+  CHECK(first.result->attempts.size() == 2);
+  CHECK(std::exchange(dates, {}) == Dates{"20260101T000000Z", "20260101T020000Z"});
+  CHECK(call_with(provider, "hello", server, false).result);
+  CHECK(std::exchange(dates, {}) == Dates{"20260101T020000Z"});
+  // The machine's clock is right again.
+  server_date = "Thu, 01 Jan 2026 00:00:01 GMT";
+  accepted = "20260101T000001Z";
+  CHECK(call_with(provider, "hello", server, false).result);
+  CHECK(std::exchange(dates, {}) == Dates{"20260101T020000Z", "20260101T000001Z"});
+  // A refusal by a server whose clock is the same has another reason.
+  accepted = "never";
+  const ReplayedCall refused = call_with(provider, "hello", server, false);
+  REQUIRE_FALSE(refused.result);
+  CHECK(refused.result.error().kind == ErrorKind::authentication);
+  CHECK(std::exchange(dates, {}).size() == 1);
+  // Nor is a date believed that cannot be.
+  for (const std::string date : {"", "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2200 00:00:00 GMT", "now"}) {
+    CAPTURE(date);
+    server_date = date;
+    CHECK_FALSE(call_with(provider, "hello", server, false).result);
+    CHECK(std::exchange(dates, {}) == Dates{"20260101T000001Z"});
+  }
+}
+
 TEST_CASE("where Bedrock's key comes from, in this order") {
   using Variables = std::vector<std::pair<std::string, std::string>>;
   const auto authorization = [](const Variables& variables, ModelOptions options = {}) {

@@ -30,6 +30,8 @@ struct BedrockOptions {
 /// end give `credentials_from`: it signs where the function sets `access_key_id`. Profiles and metadata services are
 /// not looked up. Signing is in builds with the CMake option `BACKSTOP_WITH_OPENSSL` (the feature `openssl` of the
 /// vcpkg port, `with_openssl` of the Conan recipe); elsewhere a request that needs it fails with `authentication`.
+/// Where the machine's clock is wrong, the first refusal tells the server's: the request is signed by that and sent
+/// again.
 ///
 /// `base_url` is https://bedrock-runtime.<region>.amazonaws.com unless given. The target is `bedrock/<model>` unless
 /// `name` is given.

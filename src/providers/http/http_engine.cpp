@@ -14,6 +14,7 @@
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
+#include "providers/failure/retry_hints.hpp"
 #include "providers/wire/content_coding.hpp"
 #include "renewing_provider.hpp"
 #include "request_headers.hpp"
@@ -40,6 +41,10 @@ constexpr Duration tail_time = std::chrono::seconds{5};
 
 /// How long the body of a refusal is read after its head: some servers never end it.
 constexpr Duration refusal_time = std::chrono::seconds{3};
+
+/// How far the clocks of the machine and of the server are apart where nothing has to be done about it, and at most.
+constexpr std::chrono::seconds usual_clock_error = std::chrono::minutes{1};
+constexpr std::chrono::seconds longest_clock_error = std::chrono::years{10};
 
 /// Stops a scope of its own when time is up.
 class DrainLimit final : private Timer {
@@ -278,16 +283,17 @@ HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::shared_ptr<const Wi
 
 Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire) {
   auto secrets = std::make_shared<const Secrets>(secrets_of(endpoint));
-  if (endpoint.credentials.empty()) {
-    return Provider{
-        std::make_shared<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets))};
-  }
   const Credentials credentials = endpoint.credentials;
-  const KeyRing& ring = KeyRing::of(credentials);
-  if (ring.renewed() != nullptr) {
+  const bool fetches = !credentials.empty() && KeyRing::of(credentials).renewed() != nullptr;
+  if (fetches || !endpoint.access_key_id.empty()) {
     auto provider = std::make_unique<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets));
     return Provider{std::make_shared<const RenewingProvider>(credentials, std::move(provider))};
   }
+  if (credentials.empty()) {
+    return Provider{
+        std::make_shared<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets))};
+  }
+  const KeyRing& ring = KeyRing::of(credentials);
   std::vector<std::unique_ptr<const ChatProvider>> by_key;
   for (std::size_t index = 0; index < ring.size(); ++index) {
     Endpoint one = endpoint;
@@ -297,6 +303,15 @@ Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire
     by_key.push_back(std::make_unique<const HttpModelProvider>(std::move(one), wire, secrets));
   }
   return Provider{std::make_shared<const KeyedProvider>(credentials, std::move(by_key))};
+}
+
+// From refusals alone, by what is more than a sign of slowness: the server's own limit is minutes.
+void HttpModelProvider::note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept {
+  using std::chrono::floor, std::chrono::seconds;
+  const seconds ahead = floor<seconds>(server_now(head, now)) - floor<seconds>(now);
+  const seconds believed = floor<seconds>(server_clock_ahead());
+  if (std::chrono::abs(ahead) > longest_clock_error || std::chrono::abs(ahead - believed) <= usual_clock_error) return;
+  server_clock_ahead_.store(Duration{ahead}.count(), std::memory_order_relaxed);
 }
 
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
@@ -335,7 +350,8 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
     context.progress()->network = false;
     co_return std::move(encoded).error();
   }
-  if (const Result<void> signed_now = wire_->sign(*encoded, endpoint, context.runtime().wall_now()); !signed_now) {
+  const WallTime moment = context.runtime().wall_now() + server_clock_ahead();
+  if (const Result<void> signed_now = wire_->sign(*encoded, endpoint, moment); !signed_now) {
     context.progress()->network = false;
     co_return signed_now.error();
   }
@@ -356,6 +372,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   note_head(exchange.response(), secrets, context, context.state().ledger[row]);
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
+    if (!endpoint.access_key_id.empty()) note_server_clock(exchange.response(), context.runtime().wall_now());
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     co_return refused;
   }

@@ -5,16 +5,22 @@
 
 namespace backstop::inline v0::detail {
 
-RenewingProvider::RenewingProvider(Credentials credentials, std::unique_ptr<const ChatProvider> next)
-    : credentials_{std::move(credentials)}, key_{KeyRing::of(credentials_).renewed()}, next_{std::move(next)} {}
+RenewingProvider::RenewingProvider(Credentials credentials, std::unique_ptr<const HttpModelProvider> next)
+    : credentials_{std::move(credentials)},
+      key_{credentials_.empty() ? nullptr : KeyRing::of(credentials_).renewed()},
+      next_{std::move(next)} {}
 
 Task<Result<ChatResponse>> RenewingProvider::call(const ChatRequest& request, CallContext& context) const {
-  const std::uint64_t before = key_->number();
+  const std::uint64_t key = key_ != nullptr ? key_->number() : 0;
+  const Duration clock = next_->server_clock_ahead();
   auto result = co_await next_->call(request, context);
   const bool refused = !result && result.error().kind == ErrorKind::authentication && result.error().http_status != 0;
-  // A key that was fetched for this very call will not be better the next time.
-  if (!refused || before == 0) co_return result;
-  key_->drop(before);
+  if (!refused) co_return result;
+  if (next_->server_clock_ahead() == clock) {
+    // A key that was fetched for this very call will not be better the next time.
+    if (key == 0) co_return result;
+    key_->drop(key);
+  }
   if (context.stopping() || context.committed() || context.spare_sends() <= 0) co_return result;
   auto repeated = co_await next_->call(request, context);
   co_return repeated;

@@ -3,15 +3,17 @@
 #include <memory>
 
 #include "backstop/provider.hpp"
+#include "http_engine.hpp"
 #include "key_ring.hpp"
 
 namespace backstop::inline v0::detail {
 
-/// One target whose key is fetched: a key that the provider refuses is fetched anew, and the request sent once more.
+/// One target whose key is fetched or signs. When the provider refuses the key, the request is sent once more with what
+/// may be accepted: a key that is fetched anew, or a signature by the server's clock where the machine's is wrong.
 class RenewingProvider final : public ChatProvider {
  public:
-  /// `next` sends with the key of the credentials, which are fetched ones.
-  RenewingProvider(Credentials credentials, std::unique_ptr<const ChatProvider> next);
+  /// `credentials`: those that `next` fetches its key from; none where it has one.
+  RenewingProvider(Credentials credentials, std::unique_ptr<const HttpModelProvider> next);
 
   [[nodiscard]] const Target& target() const noexcept override { return next_->target(); }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
@@ -25,8 +27,8 @@ class RenewingProvider final : public ChatProvider {
 
  private:
   Credentials credentials_;
-  RenewedKey* key_;  ///< behind `credentials_`
-  std::unique_ptr<const ChatProvider> next_;
+  RenewedKey* key_;  ///< behind `credentials_`; null without
+  std::unique_ptr<const HttpModelProvider> next_;
 };
 
 }  // namespace backstop::inline v0::detail

@@ -85,8 +85,9 @@ bool EventStream::read_prelude() {
   headers_size_ = number_at(bytes, 4);
   if (headers_size_ > largest_headers) return give_up("a message of the stream has headers of more than 128 KiB");
   if (size < frame_size + headers_size_) return give_up("a message of the stream is shorter than its headers");
-  if (size - frame_size - headers_size_ > largest_payload)
+  if (size - frame_size - headers_size_ > largest_payload) {
     return give_up("a message of the stream is larger than 16 MiB");
+  }
   size_ = size;
   return true;
 }
