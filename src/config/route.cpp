@@ -32,6 +32,8 @@ Provider over_responses(ModelOptions options) { return openai_responses(std::mov
 
 Provider over_bedrock(ModelOptions options) { return bedrock(std::move(options)); }
 
+Provider over_bedrock_messages(ModelOptions options) { return bedrock_anthropic(std::move(options)); }
+
 struct Wire {
   std::string_view name;
   Provider (*make)(ModelOptions options);
@@ -42,7 +44,8 @@ constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
                            Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"},
                            Wire{"cohere", cohere, "cohere"}, Wire{"ollama", ollama_native, "ollama"},
-                           Wire{"bedrock", over_bedrock, "bedrock"}};
+                           Wire{"bedrock", over_bedrock, "bedrock"},
+                           Wire{"bedrock_anthropic", over_bedrock_messages, "bedrock"}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });

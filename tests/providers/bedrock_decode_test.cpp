@@ -323,4 +323,45 @@ TEST_CASE("what of Converse's cannot be read is malformed, and what may be missi
   CHECK_FALSE(answered(R"({"stopReason": "end_turn"})").result);
 }
 
+TEST_CASE("events of Anthropic's in Bedrock are unpacked, and what cannot be is told") {
+  const auto answered_by_claude = [](const std::string& body) {
+    ReplayedAnswer answer;
+    answer.body = body;
+    return call_with(bedrock_anthropic({.model = "anthropic.claude-3-haiku-20240307-v1:0",
+                                        .api_key = "the-api-key",
+                                        .base_url = "http://replayed.test"}),
+                     "hello", answer, true);
+  };
+  // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi."}}
+  const std::string packed_text = aws_event(
+      "chunk",
+      R"({"p": "abc", "bytes": "eyJ0eXBlIjoiY29udGVudF9ibG9ja19kZWx0YSIsImluZGV4IjowLCJkZWx0YSI6eyJ0eXBlIjoidGV4)"
+      R"(dF9kZWx0YSIsInRleHQiOiJIaS4ifX0="})");
+  const std::string packed_stop = aws_event("chunk", R"({"bytes": "eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0="})");
+  const ReplayedCall whole_stream = answered_by_claude(packed_text + packed_stop);
+  REQUIRE(whole_stream.result);
+  CHECK(whole_stream.result->text() == "Hi.");
+  const ReplayedCall bare = answered_by_claude(
+      "event: content_block_delta\ndata: {\"delta\": {\"type\": \"text_delta\", \"text\": \"Hi.\"}}\n\n"
+      "event: message_stop\ndata: {}\n\n");
+  REQUIRE(bare.result);
+  CHECK(bare.result->text() == "Hi.");
+  const ReplayedCall cut = answered_by_claude(packed_text);
+  REQUIRE_FALSE(cut.result);
+  CHECK(cut.result.error().kind == ErrorKind::stream_interrupted);
+  for (const std::string bytes : {"%", "", "bm8gSlNPTg=="}) {
+    CAPTURE(bytes);
+    const ReplayedCall bad = answered_by_claude(aws_event("chunk", R"({"bytes": ")" + bytes + "\"}"));
+    REQUIRE_FALSE(bad.result);
+    CHECK(bad.result.error().kind == ErrorKind::malformed_response);
+  }
+  // {"type":"error","error":{"type":"overloaded_error","message":"busy"}}
+  const ReplayedCall failed = answered_by_claude(aws_event(
+      "chunk",
+      R"({"bytes": "eyJ0eXBlIjoiZXJyb3IiLCJlcnJvciI6eyJ0eXBlIjoib3ZlcmxvYWRlZF9lcnJvciIsIm1lc3NhZ2UiOiJidXN5In19"})"));
+  REQUIRE_FALSE(failed.result);
+  CHECK(failed.result.error().kind == ErrorKind::overloaded);
+  CHECK(failed.result.error().provider_message == "busy");
+}
+
 }  // namespace bedrock_decode_test

@@ -572,4 +572,46 @@ TEST_CASE("ids of calls are what the model's maker takes") {
   CHECK(id_for("mistral.mistral-large-2407-v1:0").size() == 9);
 }
 
+TEST_CASE("Anthropic's Messages in Bedrock's form: the model in the address, the version in the body") {
+  const Environment environment;
+  const auto sent = [](const ChatRequest& request, bool stream = false,
+                       std::string model = "us.anthropic.claude-3-haiku") {
+    return asked(bedrock_anthropic({.model = std::move(model), .api_key = "the-key"}, {.region = "us-east-1"}), request,
+                 stream);
+  };
+  ChatRequest request{"hello"};
+  request.tools = {{.name = "weather"}};
+  request.tool_choice = ToolChoice{ToolChoice::Mode::none};
+  request.max_output_tokens = 100;
+  const ReplayedCall plain = sent(request);
+  CHECK(plain.requests.at(0).url ==
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.anthropic.claude-3-haiku/invoke");
+  CHECK(header_of(plain, "authorization") == "Bearer the-key");
+  CHECK(header_of(plain, "anthropic-version").empty());
+  CHECK(Json::parse(plain.requests.at(0).body) == Json::parse(R"({"anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 100, "tools": [{"name": "weather", "input_schema": {"type": "object", "properties": {}}}],
+    "tool_choice": {"type": "none"}, "messages": [{"role": "user", "content": "hello"}]})"));
+  const ReplayedCall streamed = sent(request, true);
+  CHECK(streamed.requests.at(0).url.ends_with("/invoke-with-response-stream"));
+  CHECK(header_of(streamed, "accept") == "application/vnd.amazon.eventstream");
+  CHECK_FALSE(Json::parse(streamed.requests.at(0).body).contains("stream"));
+
+  request.response_format =
+      ResponseFormat{.type = ResponseFormat::Type::json_schema, .schema = R"({"type": "object", "properties": {}})"};
+  const auto config_of = [&](std::string model) {
+    return Json::parse(sent(request, false, std::move(model)).requests.at(0).body).value("output_config", Json{});
+  };
+  CHECK(config_of("us.anthropic.claude-sonnet-4-5-20250929-v1:0").contains("format"));
+  CHECK(config_of("us.anthropic.claude-opus-4-8").is_null());
+
+  for (const Part& part : {Part{Image{.url = "https://a.test/b.png"}}, Part{Document{.url = "https://a.test/b.pdf"}}}) {
+    ChatRequest by_address;
+    by_address.messages = {Message{Role::user, {Text{"See:"}, part}}};
+    const ReplayedCall refused = sent(by_address);
+    REQUIRE_FALSE(refused.result);
+    CHECK(refused.requests.empty());
+    CHECK(refused.result.error().kind == ErrorKind::unsupported_capability);
+  }
+}
+
 }  // namespace bedrock_encode_test

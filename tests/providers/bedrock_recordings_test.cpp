@@ -48,12 +48,14 @@ const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
                              return reason == "malformed_model_output" || reason == "malformed_tool_use";
                            }};
 
-Provider provider_for(const Recording& recording) {
+using Factory = Provider (*)(ModelOptions, BedrockOptions);
+
+Provider provider_for(const Recording& recording, Factory make) {
   ModelOptions options;
   options.model = recording.model();
   options.api_key = "test-key";
   options.base_url = "http://replayed.test";
-  return bedrock(options);
+  return make(options, {});
 }
 
 /// The expectations leave out text that stands with its sources, which is text of the answer all the same.
@@ -73,12 +75,12 @@ void expect_cited_text(Recording& recording) {
   if (cites) recording.expect["text"] = text;
 }
 
-void check_all(std::string_view api) {
+void check_all(std::string_view api, Factory make = bedrock) {
   std::vector<Recording> cases = recordings(api);
   if (cases.empty()) SKIP("there are no recordings in " BACKSTOP_FIXTURES_DIR);
   for (Recording& recording : cases) {
     expect_cited_text(recording);
-    check_recording(recording, provider_for(recording), rules);
+    check_recording(recording, provider_for(recording, make), rules);
   }
 }
 
@@ -90,6 +92,10 @@ TEST_CASE("every recorded answer of Converse decodes to its expectation, however
 
 TEST_CASE("every recorded stream of ConverseStream decodes to its expectation, however it is cut into pieces") {
   check_all("converse-stream");
+}
+
+TEST_CASE("every recorded answer of Anthropic's in Bedrock decodes to its expectation, however it is cut into pieces") {
+  check_all("invoke-anthropic", bedrock_anthropic);
 }
 
 }  // namespace bedrock_recordings_test

@@ -55,4 +55,13 @@ struct BedrockOptions {
 /// Example: `auto nova = bedrock({.model = "amazon.nova-pro-v1:0"}, {.region = "us-east-1"});`
 [[nodiscard]] BACKSTOP_EXPORT Provider bedrock(ModelOptions options, BedrockOptions aws = {});
 
+/// A model of Claude in Amazon Bedrock, over Anthropic's Messages API (`/model/<model>/invoke`): with what `anthropic`
+/// can do and Converse cannot, such as a tool choice of `none` and `parallel_tool_calls = false`. Options, keys and the
+/// target's name are those of `bedrock`. Images and documents go by their bytes only.
+///
+/// Errors: as with `bedrock`.
+///
+/// Example: `bedrock_anthropic({.model = "us.anthropic.claude-sonnet-4-6"}, {.region = "us-east-1"})`
+[[nodiscard]] BACKSTOP_EXPORT Provider bedrock_anthropic(ModelOptions options, BedrockOptions aws = {});
+
 }  // namespace backstop::inline v0

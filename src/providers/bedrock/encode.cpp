@@ -238,16 +238,21 @@ RequestLimits BedrockFormat::limits(const ChatRequest& request, const Target& ta
 Result<HttpRequest> BedrockFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   Result<std::string> body = encode_bedrock_body(request, endpoint.target);
   if (!body) return std::move(body).error();
+  return request_to(stream ? "converse-stream" : "converse", *std::move(body), request, endpoint, stream);
+}
+
+Result<HttpRequest> BedrockFormat::request_to(std::string_view operation, std::string body, const ChatRequest& request,
+                                              const Endpoint& endpoint, bool stream) {
   HttpRequest http;
-  http.url = address_below(endpoint.base_url, fmt::format("/model/{}/{}", percent_encoded(endpoint.target.model()),
-                                                          stream ? "converse-stream" : "converse"));
+  const std::string model = percent_encoded(endpoint.target.model());
+  http.url = address_below(endpoint.base_url, fmt::format("/model/{}/{}", model, operation));
   if (!endpoint.api_key.empty() && endpoint.access_key_id.empty()) {
     http.headers.emplace_back("authorization", "Bearer " + endpoint.api_key);
   }
   Result<void> added = add_headers(http, request, endpoint, stream);
   if (!added) return std::move(added).error();
   if (stream) set_header(http, "accept", "application/vnd.amazon.eventstream");
-  http.body = *std::move(body);
+  http.body = std::move(body);
   return http;
 }
 

@@ -2,13 +2,15 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "providers/wire/wire_format.hpp"
 
 namespace backstop::inline v0::detail {
 
 /// Amazon Bedrock's Converse and ConverseStream.
-class BedrockFormat final : public WireFormat {
+class BedrockFormat : public WireFormat {
  public:
   /// `region`: to sign for; empty where none is known.
   explicit BedrockFormat(std::string region) noexcept : region_{std::move(region)} {}
@@ -22,8 +24,27 @@ class BedrockFormat final : public WireFormat {
   [[nodiscard]] bool streams_messages() const noexcept override { return true; }
   [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
 
+ protected:
+  /// The request to an operation of the model: address, key and headers.
+  [[nodiscard]] static Result<HttpRequest> request_to(std::string_view operation, std::string body,
+                                                      const ChatRequest& request, const Endpoint& endpoint,
+                                                      bool stream);
+
  private:
   std::string region_;
+};
+
+/// Anthropic's Messages API over Bedrock's InvokeModel and InvokeModelWithResponseStream.
+class BedrockMessagesFormat final : public BedrockFormat {
+ public:
+  using BedrockFormat::BedrockFormat;
+
+  [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
+  [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
+                                           bool stream) const override;
+  void decode(const JsonElement& body, AnswerBuilder& answer) const override;
+  [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
+  [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
 };
 
 /// The body of a request.

@@ -84,6 +84,36 @@ void check_keys(const ModelOptions& options, const BedrockOptions& aws) {
   if (!problem.empty()) throw std::invalid_argument{fmt::format("bedrock/{}: {}", options.model, problem)};
 }
 
+/// A target with its key, and the region to sign for.
+struct BedrockTarget {
+  Endpoint endpoint;
+  std::string region;
+};
+
+[[nodiscard]] BedrockTarget resolve(ModelOptions options, const BedrockOptions& aws) {
+  const bool has_access_key =
+      !aws.access_key_id.empty() || !aws.secret_access_key.empty() || !aws.session_token.empty();
+  if (has_access_key) check_keys(options, aws);
+  const bool signs = has_access_key || options.api_key_env == id_variable;
+  if (signs) options.api_key_env.clear();
+  const std::string region = region_for(options, aws);
+  const std::string address = usual_address(region);
+  const ProviderDefaults defaults{"bedrock", address, signs ? std::string_view{} : bearer_variable};
+  Endpoint endpoint = resolve_endpoint(options, defaults);
+  const bool asks_environment = options.api_key_env.empty() || options.api_key_env == bearer_variable;
+  if (has_access_key) {
+    sign_with(endpoint, aws.access_key_id, aws.secret_access_key, aws.session_token);
+  } else if (endpoint.api_key.empty() && endpoint.credentials.empty() && endpoint.needs_key && asks_environment) {
+    sign_with(endpoint, from_environment(id_variable), from_environment("AWS_SECRET_ACCESS_KEY"),
+              from_environment("AWS_SESSION_TOKEN"));
+    endpoint.key_hint = signs ? "set the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                              : "set the environment variable AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and "
+                                "AWS_SECRET_ACCESS_KEY";
+  }
+  endpoint.reports_usage_in_streams = true;
+  return {std::move(endpoint), region};
+}
+
 }  // namespace
 
 std::string_view bedrock_key_variable() noexcept {
@@ -94,27 +124,15 @@ std::string_view bedrock_key_variable() noexcept {
 }  // namespace detail
 
 Provider bedrock(ModelOptions options, BedrockOptions aws) {
-  const bool has_access_key =
-      !aws.access_key_id.empty() || !aws.secret_access_key.empty() || !aws.session_token.empty();
-  if (has_access_key) detail::check_keys(options, aws);
-  const bool signs = has_access_key || options.api_key_env == detail::id_variable;
-  if (signs) options.api_key_env.clear();
-  const std::string region = detail::region_for(options, aws);
-  const std::string address = detail::usual_address(region);
-  const detail::ProviderDefaults defaults{"bedrock", address, signs ? std::string_view{} : detail::bearer_variable};
-  detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
-  const bool asks_environment = options.api_key_env.empty() || options.api_key_env == detail::bearer_variable;
-  if (has_access_key) {
-    detail::sign_with(endpoint, aws.access_key_id, aws.secret_access_key, aws.session_token);
-  } else if (endpoint.api_key.empty() && endpoint.credentials.empty() && endpoint.needs_key && asks_environment) {
-    detail::sign_with(endpoint, detail::from_environment(detail::id_variable),
-                      detail::from_environment("AWS_SECRET_ACCESS_KEY"), detail::from_environment("AWS_SESSION_TOKEN"));
-    endpoint.key_hint = signs ? "set the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                              : "set the environment variable AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and "
-                                "AWS_SECRET_ACCESS_KEY";
-  }
-  endpoint.reports_usage_in_streams = true;
-  return detail::http_provider(std::move(endpoint), std::make_shared<const detail::BedrockFormat>(region));
+  detail::BedrockTarget target = detail::resolve(std::move(options), aws);
+  return detail::http_provider(std::move(target.endpoint),
+                               std::make_shared<const detail::BedrockFormat>(std::move(target.region)));
+}
+
+Provider bedrock_anthropic(ModelOptions options, BedrockOptions aws) {
+  detail::BedrockTarget target = detail::resolve(std::move(options), aws);
+  return detail::http_provider(std::move(target.endpoint),
+                               std::make_shared<const detail::BedrockMessagesFormat>(std::move(target.region)));
 }
 
 }  // namespace backstop::inline v0
