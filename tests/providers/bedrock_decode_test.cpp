@@ -236,6 +236,8 @@ TEST_CASE("statuses of Bedrock's errors, by their class and by their words") {
            {403, "UnrecognizedClientException" + aws, "The security token included in the request is invalid.",
             ErrorKind::authentication},
            {403, "", "The security token included in the request is expired", ErrorKind::authentication},
+           {403, "AccessDeniedException" + aws, "Authentication failed: Please make sure your API Key is valid.",
+            ErrorKind::authentication},
            {403, "ExpiredTokenException" + aws, "expired", ErrorKind::authentication},
            {403, "InvalidSignatureException" + aws, "Signature expired", ErrorKind::authentication},
            {400, "ValidationException" + aws, "Input is too long for requested model.",

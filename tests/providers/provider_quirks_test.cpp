@@ -117,6 +117,9 @@ const std::vector<Example> codes{
     {"", 0, "UNAUTHENTICATED", authentication},
     {"", 0, "UnrecognizedClientException", authentication},
     {"", 0, "InvalidSignatureException", authentication},
+    {"", 0, "IncompleteSignatureException", authentication},
+    {"", 0, "SignatureDoesNotMatch", authentication},
+    {"", 0, "MissingAuthenticationTokenException", authentication},
     {"", 0, "ExpiredTokenException", authentication},
     {"", 0, "permission_error", permission},
     {"", 0, "permission_denied", permission},
@@ -172,6 +175,8 @@ const std::vector<Example> codes{
 
 const std::vector<Example> sentences{
     // clang-format off
+    {"bedrock", 403, "Authentication failed: Please make sure your API Key is valid.", authentication},
+    {"bedrock", 403, "Bearer Token has expired", authentication},
     {"", 0, "Rate limit of 50 per 86400s exceeded for UserByModelByDay.", quota_exhausted},
     {"", 0, "Error code: insufficient_quota", quota_exhausted},
     {"", 0, "You have no credits remaining.", quota_exhausted},

@@ -59,7 +59,7 @@ class PatientTransport final : public HttpTransport {
     if (!network_.idle()) return network_.wait(until);
     if (*runs_) return clock_->advance_to(until);
     std::unique_lock lock{mutex_};
-    const bool woken = news_.wait_for(lock, until <= clock_->now() ? 0s : 20s, [this] { return woken_; });
+    const bool woken = news_.wait_for(lock, until <= clock_->now() ? 0s : 5s, [this] { return woken_; });
     woken_ = false;
     if (!woken && until > clock_->now()) throw std::logic_error{"nobody woke the loop"};
   }
@@ -160,14 +160,23 @@ class TokenService {
     };
   }
   explicit TokenService(World& world, Duration life) : world_{&world}, life_{life} {}
-  ~TokenService() { let_answer(); }
   TokenService(const TokenService&) = delete;
   TokenService& operator=(const TokenService&) = delete;
 
-  void hold() {
-    const std::lock_guard lock{mutex_};
-    open_ = false;
-  }
+  /// The function does not return until it is let, or this is gone: declare it after what waits for the function.
+  class Held {
+   public:
+    explicit Held(TokenService& service) : service_{&service} {
+      const std::lock_guard lock{service.mutex_};
+      service.open_ = false;
+    }
+    ~Held() { service_->let_answer(); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+   private:
+    TokenService* service_;
+  };
   void let_answer() {
     const std::lock_guard lock{mutex_};
     open_ = true;
@@ -177,20 +186,19 @@ class TokenService {
     const std::lock_guard lock{mutex_};
     failure_ = std::move(words);
   }
-  void wait_until_asked(int times) {
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return asked_ >= times; });
-  }
-  void wait_until_answered(int times) {
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [&] { return answered_ >= times; });
-  }
+  void wait_until_asked(int times) { wait_until(asked_, times); }
+  void wait_until_answered(int times) { wait_until(answered_, times); }
   [[nodiscard]] int asked() const {
     const std::lock_guard lock{mutex_};
     return asked_;
   }
 
  private:
+  void wait_until(const int& count, int times) {
+    std::unique_lock lock{mutex_};
+    if (!changed_.wait_for(lock, 5s, [&] { return count >= times; })) throw std::logic_error{"nobody asked for a key"};
+  }
+
   World* world_;
   Duration life_;
   mutable std::mutex mutex_;
@@ -219,14 +227,13 @@ TEST_CASE("a key is fetched when it is first needed, and kept until shortly befo
   CHECK(service.asked() == 1);
 
   // Two minutes before its end the next one is fetched; the call that finds this out goes on with the old one.
-  service.hold();
+  const TokenService::Held held{service};
   world.clock().advance(1ns);
   CHECK(answers(world.call(provider)));
   service.wait_until_asked(2);
   CHECK(answers(world.call(provider)));
   CHECK(world.used() == Keys{"key-1-of-the-service", "key-1-of-the-service"});
   CHECK(service.asked() == 2);
-  service.let_answer();
 }
 
 TEST_CASE("a key of little time is fetched anew in the last tenth of it") {
@@ -234,14 +241,13 @@ TEST_CASE("a key of little time is fetched anew in the last tenth of it") {
   TokenService service{world, 100s};
   const Provider provider = model(credentials_from(service.function()));
   CHECK(answers(world.call(provider)));
-  service.hold();
+  const TokenService::Held held{service};
   world.clock().advance(90s - 1ns);
   CHECK(answers(world.call(provider)));
   CHECK(service.asked() == 1);
   world.clock().advance(1ns);
   CHECK(answers(world.call(provider)));
   service.wait_until_asked(2);
-  service.let_answer();
 }
 
 TEST_CASE("a key that has ended is not used: calls wait for the next one, which is fetched once") {
@@ -252,8 +258,8 @@ TEST_CASE("a key that has ended is not used: calls wait for the next one, which 
   CHECK(answers(client.chat("Hi")));
   world.clock().advance(1h);
   static_cast<void>(world.used());
-  service.hold();
   std::vector<std::future<CallResult>> calls;
+  const TokenService::Held held{service};
   for (int i = 0; i < 8; ++i) {
     calls.push_back(std::async(std::launch::async, [&client] { return client.chat("Hi"); }));
   }
@@ -368,15 +374,14 @@ TEST_CASE("while the old key is good a failing function costs no call anything")
 TEST_CASE("a call waits for its key no longer than it may, and the function may end later") {
   World world;
   TokenService service{world, 1h};
-  service.hold();
   const Provider provider = model(credentials_from(service.function()));
+  const TokenService::Held held{service};
   world.let_time_run();
   const auto late = world.call(provider, 5s);
   CHECK(fails_with(late, ErrorKind::deadline_exceeded));
   CHECK(late.error().replay == ReplaySafety::not_sent);
   service.wait_until_asked(1);
   CHECK(world.used().empty());
-  service.let_answer();
 }
 
 TEST_CASE("a key that the provider refuses is fetched anew at once, and the request sent again") {
@@ -451,7 +456,6 @@ TEST_CASE("a fetched key that has an id signs requests to AWS, and takes its tok
 TEST_CASE("the last handle waits for a function that runs") {
   World world;
   TokenService service{world, 1h};
-  service.hold();
   std::atomic<bool> ended{false};
   const auto fetch = service.function();
   {
@@ -460,11 +464,11 @@ TEST_CASE("the last handle waits for a function that runs") {
       ended = true;
       return key;
     }));
+    const TokenService::Held held{service};
     world.let_time_run();
     CHECK(fails_with(world.call(provider, 5s), ErrorKind::deadline_exceeded));
     service.wait_until_asked(1);
     CHECK_FALSE(ended);
-    service.let_answer();
   }
   CHECK(ended);
 }

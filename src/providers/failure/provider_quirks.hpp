@@ -135,6 +135,12 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::code, "UNAUTHENTICATED", authentication},
       {"", 0, Where::code, "UnrecognizedClientException", authentication},
       {"", 0, Where::code, "InvalidSignatureException", authentication},
+      {"", 0, Where::code, "IncompleteSignatureException", authentication},
+      {"", 0, Where::code, "SignatureDoesNotMatch", authentication},
+      {"", 0, Where::code, "MissingAuthenticationTokenException", authentication},
+      // Of API keys, whose class of errors is the one of missing permissions.
+      {"bedrock", 403, Where::message, "make sure your api key is valid", authentication},
+      {"bedrock", 403, Where::message, "bearer token has expired", authentication},
       {"", 0, Where::code, "ExpiredTokenException", authentication},
       {"", 0, Where::code, "permission_error", permission},
       {"", 0, Where::code, "permission_denied", permission},
