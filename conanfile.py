@@ -16,8 +16,9 @@ class BackstopConan(ConanFile):
     topics = ("llm", "fallback", "resilience", "retry", "circuit-breaker")
     package_type = "library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"shared": [True, False], "fPIC": [True, False], "with_json_schema_validator": [True, False]}
-    default_options = {"shared": False, "fPIC": True, "with_json_schema_validator": False}
+    options = {"shared": [True, False], "fPIC": [True, False], "with_json_schema_validator": [True, False],
+               "with_openssl": [True, False]}
+    default_options = {"shared": False, "fPIC": True, "with_json_schema_validator": False, "with_openssl": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "cmake/*", "include/*", "src/*", "LICENSE"
     test_package_folder = "tests/consumer"
@@ -37,6 +38,8 @@ class BackstopConan(ConanFile):
         self.requires("zlib/[>=1.2.11 <2]")
         if self.options.with_json_schema_validator:
             self.requires("json-schema-validator/[>=2.1 <3]")
+        if self.options.with_openssl:
+            self.requires("openssl/[>=3 <4]")
 
     def build_requirements(self):
         self.tool_requires("cmake/[>=3.25 <5]")
@@ -51,6 +54,7 @@ class BackstopConan(ConanFile):
         toolchain.cache_variables["BACKSTOP_BUILD_EXAMPLES"] = False
         toolchain.cache_variables["BACKSTOP_BUILD_BENCHMARKS"] = False
         toolchain.cache_variables["BACKSTOP_WITH_JSON_SCHEMA_VALIDATOR"] = bool(self.options.with_json_schema_validator)
+        toolchain.cache_variables["BACKSTOP_WITH_OPENSSL"] = bool(self.options.with_openssl)
         toolchain.generate()
         CMakeDeps(self).generate()
 
@@ -72,6 +76,8 @@ class BackstopConan(ConanFile):
                                   "zlib::zlib"]
         if self.options.with_json_schema_validator:
             self.cpp_info.requires.append("json-schema-validator::json-schema-validator")
+        if self.options.with_openssl:
+            self.cpp_info.requires.append("openssl::crypto")
         if not self.options.shared:
             self.cpp_info.defines.append("BACKSTOP_STATIC_DEFINE")
         if self.settings.os in ("Linux", "FreeBSD"):

@@ -38,6 +38,9 @@ function(backstop_define_library target)
   if(BACKSTOP_WITH_JSON_SCHEMA_VALIDATOR)
     target_link_libraries(${target} PRIVATE nlohmann_json_schema_validator::validator)
   endif()
+  if(BACKSTOP_WITH_OPENSSL)
+    target_link_libraries(${target} PRIVATE OpenSSL::Crypto)
+  endif()
   set_target_properties(${target} PROPERTIES
     CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON)  # the static library goes into plug-ins and modules, too

@@ -11,6 +11,7 @@ set(library_requirements
   "header:zlib.h|zlib1g-dev|zlib 1.2.11 or newer")
 set(test_requirements
   "header:catch2/catch_all.hpp|catch2|Catch2 3"
+  "header:openssl/hmac.h|libssl-dev|OpenSSL 3"
   "program:ccache|ccache|ccache"
   "program:python3|python3|Python 3"
   "program:pip3|python3-pip|pip")

@@ -7,11 +7,13 @@
 #include <fmt/format.h>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/cohere.hpp"
 #include "backstop/providers/gemini.hpp"
 #include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "providers/bedrock/key_variable.hpp"
 #include "providers/cohere/key_variable.hpp"
 #include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
@@ -28,6 +30,10 @@ Provider over_chat_completions(ModelOptions options) {
 
 Provider over_responses(ModelOptions options) { return openai_responses(std::move(options)); }
 
+Provider over_bedrock(ModelOptions options) { return bedrock(std::move(options)); }
+
+Provider over_bedrock_messages(ModelOptions options) { return bedrock_anthropic(std::move(options)); }
+
 struct Wire {
   std::string_view name;
   Provider (*make)(ModelOptions options);
@@ -37,7 +43,9 @@ struct Wire {
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
                            Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"},
-                           Wire{"cohere", cohere, "cohere"}, Wire{"ollama", ollama_native, "ollama"}};
+                           Wire{"cohere", cohere, "cohere"}, Wire{"ollama", ollama_native, "ollama"},
+                           Wire{"bedrock", over_bedrock, "bedrock"},
+                           Wire{"bedrock_anthropic", over_bedrock_messages, "bedrock"}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -58,6 +66,10 @@ Route usual_route(std::string_view provider) {
     return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
   }
   if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
+  if (provider == "bedrock") {
+    // The region belongs to it, and is not known here.
+    return {true, "bedrock", "https://bedrock-runtime.amazonaws.com", std::string{bedrock_key_variable()}, true};
+  }
   if (provider == "ollama_native") return {true, "ollama", "http://localhost:11434", "", false};
   const bool responses = provider == "openai_responses";
   const KnownProvider* known = find_known_provider(responses ? "openai" : provider);

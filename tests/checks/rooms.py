@@ -34,6 +34,7 @@ ROOMS = [
     ("providers/gemini",),
     ("providers/cohere",),
     ("providers/ollama",),
+    ("providers/bedrock",),  # asks what is known of Claude
     ("providers/function",),
     ("policies",),
     ("call/call_limits",),

@@ -105,7 +105,7 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "morse")"),
        {R"(`fallback_policy.targets[1].wire` is "morse")",
-        R"("openai" or "openai_responses" or "anthropic" or "gemini" or "cohere" or "ollama")"}},
+        R"("openai" or "openai_responses" or "anthropic" or "gemini" or "cohere" or "ollama" or "bedrock" or "bedrock_anthropic")"}},
   });
 }
 

@@ -414,6 +414,46 @@ TEST_CASE("providers with a wire of their own need no address, and Ollama's is c
   }
 }
 
+TEST_CASE("Bedrock's address is its region's, and its key an API key or an access key") {
+  for (const char* name : {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
+                           "AWS_DEFAULT_REGION"}) {
+    ::unsetenv(name);
+  }
+  const auto client_of = [](const std::string& target) {
+    return FallbackClient::from_config(parse_config(R"({"fallback_policy": {"targets": [)" + target + "]}}"));
+  };
+  const std::string nova = R"("bedrock/amazon.nova-pro-v1:0")";
+  const auto no_key = client_of(nova);
+  REQUIRE_FALSE(no_key);
+  CHECK(no_key.error().message.find("AWS_BEARER_TOKEN_BEDROCK, which should hold the key of "
+                                    "bedrock/amazon.nova-pro-v1:0, is not set") != std::string::npos);
+  ::setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "the-secret", 1);
+  const auto no_region = client_of(nova);
+  REQUIRE_FALSE(no_region);
+  CHECK(no_region.error().message.find("`region` is needed") != std::string::npos);
+  CHECK(client_of(R"({"target": "bedrock/m", "base_url": "https://bedrock-runtime.eu-west-1.amazonaws.com"})"));
+  ::setenv("AWS_REGION", "us-east-1", 1);
+  CHECK(client_of(nova));
+  ::unsetenv("AWS_ACCESS_KEY_ID");
+  ::unsetenv("AWS_SECRET_ACCESS_KEY");
+  ::setenv("AWS_BEARER_TOKEN_BEDROCK", "the-key", 1);
+  CHECK(client_of(nova));
+
+  faults::FaultServer server;
+  const auto client = client_of(R"({"target": "bedrock/a:0", "base_url": ")" + server.base_url() + R"("},
+    {"target": "local/m", "wire": "bedrock", "base_url": ")" + server.base_url() + R"("})");
+  REQUIRE(client);
+  static_cast<void>(client->chat("Hi"));
+  REQUIRE(server.requests().size() >= 2);
+  CHECK(server.requests().front().path.starts_with("/model/a%3A0/converse"));
+  CHECK(server.requests().front().header("authorization") == "Bearer the-key");
+  CHECK(server.requests().back().path.starts_with("/model/m/converse"));
+  CHECK_FALSE(server.requests().back().header("authorization"));
+  ::unsetenv("AWS_BEARER_TOKEN_BEDROCK");
+  ::unsetenv("AWS_REGION");
+}
+
 TEST_CASE("a target's own certificate and proxy do not get what belongs to the policy's") {
   const Result<Config> config = parse_config(R"({"fallback_policy": {
     "http": {"client_certificate": "/policy.pem", "client_key": "/policy.key", "proxy": "http://policy:1",

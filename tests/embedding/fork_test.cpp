@@ -213,6 +213,34 @@ TEST_CASE("a child that is made while a callback runs can let go of its call") {
   CHECK(call->wait());
 }
 
+TEST_CASE("a child of the process fetches a key of its own, also while the parent's function runs") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  const pid_t parent = ::getpid();
+  std::promise<void> asked;
+  std::promise<void> allowed;
+  const std::shared_future<void> may_return = allowed.get_future().share();
+  const Credentials keys = credentials_from([&, may_return]() -> Result<ExpiringKey> {
+    if (::getpid() != parent) return ExpiringKey{"the-child's-key", "", "", {}};
+    asked.set_value();
+    may_return.wait();
+    return ExpiringKey{"the-parent's-key", "", "", {}};
+  });
+  const FallbackClient client =
+      client_of(openai({.model = "m", .credentials = keys, .base_url = server.base_url("/v1")}),
+                std::make_shared<Runtime>(RuntimeOptions{}));
+  PendingCall waiting = client.start("waits for the key");
+  asked.get_future().wait();
+  CHECK(in_child([&] { return answered(client, "in the child") ? 0 : 1; }) == 0);
+  allowed.set_value();
+  CHECK(waiting.wait());
+  CHECK(answered(client, "after"));
+  REQUIRE(server.requests().size() == 3);
+  CHECK(server.requests()[0].header("authorization") == "Bearer the-child's-key");
+  CHECK(server.requests()[1].header("authorization") == "Bearer the-parent's-key");
+  CHECK(server.requests()[2].header("authorization") == "Bearer the-parent's-key");
+}
+
 TEST_CASE("parent and child do not make the same ids") {
   const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
   std::array<int, 2> ends{};

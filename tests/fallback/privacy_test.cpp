@@ -11,11 +11,13 @@
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/aws_messages.hpp"
 #include "support/replayed_call.hpp"
 #include "call/root_call.hpp"
 
@@ -60,6 +62,8 @@ std::vector<ReplayedAnswer> failures() {
       "\"text\":\"" + answer + "\"}}\n\n";
   const std::string responses_delta =
       R"(data: {"type":"response.output_text.delta","output_index":0,"delta":")" + answer + "\"}\n\n";
+  const std::string bedrock_delta =
+      aws_event("contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":")" + answer + "\"}}");
   const std::string begun = R"({"choices":[{"message":{"role":"assistant","content":")" + answer;
   return {
       refused(401, R"({"error":{"message":"Incorrect API key provided: )" + key + R"(.","type":"auth"}})"),
@@ -76,6 +80,10 @@ std::vector<ReplayedAnswer> failures() {
       broken(openai_delta, End::open, sse),
       broken(responses_delta, End::cut, sse),
       broken(responses_delta + "data: {" + answer + "\n\n", End::clean, sse),
+      broken(bedrock_delta, End::cut),
+      broken(bedrock_delta + aws_event("contentBlockDelta", "{" + answer)),
+      broken(bedrock_delta + aws_event(answer, "{" + answer)),
+      broken(bedrock_delta + std::string(12, '\0') + answer),
   };
 }
 
@@ -92,6 +100,8 @@ TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scen
       anthropic({.model = "claude-sonnet-5", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
           standard({.timeout = {.idle = 5s}}),
       openai_responses({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) |
+          standard({.timeout = {.idle = 5s}}),
+      bedrock({.model = "amazon.nova-pro-v1:0", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
           standard({.timeout = {.idle = 5s}})};
   int failed = 0;
   for (const Provider& provider : providers) {

@@ -40,6 +40,7 @@ std::vector<Example> examples() {
       {"bedrock_anthropic", {"toolu_01", "a-b", letters(64)}, {"", "a.b", letters(65)}, false, false, true, 64},
       {"vertex_anthropic", {"toolu_01", "a-b", letters(64)}, {"", "a.b", letters(65)}, false, false, true, 128},
       {"bedrock", {"tooluse_1", "a.b:c-d", letters(64)}, {"", "a/b", letters(65)}, false, false, true, 64},
+      {"bedrock_mistral", {"abc123XYZ"}, {"", "abc123XY", "abc_123XY", "call_0"}, false, false, true, 64},
       {"openai_responses", {"call_1", "a-b", letters(64)}, {"", "a.b", letters(65)}, false, false, false, 64},
       with_any_id("gemini", 1024, true, true),
       {"mistral",

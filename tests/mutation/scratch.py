@@ -24,6 +24,7 @@ class Scratch:
         self._copy_tree()
         fixtures = ROOT.parent / "shared" / "fixtures" / "dev"  # where the tests of the work tree itself look for them
         self._run(["cmake", "-S", self.folder, "-B", self.build_folder, "-G", "Ninja", "-DBACKSTOP_BUILD_EXAMPLES=OFF",
+                   "-DBACKSTOP_WITH_OPENSSL=ON",
                    f"-DBACKSTOP_FIXTURES_DIR={fixtures}", *settings])
 
     def build(self, jobs=1):

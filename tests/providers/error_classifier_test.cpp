@@ -129,6 +129,7 @@ const std::vector<Row> rows{
     {"cloudflare", 429, R"({"success":false,"errors":[{"code":3040,"message":"Capacity temporarily exceeded"}]})", overloaded, "3040"},
     {"nvidia", 410, "", model_not_found, ""},
     {"bedrock", 400, R"({"__type":"ThrottlingException","message":"no"})", rate_limited, "ThrottlingException"},
+    {"bedrock", 400, R"({"__type":"com.amazon.coral.service#ThrottlingException","message":"no"})", rate_limited, "com.amazon.coral.service#ThrottlingException"},
     {"bedrock", 400, R"({"__type":"com.amazon.coral.service#x","Message":"Input is too long for requested model."})", context_window_exceeded, "com.amazon.coral.service#x"},
     {"gemini", 400, R"([{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"x","reason":"API_KEY_INVALID"}]}}])", authentication, "400"},
     {"gemini", 503, R"({"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}})", overloaded, "503"},

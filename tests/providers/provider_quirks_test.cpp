@@ -117,6 +117,9 @@ const std::vector<Example> codes{
     {"", 0, "UNAUTHENTICATED", authentication},
     {"", 0, "UnrecognizedClientException", authentication},
     {"", 0, "InvalidSignatureException", authentication},
+    {"", 0, "IncompleteSignatureException", authentication},
+    {"", 0, "SignatureDoesNotMatch", authentication},
+    {"", 0, "MissingAuthenticationTokenException", authentication},
     {"", 0, "ExpiredTokenException", authentication},
     {"", 0, "permission_error", permission},
     {"", 0, "permission_denied", permission},
@@ -166,11 +169,14 @@ const std::vector<Example> codes{
     {"", 0, "ModelErrorException", server_error},
     {"", 0, "ModelStreamErrorException", server_error},
     {"", 0, "InternalServerException", server_error},
+    {"bedrock", 0, "ValidationException", invalid_request},
     // clang-format on
 };
 
 const std::vector<Example> sentences{
     // clang-format off
+    {"bedrock", 403, "Authentication failed: Please make sure your API Key is valid.", authentication},
+    {"bedrock", 403, "Bearer Token has expired", authentication},
     {"", 0, "Rate limit of 50 per 86400s exceeded for UserByModelByDay.", quota_exhausted},
     {"", 0, "Error code: insufficient_quota", quota_exhausted},
     {"", 0, "You have no credits remaining.", quota_exhausted},
@@ -276,6 +282,7 @@ const std::vector<Example> sentences{
     {"", 400, "m does not support thinking", unsupported_capability},
     {"", 400, "m does not support reasoning", unsupported_capability},
     {"", 400, "This model does not support the field.", unsupported_capability},
+    {"", 400, "This model doesn't support tool use.", unsupported_capability},
     {"", 400, "That is not supported with this model.", unsupported_capability},
     {"", 400, "That is not supported by this model.", unsupported_capability},
     {"", 400, "That is not supported for this model.", unsupported_capability},

@@ -43,8 +43,8 @@ struct TargetConfig {
   /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
   /// state of the keys.
   std::vector<std::string> key_variables{};
-  /// "openai", "openai_responses", "anthropic", "gemini", "cohere" or "ollama" (Ollama's own); empty: the provider's
-  /// usual one, "openai" where none is known
+  /// "openai", "openai_responses", "anthropic", "gemini", "cohere", "ollama" (Ollama's own), "bedrock" or
+  /// "bedrock_anthropic"; empty: the provider's usual one, "openai" where none is known
   std::string wire{};
   TimeoutOptions timeout{};
   RetryOptions retry{};

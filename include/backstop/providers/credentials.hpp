@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "backstop/chat/error_kind.hpp"
+#include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
 
@@ -16,9 +18,10 @@ namespace detail {
 class KeyRing;
 }
 
-/// Several keys of one provider, given to a target in place of `api_key`: a handle, made by `credentials`.
+/// The keys of one provider, given to a target in place of `api_key`: a handle, made by `credentials` for several keys,
+/// and by `credentials_from` for one that ends and is fetched anew.
 ///
-/// Calls use one key until the provider refuses it; then the next ready one is tried at once, and used from there on.
+/// Of several keys calls use one until the provider refuses it; then the next ready one is tried at once, and used from there on.
 /// Each send is an attempt with its row in the ledger ("key 2 of 3") and counts against the call's sends. What a
 /// refusal means to the key: after a rate limit it rests for as long as the server says; a wrong key or a missing
 /// permission (401, 403) put it aside for 5 minutes, an unpaid bill or an exhausted quota for 5 minutes that double up
@@ -62,5 +65,32 @@ class BACKSTOP_EXPORT Credentials {
 ///
 /// Example: `openai({.model = "gpt-5.6-sol", .credentials = credentials_from_env({"OPENAI_KEY_A", "OPENAI_KEY_B"})})`
 [[nodiscard]] BACKSTOP_EXPORT Credentials credentials_from_env(const std::vector<std::string>& variables);
+
+/// A key as token services give it out: for a time.
+struct ExpiringKey {
+  std::string key{};            ///< as `api_key`; where requests are signed (AWS) the secret access key
+  std::string access_key_id{};  ///< AWS's, to sign with; elsewhere empty
+  std::string session_token{};  ///< AWS's, where there is one
+  std::optional<WallTime> expires_at{};  ///< empty: it is good until the provider refuses it
+};
+
+/// Where the application gets such a key from. It may block, and may be called by several threads, one after the other.
+using KeyFunction = std::function<Result<ExpiringKey>()>;
+
+/// A key that the application's function fetches: an access token of a cloud, temporary credentials.
+///
+/// The function runs on a thread of its own, one call of it at a time. The key is fetched when it is first needed, and
+/// anew two minutes before it ends, or in the last tenth of its time where that is shorter. Until it has ended calls go
+/// on with the old one; without one that is good they wait for the function, not longer than they may. A key that the
+/// provider refuses (`authentication`) is fetched anew at once and the request sent again, once a call.
+///
+/// Errors: what the function returns or throws, and a key that has ended or cannot be sent, is an `authentication` error
+/// of the target, without a send. The function is then called again after a second at the earliest; until then the error
+/// stands.
+/// Destroying the last handle waits for a function that runs.
+///
+/// Example: `auto token = credentials_from([]() -> Result<ExpiringKey> { return ask_metadata_server(); });
+///           bedrock({.model = "amazon.nova-pro-v1:0", .credentials = token})`
+[[nodiscard]] BACKSTOP_EXPORT Credentials credentials_from(KeyFunction function);
 
 }  // namespace backstop::inline v0

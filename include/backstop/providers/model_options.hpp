@@ -18,7 +18,7 @@ struct ModelOptions {
   std::string api_key{};      ///< empty: from the environment variable `api_key_env`
   std::string api_key_env{};  ///< empty: the provider's usual variable, such as OPENAI_API_KEY;
                               ///< none where both `name` and `base_url` are others than the provider's
-  Credentials credentials{};  ///< several keys, in place of the two above
+  Credentials credentials{};  ///< several keys, or one that ends, in place of the two above
   /// The prefix in front of the wire's paths, as in the provider's documentation, such as https://api.openai.com/v1.
   /// Empty: the provider's own. A trailing slash is tolerated.
   std::string base_url{};

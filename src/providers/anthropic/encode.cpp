@@ -40,14 +40,22 @@ constexpr std::array<Effort, 6> efforts{{
 /// Writes the body of one request, key by key.
 class BodyWriter {
  public:
-  BodyWriter(const ChatRequest& request, const Target& target)
-      : request_{request}, target_{target}, family_{claude_family(target.model())} {}
+  BodyWriter(const ChatRequest& request, const Target& target, const AnthropicPlatform& platform)
+      : request_{request},
+        target_{target},
+        platform_{platform},
+        family_{claude_family(target.model())},
+        enforces_schema_{family_.enforces_schema && platform.enforces_schema} {}
 
   [[nodiscard]] Result<std::string> write(bool stream) {
     Result<AnthropicConversation> conversation = encode_anthropic_conversation(request_.messages);
     if (!conversation) return std::move(conversation).error();
 
-    body_["model"] = target_.model();
+    if (platform_.version.empty()) {
+      body_["model"] = target_.model();
+    } else {
+      body_["anthropic_version"] = platform_.version;
+    }
     body_["max_tokens"] = max_tokens();
     if (auto error = write_tools()) return *std::move(error);
     if (auto error = write_response_format(conversation->system)) return *std::move(error);
@@ -57,7 +65,7 @@ class BodyWriter {
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
-    body_["stream"] = stream;  // some gateways stream unless told not to
+    if (platform_.version.empty()) body_["stream"] = stream;  // some gateways stream unless told not to
     return json_text(body_);
   }
 
@@ -76,7 +84,7 @@ class BodyWriter {
       Result<Json> schema = parse_schema(tool.parameters, fmt::format("tools[{}].parameters", i));
       if (!schema) return std::move(schema).error();
       if (!schema->contains("type")) (*schema)["type"] = "object";
-      const bool strict = tool.strict.value_or(false) && family_.enforces_schema;
+      const bool strict = tool.strict.value_or(false) && enforces_schema_;
 
       Json entry{{"name", tool.name}};
       if (!tool.description.empty()) entry["description"] = tool.description;
@@ -125,7 +133,7 @@ class BodyWriter {
     if (format.type == ResponseFormat::Type::json_schema) {
       Result<Json> schema = parse_schema(format.schema, "response_format.schema");
       if (!schema) return std::move(schema).error();
-      if (family_.enforces_schema) {
+      if (enforces_schema_) {
         body_["output_config"]["format"] = Json{{"type", "json_schema"}, {"schema", anthropic_schema(*schema)}};
         return std::nullopt;
       }
@@ -182,7 +190,9 @@ class BodyWriter {
 
   const ChatRequest& request_;
   const Target& target_;
+  const AnthropicPlatform& platform_;
   const ClaudeFamily& family_;
+  const bool enforces_schema_;
   Json body_ = Json::object();
   bool forces_call_ = false;
   bool thinks_ = false;
@@ -190,8 +200,9 @@ class BodyWriter {
 
 }  // namespace
 
-Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream) {
-  return BodyWriter{request, target}.write(stream);
+Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream,
+                                          const AnthropicPlatform& platform) {
+  return BodyWriter{request, target, platform}.write(stream);
 }
 
 RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& target) const noexcept {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "providers/wire/wire_format.hpp"
 
@@ -18,7 +19,16 @@ class AnthropicFormat final : public WireFormat {
   [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
 };
 
+/// What differs where another company offers the API.
+struct AnthropicPlatform {
+  /// Of the API as that platform offers it. Set: it goes into the body, and the model and the way of answering stand in
+  /// the address.
+  std::string_view version{};
+  bool enforces_schema = true;  ///< where the model does
+};
+
 /// The body of a request.
-[[nodiscard]] Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream);
+[[nodiscard]] Result<std::string> encode_anthropic_body(const ChatRequest& request, const Target& target, bool stream,
+                                                        const AnthropicPlatform& platform = {});
 
 }  // namespace backstop::inline v0::detail

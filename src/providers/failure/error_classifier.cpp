@@ -24,8 +24,9 @@ bool fits(const ProviderQuirk& quirk, const ProviderFailure& failure, std::strin
   if (quirk.where == ProviderQuirk::Where::param) return failure.param == quirk.pattern;
   for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type},
                                       std::string_view{failure.status}, std::string_view{failure.reason}}) {
+    const std::string_view name = code.substr(code.rfind('#') + 1);  // AWS may write its namespace in front
     const bool prefix = quirk.where == ProviderQuirk::Where::prefix;
-    if (equal_ignoring_case(prefix ? code.substr(0, quirk.pattern.size()) : code, quirk.pattern)) return true;
+    if (equal_ignoring_case(prefix ? name.substr(0, quirk.pattern.size()) : name, quirk.pattern)) return true;
   }
   return false;
 }

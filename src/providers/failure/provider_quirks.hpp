@@ -135,6 +135,12 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::code, "UNAUTHENTICATED", authentication},
       {"", 0, Where::code, "UnrecognizedClientException", authentication},
       {"", 0, Where::code, "InvalidSignatureException", authentication},
+      {"", 0, Where::code, "IncompleteSignatureException", authentication},
+      {"", 0, Where::code, "SignatureDoesNotMatch", authentication},
+      {"", 0, Where::code, "MissingAuthenticationTokenException", authentication},
+      // Of API keys, whose class of errors is the one of missing permissions.
+      {"bedrock", 403, Where::message, "make sure your api key is valid", authentication},
+      {"bedrock", 403, Where::message, "bearer token has expired", authentication},
       {"", 0, Where::code, "ExpiredTokenException", authentication},
       {"", 0, Where::code, "permission_error", permission},
       {"", 0, Where::code, "permission_denied", permission},
@@ -323,10 +329,13 @@ inline constexpr auto provider_quirks = [] {
       {"", 400, Where::message, "does not support reasoning", unsupported_capability},
       // Anything else that only this model, or this server, does not take:
       {"", 400, Where::message, "this model does not support", unsupported_capability},
+      {"", 400, Where::message, "this model doesn't support", unsupported_capability},
       {"", 400, Where::message, "not supported with this model", unsupported_capability},
       {"", 400, Where::message, "not supported by this model", unsupported_capability},
       {"", 400, Where::message, "not supported for this model", unsupported_capability},
       {"", 400, Where::message, "not supported by the model", unsupported_capability},
+      // Within a stream there is no status that would say so.
+      {"bedrock", 0, Where::code, "ValidationException", invalid_request},
   });
   // clang-format on
 }();

@@ -38,6 +38,7 @@ void AnswerReader::feed(std::string_view bytes) {
     case Form::undecided: return decide(bytes);
     case Form::documents: return add_to_document(bytes);
     case Form::lines:
+    case Form::messages:
     case Form::events: break;
   }
   if (received_ > limits_.stream_bytes) {
@@ -46,6 +47,7 @@ void AnswerReader::feed(std::string_view bytes) {
   if (!any_event_ && !words_.empty()) {
     words_.append(bytes.substr(0, longest_page - std::min(longest_page, words_.size())));
   }
+  if (form_ == Form::messages) return messages_.feed(bytes);
   form_ == Form::lines ? lines_.feed(bytes) : events_.feed(bytes);
 }
 
@@ -66,6 +68,9 @@ void AnswerReader::decide(std::string_view bytes) {
     fail(too_large("the answer", limits_.bytes, "bytes").message);
   } else if (content.empty() || (!begins_like_answer(content) && may_begin_like_answer(content))) {
     hold(content);
+  } else if (content.starts_with('\0') && wire_->streams_messages()) {  // the length of a message begins so
+    form_ = Form::messages;
+    messages_.feed(content);
   } else if (content.starts_with('{') && wire_->streams_lines()) {
     form_ = Form::lines;
     lines_.feed(content);
@@ -110,7 +115,15 @@ bool AnswerReader::has_whole_answer() {
 }
 
 bool AnswerReader::next() {
-  if (at_end_ || (form_ != Form::events && form_ != Form::lines)) return false;
+  if (at_end_ || form_ == Form::undecided || form_ == Form::documents) return false;
+  if (EventStream::Message message; form_ == Form::messages) {
+    if (messages_.next(message)) {
+      take(message);
+      return true;
+    }
+    if (!messages_.fault().empty()) fail(std::string{messages_.fault()});
+    return false;
+  }
   ServerSentEvents::Event event;
   if (form_ == Form::lines ? lines_.next(event.data) : events_.next(event)) {
     take(event);
@@ -144,6 +157,22 @@ void AnswerReader::take(const ServerSentEvents::Event& event) {
   }
   take_document(event.name);
   while (!at_end_ && document_.next()) take_document(event.name);
+}
+
+void AnswerReader::take(const EventStream::Message& message) {
+  any_event_ = true;
+  document_.parse(message.payload, message.readable_behind);
+  if (message.kind == "event" || message.kind.empty()) {
+    if (!message.payload.empty()) take_document(message.name);
+    return;
+  }
+  // An exception has its words in the payload, an error in a header.
+  ProviderFailure failure;
+  if (document_.valid()) failure = read_failure(document_.root());
+  if (failure.message.empty()) failure.message = message.words;
+  if (failure.type.empty()) failure.type = message.name;
+  answer_->fail(std::move(failure));
+  at_end_ = true;
 }
 
 void AnswerReader::take_document(std::string_view event_name) {

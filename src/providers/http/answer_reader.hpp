@@ -7,6 +7,7 @@
 
 #include "backstop/providers/answer_limits.hpp"
 #include "providers/wire/answer_builder.hpp"
+#include "providers/wire/event_stream.hpp"
 #include "providers/wire/json_document.hpp"
 #include "providers/wire/json_lines.hpp"
 #include "providers/wire/object_scan.hpp"
@@ -15,9 +16,10 @@
 
 namespace backstop::inline v0::detail {
 
-/// Reads the body of one answer into its builder, in whatever form it comes: as events, lines or JSON documents. The
-/// bytes decide, not what was asked for and not the content type: servers send the one for the other, under either
-/// label. Lines are told from documents by the wire (`streams_lines`).
+/// Reads the body of one answer into its builder, in whatever form it comes: as events, lines, binary messages or JSON
+/// documents. The bytes decide, not what was asked for and not the content type: servers send the one for the other,
+/// under either label. Lines are told from documents by the wire (`streams_lines`), and so are messages from what is
+/// no text at all (`streams_messages`).
 class AnswerReader {
  public:
   /// All of them must outlive the reader.
@@ -42,12 +44,13 @@ class AnswerReader {
   [[nodiscard]] std::string_view words() const noexcept { return words_; }
 
  private:
-  enum class Form : unsigned char { undecided, events, lines, documents };
+  enum class Form : unsigned char { undecided, events, lines, messages, documents };
 
   void decide(std::string_view bytes);
   void hold(std::string_view content);
   void add_to_document(std::string_view bytes);
   void take(const ServerSentEvents::Event& event);
+  void take(const EventStream::Message& message);
   void take_documents();
   void take_document(std::string_view event_name);
   void note_words();
@@ -67,6 +70,7 @@ class AnswerReader {
   std::size_t received_ = 0;
   ServerSentEvents events_;
   JsonLines lines_;
+  EventStream messages_;
   std::unique_ptr<StreamDecoder> decoder_;
   JsonDocument document_;  ///< being read; one parser for all
   bool any_event_ = false;

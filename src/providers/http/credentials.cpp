@@ -66,4 +66,9 @@ Credentials credentials_from_env(const std::vector<std::string>& variables) {
   return credentials(std::move(keys));
 }
 
+Credentials credentials_from(KeyFunction function) {
+  if (!function) throw std::invalid_argument{"credentials_from: the function is empty"};
+  return detail::KeyRing::handle(std::make_shared<const detail::KeyRing>(std::move(function)));
+}
+
 }  // namespace backstop::inline v0

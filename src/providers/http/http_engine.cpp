@@ -14,7 +14,9 @@
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
+#include "providers/failure/retry_hints.hpp"
 #include "providers/wire/content_coding.hpp"
+#include "renewing_provider.hpp"
 #include "request_headers.hpp"
 #include "resolve_endpoint.hpp"
 #include "runtime/http_exchange.hpp"
@@ -39,6 +41,10 @@ constexpr Duration tail_time = std::chrono::seconds{5};
 
 /// How long the body of a refusal is read after its head: some servers never end it.
 constexpr Duration refusal_time = std::chrono::seconds{3};
+
+/// How far the clocks of the machine and of the server are apart where nothing has to be done about it, and at most.
+constexpr std::chrono::seconds usual_clock_error = std::chrono::minutes{1};
+constexpr std::chrono::seconds longest_clock_error = std::chrono::years{10};
 
 /// Stops a scope of its own when time is up.
 class DrainLimit final : private Timer {
@@ -277,11 +283,16 @@ HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::shared_ptr<const Wi
 
 Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire) {
   auto secrets = std::make_shared<const Secrets>(secrets_of(endpoint));
-  if (endpoint.credentials.empty()) {
+  const Credentials credentials = endpoint.credentials;
+  const bool fetches = !credentials.empty() && KeyRing::of(credentials).renewed() != nullptr;
+  if (fetches || !endpoint.access_key_id.empty()) {
+    auto provider = std::make_unique<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets));
+    return Provider{std::make_shared<const RenewingProvider>(credentials, std::move(provider))};
+  }
+  if (credentials.empty()) {
     return Provider{
         std::make_shared<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets))};
   }
-  const Credentials credentials = endpoint.credentials;
   const KeyRing& ring = KeyRing::of(credentials);
   std::vector<std::unique_ptr<const ChatProvider>> by_key;
   for (std::size_t index = 0; index < ring.size(); ++index) {
@@ -294,36 +305,74 @@ Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire
   return Provider{std::make_shared<const KeyedProvider>(credentials, std::move(by_key))};
 }
 
+// From refusals alone, by what is more than a sign of slowness: the server's own limit is minutes.
+void HttpModelProvider::note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept {
+  using std::chrono::floor, std::chrono::seconds;
+  const seconds ahead = floor<seconds>(server_now(head, now)) - floor<seconds>(now);
+  const seconds believed = floor<seconds>(server_clock_ahead());
+  if (std::chrono::abs(ahead) > longest_clock_error || std::chrono::abs(ahead - believed) <= usual_clock_error) return;
+  server_clock_ahead_.store(Duration{ahead}.count(), std::memory_order_relaxed);
+}
+
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
-  if (endpoint_.needs_key && endpoint_.api_key.empty()) co_return missing_key(endpoint_);
+  if (!endpoint_.credentials.empty()) return send_with_fetched_key(request, context);
+  return send_to(endpoint_, *secrets_, context.state().ledger.size() - 1, request, context);
+}
+
+Task<Result<ChatResponse>> HttpModelProvider::send_with_fetched_key(const ChatRequest& request,
+                                                                    CallContext& context) const {
+  const std::size_t row = context.state().ledger.size() - 1;
+  RenewedKey* const renewed = KeyRing::of(endpoint_.credentials).renewed();
+  Result<KeptKey> fetched = co_await renewed->get(context);
+  if (!fetched) co_return std::move(fetched).error();
+  const ExpiringKey& key = (*fetched)->key;
+  Endpoint endpoint = endpoint_;
+  endpoint.api_key = key.key;
+  endpoint.access_key_id = key.access_key_id;
+  endpoint.session_token = key.session_token;
+  Secrets secrets = *secrets_;
+  secrets.add(key.key);
+  secrets.add(key.session_token);
+  Result<ChatResponse> result = co_await send_to(endpoint, secrets, row, request, context);
+  co_return result;
+}
+
+Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, const Secrets& secrets, std::size_t row,
+                                                      const ChatRequest& request, CallContext& context) const {
+  if (endpoint.needs_key && endpoint.api_key.empty()) co_return missing_key(endpoint);
   const bool stream = context.progress()->streamed;
   context.progress()->network = true;  // until it is connected nothing has been sent, whatever happens
-  const Projection projection = project(request, endpoint_.target, wire_->handover_rules(endpoint_.target));
-  const std::size_t row = context.state().ledger.size() - 1;  // other attempts of the call may add theirs meanwhile
-  const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint_.target)};
-  note_circumstances(endpoint_, projection, fitted, context.state().ledger[row]);
-  Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint_, stream);
+  const Projection projection = project(request, endpoint.target, wire_->handover_rules(endpoint.target));
+  const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint.target)};
+  note_circumstances(endpoint, projection, fitted, context.state().ledger[row]);
+  Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint, stream);
   if (!encoded) {
     context.progress()->network = false;
     co_return std::move(encoded).error();
   }
+  const WallTime moment = context.runtime().wall_now() + server_clock_ahead();
+  if (const Result<void> signed_now = wire_->sign(*encoded, endpoint, moment); !signed_now) {
+    context.progress()->network = false;
+    co_return signed_now.error();
+  }
   renew_span(*encoded, context.runtime().random());
-  if (endpoint_.http) encoded->options = &*endpoint_.http;
+  if (endpoint.http) encoded->options = &*endpoint.http;
 
   DrainLimit drain{context.stop()};
   CallContext inner = context;
   inner.set_stop(drain.stop());
   HttpExchange exchange{*encoded, inner};
-  AnswerBuilder answer{endpoint_.target, &context};
+  AnswerBuilder answer{endpoint.target, &context};
   answer.set_projection(projection);
-  answer.set_limits(endpoint_.answer_limits);
-  const Attempting attempt{endpoint_, *wire_, context, *encoded, *secrets_, exchange, drain, answer, stream};
+  answer.set_limits(endpoint.answer_limits);
+  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, stream};
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
-  note_head(exchange.response(), *secrets_, context, context.state().ledger[row]);
+  note_head(exchange.response(), secrets, context, context.state().ledger[row]);
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
+    if (!endpoint.access_key_id.empty()) note_server_clock(exchange.response(), context.runtime().wall_now());
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     co_return refused;
   }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "backstop/provider.hpp"
@@ -16,16 +19,28 @@ class HttpModelProvider final : public ModelProvider {
   /// `secrets`: what is masked in the words of servers; `secrets_of` the endpoint.
   HttpModelProvider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire, std::shared_ptr<const Secrets> secrets);
 
+  /// By how much requests are signed in the future: the server's clock is ahead of the machine's, as its refusals say.
+  [[nodiscard]] Duration server_clock_ahead() const noexcept {
+    return Duration{server_clock_ahead_.load(std::memory_order_relaxed)};
+  }
+
  private:
   Task<Result<ChatResponse>> send(const ChatRequest& request, CallContext& context) const override;
+  Task<Result<ChatResponse>> send_with_fetched_key(const ChatRequest& request, CallContext& context) const;
+  /// `row`: the attempt's in the ledger; other attempts of the call may add theirs meanwhile.
+  Task<Result<ChatResponse>> send_to(const Endpoint& endpoint, const Secrets& secrets, std::size_t row,
+                                     const ChatRequest& request, CallContext& context) const;
   [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return endpoint_.reports_usage_in_streams; }
+  void note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept;
 
   Endpoint endpoint_;
   std::shared_ptr<const WireFormat> wire_;
   std::shared_ptr<const Secrets> secrets_;
+  mutable std::atomic<std::int64_t> server_clock_ahead_{0};  // nanoseconds
 };
 
-/// The provider for an endpoint; for one with several keys it calls with each of them.
+/// The provider for an endpoint; for one with several keys it calls with each of them, where the
+/// key is fetched or signs, a refusal is not the last word.
 [[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
 }  // namespace backstop::inline v0::detail

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backstop/providers/credentials.hpp"
+#include "renewed_key.hpp"
 #include "state/cooldown.hpp"
 
 namespace backstop::inline v0::detail {
@@ -16,6 +17,9 @@ namespace backstop::inline v0::detail {
 class KeyRing {
  public:
   explicit KeyRing(std::vector<std::string> keys) : keys_{std::move(keys)}, cooldowns_(keys_.size()) {}
+  /// Of one key, which is fetched.
+  explicit KeyRing(KeyFunction function)
+      : keys_(1), cooldowns_(1), renewed_{std::make_unique<RenewedKey>(std::move(function))} {}
 
   [[nodiscard]] static const KeyRing& of(const Credentials& credentials) noexcept { return *credentials.ring_; }
   [[nodiscard]] static Credentials handle(std::shared_ptr<const KeyRing> ring) noexcept {
@@ -24,6 +28,8 @@ class KeyRing {
 
   [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
   [[nodiscard]] const std::string& key(std::size_t index) const noexcept { return keys_[index]; }
+  /// The one key where it is fetched, in place of `key(0)`; else null.
+  [[nodiscard]] RenewedKey* renewed() const noexcept { return renewed_.get(); }
   [[nodiscard]] Cooldown& cooldown(std::size_t index) const noexcept { return cooldowns_[index]; }
 
   /// The key that worked last, where a call begins.
@@ -44,6 +50,7 @@ class KeyRing {
   std::vector<std::string> keys_;
   mutable std::vector<Cooldown> cooldowns_;
   mutable std::atomic<std::size_t> current_{0};
+  std::unique_ptr<RenewedKey> renewed_;
 };
 
 }  // namespace backstop::inline v0::detail

@@ -120,6 +120,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
 Secrets secrets_of(const Endpoint& endpoint) {
   Secrets secrets;
   secrets.add(endpoint.api_key);
+  secrets.add(endpoint.session_token);
   if (!endpoint.credentials.empty()) {
     const KeyRing& ring = KeyRing::of(endpoint.credentials);
     for (std::size_t index = 0; index < ring.size(); ++index) secrets.add(ring.key(index));

@@ -19,7 +19,9 @@ struct Endpoint {
   std::string api_key;   ///< empty: none is sent
   std::string key_hint;  ///< how to set the key, for the error where one is needed and missing
   std::string key_note;  ///< which of several keys it is, for the ledger: "key 2 of 3"
-  Credentials credentials;  ///< several keys, in place of `api_key`
+  std::string access_key_id;  ///< set: `api_key` is a secret to sign with, and does not go out itself
+  std::string session_token;  ///< goes along with the signature; empty: none
+  Credentials credentials;  ///< several keys, or one that is fetched, in place of `api_key`
   bool needs_key = true;
   bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
   std::vector<Header> headers;               ///< this target's own, added to every request

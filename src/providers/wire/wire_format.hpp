@@ -54,12 +54,20 @@ class WireFormat {
   /// Errors: `invalid_request` or `unsupported_capability` for what the wire cannot express.
   [[nodiscard]] virtual Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                                    bool stream) const = 0;
+  /// Adds what depends on the moment of sending: a signature. Called last, when everything else stands.
+  /// Errors: `authentication` for what cannot be signed.
+  [[nodiscard]] virtual Result<void> sign(HttpRequest& http, const Endpoint& endpoint, WallTime now) const {
+    static_cast<void>(http), static_cast<void>(endpoint), static_cast<void>(now);
+    return {};
+  }
   /// A whole answer with a status of 200, or an error in one of the generic shapes (`holds_failure`).
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
   /// For one stream.
   [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream_decoder() const = 0;
   /// Its streams are JSON documents, a line each, rather than events. They may still come as events: the bytes decide.
   [[nodiscard]] virtual bool streams_lines() const noexcept { return false; }
+  /// Its streams are binary messages (`event_stream.hpp`), and `on_event` gets the event's type as its name.
+  [[nodiscard]] virtual bool streams_messages() const noexcept { return false; }
   /// What a conversation must look like before it is encoded; by the provider's name unless the wire itself decides.
   [[nodiscard]] virtual const HandoverRules& handover_rules(const Target& target) const noexcept {
     return v0::handover_rules(target.provider());
