@@ -62,6 +62,7 @@ class PartialArguments {
   [[nodiscard]] bool add(const JsonElement& piece) {
     nlohmann::ordered_json* place = find(text_of(piece, "jsonPath"));
     if (place == nullptr) return false;
+    empty_ = false;
     if (const auto text = member(piece, "stringValue")) {
       if (!text->is_string()) return false;
       if (!place->is_string()) *place = std::string{};
@@ -76,6 +77,7 @@ class PartialArguments {
     }
     return true;  // else null, which it is
   }
+  [[nodiscard]] bool empty() const noexcept { return empty_; }
   [[nodiscard]] std::string take() {
     return std::exchange(arguments_, nlohmann::ordered_json::object())
         .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -124,6 +126,7 @@ class PartialArguments {
   }
 
   nlohmann::ordered_json arguments_ = nlohmann::ordered_json::object();
+  bool empty_ = true;
 };
 
 /// Reads one answer: whole, or as the pieces of a stream, which have the same form.
@@ -135,8 +138,10 @@ class GeminiReader {
     if (const auto usage = member(body, "usageMetadata")) usage_.read(*usage, answer.usage());
     JsonArray candidates;
     const std::optional<JsonElement> list = member(body, "candidates");
-    if (list && list->get(candidates) == simdjson::SUCCESS && candidates.begin() != candidates.end()) {
-      return read_candidate(*candidates.begin(), answer);
+    if (list && list->get(candidates) != simdjson::SUCCESS) return answer.unreadable("the list of candidates");
+    if (list && candidates.begin() != candidates.end()) {
+      for (const JsonElement candidate : candidates) read_candidate(candidate, answer);
+      return;
     }
     const std::optional<JsonElement> feedback = member(body, "promptFeedback");
     const std::string_view reason = feedback ? text_of(*feedback, "blockReason") : std::string_view{};
@@ -163,6 +168,7 @@ class GeminiReader {
   }
 
   void read_content(const JsonElement& content, AnswerBuilder& answer) {
+    if (!content.is_object()) return answer.unreadable("the content of an answer");
     const std::optional<JsonElement> list = member(content, "parts");
     if (!list) return;
     JsonArray parts;
@@ -199,39 +205,44 @@ class GeminiReader {
   void read_call(const JsonElement& call, AnswerBuilder& answer) {
     if (!call.is_object()) return answer.unreadable("a tool call");
     const WrittenText name{member(call, "name")};
+    if (!name.readable()) return answer.unreadable("the name of a tool call");
     if (!name.view().empty()) begin_call(WrittenText{member(call, "id")}.view(), name.view(), answer);
-    if (const auto arguments = member(call, "args")) {
-      answer.tool_call(calls_, {}, {}, json_of(*arguments));
-      has_arguments_ = true;
-    }
-    JsonArray pieces;
-    if (const auto list = member(call, "partialArgs"); list && list->get(pieces) == simdjson::SUCCESS) {
-      for (const JsonElement piece : pieces) {
-        if (!partial_.add(piece)) answer.unreadable("a piece of a tool call's arguments");
-      }
-    }
+    arguments_ += text_or_json(member(call, "args"));
+    if (const auto list = member(call, "partialArgs")) read_pieces(*list, answer);
+    if (!in_call_ && !(arguments_.empty() && partial_.empty())) return answer.unreadable("the name of a tool call");
     bool more = false;
     const std::optional<JsonElement> will_continue = member(call, "willContinue");
     if (!will_continue || will_continue->get(more) != simdjson::SUCCESS || !more) end_call(answer);
   }
 
+  void read_pieces(const JsonElement& list, AnswerBuilder& answer) {
+    JsonArray pieces;
+    if (list.get(pieces) != simdjson::SUCCESS) return answer.unreadable("the pieces of a tool call's arguments");
+    for (const JsonElement piece : pieces) {
+      if (!partial_.add(piece)) answer.unreadable("a piece of a tool call's arguments");
+    }
+  }
+
   void begin_call(std::string_view id, std::string_view name, AnswerBuilder& answer) {
     end_call(answer);
     in_call_ = true;
-    partial_ = {};
-    has_arguments_ = false;
     answer.tool_call(calls_, id, name, {});
   }
   void end_call(AnswerBuilder& answer) {
     if (!std::exchange(in_call_, false)) return;
-    if (!has_arguments_) answer.tool_call(calls_, {}, {}, partial_.take());
+    // Where pieces are to come the whole may stand there empty.
+    const bool whole = !arguments_.empty() && (partial_.empty() || arguments_ != "{}");
+    if (whole && !partial_.empty()) answer.unreadable("a tool call that was sent whole and in pieces");
+    answer.tool_call(calls_, {}, {}, whole ? arguments_ : partial_.take());
     answer.end_tool_call(calls_++);
+    arguments_.clear();
+    partial_ = {};
   }
 
   GeminiUsage usage_;
-  PartialArguments partial_;  // of the call that is being written
+  std::string arguments_;     // of the call that is being written
+  PartialArguments partial_;  // likewise, in pieces
   bool in_call_ = false;
-  bool has_arguments_ = false;
   std::int64_t calls_ = 0;  // that have ended
 };
 

@@ -15,13 +15,18 @@ class OllamaReader {
   void read(const JsonElement& body, AnswerBuilder& answer) {
     if (holds_failure(body)) return answer.fail(read_failure(body));
     answer.model(text_of(body, "model"));
-    if (const auto message = member(body, "message")) read_message(*message, answer);
+    if (const auto message = member(body, "message")) {
+      if (!as_text(*message).empty()) return answer.fail(read_failure(body));  // words, and no message
+      read_message(*message, answer);
+    }
     if (const auto count = count_of(body, "prompt_eval_count")) answer.usage().input_tokens = *count;
     if (const auto count = count_of(body, "eval_count")) answer.usage().output_tokens = *count;
     bool done = false;
     const std::optional<JsonElement> flag = member(body, "done");
     done_ = flag && flag->get(done) == simdjson::SUCCESS && done;
-    const bool may_be_all = !flag && member(body, "message");  // servers that imitate this one leave it out
+    // Servers that imitate this one leave it out of a whole answer.
+    const bool may_be_all = !flag && is_first_ && member(body, "message");
+    is_first_ = false;
     if (!done_ && !may_be_all) return;
     answer.finish_word(WrittenText{member(body, "done_reason")}.view());
     answer.complete();
@@ -49,16 +54,12 @@ class OllamaReader {
     if (!function || !function->is_object()) return answer.unreadable("a tool call");
     const WrittenText id{member(call, "id")};
     const WrittenText name{member(*function, "name")};
-    const std::optional<JsonElement> arguments = member(*function, "arguments");
-    if (arguments && arguments->is_object()) {
-      answer.tool_call(calls_, id.view(), name.view(), json_of(*arguments));
-    } else {
-      answer.tool_call(calls_, id.view(), name.view(), WrittenText{arguments}.view());
-    }
+    answer.tool_call(calls_, id.view(), name.view(), text_or_json(member(*function, "arguments")));
     answer.end_tool_call(calls_++);
   }
 
   std::int64_t calls_ = 0;  // so far
+  bool is_first_ = true;  // nothing came before
   bool done_ = false;
 };
 

@@ -83,10 +83,8 @@ void add_words(const JsonElement& item, ItemKind kind, Pieces& pieces, AnswerBui
 
 /// A call's arguments as text; a custom tool's input is a text of any form.
 std::string arguments_of(const JsonElement& item) {
-  std::optional<JsonElement> arguments = member(item, "arguments");
-  if (!arguments) arguments = member(item, "input");
-  if (!arguments) return {};
-  return arguments->is_string() ? std::string{as_text(*arguments)} : json_of(*arguments);
+  const std::optional<JsonElement> arguments = member(item, "arguments");
+  return text_or_json(arguments ? arguments : member(item, "input"));
 }
 
 std::string call_id_of(const JsonElement& item) {
