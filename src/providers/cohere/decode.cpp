@@ -112,8 +112,7 @@ class CohereStreamDecoder final : public StreamDecoder {
     const std::string_view written = text_of(data, "type");
     const std::string_view type = written.empty() ? name : written;
     const std::optional<JsonElement> delta = member(data, "delta");
-    if (type.empty() && !delta) {
-      if (!member(data, "message")) return Next::more;
+    if (written.empty() && !delta && member(data, "message")) {
       read_cohere_answer(data, answer);  // one that came whole
       return Next::end;
     }

@@ -14,6 +14,7 @@
 
 #include "format.hpp"
 #include "providers/failure/read_failure.hpp"
+#include "providers/wire/finish_reasons.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -155,7 +156,8 @@ class GeminiReader {
     if (const auto content = member(candidate, "content")) read_content(*content, answer);
     const WrittenText written{member(candidate, "finishReason")};
     const std::string_view reason = finish_name(written.view());
-    if (reason.empty()) return;
+    const FinishWord* known = find_finish_word(reason);
+    if (known != nullptr && known->means == FinishWord::Means::nothing) return;
     end_call(answer);
     if (!is_filter(reason)) {
       answer.finish_word(reason);
