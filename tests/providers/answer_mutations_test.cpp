@@ -117,10 +117,10 @@ void add_responses(std::vector<Sent>& answers) {
 /// Each piece has the form of a whole answer, and parts are of another sort by a flag or by the member they have.
 void add_gemini(std::vector<Sent>& answers) {
   const auto piece = [](std::string_view parts, std::string_view rest = "") {
-    return Json::parse(fmt::format(
-        R"({{"candidates":[{{"content":{{"role":"model","parts":[{}]}}{},"index":0}}],"responseId":"r",)"
-        R"("usageMetadata":{{"promptTokenCount":5,"candidatesTokenCount":6}}}})",
-        parts, rest));
+    return Json::parse(
+        fmt::format(R"({{"candidates":[{{"content":{{"role":"model","parts":[{}]}}{},"index":0}}],"responseId":"r",)"
+                    R"("usageMetadata":{{"promptTokenCount":5,"candidatesTokenCount":6}}}})",
+                    parts, rest));
   };
   const Json end = piece(R"({"text":"","thoughtSignature":"c2ln"})", R"(,"finishReason":"STOP")");
   answers.push_back(
@@ -147,9 +147,9 @@ void add_cohere(std::vector<Sent>& answers) {
   const auto said = [&](std::string_view type, std::string_view message) {
     return event(type, fmt::format(R"(,"delta":{{"message":{{{}}}}})", message));
   };
-  const Json end = event(
-      "message-end",
-      R"(,"delta":{"finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":5,"output_tokens":6}}})");
+  const Json end =
+      event("message-end",
+            R"(,"delta":{"finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":5,"output_tokens":6}}})");
   answers.push_back(
       {Wire::cohere,
        true,
@@ -159,8 +159,7 @@ void add_cohere(std::vector<Sent>& answers) {
         said("content-start", R"("content":{"type":"text","text":""})"),
         said("content-delta", R"("content":{"text":"@2 "})"), said("content-delta", R"("content":{"text":70017})"),
         event("content-end", ""), said("tool-plan-delta", R"("tool_plan":"@3")"),
-        said("tool-call-start",
-             R"("tool_calls":{"id":"t","type":"function","function":{"name":"f","arguments":""}})"),
+        said("tool-call-start", R"("tool_calls":{"id":"t","type":"function","function":{"name":"f","arguments":""}})"),
         said("tool-call-delta", R"("tool_calls":{"function":{"arguments":"{\"q\":\"@4"}})"),
         said("tool-call-delta", R"("tool_calls":{"function":{"arguments":"@5\"}"}})"), event("tool-call-end", ""),
         end}});
@@ -178,8 +177,7 @@ void add_cohere(std::vector<Sent>& answers) {
 /// Pieces on lines of their own; a whole answer is one piece.
 void add_ollama(std::vector<Sent>& answers) {
   const auto piece = [](std::string_view message, std::string_view rest = R"("done":false)") {
-    return Json::parse(
-        fmt::format(R"({{"model":"m","message":{{"role":"assistant",{}}},{}}})", message, rest));
+    return Json::parse(fmt::format(R"({{"model":"m","message":{{"role":"assistant",{}}},{}}})", message, rest));
   };
   constexpr std::string_view end = R"("done":true,"done_reason":"stop","prompt_eval_count":5,"eval_count":6)";
   answers.push_back(

@@ -73,49 +73,49 @@ std::string parts(std::string_view list) { return R"("content":{"parts":[)" + st
 struct WireForms {
   std::string_view name;
   const Provider& provider;
-  std::string whole;                            ///< an answer that was not streamed: "Hello"
-  std::string half;                             ///< the beginning of a stream: "Half of"
-  std::string (*finish)(std::string_view word); ///< the rest of it, with the reason, a string
-  std::string (*nothing)(std::string_view word); ///< a whole answer without content, likewise
+  std::string whole;                              ///< an answer that was not streamed: "Hello"
+  std::string half;                               ///< the beginning of a stream: "Half of"
+  std::string (*finish)(std::string_view word);   ///< the rest of it, with the reason, a string
+  std::string (*nothing)(std::string_view word);  ///< a whole answer without content, likewise
 };
 
 std::vector<WireForms> wires() {
   using View = std::string_view;
-  return {{"chat", gpt, choice(R"("message":{"content":"Hello"},"finish_reason":"stop")"), half,
-           [](View word) { return finish(word) + done; },
-           [](View word) { return choice(R"("message":{"content":""},"finish_reason":)" + std::string{word}); }},
-          {"messages", claude, R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})",
-           event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})"),
-           [](View word) {
-             return event(R"({"type":"message_delta","delta":{"stop_reason":)" + std::string{word} + "}}") +
-                    event(R"({"type":"message_stop"})");
-           },
-           [](View word) { return R"({"type":"message","content":[],"stop_reason":)" + std::string{word} + "}"; }},
-          {"responses", sol,
-           R"({"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}]})",
-           event(R"({"type":"response.output_text.delta","output_index":0,"delta":"Half of"})"),
-           [](View word) {
-             return event(R"({"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{)"
-                          R"("reason":)" + std::string{word} + "}}}");
-           },
-           [](View word) {
-             return R"({"status":"incomplete","output":[],"incomplete_details":{"reason":)" + std::string{word} + "}}";
-           }},
-          {"gemini", flash, candidate(parts(R"({"text":"Hello"})") + R"(,"finishReason":"STOP")"),
-           event(candidate(parts(R"({"text":"Half of"})"))),
-           [](View word) { return event(candidate(R"("finishReason":)" + std::string{word})); },
-           [](View word) { return candidate(R"("finishReason":)" + std::string{word}); }},
-          {"cohere", command, R"({"message":{"content":[{"type":"text","text":"Hello"}]},"finish_reason":"COMPLETE"})",
-           event(R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Half of"}}}})"),
-           [](View word) {
-             return event(R"({"type":"message-end","delta":{"finish_reason":)" + std::string{word} + "}}");
-           },
-           [](View word) { return R"({"message":{"content":[]},"finish_reason":)" + std::string{word} + "}"; }},
-          {"ollama", llama, R"({"message":{"content":"Hello"},"done":true,"done_reason":"stop"})",
-           R"({"message":{"content":"Half of"},"done":false})"
-           "\n",
-           [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}\n"; },
-           [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}"; }}};
+  return {
+      {"chat", gpt, choice(R"("message":{"content":"Hello"},"finish_reason":"stop")"), half,
+       [](View word) { return finish(word) + done; },
+       [](View word) { return choice(R"("message":{"content":""},"finish_reason":)" + std::string{word}); }},
+      {"messages", claude, R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})",
+       event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})"),
+       [](View word) {
+         return event(R"({"type":"message_delta","delta":{"stop_reason":)" + std::string{word} + "}}") +
+                event(R"({"type":"message_stop"})");
+       },
+       [](View word) { return R"({"type":"message","content":[],"stop_reason":)" + std::string{word} + "}"; }},
+      {"responses", sol,
+       R"({"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}]})",
+       event(R"({"type":"response.output_text.delta","output_index":0,"delta":"Half of"})"),
+       [](View word) {
+         return event(R"({"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{)"
+                      R"("reason":)" +
+                      std::string{word} + "}}}");
+       },
+       [](View word) {
+         return R"({"status":"incomplete","output":[],"incomplete_details":{"reason":)" + std::string{word} + "}}";
+       }},
+      {"gemini", flash, candidate(parts(R"({"text":"Hello"})") + R"(,"finishReason":"STOP")"),
+       event(candidate(parts(R"({"text":"Half of"})"))),
+       [](View word) { return event(candidate(R"("finishReason":)" + std::string{word})); },
+       [](View word) { return candidate(R"("finishReason":)" + std::string{word}); }},
+      {"cohere", command, R"({"message":{"content":[{"type":"text","text":"Hello"}]},"finish_reason":"COMPLETE"})",
+       event(R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Half of"}}}})"),
+       [](View word) { return event(R"({"type":"message-end","delta":{"finish_reason":)" + std::string{word} + "}}"); },
+       [](View word) { return R"({"message":{"content":[]},"finish_reason":)" + std::string{word} + "}"; }},
+      {"ollama", llama, R"({"message":{"content":"Hello"},"done":true,"done_reason":"stop"})",
+       R"({"message":{"content":"Half of"},"done":false})"
+       "\n",
+       [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}\n"; },
+       [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}"; }}};
 }
 
 }  // namespace
@@ -185,14 +185,16 @@ TEST_CASE("a text that is no string is read on every way it comes, or the answer
   const auto stopped = [](std::string_view list) { return candidate(parts(list) + R"(,"finishReason":"STOP")"); };
   CHECK(text_of(plain(flash, stopped(R"({"text":6},{"text":true},{"inlineData":{}},{"text":"."})"))) == "6true.");
   CHECK(plain(flash, stopped(R"({"text":7,"thought":true},{"text":"x"})")).result->reasoning() == "7");
-  CHECK(plain(flash, stopped(R"({"functionCall":{"name":"f","args":"{\"q\":1}"}})")).result->tool_calls()[0].arguments ==
-        R"({"q":1})");
+  CHECK(
+      plain(flash, stopped(R"({"functionCall":{"name":"f","args":"{\"q\":1}"}})")).result->tool_calls()[0].arguments ==
+      R"({"q":1})");
   for (const std::string& gap :
        {stopped(R"("x")"), stopped(R"({"text":{"value":"x"}})"), stopped(R"({"text":"x"},{"functionCall":"f"})"),
         stopped(R"({"text":"x"},{"functionCall":{"args":{"q":1}}})"), stopped(R"({"functionCall":{"name":["f"]}})"),
         stopped(R"({"text":"x"},{"functionCall":{"name":"f","partialArgs":{"jsonPath":"$.q"}}})"),
         stopped(R"({"functionCall":{"name":"f","args":{"q":1},"partialArgs":[{"jsonPath":"$.p","boolValue":true}]}})"),
-        candidate(R"("content":"x","finishReason":"STOP")"), candidate(R"("content":{"parts":"x"},"finishReason":"STOP")"),
+        candidate(R"("content":"x","finishReason":"STOP")"),
+        candidate(R"("content":{"parts":"x"},"finishReason":"STOP")"),
         std::string{R"({"candidates":{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}})"},
         std::string{R"({"candidates":["x"]})"}}) {
     CAPTURE(gap);
@@ -233,12 +235,14 @@ TEST_CASE("a text that is no string is read on every way it comes, or the answer
   };
   CHECK(text_of(plain(llama, line(R"("content":6)"))) == "6");
   CHECK(plain(llama, line(R"("content":"x","thinking":false)")).result->reasoning() == "false");
-  CHECK(plain(llama, line(R"("tool_calls":[{"function":{"name":"f","arguments":["x"]}}])")).result->tool_calls()[0].arguments ==
-        R"({"rawInvalidInput":"[\"x\"]"})");
+  CHECK(plain(llama, line(R"("tool_calls":[{"function":{"name":"f","arguments":["x"]}}])"))
+            .result->tool_calls()[0]
+            .arguments == R"({"rawInvalidInput":"[\"x\"]"})");
   for (const std::string_view gap :
        {R"("content":["x"])", R"("content":{"text":"x"})", R"("content":"x","thinking":{})",
         R"("content":"x","tool_calls":{"function":{"name":"f"}})", R"("content":"x","tool_calls":[5])",
-        R"("content":"x","tool_calls":[{"name":"f"}])", R"("content":"x","tool_calls":[{"function":{"arguments":{"q":1}}}])"}) {
+        R"("content":"x","tool_calls":[{"name":"f"}])",
+        R"("content":"x","tool_calls":[{"function":{"arguments":{"q":1}}}])"}) {
     CAPTURE(gap);
     CHECK(plain(llama, line(gap)).result.error().kind == ErrorKind::malformed_response);
     CHECK(plain(llama, line(gap)).result.error().message.find("cannot be read") != std::string::npos);
@@ -364,7 +368,8 @@ TEST_CASE("a filter's word with nothing said is a filtered answer, sent once") {
   for (const WireForms& wire : wires()) {
     for (const std::string_view word : {R"("sensitive")", R"("SAFETY")", R"("content_filter")"}) {
       CAPTURE(wire.name, word);
-      const ReplayedCall call = call_with(wire.provider | retry({.max_attempts = 3}), "Hi", json(wire.nothing(word)), false);
+      const ReplayedCall call =
+          call_with(wire.provider | retry({.max_attempts = 3}), "Hi", json(wire.nothing(word)), false);
       CHECK(call.result.error().kind == ErrorKind::content_filtered);
       CHECK(call.requests.size() == 1);
     }
@@ -470,7 +475,9 @@ TEST_CASE("parallel calls are told apart on every wire, whatever their ids and n
     };
     CHECK(calls(streamed(llama, R"({"message":{"tool_calls":[)" + ollama_call("Rome") + "," + ollama_call("Oslo") +
                                     R"(]},"done":true})")) == both);
-    CHECK(calls(streamed(llama, R"({"message":{"tool_calls":[)" + ollama_call("Rome") + R"(]},"done":false})" "\n" +
+    CHECK(calls(streamed(llama, R"({"message":{"tool_calls":[)" + ollama_call("Rome") +
+                                    R"(]},"done":false})"
+                                    "\n" +
                                     R"({"message":{"tool_calls":[)" + ollama_call("Oslo") + R"(]},"done":true})")) ==
           both);
     const auto cohere_call = [id](std::string_view city) {
@@ -538,15 +545,17 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
     CHECK(text_of(plain(gpt, "{" + fine + "," + std::string{beside} + "}")) == "Fine.");
     for (const WireForms& wire : wires()) {
       // Where a text in `message` is in the place of the answer, it cannot stand beside one.
-      if ((wire.name == "cohere" || wire.name == "ollama") && beside.find("message") != std::string_view::npos) continue;
+      if ((wire.name == "cohere" || wire.name == "ollama") && beside.find("message") != std::string_view::npos)
+        continue;
       CAPTURE(wire.name);
-      CHECK(text_of(plain(wire.provider, wire.whole.substr(0, wire.whole.size() - 1) + "," + std::string{beside} + "}")) ==
-            "Hello");
+      CHECK(text_of(plain(wire.provider,
+                          wire.whole.substr(0, wire.whole.size() - 1) + "," + std::string{beside} + "}")) == "Hello");
     }
   }
   for (const WireForms& wire : wires()) {
     CAPTURE(wire.name);
-    CHECK(plain(wire.provider, R"({"message":"nothing for you"})").result.error().provider_message == "nothing for you");
+    CHECK(plain(wire.provider, R"({"message":"nothing for you"})").result.error().provider_message ==
+          "nothing for you");
   }
 }
 
@@ -604,7 +613,8 @@ TEST_CASE("the bytes of a body decide how it is read, not its label and not what
   };
   /// The pieces of a stream on each wire, without their framing.
   const std::vector<std::vector<std::string>> pieces{
-      {R"({"choices":[{"delta":{"content":"Hel"}}]})", R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"},
+      {R"({"choices":[{"delta":{"content":"Hel"}}]})",
+       R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"},
       {R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}})",
        R"({"type":"message_stop"})"},
       {R"({"type":"response.output_text.delta","output_index":0,"delta":"Hello"})",
@@ -639,8 +649,8 @@ TEST_CASE("the bytes of a body decide how it is read, not its label and not what
       as_lines += piece + "\r\n";
       as_list += (as_list.empty() ? "[" : "\n,\n") + piece;
     }
-    for (const std::string& text :
-         {wire.whole, event(wire.whole), "event: message\n" + event(wire.whole), "\n" + wire.whole, as_events, as_lines}) {
+    for (const std::string& text : {wire.whole, event(wire.whole), "event: message\n" + event(wire.whole),
+                                    "\n" + wire.whole, as_events, as_lines}) {
       check(wire.provider, text);
     }
     if (wire.name == "gemini") check(wire.provider, as_list + "]");

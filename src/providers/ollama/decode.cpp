@@ -59,7 +59,7 @@ class OllamaReader {
   }
 
   std::int64_t calls_ = 0;  // so far
-  bool is_first_ = true;  // nothing came before
+  bool is_first_ = true;    // nothing came before
   bool done_ = false;
 };
 
