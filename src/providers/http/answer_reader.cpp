@@ -113,6 +113,7 @@ bool AnswerReader::next() {
   if (at_end_ || (form_ != Form::events && form_ != Form::lines)) return false;
   ServerSentEvents::Event event;
   if (form_ == Form::lines ? lines_.next(event.data) : events_.next(event)) {
+    if (form_ == Form::lines) event.readable_behind = lines_.readable_behind();
     take(event);
     return true;
   }
