@@ -22,7 +22,7 @@ Behaviour broken_stream(std::string name, std::size_t after, Answer what, std::v
                       if (asked.stream) {
                         auto parts = parts_of(wire, what, asked);
                         parts.resize(place_after(after, parts));
-                        script = open_stream(parts, what);
+                        script = open_stream(wire, parts, what);
                       } else {
                         const auto body = plain_body(wire, what, asked.model);
                         script = half_of(json_response(200, {}, body), body.size());
@@ -35,6 +35,25 @@ Behaviour broken_stream(std::string name, std::size_t after, Answer what, std::v
 ErrorWords overloaded_words(Wire wire) {
   if (wire == Wire::anthropic) return {"overloaded_error", "Overloaded", {}};
   return {"server_error", "The engine is currently overloaded, please try again later", {}};
+}
+
+/// The beginning of a piece of an answer.
+std::string broken_json(Wire wire) {
+  switch (wire) {
+    case Wire::openai:
+      return R"({"choices":[{"delta":{"content")";
+    case Wire::anthropic:
+      return R"({"type":"content_block_delta","delta":{"text")";
+    case Wire::responses:
+      return R"({"type":"response.output_text.delta","delta")";
+    case Wire::gemini:
+      return R"({"candidates":[{"content":{"parts")";
+    case Wire::cohere:
+      return R"({"type":"content-delta","delta":{"message")";
+    case Wire::ollama:
+      return R"({"message":{"content")";
+  }
+  return {};
 }
 
 }  // namespace
@@ -66,7 +85,9 @@ Behaviour close_after_request() { return fixed("close_after_request", Script{{Cl
 
 Behaviour reset_before_headers() { return fixed("reset_before_headers", Script{{Reset{}}, {}}); }
 
-Behaviour reset_after_headers() { return fixed("reset_after_headers", Script{{Send{stream_head()}, Reset{}}, {}}); }
+Behaviour reset_after_headers() {
+  return fixed("reset_after_headers", Script{{Send{stream_head(stream_type(Wire::openai))}, Reset{}}, {}});
+}
 
 Behaviour cut_stream(std::size_t after, Answer what) {
   return broken_stream("cut_stream", after, std::move(what), {Close{}});
@@ -90,7 +111,7 @@ Behaviour truncated_body(Answer what) {
     std::string response = json_response(200, {}, body);
     if (asked.stream) {
       for (const auto& part : parts_of(wire, what, asked)) body += part.bytes;
-      response = whole_response(200, {{"content-type", "text/event-stream"}}, body);
+      response = whole_response(200, {{"content-type", std::string{stream_type(wire)}}}, body);
     }
     auto script = half_of(std::move(response), body.size());
     script.steps.emplace_back(Close{});
@@ -103,7 +124,7 @@ Behaviour end_without_done(Answer what) {
     if (!asked.stream) return plain_script(wire, what, asked);
     auto parts = parts_of(wire, what, asked);
     parts.resize(place_after(all_content, parts));
-    return whole_stream(parts, what);
+    return whole_stream(wire, parts, what);
   });
 }
 
@@ -112,7 +133,7 @@ Behaviour without_done(Answer what, bool stays_open) {
     if (!asked.stream || wire != Wire::openai) return answer_script(wire, what, asked);
     auto parts = parts_of(wire, what, asked);
     parts.pop_back();
-    auto script = stays_open ? open_stream(parts, what) : whole_stream(parts, what);
+    auto script = stays_open ? open_stream(wire, parts, what) : whole_stream(wire, parts, what);
     if (stays_open) script.steps.emplace_back(Hang{});
     return script;
   });
@@ -126,32 +147,30 @@ Behaviour refuses_prefill(Answer what) {
         "This model does not support assistant message prefill. The conversation must end with a user "
         "message.",
         {}};
-    return sending(json_response(400, {}, error_body(wire, words)));
+    return sending(json_response(400, {}, error_body(wire, words, 400)));
   });
 }
 
 Behaviour error_event_after(std::size_t after, std::optional<ErrorWords> error, Answer what) {
   return understood("error_event_after", [=](Wire wire, const Asked& asked) {
     const auto words = error.value_or(overloaded_words(wire));
-    if (!asked.stream) return sending(json_response(200, {}, error_body(wire, words)));
+    if (!asked.stream) return sending(json_response(200, {}, error_body(wire, words, 503)));
     auto parts = parts_of(wire, what, asked);
     parts.resize(after == 0 ? 0 : place_after(after, parts));
     parts.push_back({error_event(wire, words)});
-    return whole_stream(parts, what);
+    return whole_stream(wire, parts, what);
   });
 }
 
 Behaviour malformed_json(std::size_t after, Answer what) {
   return understood("malformed_json", [=](Wire wire, const Asked& asked) {
-    const std::string broken = wire == Wire::openai      ? R"({"choices":[{"delta":{"content")"
-                               : wire == Wire::anthropic ? R"({"type":"content_block_delta","delta":{"text")"
-                                                         : R"({"type":"response.output_text.delta","delta")";
+    const std::string broken = broken_json(wire);
     if (!asked.stream) return sending(json_response(200, {}, broken));
-    const std::string name = wire == Wire::anthropic ? "event: content_block_delta\n" : "";
     auto parts = parts_of(wire, what, asked);
     const auto place = static_cast<std::ptrdiff_t>(place_after(after, parts));
-    parts.insert(parts.begin() + place, {name + "data: " + broken + "\n\n"});
-    return whole_stream(parts, what);
+    const std::string name = wire == Wire::anthropic ? "event: content_block_delta\n" : "";
+    parts.insert(parts.begin() + place, {wire == Wire::ollama ? broken + "\n" : name + "data: " + broken + "\n\n"});
+    return whole_stream(wire, parts, what);
   });
 }
 
@@ -159,8 +178,8 @@ Behaviour pings_only(std::chrono::milliseconds interval) {
   return understood("pings_only", [interval](Wire wire, const Asked& asked) {
     if (!asked.stream) return Script{{Hang{}}, {}};
     auto parts = parts_of(wire, {}, asked);
-    parts.resize(1);  // the role chunk or `message_start`
-    auto script = open_stream(parts, {});
+    parts.resize(std::min<std::size_t>(1, place_after(0, parts)));  // the role chunk or `message_start`, if any
+    auto script = open_stream(wire, parts, {});
     script.repeat_from = script.steps.size();
     script.steps.emplace_back(Send{chunk(ping_event(wire))});
     script.steps.emplace_back(Pause{std::max(interval, std::chrono::milliseconds{1})});
@@ -174,7 +193,7 @@ Behaviour empty_choices() {
     if (wire != Wire::openai) return answer_script(wire, nothing, asked);
     const std::string body = R"({"id":"chatcmpl-fault","object":"chat.completion","model":"fault-model","choices":[]})";
     if (!asked.stream) return sending(json_response(200, {}, body));
-    return whole_stream({{"data: " + body + "\n\n"}, {"data: [DONE]\n\n"}}, {});
+    return whole_stream(wire, {{"data: " + body + "\n\n"}, {"data: [DONE]\n\n"}}, {});
   });
 }
 

@@ -37,13 +37,13 @@ template <std::convertible_to<std::string> Text>
 /// 429 with `retry-after`.
 [[nodiscard]] Behaviour rate_limited(std::chrono::seconds retry_after = std::chrono::seconds{1});
 
-/// Out of money: 429 `insufficient_quota`, or the Anthropic wire's 400 about the credit balance.
+/// Out of money: 429 `insufficient_quota`, 402, or the Anthropic wire's 400 about the credit balance.
 [[nodiscard]] Behaviour quota_exhausted();
 
 /// 503, or the Anthropic wire's 529 `overloaded_error`.
 [[nodiscard]] Behaviour overloaded(HeaderList headers = {});
 
-/// 401: wrong key.
+/// 401: wrong key; on Google's wire 400.
 [[nodiscard]] Behaviour unauthorized();
 
 /// 400: the prompt does not fit the model's window.
@@ -102,7 +102,7 @@ template <std::convertible_to<std::string> Text>
 [[nodiscard]] Behaviour end_without_done(Answer what = {});
 
 /// A whole stream, finish reason and usage included, but for `[DONE]`; the connection then ends the body as HTTP wants
-/// it, or stays as it is. Healthy on the Anthropic wire, and plain.
+/// it, or stays as it is. Healthy on the other wires, and plain.
 [[nodiscard]] Behaviour without_done(Answer what = {}, bool stays_open = false);
 
 /// An error event after that much content, then a clean end; 0 makes it the first event of the stream.
@@ -115,7 +115,7 @@ template <std::convertible_to<std::string> Text>
 /// Keep-alives for ever, no content. Plain: silence.
 [[nodiscard]] Behaviour pings_only(std::chrono::milliseconds interval);
 
-/// Success without an answer: `choices: []` or `content: []`.
+/// Success without an answer: `choices: []`, or an answer with nothing in it.
 [[nodiscard]] Behaviour empty_choices();
 
 /// A plain JSON answer even if a stream was asked for.

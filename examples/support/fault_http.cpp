@@ -59,8 +59,8 @@ std::string json_response(int status, HeaderList headers, std::string_view body)
   return whole_response(status, std::move(headers), body);
 }
 
-std::string stream_head() {
-  return response_head(200, {{"content-type", "text/event-stream; charset=utf-8"},
+std::string stream_head(std::string_view type) {
+  return response_head(200, {{"content-type", std::string{type}},
                              {"x-request-id", "req_fault"},
                              {"request-id", "req_fault"},
                              {"transfer-encoding", "chunked"}});

@@ -16,8 +16,8 @@ namespace backstop::faults {
 /// Likewise with a JSON body and both wires' request id, unless `headers` (in lower case) say otherwise.
 [[nodiscard]] std::string json_response(int status, HeaderList headers, std::string_view body);
 
-/// The head of a stream of server-sent events in chunked transfer encoding.
-[[nodiscard]] std::string stream_head();
+/// The head of a stream of that media type in chunked transfer encoding.
+[[nodiscard]] std::string stream_head(std::string_view type);
 
 /// One chunk of chunked transfer encoding. An empty `data` gives the last chunk.
 [[nodiscard]] std::string chunk(std::string_view data);

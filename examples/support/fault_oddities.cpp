@@ -16,7 +16,7 @@ Behaviour changed_stream(std::string name, Answer what, std::function<void(Wire,
                       if (!asked.stream) return plain_script(wire, what, asked);
                       auto parts = parts_of(wire, what, asked);
                       change(wire, parts);
-                      return whole_stream(parts, what);
+                      return whole_stream(wire, parts, what);
                     });
 }
 
@@ -38,13 +38,16 @@ Behaviour ended_by(std::string name, std::size_t after, Answer what, std::string
 
 Behaviour crlf_events(Answer what) {
   return changed_stream("crlf_events", std::move(what), [](Wire, Parts& parts) {
-    for (auto& part : parts) replace_all(part.bytes, "\n", "\r\n");
+    for (auto& part : parts) {
+      replace_all(part.bytes, "\r\n", "\n");
+      replace_all(part.bytes, "\n", "\r\n");
+    }
   });
 }
 
 Behaviour comments_between(Answer what) {
-  return changed_stream("comments_between", std::move(what), [](Wire, Parts& parts) {
-    for (auto& part : parts) part.bytes.insert(0, ": PROCESSING\n\n: \n\n");
+  return changed_stream("comments_between", std::move(what), [](Wire wire, Parts& parts) {
+    for (auto& part : parts) part.bytes.insert(0, wire == Wire::ollama ? "\n" : ": PROCESSING\n\n: \n\n");
   });
 }
 
@@ -54,7 +57,7 @@ Behaviour blanks_before(std::size_t count, Answer what) {
       return sending(json_response(200, {}, std::string(count, ' ') + plain_body(wire, what, asked.model)));
     auto parts = parts_of(wire, what, asked);
     parts.insert(parts.begin(), {std::string(count, '\n')});
-    return whole_stream(parts, what);
+    return whole_stream(wire, parts, what);
   });
 }
 

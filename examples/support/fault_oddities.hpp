@@ -14,7 +14,7 @@ namespace backstop::faults {
 /// Lines end with CR LF.
 [[nodiscard]] Behaviour crlf_events(Answer what = {});
 
-/// A comment before every event, and an empty one.
+/// A comment before every event, and an empty one; a blank line where lines of JSON have no comments.
 [[nodiscard]] Behaviour comments_between(Answer what = {});
 
 /// So many blanks before the answer, which keep the connection alive: line ends before events, spaces before JSON.

@@ -27,16 +27,45 @@ ErrorWords words_for_status(int code) {
   return {"api_error", "The server had an error while processing your request.", {}};
 }
 
-/// A refusal that OpenAI and Anthropic word and number differently.
 struct Refusal {
   int status;
   ErrorWords words;
 };
 
-Behaviour refused(std::string name, Refusal openai, Refusal anthropic, HeaderList headers = {}) {
+/// A refusal that every provider words and numbers differently.
+struct Refusals {
+  Refusal openai;
+  Refusal anthropic;
+  Refusal gemini;
+  Refusal cohere;
+  Refusal ollama;
+
+  [[nodiscard]] const Refusal& on(Wire wire) const {
+    switch (wire) {
+      case Wire::anthropic:
+        return anthropic;
+      case Wire::gemini:
+        return gemini;
+      case Wire::cohere:
+        return cohere;
+      case Wire::ollama:
+        return ollama;
+      case Wire::openai:
+      case Wire::responses:
+        break;
+    }
+    return openai;
+  }
+};
+
+/// Where a wire has words only.
+Refusal saying(int status, std::string message) { return {status, {{}, std::move(message), {}}}; }
+
+Behaviour refused(std::string name, Refusals refusals, HeaderList headers = {}) {
   return scripted(std::move(name), [=](const ReceivedRequest& request) {
-    const auto& said = wire_spoken(request) == Wire::anthropic ? anthropic : openai;
-    return sending(json_response(said.status, headers, error_body(wire_spoken(request), said.words)));
+    const Wire wire = wire_spoken(request);
+    const Refusal& said = refusals.on(wire);
+    return sending(json_response(said.status, headers, error_body(wire, said.words, said.status)));
   });
 }
 
@@ -44,51 +73,72 @@ Behaviour refused(std::string name, Refusal openai, Refusal anthropic, HeaderLis
 
 Behaviour status(int code, HeaderList headers, std::string body) {
   return scripted("status " + std::to_string(code), [=](const ReceivedRequest& request) {
-    const auto words = error_body(wire_spoken(request), words_for_status(code));
+    const auto words = error_body(wire_spoken(request), words_for_status(code), code);
     return sending(json_response(code, headers, body.empty() ? words : body));
   });
 }
 
 Behaviour rate_limited(std::chrono::seconds retry_after) {
-  const Refusal openai{429, {"requests", "Rate limit reached for requests.", "rate_limit_exceeded"}};
-  const Refusal anthropic{429, {"rate_limit_error", "This request would exceed your rate limit.", {}}};
-  return refused("rate_limited", openai, anthropic, {{"retry-after", std::to_string(retry_after.count())}});
+  return refused("rate_limited",
+                 {{429, {"requests", "Rate limit reached for requests.", "rate_limit_exceeded"}},
+                  {429, {"rate_limit_error", "This request would exceed your rate limit.", {}}},
+                  saying(429, "You exceeded your current quota, please check your plan and billing details."),
+                  saying(429, "You are past the per minute request limit, please wait and try again later."),
+                  saying(429, "too many concurrent requests")},
+                 {{"retry-after", std::to_string(retry_after.count())}});
 }
 
 Behaviour quota_exhausted() {
-  const Refusal openai{429, {"insufficient_quota", "You exceeded your current quota.", "insufficient_quota"}};
-  const Refusal anthropic{400, {"invalid_request_error", "Your credit balance is too low to access the API.", {}}};
-  return refused("quota_exhausted", openai, anthropic);
+  return refused("quota_exhausted",
+                 {{429, {"insufficient_quota", "You exceeded your current quota.", "insufficient_quota"}},
+                  {400, {"invalid_request_error", "Your credit balance is too low to access the API.", {}}},
+                  saying(429, "Quota exceeded for metric: generate_content_requests, limit: 0, model: fault-model"),
+                  saying(402, "payment required"),
+                  saying(402, "payment required")});
 }
 
 Behaviour overloaded(HeaderList headers) {
-  const Refusal openai{503, {"server_error", "The engine is currently overloaded, please try again later", {}}};
-  return refused("overloaded", openai, {529, {"overloaded_error", "Overloaded", {}}}, std::move(headers));
+  return refused("overloaded",
+                 {{503, {"server_error", "The engine is currently overloaded, please try again later", {}}},
+                  {529, {"overloaded_error", "Overloaded", {}}},
+                  saying(503, "The model is overloaded. Please try again later."),
+                  saying(503, "the service is unavailable"),
+                  saying(503, "server busy, please try again. maximum pending requests exceeded")},
+                 std::move(headers));
 }
 
 Behaviour unauthorized() {
-  const Refusal openai{401, {"invalid_request_error", "Incorrect API key provided.", "invalid_api_key"}};
-  return refused("unauthorized", openai, {401, {"authentication_error", "invalid x-api-key", {}}});
+  return refused("unauthorized", {{401, {"invalid_request_error", "Incorrect API key provided.", "invalid_api_key"}},
+                                  {401, {"authentication_error", "invalid x-api-key", {}}},
+                                  saying(400, "API key not valid. Please pass a valid API key."),
+                                  saying(401, "invalid api token"),
+                                  saying(401, "unauthorized")});
 }
 
 Behaviour context_too_long() {
-  const Refusal openai{400,
-                       {"invalid_request_error",
-                        "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 "
-                        "tokens.",
-                        "context_length_exceeded"}};
-  const Refusal anthropic{400, {"invalid_request_error", "prompt is too long: 9000 tokens > 8192 maximum", {}}};
-  return refused("context_too_long", openai, anthropic);
+  return refused(
+      "context_too_long",
+      {{400,
+        {"invalid_request_error",
+         "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+         "context_length_exceeded"}},
+       {400, {"invalid_request_error", "prompt is too long: 9000 tokens > 8192 maximum", {}}},
+       saying(400, "The input token count (9000) exceeds the maximum number of tokens allowed (8192)."),
+       saying(400, "too many tokens: size limit exceeded by 808 tokens."),
+       saying(400, "the input length exceeds the context length")});
 }
 
 Behaviour content_filtered(std::string reason) {
   const Refusal refusal{400, {"invalid_request_error", std::move(reason), "content_policy_violation"}};
-  return refused("content_filtered", refusal, refusal);
+  return refused("content_filtered", {refusal, refusal, refusal, refusal, refusal});
 }
 
 Behaviour model_not_found() {
-  const Refusal openai{404, {"invalid_request_error", "The model does not exist.", "model_not_found"}};
-  return refused("model_not_found", openai, {404, {"not_found_error", "model: fault-model", {}}});
+  return refused("model_not_found", {{404, {"invalid_request_error", "The model does not exist.", "model_not_found"}},
+                                     {404, {"not_found_error", "model: fault-model", {}}},
+                                     saying(404, "models/fault-model is not found for API version v1beta"),
+                                     saying(404, "model 'fault-model' not found"),
+                                     saying(404, "model 'fault-model' not found")});
 }
 
 Behaviour html_502() {

@@ -69,10 +69,14 @@ std::optional<Wire> ReceivedRequest::wire() const {
   if (route.ends_with("/chat/completions")) return Wire::openai;
   if (route.ends_with("/messages")) return Wire::anthropic;
   if (route.ends_with("/responses")) return Wire::responses;
+  if (route.ends_with(":generateContent") || route.ends_with(":streamGenerateContent")) return Wire::gemini;
+  if (route.ends_with("/v2/chat")) return Wire::cohere;
+  if (route.ends_with("/api/chat")) return Wire::ollama;
   return std::nullopt;
 }
 
 bool ReceivedRequest::wants_stream() const {
+  if (wire() == Wire::gemini) return path.find(":streamGenerateContent") != std::string::npos;
   const auto json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object()) return false;
   const auto stream = json.find("stream");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -14,7 +15,12 @@ enum class Wire {
   openai,     ///< Chat Completions: any path that ends in `/chat/completions`
   anthropic,  ///< Messages: any path that ends in `/messages`
   responses,  ///< OpenAI's Responses: any path that ends in `/responses`
+  gemini,     ///< Google's generateContent: any path that ends in `:generateContent` or `:streamGenerateContent`
+  cohere,     ///< Cohere's Chat: any path that ends in `/v2/chat`
+  ollama,     ///< Ollama's own: any path that ends in `/api/chat`
 };
+inline constexpr std::array every_wire{Wire::openai, Wire::anthropic, Wire::responses,
+                                       Wire::gemini, Wire::cohere,    Wire::ollama};
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
@@ -29,10 +35,10 @@ struct ReceivedRequest {
   /// The first header of that name, in any case.
   [[nodiscard]] std::optional<std::string> header(std::string_view name) const;
 
-  /// The dialect asked for, or nothing for a path or method that belongs to neither.
+  /// The dialect asked for, or nothing for a path or method that belongs to none.
   [[nodiscard]] std::optional<Wire> wire() const;
 
-  /// Whether the body, if it is JSON, says `"stream": true`.
+  /// Whether the body, if it is JSON, says `"stream": true`; on Google's wire the path says it.
   [[nodiscard]] bool wants_stream() const;
 };
 

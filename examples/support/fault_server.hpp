@@ -17,7 +17,7 @@ struct FaultServerOptions {
   std::size_t keep_requests = 1000;  ///< older recorded requests are forgotten
 };
 
-/// An HTTP/1.1 server on 127.0.0.1 that speaks the wires of OpenAI (both) and Anthropic and fails on request.
+/// An HTTP/1.1 server on 127.0.0.1 that speaks every wire of the library and fails on request.
 ///
 /// Each request is answered by the behaviour that is next in the queue, and when the queue is empty by the standing
 /// one, a healthy answer to begin with. One thread serves all connections; a silent one holds up no other.

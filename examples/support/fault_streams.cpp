@@ -8,6 +8,12 @@
 namespace backstop::faults {
 namespace {
 
+/// "m" in ".../models/m:generateContent".
+std::string model_in_path(std::string_view path) {
+  const auto begin = path.rfind('/') + 1;
+  return std::string{path.substr(begin, path.find(':', begin) - begin)};
+}
+
 std::optional<Asked> read_asked(const ReceivedRequest& request) {
   const auto json = nlohmann::json::parse(request.body, nullptr, false);
   if (!json.is_object()) return std::nullopt;
@@ -17,10 +23,14 @@ std::optional<Asked> read_asked(const ReceivedRequest& request) {
   };
   Asked asked;
   if (const auto model = json.find("model"); model != json.end() && model->is_string()) asked.model = *model;
-  asked.stream = is_true(json, "stream");
+  if (request.wire() == Wire::gemini) asked.model = model_in_path(request.path);
+  asked.stream = request.wants_stream();
   const auto options = json.find("stream_options");
-  if (const auto turns = json.find("messages"); turns != json.end() && turns->is_array() && !turns->empty()) {
-    asked.ends_with_assistant = turns->back().is_object() && turns->back().value("role", "") == "assistant";
+  for (const char* key : {"messages", "contents"}) {
+    const auto turns = json.find(key);
+    if (turns == json.end() || !turns->is_array() || turns->empty() || !turns->back().is_object()) continue;
+    const std::string role = turns->back().value("role", "");
+    asked.ends_with_assistant = role == "assistant" || role == "model";
   }
   asked.include_usage = options != json.end() && options->is_object() && is_true(*options, "include_usage");
   return asked;
@@ -33,12 +43,12 @@ Behaviour understood(std::string name, std::function<Script(Wire, const Asked&)>
     const auto wire = request.wire();
     if (!wire) {
       const ErrorWords words{"invalid_request_error", "Unknown path: " + request.path};
-      return sending(json_response(404, {}, error_body(Wire::openai, words)));
+      return sending(json_response(404, {}, error_body(Wire::openai, words, 404)));
     }
     const auto asked = read_asked(request);
     if (!asked) {
       const ErrorWords words{"invalid_request_error", "The body is not a JSON object."};
-      return sending(json_response(400, {}, error_body(*wire, words)));
+      return sending(json_response(400, {}, error_body(*wire, words, 400)));
     }
     return make(*wire, *asked);
   });
@@ -56,8 +66,8 @@ std::size_t place_after(std::size_t content, const Parts& parts) {
   return place;
 }
 
-Script open_stream(const Parts& parts, const Answer& pace) {
-  auto script = sending(stream_head());
+Script open_stream(Wire wire, const Parts& parts, const Answer& pace) {
+  auto script = sending(stream_head(stream_type(wire)));
   bool first = true;
   for (const auto& part : parts) {
     if (part.role == StreamPart::Role::content) {
@@ -69,8 +79,8 @@ Script open_stream(const Parts& parts, const Answer& pace) {
   return script;
 }
 
-Script whole_stream(const Parts& parts, const Answer& pace) {
-  auto script = open_stream(parts, pace);
+Script whole_stream(Wire wire, const Parts& parts, const Answer& pace) {
+  auto script = open_stream(wire, parts, pace);
   script.steps.push_back(Send{chunk({})});
   return script;
 }
@@ -80,7 +90,7 @@ Parts parts_of(Wire wire, const Answer& what, const Asked& asked) {
 }
 
 Script answer_script(Wire wire, const Answer& what, const Asked& asked) {
-  return asked.stream ? whole_stream(parts_of(wire, what, asked), what) : plain_script(wire, what, asked);
+  return asked.stream ? whole_stream(wire, parts_of(wire, what, asked), what) : plain_script(wire, what, asked);
 }
 
 }  // namespace backstop::faults

@@ -20,7 +20,7 @@ struct Asked {
   bool ends_with_assistant = false;  ///< the answer is to go on from a turn of the model's own
 };
 
-/// A behaviour of a request that one of the two wires understands; others are refused as a provider would.
+/// A behaviour of a request that one of the wires understands; others are refused as a provider would.
 [[nodiscard]] Behaviour understood(std::string name, std::function<Script(Wire, const Asked&)> make);
 
 using Parts = std::vector<StreamPart>;
@@ -33,10 +33,10 @@ inline constexpr std::size_t all_content = static_cast<std::size_t>(-1);
 [[nodiscard]] std::size_t place_after(std::size_t content, const Parts& parts);
 
 /// A stream with these events and no end yet.
-[[nodiscard]] Script open_stream(const Parts& parts, const Answer& pace);
+[[nodiscard]] Script open_stream(Wire wire, const Parts& parts, const Answer& pace);
 
 /// A stream with these events, ended as HTTP wants it.
-[[nodiscard]] Script whole_stream(const Parts& parts, const Answer& pace);
+[[nodiscard]] Script whole_stream(Wire wire, const Parts& parts, const Answer& pace);
 
 [[nodiscard]] Script plain_script(Wire wire, const Answer& what, const Asked& asked);
 

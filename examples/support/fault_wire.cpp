@@ -1,67 +1,17 @@
 #include "fault_wire.hpp"
 
 #include <fmt/core.h>
-#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "fault_pieces.hpp"
+#include "fault_wires.hpp"
 
 namespace backstop::faults {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Role = StreamPart::Role;
 
-/// Words, each with the blanks before it: joined they are the text again.
-std::vector<std::string> tokens_of(std::string_view text) {
-  std::vector<std::string> tokens;
-  while (!text.empty()) {
-    const auto word = std::min(text.find_first_not_of(' '), text.size());
-    const auto end = std::min(text.find(' ', word), text.size());
-    tokens.emplace_back(text.substr(0, end));
-    text.remove_prefix(end);
-  }
-  return tokens;
-}
-
-std::vector<std::string> pieces_of(std::string_view text, std::size_t tokens_per_piece) {
-  const auto tokens = tokens_of(text);
-  std::vector<std::string> pieces;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (i % std::max<std::size_t>(tokens_per_piece, 1) == 0) pieces.emplace_back();
-    pieces.back() += tokens[i];
-  }
-  return pieces;
-}
-
-/// Halves of a tool call's arguments, so that a client has to join them; never within a UTF-8 sequence.
-std::vector<std::string> halves_of(const std::string& text) {
-  auto middle = text.size() / 2;
-  while (middle < text.size() && (static_cast<unsigned char>(text[middle]) & 0xC0) == 0x80) ++middle;
-  if (middle == 0 || middle == text.size()) return {text};
-  return {text.substr(0, middle), text.substr(middle)};
-}
-
-std::string model_of(const Answer& answer, std::string_view asked) {
-  if (!answer.model.empty()) return answer.model;
-  return asked.empty() ? "fault-model" : std::string{asked};
-}
-
-std::int64_t reasoning_tokens(const Answer& answer) {
-  return static_cast<std::int64_t>(tokens_of(answer.reasoning).size());
-}
-
-std::int64_t output_tokens(const Answer& answer) {
-  if (answer.usage.output) return *answer.usage.output;
-  return static_cast<std::int64_t>(tokens_of(answer.text).size() + answer.calls.size()) + reasoning_tokens(answer);
-}
-
-std::string finish_of(const Answer& answer, std::string_view stop, std::string_view tools) {
-  if (!answer.finish.empty()) return answer.finish;
-  return std::string{answer.calls.empty() ? stop : tools};
-}
-
 // The OpenAI wire: events are data lines only, and `[DONE]` ends the stream.
-
-std::string data_event(const Json& json) { return fmt::format("data: {}\n\n", json.dump()); }
 
 Json openai_usage(const Answer& answer) {
   const auto output = output_tokens(answer);
@@ -146,10 +96,6 @@ class OpenAiStream {
 
 // The Anthropic wire: named events around content blocks, and `message_stop` ends the stream.
 
-std::string named_event(const Json& json) {
-  return fmt::format("event: {}\ndata: {}\n\n", json["type"].get<std::string>(), json.dump());
-}
-
 Json anthropic_usage(const Answer& answer, std::int64_t output) {
   return {{"input_tokens", answer.usage.input - answer.usage.cached},
           {"cache_creation_input_tokens", 0},
@@ -172,9 +118,7 @@ std::string anthropic_plain(const Answer& answer, std::string_view asked) {
   }
   if (!answer.text.empty()) content.push_back({{"type", "text"}, {"text", answer.text}});
   for (const auto& call : answer.calls) {
-    auto input = Json::parse(call.arguments, nullptr, false);
-    if (input.is_discarded()) input = call.arguments;
-    content.push_back({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", std::move(input)}});
+    content.push_back({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", arguments_json(call)}});
   }
   message["stop_reason"] = finish_of(answer, "end_turn", "tool_use");
   return message.dump();
@@ -363,10 +307,44 @@ class ResponsesStream {
   std::vector<StreamPart> parts_;
 };
 
-Json error_json(Wire wire, const ErrorWords& error) {
-  if (wire == Wire::anthropic) {
-    return {
-        {"type", "error"}, {"error", {{"type", error.type}, {"message", error.message}}}, {"request_id", "req_fault"}};
+/// The name of a status, by google/rpc/code.proto.
+std::string_view google_status(int status) {
+  switch (status) {
+    case 400:
+      return "INVALID_ARGUMENT";
+    case 401:
+      return "UNAUTHENTICATED";
+    case 403:
+      return "PERMISSION_DENIED";
+    case 404:
+      return "NOT_FOUND";
+    case 429:
+      return "RESOURCE_EXHAUSTED";
+    case 500:
+      return "INTERNAL";
+    case 504:
+      return "DEADLINE_EXCEEDED";
+    default:
+      return status < 500 ? "FAILED_PRECONDITION" : "UNAVAILABLE";
+  }
+}
+
+/// `status`: of HTTP, which some wires repeat.
+Json error_json(Wire wire, const ErrorWords& error, int status) {
+  switch (wire) {
+    case Wire::anthropic:
+      return {{"type", "error"},
+              {"error", {{"type", error.type}, {"message", error.message}}},
+              {"request_id", "req_fault"}};
+    case Wire::gemini:
+      return {{"error", {{"code", status}, {"message", error.message}, {"status", google_status(status)}}}};
+    case Wire::cohere:
+      return {{"id", "req_fault"}, {"message", error.message}};
+    case Wire::ollama:
+      return {{"error", error.message}};
+    case Wire::openai:
+    case Wire::responses:
+      break;
   }
   return {{"error",
            {{"message", error.message},
@@ -378,31 +356,75 @@ Json error_json(Wire wire, const ErrorWords& error) {
 }  // namespace
 
 std::string plain_body(Wire wire, const Answer& answer, std::string_view asked_model) {
-  if (wire == Wire::openai) return openai_plain(answer, asked_model);
-  if (wire == Wire::anthropic) return anthropic_plain(answer, asked_model);
-  return response_json(answer, asked_model, false).dump();
+  switch (wire) {
+    case Wire::openai:
+      return openai_plain(answer, asked_model);
+    case Wire::anthropic:
+      return anthropic_plain(answer, asked_model);
+    case Wire::responses:
+      return response_json(answer, asked_model, false).dump();
+    case Wire::gemini:
+      return gemini_plain(answer, asked_model);
+    case Wire::cohere:
+      return cohere_plain(answer);
+    case Wire::ollama:
+      return ollama_plain(answer, asked_model);
+  }
+  return {};
 }
 
 std::vector<StreamPart> stream_parts(Wire wire, const Answer& answer, std::string_view asked_model,
                                      bool include_usage) {
-  if (wire == Wire::openai) return OpenAiStream{answer, asked_model}.parts(include_usage);
-  if (wire == Wire::anthropic) return AnthropicStream{answer, asked_model}.parts();
-  return ResponsesStream{answer, asked_model}.parts();
+  switch (wire) {
+    case Wire::openai:
+      return OpenAiStream{answer, asked_model}.parts(include_usage);
+    case Wire::anthropic:
+      return AnthropicStream{answer, asked_model}.parts();
+    case Wire::responses:
+      return ResponsesStream{answer, asked_model}.parts();
+    case Wire::gemini:
+      return gemini_stream(answer, asked_model);
+    case Wire::cohere:
+      return cohere_stream(answer);
+    case Wire::ollama:
+      return ollama_stream(answer, asked_model);
+  }
+  return {};
 }
 
-std::string error_body(Wire wire, const ErrorWords& error) { return error_json(wire, error).dump(); }
+std::string error_body(Wire wire, const ErrorWords& error, int status) {
+  return error_json(wire, error, status).dump();
+}
 
 std::string error_event(Wire wire, const ErrorWords& error) {
-  if (wire != Wire::responses) {
-    return wire == Wire::openai ? data_event(error_json(wire, error)) : named_event(error_json(wire, error));
+  constexpr int status = 503;
+  switch (wire) {
+    case Wire::anthropic:
+      return named_event(error_json(wire, error, status));
+    case Wire::responses: {
+      Json event = {{"type", "error"}};
+      event.update(error_json(wire, error, status));
+      return named_event(event);
+    }
+    case Wire::cohere:
+      return named_event({{"type", "message-end"}, {"delta", {{"finish_reason", "ERROR"}, {"error", error.message}}}});
+    case Wire::gemini:
+      return error_json(wire, error, status).dump() + "\r\n";  // a document and no event
+    case Wire::ollama:
+      return json_line(error_json(wire, error, status));
+    case Wire::openai:
+      break;
   }
-  Json event = {{"type", "error"}};
-  event.update(error_json(wire, error));
-  return named_event(event);
+  return data_event(error_json(wire, error, status));
 }
 
 std::string ping_event(Wire wire) {
-  return wire == Wire::anthropic ? named_event({{"type", "ping"}}) : ": keep-alive\n\n";
+  if (wire == Wire::anthropic) return named_event({{"type", "ping"}});
+  return wire == Wire::ollama ? "\n" : ": keep-alive\n\n";
+}
+
+std::string_view stream_type(Wire wire) {
+  return wire == Wire::ollama ? "application/x-ndjson" : "text/event-stream; charset=utf-8";
 }
 
 }  // namespace backstop::faults

@@ -34,8 +34,8 @@ struct Answer {
   std::size_t tokens_per_event = 1;  ///< a token is a word with the blank before it; at least 1
   Counts usage{};
   std::string model{};   ///< reported as the model; empty: the one that was asked for
-  std::string finish{};  ///< the reason in the wire's own word; empty: `stop`, `end_turn`, `completed` or their tool
-                         ///< cousins
+  std::string finish{};  ///< the reason in the wire's own word; empty: `stop`, `end_turn`, `completed`, `COMPLETE` or
+                         ///< their tool cousins
   std::chrono::milliseconds delay_before_first{0};  ///< streams only: after the opening, before the first content
   std::chrono::milliseconds delay_between{0};       ///< streams only: between two events with content
 };
@@ -51,7 +51,7 @@ struct StreamPart {
   Role role = Role::frame;
 };
 
-/// An error in a provider's words. On the Anthropic wire `code` is not used.
+/// An error in a provider's words. Where a wire has no such field, `type` and `code` are not used.
 struct ErrorWords {
   std::string type;
   std::string message;
@@ -65,13 +65,16 @@ struct ErrorWords {
 [[nodiscard]] std::vector<StreamPart> stream_parts(Wire wire, const Answer& answer, std::string_view asked_model,
                                                    bool include_usage);
 
-/// The body of a refusal.
-[[nodiscard]] std::string error_body(Wire wire, const ErrorWords& error);
+/// The body of a refusal with that status of HTTP.
+[[nodiscard]] std::string error_body(Wire wire, const ErrorWords& error, int status);
 
 /// A refusal as an event of a stream that began with status 200.
 [[nodiscard]] std::string error_event(Wire wire, const ErrorWords& error);
 
-/// A keep-alive as the wire does it: a comment line, or a `ping` event.
+/// A keep-alive as the wire does it: a comment line, a `ping` event, or a blank line among lines of JSON.
 [[nodiscard]] std::string ping_event(Wire wire);
+
+/// The media type of a stream.
+[[nodiscard]] std::string_view stream_type(Wire wire);
 
 }  // namespace backstop::faults

@@ -43,7 +43,10 @@ std::vector<OnWire> on_every_wire(const faults::FaultServer& server) {
   const auto client = [&](const Provider& provider) { return FallbackClient{{provider | standard()}, options}; };
   return {{"openai", client(openai_compatible(model("/v1")))},
           {"openai_responses", client(openai_responses(model("/v1")))},
-          {"anthropic", client(anthropic(model("")))}};
+          {"anthropic", client(anthropic(model("")))},
+          {"gemini", client(gemini(model("")))},
+          {"cohere", client(cohere(model("")))},
+          {"ollama", client(ollama_native(model("")))}};
 }
 
 double call_cost(const FallbackClient& client) {

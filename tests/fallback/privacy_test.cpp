@@ -10,16 +10,16 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/standard.hpp"
-#include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/providers/openai.hpp"
-#include "backstop/providers/openai_responses.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
-#include "support/aws_messages.hpp"
-#include "support/replayed_call.hpp"
 #include "call/root_call.hpp"
+#include "support/aws_messages.hpp"
+#include "support/every_wire.hpp"
+#include "support/fault_server.hpp"
+#include "support/replayed_call.hpp"
 
 namespace privacy_test {
 
@@ -64,6 +64,11 @@ std::vector<ReplayedAnswer> failures() {
       R"(data: {"type":"response.output_text.delta","output_index":0,"delta":")" + answer + "\"}\n\n";
   const std::string bedrock_delta =
       aws_event("contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":")" + answer + "\"}}");
+  const std::string gemini_delta = R"(data: {"candidates":[{"content":{"parts":[{"text":")" + answer + "\"}]}}]}\n\n";
+  const std::string cohere_delta =
+      R"(data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":")" + answer + "\"}}}}\n\n";
+  const std::string ollama_delta =
+      R"({"message":{"role":"assistant","content":")" + answer + R"("},"done":false})" + "\n";
   const std::string begun = R"({"choices":[{"message":{"role":"assistant","content":")" + answer;
   return {
       refused(401, R"({"error":{"message":"Incorrect API key provided: )" + key + R"(.","type":"auth"}})"),
@@ -84,6 +89,16 @@ std::vector<ReplayedAnswer> failures() {
       broken(bedrock_delta + aws_event("contentBlockDelta", "{" + answer)),
       broken(bedrock_delta + aws_event(answer, "{" + answer)),
       broken(bedrock_delta + std::string(12, '\0') + answer),
+      broken(gemini_delta, End::cut, sse),
+      broken(gemini_delta + "data: {" + answer + "\n\n", End::clean, sse),
+      broken(cohere_delta, End::cut, sse),
+      broken(cohere_delta + "data: {" + answer + "\n\n", End::clean, sse),
+      broken(ollama_delta, End::cut),
+      broken(ollama_delta + "{" + answer + "\n"),
+      broken(R"({"candidates":[{"content":{"parts":[{"text":{"of":")" + answer + R"("}}]}}]})"),
+      broken(R"({"message":{"content":[{"text":")" + answer + R"("}],"tool_calls":7},"finish_reason":"COMPLETE"})"),
+      broken(R"({"success":false,"message":{"role":"assistant","content":{"of":")" + answer + R"("}},"done":false})"),
+      broken(R"({"message":{"role":"assistant","thinking":{"of":")" + answer + R"("}},"done":false})"),
   };
 }
 
@@ -95,14 +110,14 @@ void check_private(const std::string& text) {
 }  // namespace
 
 TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scenario-216]") {
-  const std::vector<Provider> providers{
-      openai({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) | standard({.timeout = {.idle = 5s}}),
-      anthropic({.model = "claude-sonnet-5", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
-          standard({.timeout = {.idle = 5s}}),
-      openai_responses({.model = "gpt-5.6-sol", .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) |
-          standard({.timeout = {.idle = 5s}}),
-      bedrock({.model = "amazon.nova-pro-v1:0", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
-          standard({.timeout = {.idle = 5s}})};
+  std::vector<Provider> providers;
+  for (const SpokenWire& wire : every_wire()) {
+    providers.push_back(
+        wire.make({.model = std::string{wire.model}, .api_key = key, .base_url = "http://127.0.0.1:1/v1"}) |
+        standard({.timeout = {.idle = 5s}}));
+  }
+  providers.push_back(bedrock({.model = "amazon.nova-pro-v1:0", .api_key = key, .base_url = "http://127.0.0.1:1"}) |
+                      standard({.timeout = {.idle = 5s}}));
   int failed = 0;
   for (const Provider& provider : providers) {
     check_private(provider.describe());
@@ -119,7 +134,60 @@ TEST_CASE("no key, prompt or answer stands in what is said of a failure", "[scen
       }
     }
   }
-  CHECK(failed > 40);
+  CHECK(failed > 200);
+}
+
+TEST_CASE("no key, header, signature or id of one provider reaches another, from every wire to every other") {
+  for (const SpokenWire& from : every_wire()) {
+    for (const SpokenWire& to : every_wire()) {
+      for (const bool stream : {false, true}) {
+        CAPTURE(from.name, to.name, stream);
+        faults::FaultServer first;
+        faults::FaultServer second;
+        const auto target = [](const SpokenWire& wire, const faults::FaultServer& server, const std::string& name) {
+          return wire.at(server, {.api_key = "key-of-" + name,
+                                  .name = name,
+                                  .headers = {{"x-account", "account-of-" + name}},
+                                  .forward_headers = {"x-for-" + name}});
+        };
+        const FallbackClient client{target(from, first, "first"), target(to, second, "second")};
+        const auto ask = [&](const ChatRequest& request) {
+          if (!stream) return client.chat(request);
+          ChatStream events = client.stream(request);
+          for (const StreamEvent& event : events) static_cast<void>(event);
+          return events.result();
+        };
+        ChatRequest request{"What time is it?"};
+        request.headers = {{"x-for-first", "header-of-first"}, {"x-for-second", "header-of-second"}};
+        first.next(faults::answer(faults::Answer{.text = "One moment.",
+                                                 .reasoning = "I have to look.",
+                                                 .calls = {{"call_a", "clock", "{}"}, {"call_b", "clock", "{}"}}}));
+        const auto begun = ask(request);
+        REQUIRE(begun);
+        request.messages.push_back(begun->message());
+        request.messages.push_back(Message{Role::tool, {ToolResult{"call_a", "10:00"}, ToolResult{"call_b", "10:01"}}});
+        first.next(faults::status(503, {{"x-request-id", "request-of-first"}}));
+        REQUIRE(ask(request));
+        REQUIRE(second.request_count() == 1);
+        const faults::ReceivedRequest seen = second.requests().back();
+        std::string all = seen.path + "\n" + seen.body;
+        for (const auto& [name, value] : seen.headers) all += "\n" + name + ": " + value;
+        CAPTURE(all);
+        for (const char* own : {"key-of-second", "account-of-second", "header-of-second", "One moment.", "10:01"}) {
+          CHECK_THAT(all, ContainsSubstring(own));
+        }
+        for (const char* foreign : {"-of-first", "x-for-first", "I have to look.", "fault-signature",
+                                    "ZmF1bHQtc2lnbmF0dXJl", "_fault", "chatcmpl-fault"}) {
+          CHECK_THAT(all, !ContainsSubstring(foreign));
+        }
+        const bool own_header = to.wire == faults::Wire::anthropic || to.wire == faults::Wire::gemini;
+        CHECK(seen.header("authorization").has_value() == !own_header);
+        CHECK(seen.header("x-api-key").has_value() == (to.wire == faults::Wire::anthropic));
+        CHECK(seen.header("x-goog-api-key").has_value() == (to.wire == faults::Wire::gemini));
+        CHECK_FALSE(seen.header("api-key").has_value());
+      }
+    }
+  }
 }
 
 TEST_CASE("what a provider repeats of the prompt stands in its own words, which observers do not get",

@@ -16,6 +16,9 @@
 
 #include "backstop/policies/retry.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/cohere.hpp"
+#include "backstop/providers/gemini.hpp"
+#include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
 #include "support/compressed.hpp"
@@ -61,7 +64,8 @@ std::set<std::string> words_in(std::string_view text) {
   return words;
 }
 
-enum class Wire { chat, messages, responses };
+enum class Wire { chat, messages, responses, gemini, cohere, ollama };
+constexpr std::size_t wire_count = 6;
 
 /// An answer as documents in the order of sending: one that is whole, or the pieces of a stream.
 struct Sent {
@@ -108,6 +112,87 @@ void add_responses(std::vector<Sent>& answers) {
         event(R"({"type":"response.function_call_arguments.delta","output_index":2,"delta":"@5\"}"})"), done(2, call),
         Json{{"type", "response.completed"}, {"response", response}}}});
   answers.push_back({Wire::responses, false, {response}});
+}
+
+/// Each piece has the form of a whole answer, and parts are of another sort by a flag or by the member they have.
+void add_gemini(std::vector<Sent>& answers) {
+  const auto piece = [](std::string_view parts, std::string_view rest = "") {
+    return Json::parse(
+        fmt::format(R"({{"candidates":[{{"content":{{"role":"model","parts":[{}]}}{},"index":0}}],"responseId":"r",)"
+                    R"("usageMetadata":{{"promptTokenCount":5,"candidatesTokenCount":6}}}})",
+                    parts, rest));
+  };
+  const Json end = piece(R"({"text":"","thoughtSignature":"c2ln"})", R"(,"finishReason":"STOP")");
+  answers.push_back(
+      {Wire::gemini,
+       true,
+       {piece(R"({"text":"@1","thought":true})"), piece(R"({"text":"@2 "})"), piece(R"({"text":70017},{"text":" @3"})"),
+        piece(R"({"functionCall":{"name":"f","args":{"q":"@4"}},"thoughtSignature":"c2ln"})"),
+        piece(R"({"functionCall":{"name":"g","partialArgs":[{"jsonPath":"$.q","stringValue":"@5"}],)"
+              R"("willContinue":true}})"),
+        piece(R"({"functionCall":{"partialArgs":[{"jsonPath":"$.q","stringValue":"@6"}],"willContinue":true}})"),
+        piece(R"({"functionCall":{}})"), end}});
+  answers.push_back({Wire::gemini,
+                     false,
+                     {piece(R"({"text":"@1","thought":true},{"text":"@2"},{"text":70017},)"
+                            R"({"functionCall":{"id":"a","name":"f","args":{"q":"@3"}}},)"
+                            R"({"functionCall":{"id":"b","name":"g","args":{"q":"@4"}}})",
+                            R"(,"finishReason":"STOP")")}});
+}
+
+void add_cohere(std::vector<Sent>& answers) {
+  const auto event = [](std::string_view type, std::string_view rest) {
+    return Json::parse(fmt::format(R"({{"type":"{}","index":0{}}})", type, rest));
+  };
+  const auto said = [&](std::string_view type, std::string_view message) {
+    return event(type, fmt::format(R"(,"delta":{{"message":{{{}}}}})", message));
+  };
+  const Json end =
+      event("message-end",
+            R"(,"delta":{"finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":5,"output_tokens":6}}})");
+  answers.push_back(
+      {Wire::cohere,
+       true,
+       {Json::parse(R"({"id":"c","type":"message-start","delta":{"message":{"role":"assistant","content":[]}}})"),
+        said("content-start", R"("content":{"type":"thinking","thinking":""})"),
+        said("content-delta", R"("content":{"thinking":"@1"})"), event("content-end", ""),
+        said("content-start", R"("content":{"type":"text","text":""})"),
+        said("content-delta", R"("content":{"text":"@2 "})"), said("content-delta", R"("content":{"text":70017})"),
+        event("content-end", ""), said("tool-plan-delta", R"("tool_plan":"@3")"),
+        said("tool-call-start", R"("tool_calls":{"id":"t","type":"function","function":{"name":"f","arguments":""}})"),
+        said("tool-call-delta", R"("tool_calls":{"function":{"arguments":"{\"q\":\"@4"}})"),
+        said("tool-call-delta", R"("tool_calls":{"function":{"arguments":"@5\"}"}})"), event("tool-call-end", ""),
+        end}});
+  answers.push_back(
+      {Wire::cohere,
+       false,
+       {Json::parse(
+           R"({"id":"c","message":{"role":"assistant","tool_plan":"@1","content":[{"type":"thinking","thinking":"@2"},)"
+           R"({"type":"text","text":"@3"},{"type":"text","text":70017}],"tool_calls":[)"
+           R"({"id":"a","type":"function","function":{"name":"f","arguments":"{\"q\":\"@4\"}"}},)"
+           R"({"id":"b","type":"function","function":{"name":"g","arguments":{"q":"@5"}}}]},)"
+           R"("finish_reason":"TOOL_CALL","usage":{"tokens":{"input_tokens":5,"output_tokens":6}}})")}});
+}
+
+/// Pieces on lines of their own; a whole answer is one piece.
+void add_ollama(std::vector<Sent>& answers) {
+  const auto piece = [](std::string_view message, std::string_view rest = R"("done":false)") {
+    return Json::parse(fmt::format(R"({{"model":"m","message":{{"role":"assistant",{}}},{}}})", message, rest));
+  };
+  constexpr std::string_view end = R"("done":true,"done_reason":"stop","prompt_eval_count":5,"eval_count":6)";
+  answers.push_back(
+      {Wire::ollama,
+       true,
+       {piece(R"("content":"","thinking":"@1")"), piece(R"("content":"@2 ")"), piece(R"("content":70017)"),
+        piece(R"("content":"","tool_calls":[{"function":{"index":0,"name":"f","arguments":{"q":"@3"}}},)"
+              R"({"function":{"index":0,"name":"g","arguments":{"q":"@4"}}}])"),
+        piece(R"("content":"","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"q\":\"@5\"}"}}])"),
+        piece(R"("content":"")", end)}});
+  answers.push_back(
+      {Wire::ollama,
+       false,
+       {piece(R"("content":"@1","thinking":"@2","tool_calls":[{"function":{"name":"f","arguments":{"q":"@3"}}}])",
+              end)}});
 }
 
 std::vector<Sent> sound_answers() {
@@ -174,6 +259,9 @@ std::vector<Sent> sound_answers() {
            R"({"type":"tool_use","id":"t","name":"f","input":{"q":"@3"}}],)"
             R"("stop_reason":"end_turn","usage":{"input_tokens":5}})")}});
   add_responses(answers);
+  add_gemini(answers);
+  add_cohere(answers);
+  add_ollama(answers);
   return answers;
 }
 
@@ -218,6 +306,7 @@ struct Case {
   Sent sent;
   std::vector<std::string> doubled;  ///< keys that are written twice
   bool swapped = false;
+  bool retyped = false;
 };
 
 void mutate(Case& one, Random& random) {
@@ -258,9 +347,9 @@ void mutate(Case& one, Random& random) {
       }
       break;
     case 2:
-      // Another number for a choice makes it another choice, which is not asked for; another word for a type, which
-      // comes of retyping one twice, makes it something that is passed over.
-      if (key != "index" && (key != "type" || member->is_string())) *member = retyped(*member, random);
+      // Another number for a choice makes it another choice, which is not asked for; what is retyped twice may end as
+      // an object under another name or as something of another type, which is passed over.
+      if (key != "index" && !std::exchange(one.retyped, true)) *member = retyped(*member, random);
       break;
     default: {
       std::vector<std::pair<std::string, Json>> members;
@@ -298,6 +387,14 @@ std::string type_of(const Json& document) {
   return document.is_object() && type != document.end() && type->is_string() ? type->get<std::string>() : std::string{};
 }
 
+/// Nothing of an answer follows this.
+bool ends_stream(const Sent& sent, const Json& document) {
+  if (!sent.pieces || !document.is_object()) return false;
+  const std::string type = type_of(document);
+  if (sent.wire == Wire::ollama) return document.value("done", Json()) == true;
+  return type == "message_stop" || type == "response.completed" || type == "message-end";
+}
+
 /// The answer's body, and the words that a reader must find in it.
 struct Body {
   std::string text;
@@ -306,7 +403,7 @@ struct Body {
 
 Body framed(const Case& one, Random& random) {
   Body body;
-  const bool named = one.sent.wire != Wire::chat && !chance(random, 4);
+  const bool named = !chance(random, 4);  // where there is a type
   const bool lines = chance(random, 4);  // JSON documents, one after the other
   const std::string end_of_line = chance(random, 5) ? "\r\n" : "\n";
   const std::string space = chance(random, 5) ? "" : " ";
@@ -325,7 +422,7 @@ Body framed(const Case& one, Random& random) {
       body.text += "data:" + space + text + end_of_line + end_of_line;
     }
     if (!ended) body.words.merge(words_in(text));
-    ended = ended || type == "message_stop" || type == "response.completed";
+    ended = ended || ends_stream(one.sent, document);
   }
   if (!lines && one.sent.pieces && one.sent.wire == Wire::chat && !chance(random, 4))
     body.text += "data: [DONE]" + end_of_line + end_of_line;
@@ -357,9 +454,13 @@ const ModelOptions options{.model = "m", .api_key = "test-key", .base_url = "htt
 
 /// The policy that a case is called under, and how many sends it allows.
 ReplayedCall called(Wire wire, const ReplayedAnswer& answer, Random& random, std::size_t& sends) {
-  static const std::vector<Provider> once{openai(options), anthropic(options), openai_responses(options)};
-  static const Policy again = retry({.max_attempts = 2});
-  static const std::vector<Provider> twice{once[0] | again, once[1] | again, once[2] | again};
+  static const std::vector<Provider> once{openai(options), anthropic(options), openai_responses(options),
+                                          gemini(options), cohere(options),    ollama_native(options)};
+  static const std::vector<Provider> twice = [] {
+    std::vector<Provider> providers;
+    for (const Provider& provider : once) providers.push_back(provider | retry({.max_attempts = 2}));
+    return providers;
+  }();
   sends = chance(random, 4) ? 2 : 1;
   const Provider& provider = (sends == 2 ? twice : once)[static_cast<std::size_t>(wire)];
   return call_with(provider, "Hi", answer, chance(random, 2));
@@ -394,7 +495,7 @@ TEST_CASE("no answer with a fault in it is a success that lacks a word") {
   std::size_t successes = 0;
   for (std::uint64_t seed = 1; seed <= answer_count; ++seed) {
     Random random{seed};
-    Case one{one_of(random, answers), {}, false};
+    Case one{one_of(random, answers), {}};
     const bool sound = chance(random, 10);
     if (!sound) mutate(one, random);
     if (!sound && chance(random, 4)) mutate(one, random);
@@ -439,8 +540,8 @@ TEST_CASE("no failure lacks the provider's words, in whatever shape they come") 
   const std::vector<int> statuses{400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529};
   for (std::uint64_t seed = 1; seed <= failure_count; ++seed) {
     Random random{seed};
-    const auto wire = static_cast<Wire>(pick(random, 3));
-    Case one{{wire, false, {one_of(random, shapes)}}, {}, false};
+    const auto wire = static_cast<Wire>(pick(random, wire_count));
+    Case one{{wire, false, {one_of(random, shapes)}}, {}};
     const bool in_answer = chance(random, 3);
     // An answer that fails must say so by something; a refusal does by its status.
     if (!in_answer && !chance(random, 4)) mutate(one, random);

@@ -9,6 +9,9 @@
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/cohere.hpp"
+#include "backstop/providers/gemini.hpp"
+#include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
 #include "providers/wire/finish_reasons.hpp"
@@ -28,6 +31,9 @@ const ModelOptions options{.model = "m", .api_key = "test-key", .base_url = "htt
 const Provider gpt = openai(options);
 const Provider claude = anthropic(options);
 const Provider sol = openai_responses(options);
+const Provider flash = gemini(options);
+const Provider command = cohere(options);
+const Provider llama = ollama_native(options);
 
 ReplayedAnswer body(std::string text, std::string_view type = "text/event-stream", int status = 200) {
   ReplayedAnswer answer;
@@ -58,6 +64,58 @@ ReplayedCall plain(const Provider& provider, std::string text) {
 
 std::string text_of(const ReplayedCall& call) {
   return call.result ? call.result->text() : to_string(call.result.error());
+}
+
+std::string candidate(std::string_view fields) { return R"({"candidates":[{)" + std::string{fields} + "}]}"; }
+std::string parts(std::string_view list) { return R"("content":{"parts":[)" + std::string{list} + "]}"; }
+
+/// What each wire says in a form of its own.
+struct WireForms {
+  std::string_view name;
+  const Provider& provider;
+  std::string whole;                              ///< an answer that was not streamed: "Hello"
+  std::string half;                               ///< the beginning of a stream: "Half of"
+  std::string (*finish)(std::string_view word);   ///< the rest of it, with the reason, a string
+  std::string (*nothing)(std::string_view word);  ///< a whole answer without content, likewise
+};
+
+std::vector<WireForms> wires() {
+  using View = std::string_view;
+  return {
+      {"chat", gpt, choice(R"("message":{"content":"Hello"},"finish_reason":"stop")"), half,
+       [](View word) { return finish(word) + done; },
+       [](View word) { return choice(R"("message":{"content":""},"finish_reason":)" + std::string{word}); }},
+      {"messages", claude, R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})",
+       event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})"),
+       [](View word) {
+         return event(R"({"type":"message_delta","delta":{"stop_reason":)" + std::string{word} + "}}") +
+                event(R"({"type":"message_stop"})");
+       },
+       [](View word) { return R"({"type":"message","content":[],"stop_reason":)" + std::string{word} + "}"; }},
+      {"responses", sol,
+       R"({"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}]})",
+       event(R"({"type":"response.output_text.delta","output_index":0,"delta":"Half of"})"),
+       [](View word) {
+         return event(R"({"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{)"
+                      R"("reason":)" +
+                      std::string{word} + "}}}");
+       },
+       [](View word) {
+         return R"({"status":"incomplete","output":[],"incomplete_details":{"reason":)" + std::string{word} + "}}";
+       }},
+      {"gemini", flash, candidate(parts(R"({"text":"Hello"})") + R"(,"finishReason":"STOP")"),
+       event(candidate(parts(R"({"text":"Half of"})"))),
+       [](View word) { return event(candidate(R"("finishReason":)" + std::string{word})); },
+       [](View word) { return candidate(R"("finishReason":)" + std::string{word}); }},
+      {"cohere", command, R"({"message":{"content":[{"type":"text","text":"Hello"}]},"finish_reason":"COMPLETE"})",
+       event(R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Half of"}}}})"),
+       [](View word) { return event(R"({"type":"message-end","delta":{"finish_reason":)" + std::string{word} + "}}"); },
+       [](View word) { return R"({"message":{"content":[]},"finish_reason":)" + std::string{word} + "}"; }},
+      {"ollama", llama, R"({"message":{"content":"Hello"},"done":true,"done_reason":"stop"})",
+       R"({"message":{"content":"Half of"},"done":false})"
+       "\n",
+       [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}\n"; },
+       [](View word) { return R"({"message":{},"done":true,"done_reason":)" + std::string{word} + "}"; }}};
 }
 
 }  // namespace
@@ -123,6 +181,73 @@ TEST_CASE("a text that is no string is read on every way it comes, or the answer
     CAPTURE(gap);
     CHECK(plain(sol, items(gap)).result.error().kind == ErrorKind::malformed_response);
   }
+
+  const auto stopped = [](std::string_view list) { return candidate(parts(list) + R"(,"finishReason":"STOP")"); };
+  CHECK(text_of(plain(flash, stopped(R"({"text":6},{"text":true},{"inlineData":{}},{"text":"."})"))) == "6true.");
+  CHECK(plain(flash, stopped(R"({"text":7,"thought":true},{"text":"x"})")).result->reasoning() == "7");
+  CHECK(
+      plain(flash, stopped(R"({"functionCall":{"name":"f","args":"{\"q\":1}"}})")).result->tool_calls()[0].arguments ==
+      R"({"q":1})");
+  for (const std::string& gap :
+       {stopped(R"("x")"), stopped(R"({"text":{"value":"x"}})"), stopped(R"({"text":"x"},{"functionCall":"f"})"),
+        stopped(R"({"text":"x"},{"functionCall":{"args":{"q":1}}})"), stopped(R"({"functionCall":{"name":["f"]}})"),
+        stopped(R"({"text":"x"},{"functionCall":{"name":"f","partialArgs":{"jsonPath":"$.q"}}})"),
+        stopped(R"({"functionCall":{"name":"f","args":{"q":1},"partialArgs":[{"jsonPath":"$.p","boolValue":true}]}})"),
+        candidate(R"("content":"x","finishReason":"STOP")"),
+        candidate(R"("content":{"parts":"x"},"finishReason":"STOP")"),
+        std::string{R"({"candidates":{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}})"},
+        std::string{R"({"candidates":["x"]})"}}) {
+    CAPTURE(gap);
+    CHECK(plain(flash, gap).result.error().kind == ErrorKind::malformed_response);
+    CHECK(plain(flash, gap).result.error().message.find("cannot be read") != std::string::npos);
+    CHECK_FALSE(streamed(flash, event(gap)).result);
+  }
+
+  const auto told = [](std::string_view message) {
+    return R"({"message":{)" + std::string{message} + R"(},"finish_reason":"COMPLETE"})";
+  };
+  CHECK(text_of(plain(command, told(R"("content":[{"type":"text","text":6},"seven",8])"))) == "6seven8");
+  CHECK(text_of(plain(command, told(R"("content":"seven")"))) == "seven");
+  CHECK(text_of(plain(command, told(R"("content":{"type":"text","text":"part"})"))) == "part");
+  CHECK(plain(command, told(R"("content":[{"type":"thinking","thinking":5},{"type":"text","text":"x"}],"tool_plan":6)"))
+            .result->reasoning() == "56");
+  for (const std::string_view gap :
+       {R"("content":[["x"]])", R"("content":[{"text":["x"]}])", R"("content":{"parts":["x"]})",
+        R"("content":"x","tool_calls":[5])", R"("content":"x","tool_calls":[{"function":"f"}])",
+        R"("content":"x","tool_calls":{"list":[]})", R"("content":"x","tool_plan":["y"])",
+        R"("content":"x","tool_calls":[{"id":"a","function":{"arguments":"{\"q\":1}"}}])"}) {
+    CAPTURE(gap);
+    CHECK(plain(command, told(gap)).result.error().kind == ErrorKind::malformed_response);
+    CHECK(plain(command, told(gap)).result.error().message.find("cannot be read") != std::string::npos);
+    const std::string piece = event(R"({"type":"content-delta","delta":{"message":{)" + std::string{gap} + "}}}");
+    const std::string end = event(R"({"type":"message-end","delta":{"finish_reason":"COMPLETE"}})");
+    CHECK_FALSE(streamed(command, piece + end).result);
+  }
+  for (const std::string_view piece : {R"(["x"])", R"("x")", R"({"message":["x"]})", R"({"message":"x"})"}) {
+    CAPTURE(piece);
+    CHECK_FALSE(streamed(command, event(R"({"type":"content-delta","delta":)" + std::string{piece} + "}") +
+                                      event(R"({"type":"message-end","delta":{"finish_reason":"COMPLETE"}})"))
+                    .result);
+  }
+
+  const auto line = [](std::string_view message) {
+    return R"({"message":{)" + std::string{message} + R"(},"done":true})";
+  };
+  CHECK(text_of(plain(llama, line(R"("content":6)"))) == "6");
+  CHECK(plain(llama, line(R"("content":"x","thinking":false)")).result->reasoning() == "false");
+  CHECK(plain(llama, line(R"("tool_calls":[{"function":{"name":"f","arguments":["x"]}}])"))
+            .result->tool_calls()[0]
+            .arguments == R"({"rawInvalidInput":"[\"x\"]"})");
+  for (const std::string_view gap :
+       {R"("content":["x"])", R"("content":{"text":"x"})", R"("content":"x","thinking":{})",
+        R"("content":"x","tool_calls":{"function":{"name":"f"}})", R"("content":"x","tool_calls":[5])",
+        R"("content":"x","tool_calls":[{"name":"f"}])",
+        R"("content":"x","tool_calls":[{"function":{"arguments":{"q":1}}}])"}) {
+    CAPTURE(gap);
+    CHECK(plain(llama, line(gap)).result.error().kind == ErrorKind::malformed_response);
+    CHECK(plain(llama, line(gap)).result.error().message.find("cannot be read") != std::string::npos);
+    CHECK_FALSE(streamed(llama, line(gap) + "\n").result);
+  }
 }
 
 TEST_CASE("a failure inside a choice is one, with its words, its code and its kind") {
@@ -161,26 +286,24 @@ TEST_CASE("every word in the table of finish reasons means the same on every wir
                        [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
       CAPTURE(word);
       const std::string quoted = '"' + word + '"';
-      const ReplayedCall by_gpt = streamed(gpt, half + finish(quoted) + done);
-      const ReplayedCall by_claude = streamed(
-          claude, event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Half of"}})") +
-                      event(R"({"type":"message_delta","delta":{"stop_reason":)" + quoted + "}}") +
-                      event(R"({"type":"message_stop"})"));
-      const ReplayedCall by_sol = streamed(
-          sol, event(R"({"type":"response.output_text.delta","output_index":0,"delta":"Half of"})") +
-                   event(R"({"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":)" +
-                         quoted + "}}}"));
-      for (const ReplayedCall* call : {&by_gpt, &by_claude, &by_sol}) {
-        if (row.means == FinishWord::Means::failure) {
-          CHECK(call->result.error().kind == ErrorKind::stream_interrupted);
-          CHECK(call->result.error().code == word);
-          CHECK(call->result.error().partial_text == "Half of");
+      for (const WireForms& wire : wires()) {
+        CAPTURE(wire.name);
+        const ReplayedCall call = streamed(wire.provider, wire.half + wire.finish(quoted));
+        if (row.means == FinishWord::Means::reason) {
+          REQUIRE(call.result);
+          CHECK(call.result->finish_reason == row.reason);
+        } else if (row.means == FinishWord::Means::failure) {
+          CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
+          CHECK(call.result.error().code == word);
+          CHECK(call.result.error().partial_text == "Half of");
+        } else if (wire.name == "gemini") {
+          // The reason is all that says that it is the end.
+          CHECK(call.result.error().kind == ErrorKind::stream_interrupted);
         } else {
-          REQUIRE(call->result);
-          const bool nothing = row.means == FinishWord::Means::nothing;
-          // It is incomplete, for whatever reason.
-          const auto none = call == &by_sol ? std::optional{FinishReason::other} : std::nullopt;
-          CHECK(call->result->finish_reason == (nothing ? none : std::optional{row.reason}));
+          REQUIRE(call.result);
+          // It is incomplete there, for whatever reason.
+          const bool incomplete = wire.name == "responses";
+          CHECK(call.result->finish_reason == (incomplete ? std::optional{FinishReason::other} : std::nullopt));
         }
       }
     }
@@ -204,28 +327,53 @@ TEST_CASE("only a known reason ends an answer, and only until more of it comes")
   CHECK(streamed(gpt, half + finish(R"("odd")") + done).result->finish_reason == FinishReason::other);
   CHECK(streamed(gpt, half + finish(R"("stop")") + half).result.error().kind == ErrorKind::stream_interrupted);
   CHECK(text_of(streamed(gpt, half + finish(R"("stop")") + half + done)) == "Half ofHalf of");
+
+  for (const WireForms& wire : wires()) {
+    CAPTURE(wire.name);
+    ReplayedAnswer answer = body(wire.half + wire.finish(R"("max_tokens")"));
+    answer.stays_open = true;
+    const ReplayedCall call = call_with(wire.provider | timeout({.idle = 60s}), "Hi", answer, true);
+    CHECK(text_of(call) == "Half of");
+    CHECK(call.elapsed == (wire.name == "gemini" ? 5s : 100ms));  // it has no mark of the end but the reason
+    CHECK(call.left_nothing);
+    CHECK(streamed(wire.provider, wire.half).result.error().kind == ErrorKind::stream_interrupted);
+  }
+  const WireForms last = wires()[3];
+  CHECK(streamed(flash, last.half + last.finish(R"("STOP")") + last.half).result.error().kind ==
+        ErrorKind::stream_interrupted);
+  CHECK(text_of(streamed(flash, last.half + last.finish("0") + last.half + last.finish("2"))) == "Half ofHalf of");
 }
 
 TEST_CASE("comments and blanks behind a complete answer do not hold the call") {
   std::string pings;
   for (int i = 0; i < 50; ++i) pings += ": ping\n\n";
-  for (const bool whole : {false, true}) {
-    ReplayedAnswer answer = whole ? json(choice(R"("message":{"content":"Half of"})") + std::string(5000, ' '))
-                                  : body(half + finish(R"("stop")") + pings);
-    answer.stays_open = true;
-    for (std::size_t at = 100; at < answer.body.size(); at += 9) answer.splits.push_back(at);
-    const ReplayedCall call = call_with(gpt, "Hi", answer, !whole);
-    CHECK(text_of(call) == "Half of");
-    CHECK(call.elapsed == (whole ? 100ms : 5s));
-    CHECK(call.left_nothing);
+  for (const WireForms& wire : wires()) {
+    for (const bool whole : {false, true}) {
+      CAPTURE(wire.name, whole);
+      const bool chat = wire.name == "chat";
+      const bool until_silence = wire.name == "gemini" || chat;
+      ReplayedAnswer answer = whole ? json(wire.whole + std::string(5000, ' '))
+                                    : body(wire.half + (chat ? finish(R"("stop")") : wire.finish(R"("stop")")) + pings);
+      answer.stays_open = true;
+      for (std::size_t at = 100; at < answer.body.size(); at += 9) answer.splits.push_back(at);
+      const ReplayedCall call = call_with(wire.provider, "Hi", answer, !whole);
+      CHECK(text_of(call) == (whole ? "Hello" : "Half of"));
+      CHECK(call.elapsed == (!whole && until_silence ? 5s : 100ms));
+      CHECK(call.left_nothing);
+    }
   }
 }
 
 TEST_CASE("a filter's word with nothing said is a filtered answer, sent once") {
-  const ReplayedCall call = call_with(gpt | retry({.max_attempts = 3}), "Hi",
-                                      json(choice(R"("message":{"content":""},"finish_reason":"sensitive")")), false);
-  CHECK(call.result.error().kind == ErrorKind::content_filtered);
-  CHECK(call.requests.size() == 1);
+  for (const WireForms& wire : wires()) {
+    for (const std::string_view word : {R"("sensitive")", R"("SAFETY")", R"("content_filter")"}) {
+      CAPTURE(wire.name, word);
+      const ReplayedCall call =
+          call_with(wire.provider | retry({.max_attempts = 3}), "Hi", json(wire.nothing(word)), false);
+      CHECK(call.result.error().kind == ErrorKind::content_filtered);
+      CHECK(call.requests.size() == 1);
+    }
+  }
 }
 
 TEST_CASE("an answer of Anthropic's wire is complete by its stop reason, tool calls included") {
@@ -299,6 +447,56 @@ TEST_CASE("parallel calls under one number are told apart") {
   CHECK(calls({{"a", "weather", rome}, {"a", "weather", ""}}, zero) == one);
 }
 
+TEST_CASE("parallel calls are told apart on every wire, whatever their ids and numbers are") {
+  const auto calls = [](const ReplayedCall& call) {
+    std::string found;
+    if (!call.result) return to_string(call.result.error());
+    std::string last;
+    for (const ToolCall& one : call.result->tool_calls()) {
+      found += one.name + one.arguments + " ";
+      CHECK_FALSE(one.id.empty());
+      CHECK(one.id != last);
+      last = one.id;
+    }
+    return found;
+  };
+  const std::string both = R"(weather{"city":"Rome"} weather{"city":"Oslo"} )";
+  for (const std::string_view id : {R"()", R"("id":"",)", R"("id":null,)", R"("id":"a",)"}) {
+    CAPTURE(id);
+    const auto gemini_call = [id](std::string_view city) {
+      return parts(R"({"functionCall":{)" + std::string{id} + R"("name":"weather","args":{"city":")" +
+                   std::string{city} + "\"}}}");
+    };
+    CHECK(calls(streamed(flash, event(candidate(gemini_call("Rome"))) +
+                                    event(candidate(gemini_call("Oslo") + R"(,"finishReason":"STOP")")))) == both);
+    const auto ollama_call = [id](std::string_view city) {
+      return "{" + std::string{id} + R"("function":{"index":0,"name":"weather","arguments":{"city":")" +
+             std::string{city} + "\"}}}";
+    };
+    CHECK(calls(streamed(llama, R"({"message":{"tool_calls":[)" + ollama_call("Rome") + "," + ollama_call("Oslo") +
+                                    R"(]},"done":true})")) == both);
+    CHECK(calls(streamed(llama, R"({"message":{"tool_calls":[)" + ollama_call("Rome") +
+                                    R"(]},"done":false})"
+                                    "\n" +
+                                    R"({"message":{"tool_calls":[)" + ollama_call("Oslo") + R"(]},"done":true})")) ==
+          both);
+    const auto cohere_call = [id](std::string_view city) {
+      return "{" + std::string{id} + R"("type":"function","function":{"name":"weather","arguments":"{\"city\":\")" +
+             std::string{city} + R"(\"}"}})";
+    };
+    CHECK(calls(plain(command, R"({"message":{"tool_calls":[)" + cohere_call("Rome") + "," + cohere_call("Oslo") +
+                                   R"(]},"finish_reason":"TOOL_CALL"})")) == both);
+    const auto cohere_events = [&](std::string_view city) {
+      return event(R"({"type":"tool-call-start","index":0,"delta":{"message":{"tool_calls":)" + cohere_call(city) +
+                   "}}}") +
+             event(R"({"type":"tool-call-end","index":0})");
+    };
+    CHECK(calls(streamed(command, cohere_events("Rome") + cohere_events("Oslo") +
+                                      event(R"({"type":"message-end","delta":{"finish_reason":"TOOL_CALL"}})"))) ==
+          both);
+  }
+}
+
 TEST_CASE("a body that says it failed is a failure of the kind of its code, whatever the status") {
   struct Row {
     std::string_view text;
@@ -325,9 +523,11 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
        }) {
     CAPTURE(row.text);
     const std::string text{row.text};
-    for (const Provider* provider : {&gpt, &claude, &sol}) {
-      const ReplayedCall whole = plain(*provider, text);
-      for (const ReplayedCall* call : {&whole}) {
+    for (const WireForms& wire : wires()) {
+      CAPTURE(wire.name);
+      const ReplayedCall whole = plain(wire.provider, text);
+      const ReplayedCall piece = streamed(wire.provider, event(text));
+      for (const ReplayedCall* call : {&whole, &piece}) {
         REQUIRE_FALSE(call->result);
         const Error& error = call->result.error();
         CHECK(error.kind == row.kind);
@@ -336,8 +536,6 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
         CHECK(error.http_status == 200);
       }
     }
-    CHECK(streamed(gpt, event(text)).result.error().kind == row.kind);
-    CHECK(streamed(gpt, event(text)).result.error().provider_message == row.words);
   }
   const std::string fine = R"("choices":[{"message":{"content":"Fine."},"finish_reason":"stop"}])";
   for (const std::string_view beside :
@@ -345,8 +543,20 @@ TEST_CASE("a body that says it failed is a failure of the kind of its code, what
         R"("success":true,"code":0,"msg":"")", R"("code":"success","message":"ok")", R"("success":false)"}) {
     CAPTURE(beside);
     CHECK(text_of(plain(gpt, "{" + fine + "," + std::string{beside} + "}")) == "Fine.");
+    for (const WireForms& wire : wires()) {
+      // Where a text in `message` is in the place of the answer, it cannot stand beside one.
+      if ((wire.name == "cohere" || wire.name == "ollama") && beside.find("message") != std::string_view::npos)
+        continue;
+      CAPTURE(wire.name);
+      CHECK(text_of(plain(wire.provider,
+                          wire.whole.substr(0, wire.whole.size() - 1) + "," + std::string{beside} + "}")) == "Hello");
+    }
   }
-  CHECK(plain(gpt, R"({"message":"nothing for you"})").result.error().provider_message == "nothing for you");
+  for (const WireForms& wire : wires()) {
+    CAPTURE(wire.name);
+    CHECK(plain(wire.provider, R"({"message":"nothing for you"})").result.error().provider_message ==
+          "nothing for you");
+  }
 }
 
 TEST_CASE("usage is read wherever it stands") {
@@ -370,10 +580,8 @@ TEST_CASE("usage is read wherever it stands") {
 }
 
 TEST_CASE("the bytes of a body decide how it is read, not its label and not what was asked for") {
-  const std::string whole = choice(R"("message":{"content":"Hello"},"finish_reason":"stop")");
+  const std::string whole = wires()[0].whole;
   const std::string events = delta(R"("content":"Hel")") + delta(R"("content":"lo")") + finish(R"("stop")") + done;
-  const std::string claudes =
-      R"({"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})";
   const std::vector<std::string> gpt_bodies{
       whole,
       events,
@@ -394,10 +602,26 @@ TEST_CASE("the bytes of a body decide how it is read, not its label and not what
       R"(data: {"choices":[{"delta":{"content":"Hel"}}]})"
       R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"
       "\n\n"};
-  const std::vector<std::string> claude_bodies{
-      claudes, event(claudes), "event: message\n" + event(claudes), "\n" + claudes,
-      event(R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}})") +
-          event(R"({"type":"message_stop"})")};
+  const auto gemini_piece = [](std::string_view text, std::string_view rest) {
+    return candidate(parts(R"({"text":")" + std::string{text} + "\"}") + std::string{rest});
+  };
+  const auto cohere_piece = [](std::string_view text) {
+    return R"({"type":"content-delta","delta":{"message":{"content":{"text":")" + std::string{text} + "\"}}}}";
+  };
+  const auto ollama_piece = [](std::string_view text, std::string_view done_yet) {
+    return R"({"message":{"content":")" + std::string{text} + R"("},"done":)" + std::string{done_yet} + "}";
+  };
+  /// The pieces of a stream on each wire, without their framing.
+  const std::vector<std::vector<std::string>> pieces{
+      {R"({"choices":[{"delta":{"content":"Hel"}}]})",
+       R"({"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]})"},
+      {R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}})",
+       R"({"type":"message_stop"})"},
+      {R"({"type":"response.output_text.delta","output_index":0,"delta":"Hello"})",
+       R"({"type":"response.completed","response":{"status":"completed"}})"},
+      {gemini_piece("Hel", ""), gemini_piece("lo", R"(,"finishReason":"STOP")")},
+      {cohere_piece("Hel"), cohere_piece("lo"), R"({"type":"message-end","delta":{"finish_reason":"COMPLETE"}})"},
+      {ollama_piece("Hel", "false"), ollama_piece("lo", "true")}};
   const auto check = [](const Provider& provider, const std::string& text) {
     for (const std::string_view type :
          {"application/json", "text/event-stream", "text/html", "application/x-ndjson", ""}) {
@@ -415,17 +639,37 @@ TEST_CASE("the bytes of a body decide how it is read, not its label and not what
     }
   };
   for (const std::string& text : gpt_bodies) check(gpt, text);
-  for (const std::string& text : claude_bodies) check(claude, text);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const WireForms wire = wires()[i];
+    std::string as_events;
+    std::string as_lines;
+    std::string as_list;
+    for (const std::string& piece : pieces[i]) {
+      as_events += event(piece);
+      as_lines += piece + "\r\n";
+      as_list += (as_list.empty() ? "[" : "\n,\n") + piece;
+    }
+    for (const std::string& text : {wire.whole, event(wire.whole), "event: message\n" + event(wire.whole),
+                                    "\n" + wire.whole, as_events, as_lines}) {
+      check(wire.provider, text);
+    }
+    if (wire.name == "gemini") check(wire.provider, as_list + "]");
+  }
   // A piece of a stream that came alone is no whole answer.
   CHECK_FALSE(plain(gpt, R"({"choices":[{"delta":{"content":"Hel"}}]})").result);
 }
 
 TEST_CASE("a request says whether a stream is wanted, and what can be decoded") {
-  for (const Provider* provider : {&gpt, &claude}) {
+  for (const WireForms& wire : wires()) {
     for (const bool stream : {false, true}) {
-      const ReplayedCall call = call_with(*provider, "Hi", json("{}"), stream);
+      CAPTURE(wire.name, stream);
+      const ReplayedCall call = call_with(wire.provider, "Hi", json("{}"), stream);
       const HttpRequest& request = call.requests.at(0);
-      CHECK(request.body.find(stream ? R"("stream":true)" : R"("stream":false)") != std::string::npos);
+      if (wire.name == "gemini") {
+        CHECK(request.url.ends_with(stream ? ":streamGenerateContent?alt=sse" : ":generateContent"));
+      } else {
+        CHECK(request.body.find(stream ? R"("stream":true)" : R"("stream":false)") != std::string::npos);
+      }
       std::string accepted;
       for (const Header& header : request.headers) {
         if (header.first == "accept-encoding") accepted = header.second;
@@ -447,17 +691,19 @@ TEST_CASE("a refusal is read for three seconds at most, and what has come by the
                                          {"<html>Too many", 3s, "<html>Too many"},
                                          {"", 3s, ""},
                                          {words.substr(0, 40), 3s, words.substr(0, 40)}}) {
-    for (const bool stream : {false, true}) {
-      CAPTURE(row.body);
-      ReplayedAnswer answer = json(row.body, 429);
-      answer.stays_open = true;
-      const ReplayedCall call = call_with(gpt, "Hi", answer, stream);
-      REQUIRE_FALSE(call.result);
-      CHECK(call.result.error().kind == ErrorKind::rate_limited);
-      CHECK(call.result.error().http_status == 429);
-      CHECK(call.result.error().provider_message == row.said);
-      CHECK(call.elapsed == row.elapsed);
-      CHECK(call.left_nothing);
+    for (const WireForms& wire : wires()) {
+      for (const bool stream : {false, true}) {
+        CAPTURE(row.body, wire.name);
+        ReplayedAnswer answer = json(row.body, 429);
+        answer.stays_open = true;
+        const ReplayedCall call = call_with(wire.provider, "Hi", answer, stream);
+        REQUIRE_FALSE(call.result);
+        CHECK(call.result.error().kind == ErrorKind::rate_limited);
+        CHECK(call.result.error().http_status == 429);
+        CHECK(call.result.error().provider_message == row.said);
+        CHECK(call.elapsed == row.elapsed);
+        CHECK(call.left_nothing);
+      }
     }
   }
   const ReplayedCall zipped = call_with(gpt, "Hi", json(compressed(words, Coding::gzip), 429), false);
@@ -468,20 +714,23 @@ TEST_CASE("a refusal is read for three seconds at most, and what has come by the
 }
 
 TEST_CASE("a whole answer is one when its last bracket has come, though its body does not end") {
-  for (const bool cut : {false, true}) {
-    ReplayedAnswer answer = json(" " + choice(R"("message":{"content":"Hello"})") + "\n");
-    answer.stays_open = !cut;
-    answer.cut = cut;
-    for (const bool stream : {false, true}) {
-      const ReplayedCall call = call_with(gpt, "Hi", answer, stream);
-      CHECK(text_of(call) == "Hello");
-      CHECK(call.elapsed == (cut ? 0ms : 100ms));
-      CHECK(call.left_nothing);
+  for (const WireForms& wire : wires()) {
+    for (const bool cut : {false, true}) {
+      ReplayedAnswer answer = json(" " + wire.whole + "\n");
+      answer.stays_open = !cut;
+      answer.cut = cut;
+      for (const bool stream : {false, true}) {
+        CAPTURE(wire.name, cut, stream);
+        const ReplayedCall call = call_with(wire.provider, "Hi", answer, stream);
+        CHECK(text_of(call) == "Hello");
+        CHECK(call.elapsed == (cut ? 0ms : 100ms));
+        CHECK(call.left_nothing);
+      }
     }
+    ReplayedAnswer broken = json(wire.whole.substr(0, wire.whole.find("lo")));
+    broken.cut = true;
+    CHECK_FALSE(call_with(wire.provider, "Hi", broken, false).result);
   }
-  ReplayedAnswer broken = json(R"({"choices":[{"message":{"content":"Hel)");
-  broken.cut = true;
-  CHECK_FALSE(call_with(gpt, "Hi", broken, false).result);
 }
 
 TEST_CASE("a body that decodes to more than an answer may have is refused") {
@@ -499,11 +748,18 @@ TEST_CASE("a body that decodes to more than an answer may have is refused") {
 }
 
 TEST_CASE("the words of an event or a body that is no JSON are the provider's message") {
-  CHECK(streamed(gpt, event("upstream is down")).result.error().provider_message == "upstream is down");
-  CHECK(streamed(gpt, "upstream request timeout").result.error().provider_message == "upstream request timeout");
-  CHECK(plain(gpt, "upstream request timeout").result.error().provider_message == "upstream request timeout");
-  CHECK(plain(gpt, "\"out of order\"").result.error().provider_message == "out of order");
-  CHECK(streamed(gpt, half + event("\"out of order\"")).result.error().provider_message == "out of order");
+  for (const WireForms& wire : wires()) {
+    CAPTURE(wire.name);
+    const auto words = [](const ReplayedCall& call) { return call.result.error().provider_message; };
+    CHECK(words(streamed(wire.provider, event("upstream is down"))) == "upstream is down");
+    CHECK(words(streamed(wire.provider, "upstream request timeout")) == "upstream request timeout");
+    CHECK(words(plain(wire.provider, "upstream request timeout")) == "upstream request timeout");
+    CHECK(words(plain(wire.provider, "\"out of order\"")) == "out of order");
+    // Among lines of JSON a text that is none is read as one, too.
+    const bool lines = wire.name == "ollama";
+    CHECK(words(streamed(wire.provider, wire.half + (lines ? "\"out of order\"\n" : event("\"out of order\"")))) ==
+          "out of order");
+  }
 }
 
 }  // namespace foreign_shapes_test

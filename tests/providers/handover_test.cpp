@@ -7,8 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/cohere.hpp"
+#include "backstop/providers/gemini.hpp"
+#include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "provider_rules.hpp"
 #include "support/replayed_call.hpp"
 
 namespace handover_test {
@@ -105,13 +109,74 @@ Said said_in_messages(const Json& body) {
   return said;
 }
 
+Said said_in_gemini(const Json& body) {
+  Said said;
+  for (const Json& turn : body["contents"]) {
+    for (const Json& part : turn["parts"]) {
+      const std::string proof = part.value("thoughtSignature", "");
+      if (!proof.empty() && proof != "skip_thought_signature_validator") said.push_back("proof " + proof);
+      if (part.contains("text") && part["text"] != "") said.push_back("text " + part["text"].get<std::string>());
+      if (part.contains("functionCall")) {
+        const Json& call = part["functionCall"];
+        said.push_back(call_line(call["id"], call["name"], call["args"]));
+      }
+      if (part.contains("functionResponse")) {
+        const Json& result = part["functionResponse"];
+        const bool failed = result["response"].contains("error");
+        said.push_back(result_line(
+            result["id"],
+            (failed ? "Error: " : "") + result["response"][failed ? "error" : "output"].get<std::string>()));
+      }
+    }
+  }
+  return said;
+}
+
+Said said_in_cohere(const Json& body) {
+  Said said;
+  for (const Json& message : body["messages"]) {
+    if (message["role"] == "tool") {
+      said.push_back(result_line(message["tool_call_id"], message["content"]));
+      continue;
+    }
+    const Json content = message.value("content", Json::array());
+    if (content.is_string()) said.push_back("text " + content.get<std::string>());
+    for (const Json& part : content.is_array() ? content : Json::array()) {
+      if (part["type"] == "thinking") said.push_back("reasoning " + part["thinking"].get<std::string>());
+      if (part["type"] == "text") said.push_back("text " + part["text"].get<std::string>());
+    }
+    for (const Json& call : message.value("tool_calls", Json::array())) {
+      said.push_back(call_line(call["id"], call["function"]["name"], call["function"]["arguments"]));
+    }
+  }
+  return said;
+}
+
+Said said_in_ollama(const Json& body) {
+  Said said;
+  for (const Json& message : body["messages"]) {
+    if (message["role"] == "tool") {
+      said.push_back(result_line(message["tool_call_id"], message["content"]));
+      continue;
+    }
+    if (message.contains("thinking")) said.push_back("reasoning " + message["thinking"].get<std::string>());
+    if (message["content"] != "") said.push_back("text " + message["content"].get<std::string>());
+    for (const Json& call : message.value("tool_calls", Json::array())) {
+      said.push_back(call_line(call["id"], call["function"]["name"], call["function"]["arguments"]));
+    }
+  }
+  return said;
+}
+
 /// A wire: a target that speaks it, an answer with reasoning, text and two calls, and how its requests are read.
 struct WireCase {
   std::string name;
   Provider provider;
   std::string answer;
   std::function<Said(const Json&)> said;
-  bool takes_own_reasoning;
+  std::string own;  ///< what goes back to the target of its own reasoning: before the text, or of a call its proof
+  int blocks = 1;   ///< of reasoning in the answer
+  Broken (*rules)(const Json& body);
 };
 
 std::vector<WireCase> wires() {
@@ -123,7 +188,7 @@ std::vector<WireCase> wires() {
              {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{\"q\":1}"}},
              {"id": "call_2", "type": "function", "function": {"name": "put", "arguments": "{}"}}]},
              "finish_reason": "tool_calls"}]})",
-           said_in_chat, false},
+           said_in_chat, "", 1, broken_in_chat},
           {"responses", openai_responses(options("gpt-5.4")),
            R"({"status": "completed", "output": [
              {"type": "reasoning", "id": "rs_1", "encrypted_content": "proof",
@@ -131,13 +196,38 @@ std::vector<WireCase> wires() {
              {"type": "message", "content": [{"type": "output_text", "text": "I look."}]},
              {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get", "arguments": "{\"q\":1}"},
              {"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "put", "arguments": "{}"}]})",
-           said_in_responses, true},
+           said_in_responses, "reasoning Hm.", 1, broken_in_responses},
           {"messages", claude(),
            R"({"type": "message", "stop_reason": "tool_use", "content": [
              {"type": "thinking", "thinking": "Hm.", "signature": "proof"}, {"type": "text", "text": "I look."},
              {"type": "tool_use", "id": "call_1", "name": "get", "input": {"q": 1}},
              {"type": "tool_use", "id": "call_2", "name": "put", "input": {}}]})",
-           said_in_messages, true}};
+           said_in_messages, "reasoning Hm.", 1, broken_in_messages},
+          {"gemini", gemini(options("gemini-3-pro-preview")),
+           R"({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
+             {"text": "Hm.", "thought": true}, {"text": "I look."},
+             {"functionCall": {"id": "call_1", "name": "get", "args": {"q": 1}}, "thoughtSignature": "proof"},
+             {"functionCall": {"id": "call_2", "name": "put", "args": {}}}]}}]})",
+           said_in_gemini, "proof proof", 2, broken_in_gemini},
+          {"cohere", cohere(options("command-a-reasoning-08-2025")),
+           R"({"finish_reason": "TOOL_CALL", "message": {"role": "assistant", "content": [
+             {"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "I look."}], "tool_calls": [
+             {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{\"q\":1}"}},
+             {"id": "call_2", "type": "function", "function": {"name": "put", "arguments": "{}"}}]}})",
+           said_in_cohere, "reasoning Hm.", 1, broken_in_cohere},
+          {"ollama", ollama_native(options("gpt-oss:20b")),
+           R"({"done": true, "done_reason": "stop", "message": {"role": "assistant", "content": "I look.",
+             "thinking": "Hm.", "tool_calls": [
+             {"id": "call_1", "function": {"index": 0, "name": "get", "arguments": {"q": 1}}},
+             {"id": "call_2", "function": {"index": 1, "name": "put", "arguments": {}}}]}})",
+           said_in_ollama, "reasoning Hm.", 1, broken_in_ollama}};
+}
+
+/// An answer of that wire's, as the next turn of the conversation.
+void add_answer(ChatRequest& request, const WireCase& from) {
+  const ReplayedCall call = call_with(from.provider, request, answer_with(from.answer), false);
+  REQUIRE(call.result);
+  request.messages.push_back(call.result->message());
 }
 
 }  // namespace
@@ -161,9 +251,74 @@ TEST_CASE("a conversation that began on one wire goes on at another with all tha
                     "call call_2 put {}", "result call_1 sun", "result call_2 Error: no room",
                     "text Thanks."};
       const bool own = from.name == to.name;
-      if (own && to.takes_own_reasoning) expected.insert(expected.begin() + 1, "reasoning Hm.");
-      CHECK(to.said(Json::parse(call.requests.at(0).body)) == expected);
-      CHECK(call.result->attempts.at(0).reason == (own ? "" : "conversation adapted: 1 block of reasoning dropped"));
+      if (own && !to.own.empty()) expected.insert(expected.begin() + (to.own.starts_with("proof") ? 2 : 1), to.own);
+      const Json body = Json::parse(call.requests.at(0).body);
+      CHECK(to.said(body) == expected);
+      CHECK(to.rules(body) == Broken{});
+      const std::string lost = from.blocks == 1 ? "1 block" : "2 blocks";
+      CHECK(call.result->attempts.at(0).reason ==
+            (own ? "" : "conversation adapted: " + lost + " of reasoning dropped"));
+    }
+  }
+}
+
+TEST_CASE("what a provider refuses in a conversation is mended, wherever it comes from") {
+  constexpr const char* pixel =
+      "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+  const std::vector<WireCase> all = wires();
+  for (const WireCase& from : all) {
+    for (const bool with_document : {false, true}) {
+      if (with_document && from.name == "ollama") continue;  // which takes none
+      ChatRequest request{std::vector<Message>{Message::system("Be brief."), Message::system("Be kind.")}};
+      Message question{Role::user, {Text{"What is this?"}, Image{.data = pixel, .media_type = "image/png"}}};
+      if (with_document)
+        question.parts.emplace_back(Document{.data = "aGVsbG8=", .media_type = "text/plain", .name = "a.txt"});
+      request.messages.push_back(std::move(question));
+      request.tools = {Tool{.name = "get"}, Tool{.name = "put"}};
+      add_answer(request, from);
+      // In another order, one twice, one for no call, and with a text.
+      request.messages.push_back(
+          Message{Role::tool, {ToolResult{"call_2", "old", false}, ToolResult{"call_9", "lost", false}}});
+      request.messages.push_back(Message{
+          Role::user, {Text{"There."}, ToolResult{"call_2", "no room", true}, ToolResult{"call_1", "", false}}});
+      request.messages.push_back(Message::system("Now in French."));
+      add_answer(request, from);  // with the ids of before, and no results
+      request.messages.push_back(Message::user(" \n"));
+      request.messages.push_back(Message{Role::assistant, {Text{""}}});
+      // Arguments as a stream that was cut leaves them, a list, none, ids and names that few providers take.
+      request.messages.push_back(Message{Role::assistant,
+                                         {ToolCall{"functions.get:0", "get.it", R"({"q":)"},
+                                          ToolCall{"a b", "put", "[1]"}, ToolCall{std::string(80, 'x'), "put", ""}}});
+      request.messages.push_back(Message::tool_result("a b", "done"));
+      request.messages.push_back(Message::user("And?"));
+      request.messages.push_back(Message::user("Well?"));
+      for (const WireCase& to : all) {
+        CAPTURE(from.name, to.name, with_document);
+        const ReplayedCall call = call_with(to.provider, request, answer_with(to.answer), false);
+        if (with_document && to.name == "ollama") {
+          CHECK(call.requests.empty());
+          CHECK(call.result.error().kind == ErrorKind::unsupported_capability);
+          continue;
+        }
+        REQUIRE(call.result);
+        const std::string text = call.requests.at(0).body;
+        const Json body = Json::parse(text);
+        CAPTURE(body.dump(1));
+        CHECK(to.rules(body) == Broken{});
+        for (const char* said : {"Be brief.", "Be kind.", "What is this?", "There.", "no room", "Now in French.",
+                                 "And?", "Well?", pixel}) {
+          CAPTURE(said);
+          CHECK(text.find(said) != std::string::npos);
+        }
+        if (with_document) {
+          CHECK((text.find("aGVsbG8=") != std::string::npos || text.find("\"hello\"") != std::string::npos));
+        }
+        if (to.name == from.name) continue;
+        for (const char* kept : {"Hm.", "proof\"", "rs_1"}) {
+          CAPTURE(kept);
+          CHECK(text.find(kept) == std::string::npos);
+        }
+      }
     }
   }
 }

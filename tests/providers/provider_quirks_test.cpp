@@ -178,6 +178,8 @@ const std::vector<Example> sentences{
     {"bedrock", 403, "Authentication failed: Please make sure your API Key is valid.", authentication},
     {"bedrock", 403, "Bearer Token has expired", authentication},
     {"", 0, "Rate limit of 50 per 86400s exceeded for UserByModelByDay.", quota_exhausted},
+    {"", 429, "* Quota exceeded for metric: a/free_tier_requests, limit: 0, model: m", quota_exhausted},
+    {"", 429, "* Quota exceeded for metric: a/free_tier_requests, limit: 0\nPlease retry in 34s.", quota_exhausted},
     {"", 0, "Error code: insufficient_quota", quota_exhausted},
     {"", 0, "You have no credits remaining.", quota_exhausted},
     {"", 0, "Your credit balance is too low to access the Anthropic API.", quota_exhausted},

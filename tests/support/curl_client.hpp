@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,16 +69,31 @@ class Client {
 
   Exchange ask(const FaultServer& server, Wire wire, bool stream) {
     const nlohmann::json body{{"model", "asked-model"}, {"stream", stream}};
-    const std::string path = wire == Wire::openai      ? "/v1/chat/completions"
-                             : wire == Wire::anthropic ? "/v1/messages"
-                                                       : "/v1/responses";
-    return post(server.base_url(path), body.dump());
+    return post(server.base_url(path_of(wire, stream)), body.dump());
   }
 
   /// Of the exchange that is going on.
   [[nodiscard]] const Exchange& so_far() const { return exchange_; }
 
  private:
+  static std::string_view path_of(Wire wire, bool stream) {
+    switch (wire) {
+      case Wire::openai:
+        return "/v1/chat/completions";
+      case Wire::anthropic:
+        return "/v1/messages";
+      case Wire::responses:
+        return "/v1/responses";
+      case Wire::gemini:
+        return stream ? "/v1beta/models/asked-model:streamGenerateContent?alt=sse"
+                      : "/v1beta/models/asked-model:generateContent";
+      case Wire::cohere:
+        return "/v2/chat";
+      case Wire::ollama:
+        return "/api/chat";
+    }
+    return "";
+  }
   static std::size_t take_body(char* data, std::size_t, std::size_t size, void* self) {
     auto& exchange = static_cast<Client*>(self)->exchange_;
     exchange.body.append(data, size);
@@ -137,6 +153,59 @@ inline std::string responses_text(const std::string& body) {
     text += event.value("delta", "");
   }
   return text;
+}
+
+/// The text that a stream of Google's adds up to.
+inline std::string gemini_text(const std::string& body) {
+  std::string text;
+  for (const auto& line : data_of(body)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_discarded()) continue;
+    for (const auto& part : event["candidates"][0]["content"]["parts"]) text += part.value("text", "");
+  }
+  return text;
+}
+
+/// The text that a stream of Cohere's adds up to.
+inline std::string cohere_text(const std::string& body) {
+  std::string text;
+  for (const auto& line : data_of(body)) {
+    const auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_discarded() || event.value("type", "") != "content-delta") continue;
+    text += event["delta"]["message"]["content"].value("text", "");
+  }
+  return text;
+}
+
+/// The text that a stream of Ollama's adds up to.
+inline std::string ollama_text(const std::string& body) {
+  std::string text;
+  std::istringstream lines{body};
+  for (std::string line; std::getline(lines, line);) {
+    const auto piece = nlohmann::json::parse(line, nullptr, false);
+    if (piece.is_discarded()) continue;
+    text += piece["message"].value("content", "");
+  }
+  return text;
+}
+
+/// The text that a stream of that wire adds up to.
+inline std::string text_on(Wire wire, const std::string& body) {
+  switch (wire) {
+    case Wire::openai:
+      return openai_text(body);
+    case Wire::anthropic:
+      return anthropic_text(body);
+    case Wire::responses:
+      return responses_text(body);
+    case Wire::gemini:
+      return gemini_text(body);
+    case Wire::cohere:
+      return cohere_text(body);
+    case Wire::ollama:
+      return ollama_text(body);
+  }
+  return {};
 }
 
 }  // namespace backstop::faults

@@ -47,7 +47,24 @@ TEST_CASE("a healthy server answers plainly on every wire, over one connection")
   CHECK(responses.parsed()["status"] == "completed");
   CHECK(responses.parsed()["usage"]["output_tokens"] == 2);
 
-  CHECK(server.request_count() == 3);
+  const auto gemini = client.ask(server, Wire::gemini, false);
+  CHECK(gemini.parsed()["candidates"][0]["content"]["parts"][0]["text"] == "Good morning.");
+  CHECK(gemini.parsed()["candidates"][0]["finishReason"] == "STOP");
+  CHECK(gemini.parsed()["usageMetadata"]["candidatesTokenCount"] == 2);
+  CHECK(gemini.parsed()["modelVersion"] == "asked-model");
+
+  const auto cohere = client.ask(server, Wire::cohere, false);
+  CHECK(cohere.parsed()["message"]["content"][0]["text"] == "Good morning.");
+  CHECK(cohere.parsed()["finish_reason"] == "COMPLETE");
+  CHECK(cohere.parsed()["usage"]["tokens"]["output_tokens"] == 2);
+
+  const auto ollama = client.ask(server, Wire::ollama, false);
+  CHECK(ollama.parsed()["message"]["content"] == "Good morning.");
+  CHECK(ollama.parsed()["done_reason"] == "stop");
+  CHECK(ollama.parsed()["eval_count"] == 2);
+  CHECK(ollama.parsed()["model"] == "asked-model");
+
+  CHECK(server.request_count() == faults::every_wire.size());
   CHECK(server.connection_count() == 1);
 }
 
@@ -71,6 +88,24 @@ TEST_CASE("a healthy server streams on every wire, ends with the terminal marker
   CHECK(responses.code == CURLE_OK);
   CHECK(responses_text(responses.body) == "Good morning to you.");
   CHECK(json::parse(data_of(responses.body).back())["type"] == "response.completed");
+
+  const auto gemini = client.ask(server, Wire::gemini, true);
+  CHECK(gemini.code == CURLE_OK);
+  CHECK(faults::gemini_text(gemini.body) == "Good morning to you.");
+  CHECK(gemini.body.ends_with("\r\n\r\n"));
+  CHECK(json::parse(data_of(gemini.body).back())["candidates"][0]["finishReason"] == "STOP");
+
+  const auto cohere = client.ask(server, Wire::cohere, true);
+  CHECK(cohere.code == CURLE_OK);
+  CHECK(faults::cohere_text(cohere.body) == "Good morning to you.");
+  CHECK(data_of(cohere.body).back() == "[DONE]");
+  CHECK(json::parse(data_of(cohere.body).end()[-2])["type"] == "message-end");
+
+  const auto ollama = client.ask(server, Wire::ollama, true);
+  CHECK(ollama.code == CURLE_OK);
+  CHECK(faults::ollama_text(ollama.body) == "Good morning to you.");
+  CHECK(ollama.head.find("application/x-ndjson") != std::string::npos);
+  CHECK(json::parse(ollama.body.substr(ollama.body.rfind('\n', ollama.body.size() - 2)))["done"] == true);
   CHECK(server.connection_count() == 1);
 }
 

@@ -63,10 +63,8 @@ void read_text(const JsonElement& object, std::string_view key, Take take, Answe
 /// What a tool call's input is as text; empty where there is none yet, which streams write as `{}`.
 [[nodiscard]] std::string input_of(const JsonElement& block) {
   const std::optional<JsonElement> input = member(block, "input");
-  if (!input) return {};
-  if (input->is_string()) return std::string{as_text(*input)};
-  if (JsonObject object; input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
-  return json_of(*input);
+  if (JsonObject object; input && input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
+  return text_or_json(input);
 }
 
 /// What is done with a content block. The calls that the provider runs itself, their results and whatever else there
@@ -251,7 +249,7 @@ class AnthropicStreamDecoder final : public StreamDecoder {
   static void on_input(const JsonElement& delta, Block* block, AnswerBuilder& answer) {
     const std::optional<JsonElement> json = member(delta, "partial_json");
     if (!json) return;
-    const std::string piece = json->is_string() ? std::string{as_text(*json)} : json_of(*json);
+    const std::string piece = text_or_json(json);
     if (piece.empty()) return;
     if (block == nullptr || block->kind != BlockKind::tool_call) return answer.unreadable("the input of no tool call");
     block->has_pieces = true;

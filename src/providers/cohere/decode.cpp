@@ -40,42 +40,42 @@ void read_cohere_usage(const JsonElement& usage, Usage& out) {
   }
 }
 
-void read_written(const JsonElement& part, std::string_view key, AnswerBuilder& answer) {
-  const std::optional<JsonElement> value = member(part, key);
-  if (!value) return;
-  const WrittenText text{*value};
-  if (!text.readable()) return answer.unreadable("a text");
-  key == "text" ? answer.text(text.view()) : answer.reasoning(text.view());
-}
-
 /// A part of the content, or a piece of one: an object, or a mere text.
 void read_cohere_part(const JsonElement& part, AnswerBuilder& answer) {
-  if (part.is_object()) {
-    read_written(part, "thinking", answer);
-    read_written(part, "text", answer);
-    return;
+  JsonObject object;
+  if (part.get(object) != simdjson::SUCCESS) {
+    const WrittenText text{part};
+    if (!text.readable()) return answer.unreadable("a part of an answer");
+    return answer.text(text.view());
   }
-  const WrittenText text{part};
-  if (!text.readable()) return answer.unreadable("a part of an answer");
-  answer.text(text.view());
+  bool known = false;  // something else is passed over where it says what it is
+  for (const auto field : object) {
+    const std::string_view key = field.key;
+    const bool thinking = is_key(key, "thinking");
+    known = known || thinking || is_key(key, "text") || is_key(key, "type");
+    if (!thinking && !is_key(key, "text")) continue;
+    const WrittenText text{field.value};
+    if (!text.readable()) return answer.unreadable("a text");
+    thinking ? answer.reasoning(text.view()) : answer.text(text.view());
+  }
+  if (!known && object.size() != 0) answer.unreadable("a part of an answer");
 }
 
 void read_cohere_call(std::int64_t index, const JsonElement& call, AnswerBuilder& answer) {
   const std::optional<JsonElement> function = member(call, "function");
   if (!call.is_object() || (function && !function->is_object())) return answer.unreadable("a tool call");
   const WrittenText id{member(call, "id")};
-  if (!function) return answer.tool_call(index, id.view(), {}, {});
-  const WrittenText name{member(*function, "name")};
-  const std::optional<JsonElement> arguments = member(*function, "arguments");
-  if (arguments && arguments->is_object()) {
-    answer.tool_call(index, id.view(), name.view(), json_of(*arguments));
-  } else {
-    answer.tool_call(index, id.view(), name.view(), WrittenText{arguments}.view());
+  if (!function) {
+    if (id.view().empty() && text_of(call, "type").empty()) answer.unreadable("a tool call");
+    return answer.tool_call(index, id.view(), {}, {});
   }
+  const WrittenText name{member(*function, "name")};
+  answer.tool_call(index, id.view(), name.view(), text_or_json(member(*function, "arguments")));
 }
 
 /// What a whole message and each piece of one have in common.
 void read_cohere_message(const JsonElement& message, std::int64_t first_call, AnswerBuilder& answer) {
+  if (!message.is_object()) return answer.unreadable("a message");
   for_each_of(member(message, "content"), [&](const JsonElement& part) { read_cohere_part(part, answer); });
   if (const WrittenText plan{member(message, "tool_plan")}; plan.readable()) {
     answer.reasoning(plan.view());
@@ -112,8 +112,7 @@ class CohereStreamDecoder final : public StreamDecoder {
     const std::string_view written = text_of(data, "type");
     const std::string_view type = written.empty() ? name : written;
     const std::optional<JsonElement> delta = member(data, "delta");
-    if (type.empty() && !delta) {
-      if (!member(data, "message")) return Next::more;
+    if (written.empty() && !delta && member(data, "message")) {
       read_cohere_answer(data, answer);  // one that came whole
       return Next::end;
     }
@@ -127,6 +126,7 @@ class CohereStreamDecoder final : public StreamDecoder {
     if (type == "tool-call-end") answer.end_tool_call(index);
     const bool is_citation = type.starts_with("citation");
     if (!delta || is_citation) return Next::more;
+    if (!delta->is_object()) answer.unreadable("a piece");
     if (const auto message = member(*delta, "message")) read_cohere_message(*message, index, answer);
     return Next::more;  // events yet to be invented are read by what they hold
   }

@@ -51,6 +51,18 @@ std::string detail_words(const JsonElement& detail) {
   return words;
 }
 
+// `[{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]`: one for a day is used up, others come back
+// soon.
+bool is_daily_quota(const JsonElement& violations) {
+  JsonArray list;
+  if (violations.get(list) != simdjson::SUCCESS) return false;
+  for (const JsonElement violation : list) {
+    const std::string_view quota = text_of(violation, "quotaId");
+    if (quota.find("PerDay") != std::string_view::npos || quota.find("Daily") != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 // `{"details": [{"@type": ".../google.rpc.RetryInfo", "retryDelay": "34s"}, {"reason": "API_KEY_INVALID"}]}`; keys
 // have been seen with blanks around them.
 void read_google_details(const JsonElement& details, ProviderFailure& failure) {
@@ -63,6 +75,7 @@ void read_google_details(const JsonElement& details, ProviderFailure& failure) {
       const std::string_view key = trim(field.key);
       if (key == "retryDelay") failure.retry_after = parse_duration(as_text(field.value));
       if (is_key(key, "reason")) failure.reason = as_text(field.value);
+      if (is_key(key, "violations") && is_daily_quota(field.value)) failure.reason = "quota_exhausted";
     }
   }
 }

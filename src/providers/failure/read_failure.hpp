@@ -65,6 +65,7 @@ class FailureSigns {
           note_answer(value);
         } else if (is_key(key, "message")) {
           note_message(value);
+          answer_ = answer_ || member(value, "content");  // Cohere's and Ollama's
         } else if (is_key(key, "success")) {
           bool success = true;
           refused_ = refused_ || (value.get(success) == simdjson::SUCCESS && !success);

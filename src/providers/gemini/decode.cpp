@@ -14,6 +14,7 @@
 
 #include "format.hpp"
 #include "providers/failure/read_failure.hpp"
+#include "providers/wire/finish_reasons.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -22,18 +23,29 @@ namespace {
 class GeminiUsage {
  public:
   void read(const JsonElement& usage, Usage& out) {
-    take(prompt_, usage, "promptTokenCount");
-    take(tool_use_, usage, "toolUsePromptTokenCount");
-    take(written_, usage, "candidatesTokenCount");
-    take(out.reasoning_tokens, usage, "thoughtsTokenCount");
-    take(out.cached_input_tokens, usage, "cachedContentTokenCount");
+    JsonObject counts;
+    if (usage.get(counts) != simdjson::SUCCESS) return;
+    for (const auto field : counts) {
+      const std::string_view key = field.key;
+      if (is_key(key, "promptTokenCount")) {
+        take(prompt_, field.value);
+      } else if (is_key(key, "candidatesTokenCount")) {
+        take(written_, field.value);
+      } else if (is_key(key, "thoughtsTokenCount")) {
+        take(out.reasoning_tokens, field.value);
+      } else if (is_key(key, "cachedContentTokenCount")) {
+        take(out.cached_input_tokens, field.value);
+      } else if (is_key(key, "toolUsePromptTokenCount")) {
+        take(tool_use_, field.value);
+      }
+    }
     if (prompt_) out.input_tokens = *prompt_ + tool_use_.value_or(0);
     if (written_ || out.reasoning_tokens) out.output_tokens = written_.value_or(0) + out.reasoning_tokens.value_or(0);
   }
 
  private:
-  static void take(std::optional<std::int64_t>& field, const JsonElement& usage, std::string_view key) {
-    if (const auto count = count_of(usage, key)) field = *count;
+  static void take(std::optional<std::int64_t>& field, const JsonElement& value) {
+    if (const auto count = as_count(value)) field = *count;
   }
 
   std::optional<std::int64_t> prompt_;
@@ -62,6 +74,7 @@ class PartialArguments {
   [[nodiscard]] bool add(const JsonElement& piece) {
     nlohmann::ordered_json* place = find(text_of(piece, "jsonPath"));
     if (place == nullptr) return false;
+    empty_ = false;
     if (const auto text = member(piece, "stringValue")) {
       if (!text->is_string()) return false;
       if (!place->is_string()) *place = std::string{};
@@ -76,6 +89,7 @@ class PartialArguments {
     }
     return true;  // else null, which it is
   }
+  [[nodiscard]] bool empty() const noexcept { return empty_; }
   [[nodiscard]] std::string take() {
     return std::exchange(arguments_, nlohmann::ordered_json::object())
         .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -124,33 +138,77 @@ class PartialArguments {
   }
 
   nlohmann::ordered_json arguments_ = nlohmann::ordered_json::object();
+  bool empty_ = true;
 };
 
 /// Reads one answer: whole, or as the pieces of a stream, which have the same form.
 class GeminiReader {
  public:
+  /// A document; or a list of them, which a stream is without `alt=sse`. Each field is looked at once: every event of
+  /// every stream goes through here.
   void read(const JsonElement& body, AnswerBuilder& answer) {
-    answer.id(text_of(body, "responseId"));
-    answer.model(text_of(body, "modelVersion"));
-    if (const auto usage = member(body, "usageMetadata")) usage_.read(*usage, answer.usage());
-    JsonArray candidates;
-    const std::optional<JsonElement> list = member(body, "candidates");
-    if (list && list->get(candidates) == simdjson::SUCCESS && candidates.begin() != candidates.end()) {
-      return read_candidate(*candidates.begin(), answer);
+    JsonObject object;
+    if (body.get(object) != simdjson::SUCCESS) {
+      JsonArray list;
+      if (body.get(list) != simdjson::SUCCESS) return;
+      for (const JsonElement entry : list) read(entry, answer);
+      return;
     }
-    const std::optional<JsonElement> feedback = member(body, "promptFeedback");
-    const std::string_view reason = feedback ? text_of(*feedback, "blockReason") : std::string_view{};
-    if (!reason.empty()) answer.block(text_of(*feedback, "blockReasonMessage"), reason);
+    FailureSigns signs;
+    std::optional<JsonElement> candidates;
+    std::optional<JsonElement> feedback;
+    for (const auto field : object) {
+      const std::string_view key = field.key;
+      signs.note(key, field.value);
+      if (is_key(key, "candidates")) {
+        if (!field.value.is_null()) candidates = field.value;
+      } else if (is_key(key, "usageMetadata")) {
+        usage_.read(field.value, answer.usage());
+      } else if (is_key(key, "responseId")) {
+        answer.id(as_text(field.value));
+      } else if (is_key(key, "modelVersion")) {
+        answer.model(as_text(field.value));
+      } else if (is_key(key, "promptFeedback")) {
+        feedback = field.value;
+      }
+    }
+    if (signs.failure()) return answer.fail(read_failure(body));
+    JsonArray list;
+    if (candidates && candidates->get(list) != simdjson::SUCCESS) return answer.unreadable("the list of candidates");
+    const bool any = candidates && list.begin() != list.end();
+    if (any) {
+      for (const JsonElement candidate : list) read_candidate(candidate, answer);
+    } else if (feedback) {
+      const std::string_view reason = text_of(*feedback, "blockReason");
+      if (!reason.empty()) answer.block(text_of(*feedback, "blockReasonMessage"), reason);
+    }
   }
 
  private:
   void read_candidate(const JsonElement& candidate, AnswerBuilder& answer) {
-    if (!candidate.is_object()) return answer.unreadable("a candidate");
-    if (count_of(candidate, "index").value_or(0) != 0) return;  // another answer, which was not asked for
-    if (const auto content = member(candidate, "content")) read_content(*content, answer);
-    const WrittenText written{member(candidate, "finishReason")};
-    const std::string_view reason = finish_name(written.view());
-    if (reason.empty()) return;
+    JsonObject object;
+    if (candidate.get(object) != simdjson::SUCCESS) return answer.unreadable("a candidate");
+    std::optional<JsonElement> content;
+    std::optional<JsonElement> reason;
+    for (const auto field : object) {
+      const std::string_view key = field.key;
+      if (field.value.is_null()) continue;
+      if (is_key(key, "content")) {
+        content = field.value;
+      } else if (is_key(key, "finishReason")) {
+        reason = field.value;
+      } else if (is_key(key, "index") && as_count(field.value).value_or(0) != 0) {
+        return;  // another answer, which was not asked for
+      }
+    }
+    if (content) read_content(*content, answer);
+    if (reason) read_reason(WrittenText{*reason}.view(), candidate, answer);
+  }
+
+  void read_reason(std::string_view written, const JsonElement& candidate, AnswerBuilder& answer) {
+    const std::string_view reason = finish_name(written);
+    const FinishWord* known = find_finish_word(reason);
+    if (known != nullptr && known->means == FinishWord::Means::nothing) return;
     end_call(answer);
     if (!is_filter(reason)) {
       answer.finish_word(reason);
@@ -163,6 +221,7 @@ class GeminiReader {
   }
 
   void read_content(const JsonElement& content, AnswerBuilder& answer) {
+    if (!content.is_object()) return answer.unreadable("the content of an answer");
     const std::optional<JsonElement> list = member(content, "parts");
     if (!list) return;
     JsonArray parts;
@@ -170,22 +229,34 @@ class GeminiReader {
     for (const JsonElement part : parts) read_part(part, answer);
   }
 
+  /// What else there is than texts and calls the provider does itself: code, searches.
   void read_part(const JsonElement& part, AnswerBuilder& answer) {
-    if (!part.is_object()) return answer.unreadable("a part of an answer");
-    const std::string_view signature = text_of(part, "thoughtSignature");
-    if (const auto call = member(part, "functionCall")) {
-      read_signature(signature, answer);
-      return read_call(*call, answer);
+    JsonObject object;
+    if (part.get(object) != simdjson::SUCCESS) return answer.unreadable("a part of an answer");
+    std::optional<JsonElement> written;
+    std::optional<JsonElement> call;
+    std::string_view signature;
+    bool thought = false;
+    for (const auto field : object) {
+      const std::string_view key = field.key;
+      if (field.value.is_null()) continue;
+      if (is_key(key, "text")) {
+        written = field.value;
+      } else if (is_key(key, "thought")) {
+        if (field.value.get(thought) != simdjson::SUCCESS) thought = false;
+      } else if (is_key(key, "functionCall")) {
+        call = field.value;
+      } else if (is_key(key, "thoughtSignature")) {
+        signature = as_text(field.value);
+      }
     }
-    if (const auto value = member(part, "text")) {
-      const WrittenText text{*value};
+    if (written) {
+      const WrittenText text{*written};
       if (!text.readable()) return answer.unreadable("a text");
-      const std::optional<JsonElement> flag = member(part, "thought");
-      bool thought = false;
-      const bool is_thought = flag && flag->get(thought) == simdjson::SUCCESS && thought;
-      is_thought ? answer.reasoning(text.view()) : answer.text(text.view());
+      thought ? answer.reasoning(text.view()) : answer.text(text.view());
     }
-    read_signature(signature, answer);  // what else there is, the provider does itself: code, searches
+    read_signature(signature, answer);
+    if (call) read_call(*call, answer);
   }
 
   /// A block of its own: it belongs to what stands beside it, not to the thoughts before.
@@ -199,59 +270,53 @@ class GeminiReader {
   void read_call(const JsonElement& call, AnswerBuilder& answer) {
     if (!call.is_object()) return answer.unreadable("a tool call");
     const WrittenText name{member(call, "name")};
+    if (!name.readable()) return answer.unreadable("the name of a tool call");
     if (!name.view().empty()) begin_call(WrittenText{member(call, "id")}.view(), name.view(), answer);
-    if (const auto arguments = member(call, "args")) {
-      answer.tool_call(calls_, {}, {}, json_of(*arguments));
-      has_arguments_ = true;
-    }
-    JsonArray pieces;
-    if (const auto list = member(call, "partialArgs"); list && list->get(pieces) == simdjson::SUCCESS) {
-      for (const JsonElement piece : pieces) {
-        if (!partial_.add(piece)) answer.unreadable("a piece of a tool call's arguments");
-      }
-    }
+    arguments_ += text_or_json(member(call, "args"));
+    if (const auto list = member(call, "partialArgs")) read_pieces(*list, answer);
+    if (!in_call_ && !(arguments_.empty() && partial_.empty())) return answer.unreadable("the name of a tool call");
     bool more = false;
     const std::optional<JsonElement> will_continue = member(call, "willContinue");
     if (!will_continue || will_continue->get(more) != simdjson::SUCCESS || !more) end_call(answer);
   }
 
+  void read_pieces(const JsonElement& list, AnswerBuilder& answer) {
+    JsonArray pieces;
+    if (list.get(pieces) != simdjson::SUCCESS) return answer.unreadable("the pieces of a tool call's arguments");
+    for (const JsonElement piece : pieces) {
+      if (!partial_.add(piece)) answer.unreadable("a piece of a tool call's arguments");
+    }
+  }
+
   void begin_call(std::string_view id, std::string_view name, AnswerBuilder& answer) {
     end_call(answer);
     in_call_ = true;
-    partial_ = {};
-    has_arguments_ = false;
     answer.tool_call(calls_, id, name, {});
   }
   void end_call(AnswerBuilder& answer) {
     if (!std::exchange(in_call_, false)) return;
-    if (!has_arguments_) answer.tool_call(calls_, {}, {}, partial_.take());
+    // Where pieces are to come the whole may stand there empty.
+    const bool whole = !arguments_.empty() && (partial_.empty() || arguments_ != "{}");
+    if (whole && !partial_.empty()) answer.unreadable("a tool call that was sent whole and in pieces");
+    answer.tool_call(calls_, {}, {}, whole ? arguments_ : partial_.take());
     answer.end_tool_call(calls_++);
+    arguments_.clear();
+    partial_ = {};
   }
 
   GeminiUsage usage_;
-  PartialArguments partial_;  // of the call that is being written
+  std::string arguments_;     // of the call that is being written
+  PartialArguments partial_;  // likewise, in pieces
   bool in_call_ = false;
-  bool has_arguments_ = false;
   std::int64_t calls_ = 0;  // that have ended
 };
 
 class GeminiStreamDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
-    if (holds_failure(data)) {
-      answer.fail(read_failure(data));
-      return Next::end;
-    }
-    JsonArray list;  // without `alt=sse` a stream is one list
-    if (data.get(list) != simdjson::SUCCESS) {
-      reader_.read(data, answer);
-      return Next::more;
-    }
-    Next next = Next::more;
-    for (const JsonElement entry : list) {
-      if (next == Next::more) next = on_event(name, entry, answer);
-    }
-    return next;
+    static_cast<void>(name);
+    reader_.read(data, answer);
+    return answer.failure() ? Next::end : Next::more;
   }
 
  private:
@@ -261,17 +326,7 @@ class GeminiStreamDecoder final : public StreamDecoder {
 }  // namespace
 
 void GeminiFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
-  if (holds_failure(body)) {
-    answer.fail(read_failure(body));
-    return;
-  }
-  GeminiReader reader;
-  JsonArray list;
-  if (body.get(list) == simdjson::SUCCESS) {
-    for (const JsonElement entry : list) reader.read(entry, answer);
-  } else {
-    reader.read(body, answer);
-  }
+  GeminiReader{}.read(body, answer);
   answer.complete();
 }
 

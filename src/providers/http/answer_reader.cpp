@@ -126,6 +126,7 @@ bool AnswerReader::next() {
   }
   ServerSentEvents::Event event;
   if (form_ == Form::lines ? lines_.next(event.data) : events_.next(event)) {
+    if (form_ == Form::lines) event.readable_behind = lines_.readable_behind();
     take(event);
     return true;
   }
@@ -177,7 +178,10 @@ void AnswerReader::take(const EventStream::Message& message) {
 
 void AnswerReader::take_document(std::string_view event_name) {
   if (!document_.valid()) return fail("an event of the stream is no JSON");
-  if (equal_ignoring_case(event_name, "error")) {
+  // On no wire is a mere text a piece of an answer.
+  const bool unnamed = event_name.empty() || equal_ignoring_case(event_name, "message");
+  const bool is_words = unnamed && document_.root().is_string() && !as_text(document_.root()).empty();
+  if (is_words || equal_ignoring_case(event_name, "error")) {
     answer_->fail(read_failure(document_.root()));
   } else if (decoder().on_event(event_name, document_.root(), *answer_) == StreamDecoder::Next::end) {
     at_end_ = true;
@@ -192,6 +196,7 @@ void AnswerReader::take_document(std::string_view event_name) {
 // Where nothing else comes, the last that a document said is the reason.
 void AnswerReader::note_words() {
   if (answer_->has_content() || answer_->failure()) return;
+  if (const auto message = member(document_.root(), "message"); message && message->is_object()) return;  // a model's
   if (std::string words = read_failure(document_.root()).message; !words.empty()) words_ = std::move(words);
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <variant>
 
+#include "providers/wire/request_parts.hpp"
+
 namespace backstop::inline v0::detail {
 namespace {
 
@@ -30,6 +32,8 @@ class Writer {
     return {};
   }
 
+  [[nodiscard]] bool wrote_any() const noexcept { return wrote_any_; }
+
  private:
   [[nodiscard]] Error misplaced(std::string_view what, Role role) const {
     return {ErrorKind::invalid_request, "messages[" + std::to_string(place_) + "]: " + std::string{what} +
@@ -37,6 +41,7 @@ class Writer {
   }
 
   void begin(std::string_view role) {
+    wrote_any_ = true;
     json_.begin_object();
     json_.field("role", role);
   }
@@ -165,6 +170,7 @@ class Writer {
     if (texts + calls + count_of_kind<Reasoning>(message.parts) != std::ssize(message.parts)) {
       return misplaced("an image, a document or a tool result", message.role);
     }
+    if (calls == 0 && says_nothing(message.parts)) return {};
     begin("assistant");
     if (texts == 0 && calls != 0) {
       json_.key("content");
@@ -176,6 +182,16 @@ class Writer {
     if (calls != 0) write_calls(message.parts);
     json_.end_object();
     return {};
+  }
+
+  // Such a turn is refused by some servers, and tells the others nothing.
+  [[nodiscard]] bool says_nothing(const std::vector<Part>& parts) const {
+    return std::all_of(parts.begin(), parts.end(), [this](const Part& part) {
+      const auto* text = std::get_if<Text>(&part);
+      const auto* thought = std::get_if<Reasoning>(&part);
+      if (text != nullptr) return text->text.empty();
+      return thought == nullptr || thought->text.empty() || thought->origin.provider() != target_.provider();
+    });
   }
 
   // DeepSeek's fourth generation wants the field on every assistant message, its earlier ones on none.
@@ -205,7 +221,7 @@ class Writer {
       json_.key("function");
       json_.begin_object();
       json_.field("name", call->name);
-      json_.field("arguments", call->arguments.empty() ? std::string_view{"{}"} : std::string_view{call->arguments});
+      write_arguments(json_, call->arguments);
       json_.end_object();
       json_.end_object();
     }
@@ -217,6 +233,7 @@ class Writer {
   const OpenAiDialect& dialect_;
   std::string_view system_role_;
   std::size_t place_ = 0;
+  bool wrote_any_ = false;
 };
 
 }  // namespace
@@ -229,7 +246,8 @@ Result<void> write_openai_messages(JsonWriter& json, const std::vector<Message>&
     if (auto written = writer.write(messages[place], place); !written) return written;
   }
   json.end_array();
-  return {};
+  if (writer.wrote_any()) return {};
+  return Error{ErrorKind::invalid_request, "messages: the conversation is empty; it needs a message with content"};
 }
 
 }  // namespace backstop::inline v0::detail

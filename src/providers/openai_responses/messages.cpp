@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "providers/wire/request_parts.hpp"
+
 namespace backstop::inline v0::detail {
 namespace {
 
@@ -204,7 +206,7 @@ class InputWriter {
     json_.field("type", "function_call");
     json_.field("call_id", call.id);
     json_.field("name", call.name);
-    json_.field("arguments", call.arguments.empty() ? std::string_view{"{}"} : std::string_view{call.arguments});
+    write_arguments(json_, call.arguments);
     json_.end_object();
   }
 

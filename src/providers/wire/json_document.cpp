@@ -147,6 +147,11 @@ std::string json_of(const JsonElement& element) {
   return restore_bare_words(simdjson::minify(element), BareWords::all);
 }
 
+std::string text_or_json(const std::optional<JsonElement>& value) {
+  if (!value || value->is_null()) return {};
+  return value->is_string() ? std::string{as_text(*value)} : json_of(*value);
+}
+
 bool is_json_object(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] != '{' || depth_of(text) > deepest) return false;

@@ -108,6 +108,10 @@ class WrittenText {
 /// The value as JSON on one line, bare words as they stood.
 [[nodiscard]] std::string json_of(const JsonElement& element);
 
+/// What stands where JSON is expected as text, such as a call's arguments: a string as it is, anything else as JSON,
+/// which some servers write there. Empty for what is not there.
+[[nodiscard]] std::string text_or_json(const std::optional<JsonElement>& value);
+
 [[nodiscard]] inline std::string_view text_of(const JsonElement& element, std::string_view key) noexcept {
   const std::optional<JsonElement> value = member(element, key);
   return value ? as_text(*value) : std::string_view{};

@@ -9,6 +9,7 @@ namespace backstop::inline v0::detail {
 void JsonLines::feed(std::string_view piece) {
   bytes_.erase(0, begin_);
   seen_ -= begin_;
+  behind_ = 0;
   begin_ = 0;
   bytes_.append(piece);
 }
@@ -30,6 +31,7 @@ bool JsonLines::finish(std::string_view& document) { return !too_large_ && take(
 
 bool JsonLines::take(std::size_t end, std::string_view& document) {
   document = trim(std::string_view{bytes_}.substr(begin_, end - begin_));
+  behind_ = document.empty() ? end : static_cast<std::size_t>(document.data() - bytes_.data()) + document.size();
   begin_ = seen_ = end;
   scan_ = {};
   return !document.empty();

@@ -25,6 +25,8 @@ class JsonLines {
   [[nodiscard]] bool next(std::string_view& document);
   /// After the last `next`: what the end of the body left.
   [[nodiscard]] bool finish(std::string_view& document);
+  /// How many bytes after the last document may be read, if not used.
+  [[nodiscard]] std::size_t readable_behind() const noexcept { return bytes_.size() - behind_; }
   /// A document was larger than the limit. Nothing more is yielded then.
   [[nodiscard]] bool too_large() const noexcept { return too_large_; }
 
@@ -35,6 +37,7 @@ class JsonLines {
   std::string bytes_;
   std::size_t begin_ = 0;  ///< of the document that is being read
   std::size_t seen_ = 0;   ///< up to where it was looked at
+  std::size_t behind_ = 0;  ///< where the last document ends
   ObjectScan scan_;        ///< of the document
   bool too_large_ = false;
 };

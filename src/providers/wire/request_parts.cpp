@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/json.hpp"
+#include "json_document.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -11,6 +12,14 @@ Result<nlohmann::ordered_json> read_schema(std::string_view text, std::string_vi
   nlohmann::ordered_json schema = nlohmann::ordered_json::parse(text, nullptr, false);
   if (schema.is_object()) return schema;
   return Error{ErrorKind::invalid_request, fmt::format("{}: not a JSON object, which a JSON Schema has to be", place)};
+}
+
+void write_arguments(JsonWriter& json, std::string_view arguments) {
+  if (is_json_object(arguments)) {
+    json.field("arguments", arguments);
+  } else {
+    json.field("arguments", json_text(arguments_to_json(arguments)));
+  }
 }
 
 std::string format_in_words(const nlohmann::ordered_json* schema) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "backstop/chat/result.hpp"
+#include "json_writer.hpp"
 
 /// What the encoders of several wires read out of a request alike.
 namespace backstop::inline v0::detail {
@@ -18,6 +19,10 @@ namespace backstop::inline v0::detail {
 
 /// Asks for the form of the answer in words, where the provider does not enforce it; null: any JSON object.
 [[nodiscard]] std::string format_in_words(const nlohmann::ordered_json* schema);
+
+/// The `arguments` of a call where they are JSON as text: as the application has them, or wrapped as
+/// `arguments_to_json` does where they are no object, which many servers refuse.
+void write_arguments(JsonWriter& json, std::string_view arguments);
 
 [[nodiscard]] Error unknown_effort(std::string_view wanted);
 
