@@ -1,4 +1,9 @@
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -563,6 +568,55 @@ TEST_CASE("ids of calls are what the model's maker takes") {
   CHECK(id_for("amazon.nova-pro-v1:0") == "call:a.b");
   CHECK(id_for("us.anthropic.claude-sonnet-4-6").find_first_of(":.") == std::string::npos);
   CHECK(id_for("mistral.mistral-large-2407-v1:0").size() == 9);
+}
+
+TEST_CASE("AWS's own library takes every request to Converse") {
+  ChatRequest request;
+  request.tools = {{.name = "weather", .description = "The weather", .strict = true}, {.name = "now"}};
+  request.messages = {Message::system("Be brief."),
+                      Message{Role::user,
+                              {Text{"Where?"}, Image{.data = "AAAA", .media_type = "image/png"},
+                               Image{.url = "s3://bucket/a.png", .media_type = "image/png"},
+                               Document{.data = "AAAA", .media_type = "application/pdf", .name = "a b.pdf"}}},
+                      Message{Role::assistant,
+                              {Reasoning{.text = "Hm.", .signature = "c2ln"}, Reasoning{.redacted = "c2VjcmV0"},
+                               ToolCall{"c1", "weather", R"({"city": "Rome"})"}}},
+                      Message{Role::tool, {ToolResult{"c1", "", true}}}, Message::user("And?")};
+  request.max_output_tokens = 1000;
+  request.temperature = 0.5;
+  request.top_p = 0.5;
+  request.stop = {"END"};
+  request.response_format = ResponseFormat{
+      .type = ResponseFormat::Type::json_schema, .name = "n", .schema = R"({"type": "object"})", .description = "d"};
+  std::string bodies;
+  int count = 0;
+  for (const Target& target : {nova, nova_2, sonnet_4_5, opus_4_8, gpt_oss}) {
+    for (const std::string effort : {"", "none", "low", "max"}) {
+      for (const ToolChoice::Mode mode :
+           {ToolChoice::Mode::automatic, ToolChoice::Mode::none, ToolChoice::Mode::required, ToolChoice::Mode::named}) {
+        request.reasoning_effort = effort;
+        request.tool_choice = ToolChoice{mode, "now"};
+        bodies += body_of(request, target).dump() + "\n";
+        ++count;
+      }
+    }
+  }
+  std::string path = std::filesystem::temp_directory_path() / "backstop-aws-XXXXXX";
+  const int file = ::mkstemp(path.data());
+  REQUIRE(file >= 0);
+  const bool written = ::write(file, bodies.data(), bodies.size()) == static_cast<ssize_t>(bodies.size());
+  ::close(file);
+  std::string said;
+  const std::string command = "python3 " BACKSTOP_SOURCE_DIR "/tests/support/aws_requests.py " + path + " 2>/dev/null";
+  if (std::FILE* const theirs = ::popen(command.c_str(), "r")) {
+    std::array<char, 4096> piece{};
+    while (std::fgets(piece.data(), static_cast<int>(piece.size()), theirs) != nullptr) said += piece.data();
+    ::pclose(theirs);
+  }
+  std::filesystem::remove(path);
+  REQUIRE(written);
+  if (said.empty()) SKIP("python3 and botocore are needed to have requests checked by AWS's own library");
+  CHECK(said == "checked " + std::to_string(count) + "\n");
 }
 
 TEST_CASE("Anthropic's Messages in Bedrock's form: the model in the address, the version in the body") {

@@ -461,6 +461,7 @@ TEST_CASE("the last handle waits for a function that runs") {
   {
     Provider provider = model(credentials_from([&ended, fetch] {
       auto key = fetch();
+      for (int turn = 0; turn < 10'000; ++turn) std::this_thread::yield();  // others go on meanwhile
       ended = true;
       return key;
     }));
