@@ -23,6 +23,7 @@
 #include "backstop/chat/target.hpp"
 #include "backstop/chat/usage.hpp"
 #include "backstop/config/config.hpp"
+#include "backstop/config/target.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/lint.hpp"
 #include "backstop/observe/metrics.hpp"

@@ -15,6 +15,7 @@
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
 #include "config/group_reader.hpp"
+#include "config/target_reader.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -68,13 +69,13 @@ constexpr std::array policy_fields{
     Field<Draft>{"mid_stream", read_mid_stream},
     Field<Draft>{"escalation"},
     Field<Draft>{"targets"},
+    Field<Draft>{"providers", [](const Setting& at, Draft&) { check_providers(at); }},
     Field<Draft>{"retry_on"},
     Field<Draft>{"max_retries"},
     Field<Draft>{"timeout"},
     Field<Draft>{"retry"},
     Field<Draft>{"circuit_breaker"},
-    Field<Draft>{"cost_cap",
-                 [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
+    Field<Draft>{"cost_cap", [](const Setting& at, Draft& out) { read_spending(at, out.config.spending.emplace()); }},
     Field<Draft>{"rate_limit"},
     Field<Draft>{"probe"},
     Field<Draft>{"http"},

@@ -147,6 +147,24 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"http"},
 };
 
+/// What a policy may tell of a provider once, for all targets there.
+constexpr std::array provider_fields{
+    Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
+    Field<TargetConfig>{"api_key_env", read_key_variables},
+    Field<TargetConfig>{"wire", read_wire},
+    Field<TargetConfig>{"headers", read_headers},
+    Field<TargetConfig>{"failure_domain",
+                        [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
+};
+
+// What the target says itself stands in the place of what its provider's row says.
+void read_provider(const Setting& row, const Setting& at, TargetConfig& out) {
+  for (const Field<TargetConfig>& field : provider_fields) {
+    const Setting value = row[field.key];
+    if (value.present() && !at[field.key].present()) field.read(value, out);
+  }
+}
+
 // "provider/model", the model possibly with slashes of its own.
 void read_name(const Setting& at, TargetConfig& out) {
   const std::string name = at.word();
@@ -166,7 +184,7 @@ void check_route(const Setting& at, const TargetConfig& target) {
   const auto need = [&](bool given, std::string_view key) {
     if (!given) missing.append(missing.empty() ? "`" : ", `").append(key).append("`");
   };
-  need(route.known || at["wire"].present(), "wire");
+  need(route.known || !target.wire.empty(), "wire");
   need(!route.base_url.empty() || at["base_url"].present(), "base_url");
   if (missing.empty()) return;
   at.complain(fmt::format("goes to the provider \"{}\", {}; give {} too", target.model.name,
@@ -176,9 +194,20 @@ void check_route(const Setting& at, const TargetConfig& target) {
 
 }  // namespace
 
+void check_providers(const Setting& at) {
+  if (!at.is_object()) return at.refuse("an object of providers, each by its name");
+  for (const std::string& name : at.keys()) {
+    if (name.empty() || name.find('/') != std::string::npos)
+      at[name].complain("is under a name that no target can have");
+    TargetConfig row;
+    read_fields(at[name], provider_fields, row);
+  }
+}
+
 TargetConfig read_target(const Setting& at, const Above& above) {
   TargetConfig target;
   read_name(at.is_object() ? at["target"] : at, target);
+  read_provider(above.front()["providers"][target.model.name], at, target);
   if (at.is_object()) read_fields(at, target_fields, target);
   read_policies(above, at, target);
   check_route(at, target);

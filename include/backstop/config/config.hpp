@@ -104,6 +104,10 @@ struct Config {
 ///                      "deadline": "60s", "timeout": {"first_token": "10s"}, "max_retries": 2}}
 /// ```
 ///
+/// `providers` tells of a provider once what all targets there have in common, and so adds one that is not known:
+/// `{"my-gateway": {"base_url": "https://llm.example/v1", "wire": "openai", "api_key_env": "GATEWAY_KEY"}}`. What a
+/// target says itself stands in its place.
+///
 /// `"enabled": false` keeps the first target alone, with its own policies. What a strategy has put on it goes with the
 /// strategy: the floor of `cascade` has no next target to leave the call to.
 ///

@@ -1,0 +1,136 @@
+#include "backstop/config/target.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "backstop/config/config.hpp"
+#include "support/replayed_call.hpp"
+
+namespace target_test {
+
+using namespace backstop;
+using namespace backstop::testing_support;
+
+namespace {
+
+/// Where a call to that target goes.
+HttpRequest sent_to(const Provider& provider) {
+  ReplayedAnswer answer;
+  answer.body = "{}";
+  return call_with(provider, "Hi", answer, false).requests.at(0);
+}
+
+std::string header(const HttpRequest& request, std::string_view name) {
+  for (const Header& one : request.headers) {
+    if (one.first == name) return one.second;
+  }
+  return "";
+}
+
+std::string refusal(std::string_view name, const ModelOptions& options = {}, std::string_view wire = {}) {
+  try {
+    static_cast<void>(target(name, options, wire));
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a name alone is a target on every wire") {
+  struct Row {
+    std::string_view name;
+    std::string_view url;
+    std::string_view key_header;
+    std::string_view key;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"openai/gpt-5.6-sol", "https://api.openai.com/v1/chat/completions", "authorization", "Bearer k"},
+           {"groq/llama-3.3-70b", "https://api.groq.com/openai/v1/chat/completions", "authorization", "Bearer k"},
+           {"huggingface/org/model", "https://router.huggingface.co/v1/chat/completions", "authorization", "Bearer k"},
+           {"ollama/llama3.2", "http://localhost:11434/v1/chat/completions", "authorization", "Bearer k"},
+           {"upstage/solar-pro", "https://api.upstage.ai/v1/solar/chat/completions", "authorization", "Bearer k"},
+           {"openai_responses/gpt-5.4", "https://api.openai.com/v1/responses", "authorization", "Bearer k"},
+           {"anthropic/claude-sonnet-5", "https://api.anthropic.com/v1/messages", "x-api-key", "k"},
+           {"google/gemini-3-pro",
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro:generateContent", "x-goog-api-key",
+            "k"},
+           {"cohere/command-a", "https://api.cohere.com/v2/chat", "authorization", "Bearer k"},
+           {"ollama_native/llama3.2", "http://localhost:11434/api/chat", "authorization", "Bearer k"}}) {
+    CAPTURE(row.name);
+    const Provider provider = target(row.name, {.api_key = "k"});
+    CHECK(provider.target().model() == row.name.substr(row.name.find('/') + 1));
+    const HttpRequest request = sent_to(provider);
+    CHECK(request.url == row.url);
+    CHECK(header(request, row.key_header) == row.key);
+  }
+}
+
+TEST_CASE("a name that is not known is a target with its address, on the wire that it is said to speak") {
+  const ModelOptions at{.base_url = "http://gateway.test"};
+  CHECK(sent_to(target("mine/m", at)).url == "http://gateway.test/chat/completions");
+  CHECK(sent_to(target("mine/m", at, "anthropic")).url == "http://gateway.test/v1/messages");
+  CHECK(sent_to(target("mine/m", at, "gemini")).url == "http://gateway.test/v1beta/models/m:generateContent");
+  CHECK(sent_to(target("mine/m", at, "cohere")).url == "http://gateway.test/v2/chat");
+  CHECK(sent_to(target("mine/m", at, "ollama")).url == "http://gateway.test/api/chat");
+  CHECK(sent_to(target("mine/m", at, "openai_responses")).url == "http://gateway.test/responses");
+  CHECK(target("mine/m", at).target().name() == "mine/m");
+
+  for (const std::string_view name : {"", "openai", "/m", "openai/"}) {
+    CAPTURE(name);
+    CHECK(refusal(name).find("must be \"provider/model\"") != std::string::npos);
+  }
+  CHECK(refusal("mine/m").find("give its `base_url`") != std::string::npos);
+  CHECK(refusal("azure/m").find("give its `base_url`") != std::string::npos);
+  CHECK(refusal("groq/m", {}, "anthropic").find("give its `base_url`") != std::string::npos);
+  CHECK(refusal("groq/m", at, "soap").find("it must be a wire that this build speaks") != std::string::npos);
+}
+
+TEST_CASE("a policy tells of a provider once, and each target may say otherwise") {
+  const auto config = parse_config(R"({"fallback_policy": {
+    "providers": {"mine": {"base_url": "http://gateway.test/v1", "wire": "anthropic", "api_key_env": ["A", "B"],
+                           "headers": {"x-team": "red"}, "failure_domain": "gateway"},
+                  "groq": {"base_url": "http://proxy.test/groq"}},
+    "targets": ["mine/one", {"target": "mine/two", "wire": "openai", "api_key_env": "C", "headers": {"x-team": "blue"}},
+                {"targets": ["groq/three", "openai/four"]}]}})");
+  REQUIRE(config);
+  REQUIRE(config->targets.size() == 4);
+  const TargetConfig& one = config->targets[0];
+  CHECK(one.model.base_url == "http://gateway.test/v1");
+  CHECK(one.wire == "anthropic");
+  CHECK(one.key_variables == std::vector<std::string>{"A", "B"});
+  CHECK(one.model.headers == std::vector<Header>{{"x-team", "red"}});
+  CHECK(one.model.failure_domain == "gateway");
+  const TargetConfig& two = config->targets[1];
+  CHECK(two.model.base_url == "http://gateway.test/v1");
+  CHECK(two.wire == "openai");
+  CHECK(two.model.api_key_env == "C");
+  CHECK(two.key_variables.empty());
+  CHECK(two.model.headers == std::vector<Header>{{"x-team", "blue"}});
+  CHECK(config->targets[2].model.base_url == "http://proxy.test/groq");
+  CHECK(config->targets[3].model.base_url.empty());
+}
+
+TEST_CASE("mistakes in a provider's row are told with their place, once, though no target goes there") {
+  const auto config = parse_config(R"({"fallback_policy": {
+    "providers": {"mine": {"wire": "soap", "base": "x"}, "a/b": {}, "other": 7},
+    "targets": ["mine/one", "mine/two", "openai/m"]}})");
+  REQUIRE_FALSE(config);
+  const std::string& said = config.error().message;
+  CAPTURE(said);
+  const auto count = [&said](std::string_view words) {
+    std::size_t found = 0;
+    for (std::size_t at = said.find(words); at != std::string::npos; at = said.find(words, at + 1)) ++found;
+    return found;
+  };
+  CHECK(count("`fallback_policy.providers.mine.wire` is \"soap\"") == 1);
+  CHECK(count("`fallback_policy.providers.mine.base` is not known") == 1);
+  CHECK(count("is under a name that no target can have") == 1);
+  CHECK(count("`fallback_policy.providers.other` is 7") == 1);
+}
+
+}  // namespace target_test
