@@ -78,6 +78,8 @@ TEST_CASE("a name that is not known is a target with its address, on the wire th
   CHECK(sent_to(target("mine/m", at, "cohere")).url == "http://gateway.test/v2/chat");
   CHECK(sent_to(target("mine/m", at, "ollama")).url == "http://gateway.test/api/chat");
   CHECK(sent_to(target("mine/m", at, "openai_responses")).url == "http://gateway.test/responses");
+  CHECK(sent_to(target("bedrock/amazon.nova-pro-v1:0", {.api_key = "k", .base_url = at.base_url})).url ==
+        "http://gateway.test/model/amazon.nova-pro-v1%3A0/converse");
   CHECK(target("mine/m", at).target().name() == "mine/m");
 
   for (const std::string_view name : {"", "openai", "/m", "openai/"}) {
