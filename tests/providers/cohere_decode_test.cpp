@@ -202,4 +202,24 @@ TEST_CASE("names of events stand in for types, and texts for parts") {
   }
 }
 
+TEST_CASE("the pieces of Cohere's calls go by their number when they take turns") {
+  std::string body;
+  const auto add = [&body](const std::string& type, int index, const std::string& call) {
+    body += R"(data: {"type": ")" + type + R"(", "index": )" + std::to_string(index) +
+            R"(, "delta": {"message": {"tool_calls": )" + call + "}}}\n\n";
+  };
+  add("tool-call-start", 0, R"({"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}})");
+  add("tool-call-start", 1, R"({"id": "b", "type": "function", "function": {"name": "g", "arguments": ""}})");
+  add("tool-call-delta", 0, R"({"function": {"arguments": "{\"q\":"}})");
+  add("tool-call-delta", 1, R"({"function": {"arguments": "{\"p\":"}})");
+  add("tool-call-delta", 0, R"({"function": {"arguments": "1}"}})");
+  add("tool-call-delta", 1, R"({"function": {"arguments": "2}"}})");
+  body += R"(data: {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}})" "\n\n";
+  const ReplayedCall call = answered(body, true);
+  REQUIRE(call.result);
+  REQUIRE(call.result->tool_calls().size() == 2);
+  CHECK(call.result->tool_calls()[0].arguments == R"({"q":1})");
+  CHECK(call.result->tool_calls()[1].arguments == R"({"p":2})");
+}
+
 }  // namespace cohere_decode_test

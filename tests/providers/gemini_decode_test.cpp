@@ -123,4 +123,17 @@ TEST_CASE("what Gemini thinks is reasoning, and what it does itself is nobody's 
   CHECK(std::get<Reasoning>(call.result->parts[2]).signature == "sig");
 }
 
+TEST_CASE("a signature of Gemini's is a block of its own, not the proof of the thoughts before it") {
+  const ReplayedCall call = answered(R"({"candidates": [{"content": {"parts": [{"text": "Hm.", "thought": true},
+    {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}]}, "finishReason": "STOP"}]})");
+  REQUIRE(call.result);
+  const std::vector<Part>& parts = call.result->parts;
+  REQUIRE(parts.size() == 3);
+  CHECK(std::get<Reasoning>(parts[0]).text == "Hm.");
+  CHECK(std::get<Reasoning>(parts[0]).signature.empty());
+  CHECK(std::get<Reasoning>(parts[1]).text.empty());
+  CHECK(std::get<Reasoning>(parts[1]).signature == "c2ln");
+  CHECK(std::get<ToolCall>(parts[2]).name == "f");
+}
+
 }  // namespace gemini_decode_test

@@ -275,6 +275,17 @@ TEST_CASE("a response that failed is a failure of the kind of its code, however 
     CHECK(later.cause == ErrorKind::rate_limited);
     CHECK(later.partial_text == "One ");
   }
+  // Without a word of why, beside a text.
+  const std::string text = R"("output":[{"type":"message","content":[{"type":"output_text","text":"Half"}]}])";
+  for (const std::string status : {"failed", "cancelled"}) {
+    CAPTURE(status);
+    CHECK_FALSE(plain(R"({"status":")" + status + R"(","error":null,)" + text + "}").result);
+    const std::string type = R"({"type":"response.)" + status + R"(","response":{)";
+    const std::string said = type + R"("status":")" + status + R"(",)" + text + "}}";
+    const std::string unsaid = type + text + "}}";
+    CHECK_FALSE(streamed({said}).result);
+    CHECK_FALSE(streamed({unsaid}).result);
+  }
   CHECK(plain(R"({"status":"failed","error":{"code":"server_error","message":"Oops"},"output":[]})").result.error().kind ==
         ErrorKind::server_error);
   CHECK(plain(R"({"status":"failed","error":{"code":"invalid_prompt","message":"No"},"output":[]})").result.error().kind ==
