@@ -22,7 +22,7 @@ namespace {
 
 /// The answer to a streamed call over a real socket.
 Result<ChatResponse> streamed(const Provider& provider) {
-  const FallbackClient client{provider | timeout(10s)};
+  const FallbackClient client{{provider | timeout(10s)}, {.recovery = {.max_wait = 0s}}};
   ChatStream stream = client.stream("Hi");
   for (const StreamEvent& event : stream) static_cast<void>(event);
   return stream.result();
