@@ -21,9 +21,14 @@ Behaviour changed_stream(std::string name, Answer what, std::function<void(Wire,
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
+  std::string replaced;
+  std::string_view rest = text;
+  for (auto at = rest.find(from); at != std::string_view::npos; at = rest.find(from)) {
+    replaced.append(rest.substr(0, at)).append(to);
+    rest.remove_prefix(at + from.size());
   }
+  replaced.append(rest);
+  text = std::move(replaced);
 }
 
 /// The stream ends with these bytes after that much content.

@@ -191,7 +191,8 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
     // "max_retries": 0 is one request per target.
     const bool once = std::all_of(config->targets.begin(), config->targets.end(),
                                   [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
-    const bool said = std::find(config->given.begin(), config->given.end(), "recovery.repeat_failed") != config->given.end();
+    const std::vector<std::string>& given = config->given;
+    const bool said = std::find(given.begin(), given.end(), "recovery.repeat_failed") != given.end();
     if (once && !said) options.recovery.repeat_failed = false;
     const GroupConfig root = detail::root_of(*config);
     std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root, "root");

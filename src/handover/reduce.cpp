@@ -117,7 +117,8 @@ class ToolHistory {
     }
     std::erase_if(messages, [](const Message& message) { return message.parts.empty(); });
     const std::size_t told = calls > 0 ? calls : results;
-    return fmt::format("{} of the conversation {} {}.", counted(told, calls > 0 ? "tool call" : "tool result"), was(told),
+    const char* const noun = calls > 0 ? "tool call" : "tool result";
+    return fmt::format("{} of the conversation {} {}.", counted(told, noun), was(told),
                        as_text_ ? "told as text" : "left out");
   }
 

@@ -9,7 +9,7 @@ namespace {
 /// Of the kinds of rungs that reduce a request.
 constexpr std::array features{Feature::vision,  Feature::documents, Feature::reasoning, Feature::json_schema,
                               Feature::history, Feature::tools,     Feature::output};
-static_assert(features.size() == static_cast<std::size_t>(Rung::Kind::cached), "each has its feature, and stands before");
+static_assert(features.size() == static_cast<std::size_t>(Rung::Kind::cached), "one for each kind before `cached`");
 
 }  // namespace
 

@@ -342,7 +342,8 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
 }
 
 void Walk::set_failure(Error error, bool real) {
-  const bool unfit = error.kind == ErrorKind::unsupported_capability || error.kind == ErrorKind::context_window_exceeded;
+  const FallbackRule rule = traits_of(error.kind).fallback;
+  const bool unfit = rule == FallbackRule::with_capability || rule == FallbackRule::larger_window;
   if (!real && unfit) return add_refusal(error);  // as of a target that is passed over
   if (failure_ && failure_is_real_ && !real) return;
   failure_ = std::move(error);

@@ -15,17 +15,7 @@ using namespace backstop::testing_support;
 
 namespace {
 
-Usage usage_of(const Recording& recording) {
-  Usage usage = recording.raw_usage();
-  if (usage.input_tokens) {
-    *usage.input_tokens += usage.cached_input_tokens.value_or(0) + usage.cache_write_tokens.value_or(0);
-  }
-  return usage;
-}
-
 std::string finish_of(const Recording& recording) {
-  const auto reason = recording.expect.find("finish_reason");
-  if (reason == recording.expect.end() || !reason->is_string()) return {};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> table{{
       {"end_turn", "stop"},
       {"stop_sequence", "stop"},
@@ -35,20 +25,13 @@ std::string finish_of(const Recording& recording) {
       {"model_context_window_exceeded", "context_full"},
       {"pause_turn", "paused"},
   }};
-  for (const auto& [wire, ours] : table) {
-    if (*reason == wire) return std::string{ours};
-  }
-  return "other";
+  return recording.finish_by(table);
 }
 
-const RecordingRules rules{usage_of, finish_of, nullptr};
+const RecordingRules rules{&Recording::usage_with_cache, finish_of, nullptr};
 
 Provider provider_for(const Recording& recording) {
-  ModelOptions options;
-  options.model = recording.model();
-  options.api_key = "test-key";
-  options.base_url = "http://replayed.test";
-  return anthropic(options);
+  return anthropic(recording.options());
 }
 
 }  // namespace

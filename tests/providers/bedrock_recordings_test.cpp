@@ -17,18 +17,7 @@ using namespace backstop::testing_support;
 
 namespace {
 
-/// The wire counts what the cache served and took apart.
-Usage usage_of(const Recording& recording) {
-  Usage usage = recording.raw_usage();
-  if (usage.input_tokens) {
-    *usage.input_tokens += usage.cached_input_tokens.value_or(0) + usage.cache_write_tokens.value_or(0);
-  }
-  return usage;
-}
-
 std::string finish_of(const Recording& recording) {
-  const auto reason = recording.expect.find("finish_reason");
-  if (reason == recording.expect.end() || reason->is_null()) return {};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> table{{
       {"end_turn", "stop"},
       {"stop_sequence", "stop"},
@@ -38,24 +27,17 @@ std::string finish_of(const Recording& recording) {
       {"content_filtered", "content_filter"},
       {"model_context_window_exceeded", "context_full"},
   }};
-  for (const auto& [word, ours] : table) {
-    if (*reason == word) return std::string{ours};
-  }
-  return "other";
+  return recording.finish_by(table);
 }
 
-const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
+const RecordingRules rules{&Recording::usage_with_cache, finish_of, [](const std::string& reason) {
                              return reason == "malformed_model_output" || reason == "malformed_tool_use";
                            }};
 
 using Factory = Provider (*)(ModelOptions, BedrockOptions);
 
 Provider provider_for(const Recording& recording, Factory make) {
-  ModelOptions options;
-  options.model = recording.model();
-  options.api_key = "test-key";
-  options.base_url = "http://replayed.test";
-  return make(options, {});
+  return make(recording.options(), {});
 }
 
 /// The expectations leave out text that stands with its sources, which is text of the answer all the same.

@@ -20,18 +20,13 @@ namespace {
 Usage usage_of(const Recording& recording) { return recording.raw_usage(); }
 
 std::string finish_of(const Recording& recording) {
-  const auto reason = recording.expect.find("finish_reason");
-  if (reason == recording.expect.end() || reason->is_null()) return {};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 4> table{{
       {"COMPLETE", "stop"},
       {"STOP_SEQUENCE", "stop"},
       {"MAX_TOKENS", "length"},
       {"TOOL_CALL", "tool_calls"},
   }};
-  for (const auto& [word, ours] : table) {
-    if (*reason == word) return std::string{ours};
-  }
-  return "other";
+  return recording.finish_by(table);
 }
 
 const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
@@ -39,11 +34,7 @@ const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
                            }};
 
 Provider provider_for(const Recording& recording) {
-  ModelOptions options;
-  options.model = recording.model();
-  options.api_key = "test-key";
-  options.base_url = "http://replayed.test";
-  return cohere(options);
+  return cohere(recording.options());
 }
 
 }  // namespace

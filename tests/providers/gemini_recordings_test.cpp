@@ -35,8 +35,6 @@ Usage usage_of(const Recording& recording) {
 }
 
 std::string finish_of(const Recording& recording) {
-  const auto reason = recording.expect.find("finish_reason");
-  if (reason == recording.expect.end() || reason->is_null()) return {};
   constexpr std::array<std::pair<std::string_view, std::string_view>, 7> table{{
       {"STOP", "stop"},
       {"1", "stop"},
@@ -46,13 +44,10 @@ std::string finish_of(const Recording& recording) {
       {"RECITATION", "content_filter"},
       {"MODEL_ARMOR", "content_filter"},
   }};
-  const std::string word = reason->is_string() ? reason->get<std::string>() : reason->dump();
   const auto calls = recording.expect.find("tool_calls");
   const bool calls_tools = calls != recording.expect.end() && !calls->empty();
-  for (const auto& [wire, ours] : table) {
-    if (word == wire) return ours == "stop" && calls_tools ? "tool_calls" : std::string{ours};
-  }
-  return "other";
+  const std::string ours = recording.finish_by(table);
+  return ours == "stop" && calls_tools ? "tool_calls" : ours;
 }
 
 const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
@@ -60,11 +55,7 @@ const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
                            }};
 
 Provider provider_for(const Recording& recording) {
-  ModelOptions options;
-  options.model = recording.model();
-  options.api_key = "test-key";
-  options.base_url = "http://replayed.test";
-  return gemini(options);
+  return gemini(recording.options());
 }
 
 }  // namespace

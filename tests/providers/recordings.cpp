@@ -222,6 +222,32 @@ Usage Recording::raw_usage() const {
   return usage;
 }
 
+Usage Recording::usage_with_cache() const {
+  Usage usage = raw_usage();
+  if (usage.input_tokens) {
+    *usage.input_tokens += usage.cached_input_tokens.value_or(0) + usage.cache_write_tokens.value_or(0);
+  }
+  return usage;
+}
+
+std::string Recording::finish_by(std::span<const std::pair<std::string_view, std::string_view>> table) const {
+  const auto reason = expect.find("finish_reason");
+  if (reason == expect.end() || reason->is_null()) return {};
+  const std::string word = reason->is_string() ? reason->get<std::string>() : reason->dump();
+  for (const auto& [wire, ours] : table) {
+    if (word == wire) return std::string{ours};
+  }
+  return "other";
+}
+
+ModelOptions Recording::options() const {
+  ModelOptions options;
+  options.model = model();
+  options.api_key = "test-key";
+  options.base_url = "http://replayed.test";
+  return options;
+}
+
 std::string Recording::model() const {
   const auto request = meta.find("request");
   if (request != meta.end() && request->is_object() && request->value("body", Json{}).is_object()) {

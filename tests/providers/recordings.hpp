@@ -2,13 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "backstop/provider.hpp"
+#include "backstop/providers/model_options.hpp"
 #include "support/replayed_call.hpp"
 
 namespace backstop::testing_support {
@@ -26,6 +29,13 @@ struct Recording {
   [[nodiscard]] std::string model() const;
   /// The expected counts as the provider wrote them.
   [[nodiscard]] Usage raw_usage() const;
+  /// In totals, where the wire counts apart what the cache served and took.
+  [[nodiscard]] Usage usage_with_cache() const;
+  /// Our word for the expected finish reason by a table of the wire's words; "" where none is expected, "other" where
+  /// the table has none.
+  [[nodiscard]] std::string finish_by(std::span<const std::pair<std::string_view, std::string_view>> table) const;
+  /// Of a target that answers with it.
+  [[nodiscard]] ModelOptions options() const;
 };
 
 /// The cases of one API, over all providers or one; empty where the folder of recordings is missing.

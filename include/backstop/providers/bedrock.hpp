@@ -37,9 +37,8 @@ struct BedrockOptions {
 /// `name` is given.
 ///
 /// - `reasoning_effort` becomes what the model's maker calls it: Claude's thinking, Nova 2's `reasoningConfig` (its
-/// high
-///   effort without an output limit only), `reasoning_effort` of OpenAI's models. Other models are not asked to think.
-///   Signed reasoning goes back to the same model.
+///   high effort without an output limit only), `reasoning_effort` of OpenAI's models. Other models are not asked to
+///   think. Signed reasoning goes back to the same model.
 /// - A JSON schema becomes `outputConfig.textFormat` where the model is known to be held to it (Claude 4.5 and Opus
 ///   4.6), elsewhere an instruction.
 /// - The wire has no tool choice of `none`, and takes calls and results beside tools only: without tools they are told

@@ -21,7 +21,8 @@ class KeyRing;
 /// The keys of one provider, given to a target in place of `api_key`: a handle, made by `credentials` for several keys,
 /// and by `credentials_from` for one that ends and is fetched anew.
 ///
-/// Of several keys calls use one until the provider refuses it; then the next ready one is tried at once, and used from there on.
+/// Of several keys calls use one until the provider refuses it; then the next ready one is tried at once, and used from
+/// there on.
 /// Each send is an attempt with its row in the ledger ("key 2 of 3") and counts against the call's sends. What a
 /// refusal means to the key: after a rate limit it rests for as long as the server says; a wrong key or a missing
 /// permission (401, 403) put it aside for 5 minutes, an unpaid bill or an exhausted quota for 5 minutes that double up

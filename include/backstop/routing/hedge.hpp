@@ -16,11 +16,11 @@ namespace backstop::inline v0 {
 /// whichever brings its first content first answers (of plain calls: whichever is complete first). The other is
 /// stopped, awaited, and its cost booked.
 ///
-/// One hedge per target asked, with time kept for the targets behind both. None is sent where the other target is cooling down,
-/// is being probed, or refuses by its own limits; when the call has no sends left for it; when the deadline comes
-/// before the delay has passed; when the budget is empty; after content has reached the consumer. A failure before the
-/// delay is left to retry and fallback. When both fail, the error is the first target's, and the ledger has both; the
-/// other is then not asked again by the same call, unless it may have recovered.
+/// One hedge per target asked, with time kept for the targets behind both. None is sent where the other target is
+/// cooling down, is being probed, or refuses by its own limits; when the call has no sends left for it; when the
+/// deadline comes before the delay has passed; when the budget is empty; after content has reached the consumer. A
+/// failure before the delay is left to retry and fallback. When both fail, the error is the first target's, and the
+/// ledger has both; the other is then not asked again by the same call, unless it may have recovered.
 ///
 /// Defaults are right for most applications. An option of `FallbackOptions`: `{.hedge = HedgeOptions{}}`.
 struct HedgeOptions {

@@ -48,7 +48,7 @@ class BodyWriter {
         enforces_schema_{family_.enforces_schema && platform.enforces_schema} {}
 
   [[nodiscard]] Result<std::string> write(bool stream) {
-    Result<AnthropicConversation> conversation = encode_anthropic_conversation(request_.messages);
+    Result<BlockConversation> conversation = encode_anthropic_conversation(request_.messages);
     if (!conversation) return std::move(conversation).error();
 
     if (platform_.version.empty()) {

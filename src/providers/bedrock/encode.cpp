@@ -54,7 +54,7 @@ class ConverseBody {
 
   [[nodiscard]] Result<std::string> write() {
     const bool tools = !request_.tools.empty() && choice().mode != ToolChoice::Mode::none;
-    Result<BedrockConversation> conversation = encode_bedrock_conversation(request_.messages, tools);
+    Result<BlockConversation> conversation = encode_bedrock_conversation(request_.messages, tools);
     if (!conversation) return std::move(conversation).error();
     if (tools) {
       if (auto error = write_tools()) return *std::move(error);
