@@ -149,6 +149,7 @@ class AttemptRecord {
 
  private:
   void tell_end(const Attempt& attempt) noexcept {
+    send_->mended = progress_.mended;
     context_->end_send(*send_, &attempt);
     scope_->ended();
     send_->unstake();
@@ -171,6 +172,8 @@ class AttemptRecord {
     if (attempt.rate_limit) target_->note_limits(*attempt.rate_limit, now);
     if (result) {
       target_->cooldown.note_success();
+    } else if (progress_.mended) {
+      target_->cooldown.note_nothing();
     } else {
       target_->cooldown.note(result.error(), now, context_->hint().cooldown_max);
     }

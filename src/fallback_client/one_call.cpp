@@ -111,11 +111,11 @@ class FallbackClient::OneCall {
   [[nodiscard]] std::optional<std::size_t> choose() {
     if (forced_) return forced_;
     if (probed_ && context_.hint().forced_probe) return std::nullopt;
-    std::optional<std::size_t> index = walk_.next();
-    if (index || !with_draft_ || rescue_.resuming()) return index;
-    // Who cannot take the draft, too, may do without.
+    const std::optional<std::size_t> index = walk_.next();
+    if (index || !with_draft_ || without_draft_ || rescue_.resuming()) return index;
+    if (!walk_.someone_would_take(*request_)) return index;
+    without_draft_ = true;
     walk_.ask_anew(*request_);
-    with_draft_.reset();
     return walk_.next();
   }
   /// Waits for a target to come back.
@@ -129,6 +129,7 @@ class FallbackClient::OneCall {
   [[nodiscard]] bool go_on(const Recovery::Next& next) {
     if (!next.go_on) return false;
     forced_ = next.probe;
+    if (std::exchange(without_draft_, false)) walk_.ask_from_now_on(*with_draft_);
     if (!forced_) walk_.begin_again(state_->options.recovery.repeat_failed);
     return true;
   }
@@ -165,7 +166,7 @@ class FallbackClient::OneCall {
   [[nodiscard]] bool has_sent_since(std::size_t rows) const noexcept {
     const Ledger& ledger = context_.state().ledger;
     return std::any_of(ledger.begin() + static_cast<std::ptrdiff_t>(std::min(rows, ledger.size())), ledger.end(),
-                       [](const Attempt& row) { return row.sent; });
+                       [](const Attempt& row) { return row.sent && !row.judge && !row.summary; });
   }
   /// The request with what a quality floor has refused, where the next target is to be given that.
   [[nodiscard]] std::unique_ptr<const ChatRequest> draft_of(const Error& error) const {
@@ -191,6 +192,7 @@ class FallbackClient::OneCall {
   StreamRescue rescue_;
   Recovery recovery_;
   std::unique_ptr<const ChatRequest> with_draft_;  // the same with what was refused
+  bool without_draft_ = false;  // nobody was left who could take it, too
   std::optional<std::size_t> forced_;  // to be asked though every target is out
   bool probed_ = false;                // one was
   bool in_client_ = false;
@@ -305,6 +307,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
     } else if (draft) {
       walk_.ask_from_now_on(*draft);
       with_draft_ = std::move(draft);  // nobody looks at the last one any more
+      without_draft_ = false;
     }
     if (!went_on) {
       walk_.set_failure(std::move(error), !state_->pool.candidates[index]->is_pool || has_sent_since(rows_before));

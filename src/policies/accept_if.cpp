@@ -120,6 +120,7 @@ class AcceptIf final : public Decorator {
     CallContext context = outer;
     RoutingHint hint = context.hint();
     if (hint.whole == nullptr) hint.whole = &whole;
+    hint.appended += request.messages.size() - whole.messages.size();
     context.set_hint(hint);
     const detail::DeadlineShare share{context};
     Requirement requirement = outer.requirement();

@@ -53,6 +53,13 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   RoutingHint hint = first.hint();
   hint.kept_sends = hint.barred_sends = 0;  // what is kept is not among those that it was given
   hint.around = nullptr;
+  if (hint.pick != nullptr) {
+    pick_ = *hint.pick;
+    if (pick_.session != nullptr) pick_.session = &session_.emplace(*pick_.session);
+    hint.pick = &pick_;
+  }
+  if (hint.text_so_far != nullptr) hint.text_so_far = &(text_so_far_ = *hint.text_so_far);
+  if (hint.whole != nullptr) hint.whole = &whole_.emplace(*hint.whole);
   // Whoever joins may want otherwise.
   hint.restarts = false;
   hint.wants_draft = true;
@@ -88,16 +95,19 @@ void Flight::leave(Follower& follower) noexcept {
   for (UnderWay& one : sends_) {
     if (one.payer != &follower) continue;
     // Somebody else accounts for it, or it is stopped.
+    one.send->aside = one.aside;
     follower.context().end_send(*one.send, nullptr);
     follower.account_for(0);
     one.send->unstake();
     one.payer = nullptr;
-    if (ended() || followers_.empty()) continue;
-    try {
-      if (find_payer(*one.send, 0)) stop(StopReason::cancelled);
-    } catch (...) {
-      stop(StopReason::cancelled);
+    if (!ended() && !followers_.empty()) {
+      try {
+        if (find_payer(*one.send, 0)) stop(StopReason::cancelled);
+      } catch (...) {
+        stop(StopReason::cancelled);
+      }
     }
+    one.send->aside = false;
   }
   if (!started_ || ended()) return;
   state_.attempts_left = std::min(state_.attempts_left, most_sends_left());
@@ -128,7 +138,7 @@ void Flight::on_task_done() noexcept {
 }
 
 std::optional<Error> Flight::on_begin(Send& send) {
-  sends_.push_back({&send, nullptr});
+  sends_.push_back({&send, nullptr, send.aside});
   std::optional<Error> refusal;
   try {
     refusal = find_payer(send, 1);

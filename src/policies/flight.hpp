@@ -125,6 +125,10 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   ChatRequest request_;
   std::vector<std::shared_ptr<Observer>> observers_;
   Target first_choice_;
+  Pick pick_;
+  std::optional<SessionMove> session_;
+  std::string text_so_far_;
+  std::optional<ChatRequest> whole_;
   AttemptLimits limits_;
   CallState state_;
   Branch branch_;
@@ -139,6 +143,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   struct UnderWay {
     Send* send;
     Follower* payer;
+    bool aside;  ///< to those who share it
   };
   std::vector<UnderWay> sends_;
   int made_ = 0;

@@ -37,23 +37,26 @@ class Tally final : public AttemptObserver {
  public:
   explicit Tally(const RateReservation& reservation) noexcept : reservation_{&reservation} {}
 
-  void on_end(Send&, const Attempt* row) noexcept override {
+  void on_end(Send& send, const Attempt* row) noexcept override {
     if (row == nullptr || !row->sent || row->replay == ReplaySafety::not_sent) return;
     outcome_.requests = sent() ? outcome_.requests + 1 : 1;
     sent_ = true;
-    if (row->rate_limit) reported_ = row->rate_limit;
-    away_ = turned_away(*row);
+    const bool away = turned_away(*row);
+    if (!send.aside) {  // what a judge's provider says is about other limits
+      if (row->rate_limit) reported_ = row->rate_limit;
+      away_ = away;
+      throttled_ = row->outcome == ErrorKind::rate_limited;
+    }
     last_output_known_ = row->usage.output_tokens.has_value();
     last_input_known_ = row->usage.input_tokens.has_value();
-    throttled_ = row->outcome == ErrorKind::rate_limited;
     const Usage& usage = row->usage;
     if (row->outcome) {
       const std::int64_t read = std::max(reservation_->expected_input(), usage.input_tokens.value_or(0));
-      add_to(outcome_.input_tokens, away_ ? 0 : read);
+      add_to(outcome_.input_tokens, away ? 0 : read);
     } else if (usage.input_tokens) {
       add_to(outcome_.input_tokens, *usage.input_tokens);
     }
-    if (away_ || usage.output_tokens) add_to(outcome_.output_tokens, away_ ? 0 : *usage.output_tokens);
+    if (away || usage.output_tokens) add_to(outcome_.output_tokens, away ? 0 : *usage.output_tokens);
   }
 
   [[nodiscard]] bool sent() const noexcept { return sent_; }

@@ -103,6 +103,7 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   reduced->needs.requirement = needs.requirement;
   reduced->needs.may_degrade = true;
   reduced->needs.reduced = needs.reduced || reduced->taken != 0;
+  reduced->needs.appended = needs.appended;
   reduced->needs.whole = needs.whole == nullptr && reduced->taken != 0 ? request_ : needs.whole;
   reduced->needs.shortened =
       needs.shortened || (reduced->taken & ladder_->about({Feature::history, Feature::output})) != 0;
@@ -129,9 +130,7 @@ std::string Descent::why_without(std::size_t index, Rungs taken, Rungs rung, con
 ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t index,
                                       const Needs& needs) const noexcept {
   ReductionOptions options = rung.options;
-  if (const ChatRequest* given = needs.whole; given != nullptr && given->messages.size() < request_->messages.size()) {
-    options.appended = request_->messages.size() - given->messages.size();
-  }
+  options.appended = needs.appended;
   options.window = most_of(index, &ModelFacts::context_window);
   options.most_output = most_of(index, &ModelFacts::max_output_tokens);
   options.summary = summary_.get();

@@ -72,9 +72,24 @@ Needs Walk::needs_now() const noexcept {
   needs.reduced = context_->hint().reduced;
   needs.shortened = context_->hint().shortened;
   needs.whole = context_->hint().whole;
-  if (needs.whole == nullptr && request_ != came_as_) needs.whole = came_as_;
+  needs.appended = context_->hint().appended;
+  if (request_ != came_as_) {
+    if (needs.whole == nullptr) needs.whole = came_as_;
+    needs.appended += request_->messages.size() - came_as_->messages.size();
+  }
   needs.requirement = requirement_;
   return needs;
+}
+
+bool Walk::someone_would_take(const ChatRequest& request) const {
+  const TimePoint now = context_->now();
+  Needs needs = needs_of(request);
+  needs.requirement = requirement_;
+  for (std::size_t index = 0; index < candidates_->size(); ++index) {
+    if (has_failed(index) || is_barred(index) || standing_of(index, now).fit()) continue;
+    if (candidate(index).provider.standing(request, needs, now).ready()) return true;
+  }
+  return false;
 }
 
 std::optional<std::size_t> Walk::next() {
@@ -252,6 +267,7 @@ RoutingHint Walk::hint(std::size_t index, int to_come, bool probes) const {
   hint.reduced = asked.reduced;
   hint.shortened = asked.shortened;
   hint.whole = asked.whole;
+  hint.appended = asked.appended;
   hint.may_degrade = asked.may_degrade;
   return hint;
 }

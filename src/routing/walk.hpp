@@ -77,6 +77,9 @@ class Walk {
     position_ = 0;
   }
 
+  /// Whether a candidate that what is asked now does not fit would take that request.
+  [[nodiscard]] bool someone_would_take(const ChatRequest& request) const;
+
   /// Who is to be asked for a summary before the candidate is asked, of which turns.
   struct SummaryWanted {
     const Provider* by;

@@ -40,6 +40,20 @@ constexpr Limit limit_of(StopReason reason) noexcept {
 }
 
 /// An exception is a refusal, so that those who have been asked before are told of the end.
+/// Observers of a shared send ask those of its callers: what is aside to the first is to all behind them.
+class AsideScope {
+ public:
+  explicit AsideScope(Send& send) noexcept : send_{&send}, before_{send.aside} {}
+  ~AsideScope() { restore(); }
+  AsideScope(const AsideScope&) = delete;
+  AsideScope& operator=(const AsideScope&) = delete;
+  void restore() const noexcept { send_->aside = before_; }
+
+ private:
+  Send* send_;
+  bool before_;
+};
+
 std::optional<Error> ask(AttemptObserver& observer, Send& send) {
   try {
     return observer.on_begin(send);
@@ -109,11 +123,12 @@ Attempt& CallState::add_row(const Target& target) {
 
 std::optional<Error> CallContext::begin_send(Send& send) const {
   if (observers_ == nullptr) return std::nullopt;
-  send.aside = false;
+  const AsideScope as_before{send};
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
     send.aside = send.aside || observer == aside_from_;
     std::optional<Error> refusal = ask(*observer, send);
     if (!refusal) continue;
+    as_before.restore();
     end_send(send, nullptr, observer);
     send.unstake();
     send.reserved = Money{};
@@ -125,7 +140,7 @@ std::optional<Error> CallContext::begin_send(Send& send) const {
 }
 
 void CallContext::end_send(Send& send, const Attempt* row, const AttemptObserver* until) const noexcept {
-  send.aside = false;
+  const AsideScope as_before{send};
   for (AttemptObserver* observer = observers_; observer != until; observer = observer->outer_) {
     send.aside = send.aside || observer == aside_from_;
     observer->on_end(send, row);

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
 #include "backstop/policies/bulkhead.hpp"
+#include "backstop/policies/checks.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/retry.hpp"
@@ -480,6 +482,18 @@ TEST_CASE("a rate limit describes itself and refuses what makes no sense") {
   CHECK((model | rate_limit(RateLimit{{.tokens_per_minute = 1000, .max_wait = 5s}})).describe() ==
         "a/m | rate_limit(tokens_per_minute = 1000, max_wait = 5s)");
   CHECK_THROWS_AS(rate_limit(RateLimitOptions{}), std::invalid_argument);
+}
+
+TEST_CASE("a rate limit around a floor does not take the judge's limits for its own") {
+  VirtualRuntime runtime;
+  const RateLimitStatus used_up{.requests = {.limit = 600, .remaining = 0, .reset_after = 60s}};
+  const ScriptedProvider model{"a/m"};
+  const ScriptedProvider judge{"j/m", {answer("yes").rate_limit(used_up)}};
+  const RateLimit limit{{.requests_per_minute = 600}};
+  const Provider limited = model | accept_if(judged_by(judge, "Is it right?")) | rate_limit(limit);
+  for (int call = 0; call < 3; ++call) CHECK(runtime.call(limited, "hello"));
+  CHECK(runtime.elapsed() == 0s);
+  CHECK(judge.send_count() == 3);
 }
 
 }  // namespace rate_limit_test

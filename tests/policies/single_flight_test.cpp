@@ -14,8 +14,11 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
+#include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/checks.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/providers/function.hpp"
 #include "backstop/routing/hedge.hpp"
@@ -126,6 +129,37 @@ TEST_CASE("a cap around a shared client refuses one target, and the cheaper one 
   runtime.run_all();
   CHECK(rich->result()->served_by == dear.target());
   CHECK(poor->result()->served_by == dear.target());  // somebody else pays
+}
+
+TEST_CASE("a shared send outlives the call that began it, with what that call was asked by") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {error(ErrorKind::server_error).after(1s), answer("hi")}};
+  const Provider shared = model | retry({.initial = 1s, .max = 1s}) | single_flight();
+  FallbackOptions options{.strategy = weighted({1}), .recovery = {.max_wait = 0s}};
+  options.runtime = runtime.share();
+  auto first = std::make_unique<FallbackClient>(std::vector<Provider>{shared}, options);
+  auto begun = runtime.start(*first, "hello");
+  const auto joined = runtime.start(shared, "hello");
+  runtime.run_for(100ms);
+  begun->cancel();
+  runtime.run_for(1ms);
+  begun.reset();
+  first.reset();
+  runtime.run_all();
+  REQUIRE(joined->result());
+  CHECK(joined->result()->text() == "hi");
+  CHECK(model.send_count() == 2);
+}
+
+TEST_CASE("what is asked aside within a shared send is no attempt of it to a retry around") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m"};
+  const ScriptedProvider judge{"j/m", {answer("no")}};
+  const Provider shared = model | accept_if(judged_by(judge, "Is it right?")) | single_flight();
+  const auto always = [](const RetryQuestion&) { return true; };
+  const RetryOptions again{.max_attempts = 3, .initial = 1s, .max = 1s, .should_retry = always};
+  REQUIRE_FALSE(runtime.call(shared | retry(again), "hello", {.max_attempts = 20}));
+  CHECK(model.send_count() == 3);
 }
 
 TEST_CASE("the first choice of a shared client is that of its own strategy") {

@@ -208,13 +208,41 @@ TEST_CASE("where the machine's clock is wrong a request is signed by the server'
   REQUIRE_FALSE(refused.result);
   CHECK(refused.result.error().kind == ErrorKind::authentication);
   CHECK(std::exchange(dates, {}).size() == 1);
-  // Nor is a date believed that cannot be.
+  // Nor is a date believed that cannot be, nor one that is missing taken for the machine's.
+  server_date = "Thu, 01 Jan 2026 02:00:00 GMT";
+  accepted = "20260101T020000Z";
+  CHECK(call_with(provider, "hello", server, false).result);
+  accepted = "never";
+  server_date.clear();
+  CHECK_FALSE(call_with(provider, "hello", server, false).result);
+  static_cast<void>(std::exchange(dates, {}));
+  CHECK_FALSE(call_with(provider, "hello", server, false).result);
+  CHECK(std::exchange(dates, {}) == Dates{"20260101T020000Z"});
+  server_date = "Thu, 01 Jan 2026 00:00:01 GMT";
+  accepted = "20260101T000001Z";
+  CHECK(call_with(provider, "hello", server, false).result);
+  static_cast<void>(std::exchange(dates, {}));
+  accepted = "never";
   for (const std::string date : {"", "Thu, 01 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 2200 00:00:00 GMT", "now"}) {
     CAPTURE(date);
     server_date = date;
     CHECK_FALSE(call_with(provider, "hello", server, false).result);
     CHECK(std::exchange(dates, {}) == Dates{"20260101T000001Z"});
   }
+}
+
+TEST_CASE("an access key that is asked for by its variable is needed, whatever the server is called") {
+  const Environment environment{{{"AWS_ACCESS_KEY_ID", ""}, {"AWS_SECRET_ACCESS_KEY", ""}}};
+  const ReplayedCall call = asked(bedrock({.model = "m",
+                                           .api_key_env = "AWS_ACCESS_KEY_ID",
+                                           .base_url = "http://gateway.test",
+                                           .name = "gateway"},
+                                          {.region = "us-east-1"}));
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::authentication);
+  CHECK(call.requests.empty());
+  CHECK_THROWS_AS(bedrock({.model = "m", .api_key = "k", .api_key_env = "AWS_ACCESS_KEY_ID"}, {.region = "us-east-1"}),
+                  std::invalid_argument);
 }
 
 TEST_CASE("where Bedrock's key comes from, in this order") {

@@ -402,6 +402,34 @@ TEST_CASE("a key that the provider refuses is fetched anew at once, and the requ
   CHECK(world.used() == Keys{"key-2-of-the-service"});
 }
 
+TEST_CASE("a refused key that is replaced puts no target of a client to rest") {
+  World world;
+  TokenService service{world, 1h};
+  const FallbackClient client = world.client({model(credentials_from(service.function()))});
+  REQUIRE(answers(client.chat("Hi")));
+  world.refuse("key-1-of-the-service", 401, R"({"error":{"message":"no","code":"invalid_api_key"}})");
+  for (int call = 0; call < 3; ++call) CHECK(answers(client.chat("Hi")));
+  // Nor does one that there was no second send for.
+  world.refuse("key-2-of-the-service", 401, R"({"error":{"message":"no","code":"invalid_api_key"}})");
+  CHECK(fails_with(client.chat("Hi", {.max_attempts = 1}), ErrorKind::authentication));
+  CHECK(answers(client.chat("Hi")));
+  CHECK(service.asked() == 3);
+}
+
+TEST_CASE("a key that is fetched when another has ended, and is refused, is not sent again, by later calls neither") {
+  World world;
+  TokenService service{world, 1h};
+  const Provider provider = model(credentials_from(service.function()));
+  CHECK(answers(world.call(provider)));
+  world.clock().advance(2h);
+  world.refuse("key-2-of-the-service", 401, R"({"error":{"message":"no","code":"invalid_api_key"}})");
+  static_cast<void>(world.used());
+  CHECK(fails_with(world.call(provider), ErrorKind::authentication));
+  CHECK(world.used() == Keys{"key-2-of-the-service"});
+  CHECK(answers(world.call(provider)));
+  CHECK(world.used() == Keys{"key-3-of-the-service"});
+}
+
 TEST_CASE("a key that was fetched for the call is not fetched again when it is refused") {
   World world;
   TokenService service{world, 1h};

@@ -128,6 +128,41 @@ TEST_CASE("a target whose window is too small for the draft is asked without it"
   CHECK(asked_last(small) == std::vector{Message::user("hello")});
 }
 
+TEST_CASE("a draft waits for a target that is out for a moment") {
+  VirtualRuntime runtime;
+  const ScriptedProvider cheap{"a/m", {answer("a bad draft")}};
+  const ScriptedProvider smart{"b/m", {error(ErrorKind::rate_limited, {.retry_after = 3s}), answer("good")}};
+  const Policy floor = accept_if(says("good"));
+  FallbackOptions options{.escalation = Escalation::with_draft};
+  options.runtime = runtime.share();
+  const FallbackClient client{{cheap | floor, smart}, options};
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(smart.send_count() == 2);
+  CHECK(was_told(smart, "a bad draft"));
+}
+
+TEST_CASE("a repair of what an outer client has cut keeps the question, too") {
+  VirtualRuntime runtime;
+  ModelFacts facts;
+  facts.context_window = 500;
+  ChatRequest request;
+  for (int turn = 0; turn < 6; ++turn) request.messages.push_back(Message::user(std::string(800, 'y')));
+  request.messages.push_back(Message::user("the question"));
+  request.max_output_tokens = 50;
+  const ScriptedProvider small{Target{"b", "m", facts}, {answer(std::string(1200, 'x')), answer("good")}};
+  const FallbackClient inner{{small}, {.degrade = {degrade::history({.keep_turns = 1})}}};
+  const FallbackClient client{{Provider{inner} | accept_if(says("good"), {.repair = 1})},
+                              {.degrade = {degrade::history({.keep_turns = 1})}}};
+  const auto reply = runtime.call(client, request);
+  REQUIRE(small.send_count() >= 1);
+  for (const auto& sent : small.sends()) {
+    bool asked = false;
+    for (const Message& message : sent.request.messages) asked = asked || text_of(message.parts) == "the question";
+    CHECK(asked);
+  }
+}
+
 TEST_CASE("history that is left out for a draft, or for a repair, is not the question") {
   VirtualRuntime runtime;
   ModelFacts facts;

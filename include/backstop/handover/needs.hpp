@@ -21,6 +21,7 @@ struct Needs {
   bool reduced = false;      ///< something was: who failed by what it had before may do now
   bool shortened = false;    ///< it was made shorter: windows that were too small before may do now
   const ChatRequest* whole = nullptr;  ///< as it came to the client that has changed it; null: none has
+  std::size_t appended = 0;  ///< so many of its turns stand behind those that the application gave
   bool may_degrade = false;  ///< clients inside may give up by their own ladders what none of their targets can do
   /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;

@@ -83,7 +83,8 @@ using KeyFunction = std::function<Result<ExpiringKey>()>;
 /// The function runs on a thread of its own, one call of it at a time. The key is fetched when it is first needed, and
 /// anew two minutes before it ends, or in the last tenth of its time where that is shorter. Until it has ended calls go
 /// on with the old one; without one that is good they wait for the function, not longer than they may. A key that the
-/// provider refuses (`authentication`) is fetched anew at once and the request sent again, once a call.
+/// provider refuses (`authentication`) is not used again; where the call had not waited for it, it is fetched anew at
+/// once and the request sent again, once a call.
 ///
 /// Errors: what the function returns or throws, and a key that has ended or cannot be sent, is an `authentication` error
 /// of the target, without a send. The function is then called again after a second at the earliest; until then the error

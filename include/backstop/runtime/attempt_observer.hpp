@@ -35,6 +35,7 @@ struct Send {
   WakeupList* wait_in = nullptr;
   TimePoint wait_until{};
   bool begun = false;  ///< all observers have let it begin
+  bool mended = false;  ///< at its end: as `AttemptProgress` has it
   /// For the observer that is called: a question of its own (to a judge, for a summary) beside what it observes.
   bool aside = false;
   Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use

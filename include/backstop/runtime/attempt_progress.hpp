@@ -16,6 +16,7 @@ struct AttemptProgress {
   bool counts = false;        ///< it is a send, though its error says that nothing went out
   bool network = false;       ///< it goes over a connection, so that `connected` and the bytes will be noted
   bool waits_for_connection = false;  ///< all that there may be are others'
+  bool mended = false;        ///< refused for what its provider has seen to: a repeat may be accepted
   bool streamed = false;      ///< the answer comes in pieces, also where the consumer gets it whole
 
   [[nodiscard]] static constexpr bool reached(TimePoint point) noexcept { return point != TimePoint{}; }

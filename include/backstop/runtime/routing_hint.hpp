@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -40,6 +41,7 @@ struct RoutingHint {
   bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up
   bool shortened = false;    ///< likewise, see `Needs::shortened`
   const ChatRequest* whole = nullptr;  ///< likewise, see `Needs::whole`
+  std::size_t appended = 0;  ///< likewise, see `Needs::appended`
   bool may_degrade = false;  ///< a client may take rungs of its own ladder, whoever else is ready
   bool first_choice = true;     ///< where the call would have gone without failures is decided at this point
   const std::string* text_so_far = nullptr;  ///< what has been delivered of an answer that is to be continued; null: none

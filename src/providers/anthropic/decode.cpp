@@ -60,13 +60,6 @@ void read_text(const JsonElement& object, std::string_view key, Take take, Answe
   (answer.*take)(text.view());
 }
 
-/// What a tool call's input is as text; empty where there is none yet, which streams write as `{}`.
-[[nodiscard]] std::string input_of(const JsonElement& block) {
-  const std::optional<JsonElement> input = member(block, "input");
-  if (JsonObject object; input && input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
-  return text_or_json(input);
-}
-
 /// What is done with a content block. The calls that the provider runs itself, their results and whatever else there
 /// may be in time are passed over.
 enum class BlockKind : std::uint8_t { ignored, text, thinking, tool_call };
@@ -111,7 +104,7 @@ void read_whole_block(std::int64_t number, const JsonElement& block, AnswerBuild
     if (!text.readable()) return answer.unreadable("a content block");
     answer.text(text.view());
   } else if (read_block(number, block, answer) == BlockKind::tool_call) {
-    answer.tool_call(number, {}, {}, input_of(block));
+    answer.tool_call(number, {}, {}, begun_input(member(block, "input")));
     answer.end_tool_call(number);
   }
 }
@@ -220,7 +213,7 @@ class AnthropicStreamDecoder final : public StreamDecoder {
     block.number = static_cast<std::int64_t>(blocks_.size());
     block.index = count_of(data, "index").value_or(block.number);
     block.kind = read_block(block.number, *content, answer);
-    if (block.kind == BlockKind::tool_call) block.input = input_of(*content);
+    if (block.kind == BlockKind::tool_call) block.input = begun_input(member(*content, "input"));
     newest_[block.index] = blocks_.size();
     blocks_.push_back(std::move(block));
   }

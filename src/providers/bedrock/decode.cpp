@@ -56,18 +56,11 @@ void read_reasoning(const JsonElement& content, AnswerBuilder& answer) {
   return text_of(call, "type") == "server_tool_use";
 }
 
-/// What a call's input is as text, whole or a piece of it.
-[[nodiscard]] std::string converse_input(const JsonElement& call) {
-  const std::optional<JsonElement> input = member(call, "input");
-  if (!input) return {};
-  return input->is_string() ? std::string{as_text(*input)} : json_of(*input);
-}
-
 void read_converse_call(std::int64_t number, const JsonElement& call, AnswerBuilder& answer) {
   if (!call.is_object()) return answer.unreadable("a tool call");
   if (is_run_by_provider(call)) return;
   answer.tool_call(number, WrittenText{member(call, "toolUseId")}.view(), WrittenText{member(call, "name")}.view(),
-                   converse_input(call));
+                   begun_input(member(call, "input")));
   answer.end_tool_call(number);
 }
 
@@ -195,7 +188,7 @@ class ConverseStreamDecoder final : public StreamDecoder {
     calls_[index] = ignored ? Call::ignored : Call::read;
     if (ignored) return;
     answer.tool_call(index, WrittenText{member(*call, "toolUseId")}.view(), WrittenText{member(*call, "name")}.view(),
-                     converse_input(*call));
+                     begun_input(member(*call, "input")));
   }
 
   void on_delta(const JsonElement& data, AnswerBuilder& answer) {
@@ -209,7 +202,7 @@ class ConverseStreamDecoder final : public StreamDecoder {
     if (!piece) return;
     const auto call = calls_.find(index);
     if (call == calls_.end()) return answer.unreadable("the input of no tool call");
-    if (call->second == Call::read) answer.tool_call(index, {}, {}, converse_input(*piece));
+    if (call->second == Call::read) answer.tool_call(index, {}, {}, text_or_json(member(*piece, "input")));
   }
 
   void on_stop(const JsonElement& data, AnswerBuilder& answer) {

@@ -95,11 +95,16 @@ struct BedrockTarget {
       !aws.access_key_id.empty() || !aws.secret_access_key.empty() || !aws.session_token.empty();
   if (has_access_key) check_keys(options, aws);
   const bool signs = has_access_key || options.api_key_env == id_variable;
+  if (signs && !has_access_key && (!options.api_key.empty() || !options.credentials.empty())) {
+    throw std::invalid_argument{fmt::format(
+        "bedrock/{}: `api_key_env` and another key or `credentials` are given; one of them is enough", options.model)};
+  }
   if (signs) options.api_key_env.clear();
   const std::string region = region_for(options, aws);
   const std::string address = usual_address(region);
   const ProviderDefaults defaults{"bedrock", address, signs ? std::string_view{} : bearer_variable};
   Endpoint endpoint = resolve_endpoint(options, defaults);
+  endpoint.needs_key = endpoint.needs_key || signs;
   const bool asks_environment = options.api_key_env.empty() || options.api_key_env == bearer_variable;
   if (has_access_key) {
     sign_with(endpoint, aws.access_key_id, aws.secret_access_key, aws.session_token);

@@ -66,8 +66,8 @@ inline constexpr auto provider_quirks = [] {
       {"cloudflare", 0, Where::code, "3006", context_window_exceeded},
       {"xai", 0, Where::prefix, "the service is currently unavailable", overloaded},
       {"groq", 0, Where::code, "tool_use_failed", malformed_response},
-      {"", 429, Where::message, "limit: 0,", quota_exhausted},   // Google, where an account has none of a quota
-      {"", 429, Where::message, "limit: 0\n", quota_exhausted},  // likewise
+      {"google", 429, Where::message, "limit: 0,", quota_exhausted},   // an account has none of a quota
+      {"google", 429, Where::message, "limit: 0\n", quota_exhausted},  // likewise
 
       // MiniMax's own codes, under a status of 200.
       {"", 0, Where::code, "base_resp/1002", rate_limited},

@@ -68,6 +68,7 @@ bool is_daily_quota(const JsonElement& violations) {
 void read_google_details(const JsonElement& details, ProviderFailure& failure) {
   JsonArray list;
   if (details.get(list) != simdjson::SUCCESS) return;
+  bool daily = false;
   for (const JsonElement entry : list) {
     JsonObject object;
     if (entry.get(object) != simdjson::SUCCESS) continue;
@@ -75,9 +76,10 @@ void read_google_details(const JsonElement& details, ProviderFailure& failure) {
       const std::string_view key = trim(field.key);
       if (key == "retryDelay") failure.retry_after = parse_duration(as_text(field.value));
       if (is_key(key, "reason")) failure.reason = as_text(field.value);
-      if (is_key(key, "violations") && is_daily_quota(field.value)) failure.reason = "quota_exhausted";
+      daily = daily || (is_key(key, "violations") && is_daily_quota(field.value));
     }
   }
+  if (daily) failure.reason = "quota_exhausted";  // whatever else it is called
 }
 
 // OpenRouter's own message is often just "Provider returned error"; what the provider said stands in `metadata`.

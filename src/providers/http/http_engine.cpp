@@ -268,6 +268,10 @@ void note_head(const HttpResponseHead& head, const Secrets& secrets, const CallC
   if (head.asked_again) add_note(row, "asked again on a fresh connection: the server had given up the kept one (408)");
 }
 
+[[nodiscard]] bool is_refused_key(const Result<ChatResponse>& result) noexcept {
+  return !result && result.error().kind == ErrorKind::authentication && result.error().http_status != 0;
+}
+
 Error missing_key(const Endpoint& endpoint) {
   return {ErrorKind::authentication, "no key for " + endpoint.target.name() + ": " + endpoint.key_hint};
 }
@@ -287,7 +291,7 @@ Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire
   const bool fetches = !credentials.empty() && KeyRing::of(credentials).renewed() != nullptr;
   if (fetches || !endpoint.access_key_id.empty()) {
     auto provider = std::make_unique<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets));
-    return Provider{std::make_shared<const RenewingProvider>(credentials, std::move(provider))};
+    return Provider{std::make_shared<const RenewingProvider>(std::move(provider))};
   }
   if (credentials.empty()) {
     return Provider{
@@ -306,12 +310,18 @@ Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire
 }
 
 // From refusals alone, by what is more than a sign of slowness: the server's own limit is minutes.
-void HttpModelProvider::note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept {
+bool HttpModelProvider::note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept {
   using std::chrono::floor, std::chrono::seconds;
-  const seconds ahead = floor<seconds>(server_now(head, now)) - floor<seconds>(now);
+  if (head.status != 401 && head.status != 403) return false;
+  const std::optional<WallTime> date = parse_date(head.header("date"));
+  if (!date) return false;
+  const seconds ahead = floor<seconds>(*date) - floor<seconds>(now);
   const seconds believed = floor<seconds>(server_clock_ahead());
-  if (std::chrono::abs(ahead) > longest_clock_error || std::chrono::abs(ahead - believed) <= usual_clock_error) return;
+  if (std::chrono::abs(ahead) > longest_clock_error || std::chrono::abs(ahead - believed) <= usual_clock_error) {
+    return false;
+  }
   server_clock_ahead_.store(Duration{ahead}.count(), std::memory_order_relaxed);
+  return true;
 }
 
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
@@ -323,9 +333,9 @@ Task<Result<ChatResponse>> HttpModelProvider::send_with_fetched_key(const ChatRe
                                                                     CallContext& context) const {
   const std::size_t row = context.state().ledger.size() - 1;
   RenewedKey* const renewed = KeyRing::of(endpoint_.credentials).renewed();
-  Result<KeptKey> fetched = co_await renewed->get(context);
-  if (!fetched) co_return std::move(fetched).error();
-  const ExpiringKey& key = (*fetched)->key;
+  Result<RenewedKey::Got> got = co_await renewed->get(context);
+  if (!got) co_return std::move(got).error();
+  const ExpiringKey& key = got->key->key;
   Endpoint endpoint = endpoint_;
   endpoint.api_key = key.key;
   endpoint.access_key_id = key.access_key_id;
@@ -334,6 +344,10 @@ Task<Result<ChatResponse>> HttpModelProvider::send_with_fetched_key(const ChatRe
   secrets.add(key.key);
   secrets.add(key.session_token);
   Result<ChatResponse> result = co_await send_to(endpoint, secrets, row, request, context);
+  if (is_refused_key(result) && !context.progress()->mended) {
+    renewed->drop(got->key->number);
+    context.progress()->mended = !got->fetched_for_this;  // else the next will not be better
+  }
   co_return result;
 }
 
@@ -350,12 +364,12 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
     context.progress()->network = false;
     co_return std::move(encoded).error();
   }
+  renew_span(*encoded, context.runtime().random());
   const WallTime moment = context.runtime().wall_now() + server_clock_ahead();
   if (const Result<void> signed_now = wire_->sign(*encoded, endpoint, moment); !signed_now) {
     context.progress()->network = false;
     co_return signed_now.error();
   }
-  renew_span(*encoded, context.runtime().random());
   if (endpoint.http) encoded->options = &*endpoint.http;
 
   DrainLimit drain{context.stop()};
@@ -372,8 +386,10 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   note_head(exchange.response(), secrets, context, context.state().ledger[row]);
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
-    if (!endpoint.access_key_id.empty()) note_server_clock(exchange.response(), context.runtime().wall_now());
+    const bool signs = !endpoint.access_key_id.empty();
+    const bool clock = signs && note_server_clock(exchange.response(), context.runtime().wall_now());
     Result<ChatResponse> refused = co_await read_refusal(attempt);
+    context.progress()->mended = clock && is_refused_key(refused);
     co_return refused;
   }
   Result<ChatResponse> answered = co_await read_answer(attempt);

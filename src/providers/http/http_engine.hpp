@@ -31,7 +31,8 @@ class HttpModelProvider final : public ModelProvider {
   Task<Result<ChatResponse>> send_to(const Endpoint& endpoint, const Secrets& secrets, std::size_t row,
                                      const ChatRequest& request, CallContext& context) const;
   [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return endpoint_.reports_usage_in_streams; }
-  void note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept;
+  /// Whether a refusal has told that the server's clock is another than was believed.
+  [[nodiscard]] bool note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept;
 
   Endpoint endpoint_;
   std::shared_ptr<const WireFormat> wire_;
@@ -39,8 +40,8 @@ class HttpModelProvider final : public ModelProvider {
   mutable std::atomic<std::int64_t> server_clock_ahead_{0};  // nanoseconds
 };
 
-/// The provider for an endpoint; for one with several keys it calls with each of them, where the
-/// key is fetched or signs, a refusal is not the last word.
+/// The provider for an endpoint. With several keys it goes on to the next when one is refused; where the key is
+/// fetched or signs, it may send a second time.
 [[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
 }  // namespace backstop::inline v0::detail

@@ -66,7 +66,7 @@ struct RenewedKey::State {
   explicit State(const KeyFunction& application) : function{application} {}
 
   /// Under the lock. Errors: where there is no thread to be had.
-  [[nodiscard]] std::optional<Error> begin(WallTime wall, TimePoint now) {
+  [[nodiscard]] std::optional<Error> begin(WallTime wall) {
     try {
       if (thread.joinable()) thread.join();  // it has ended, or is about to
       thread = std::thread{[this] { fetch(); }};
@@ -77,7 +77,7 @@ struct RenewedKey::State {
     }
     fetching = true;
     asked_wall = wall;
-    asked_at = now;
+    failed_at.reset();
     ++fetches;
     return std::nullopt;
   }
@@ -135,10 +135,18 @@ struct RenewedKey::State {
     return true;
   }
 
-  [[nodiscard]] Asked outcome_of(std::uint64_t fetch) {
+  [[nodiscard]] Asked outcome_of(std::uint64_t fetch, TimePoint now) {
     const std::lock_guard lock{mutex};
     if (kept && kept->number >= fetch) return {kept, {}, 0};
+    static_cast<void>(rests(now));
     return {nullptr, failure, 0};
+  }
+
+  /// Under the lock: whether the function has failed just now. The thread that it fails on has no clock.
+  [[nodiscard]] bool rests(TimePoint now) {
+    if (!failure) return false;
+    if (!failed_at) failed_at = now;
+    return now < saturating_add(*failed_at, pause_after_failure);
   }
 
   const unsigned process = process_number();
@@ -149,7 +157,7 @@ struct RenewedKey::State {
   bool abandoned = false;  // by the function itself, on its thread
   std::uint64_t fetches = 0;
   WallTime asked_wall{};
-  TimePoint asked_at{};
+  std::optional<TimePoint> failed_at;  // when a call has first seen that it did
   KeptKey kept;
   std::optional<Error> failure;  // of the last fetch
   std::vector<Wakeup::Waker> waiting;
@@ -183,20 +191,20 @@ RenewedKey::Asked RenewedKey::ask(WallTime wall, TimePoint now) {
   State& shared = state();
   const std::lock_guard lock{shared.mutex};
   const KeptKey& kept = shared.kept;
-  const bool rests = shared.failure && now < saturating_add(shared.asked_at, pause_after_failure);
+  const bool rests = !shared.fetching && shared.rests(now);
   std::optional<Error> failure = shared.failure;
-  if ((!kept || wall >= kept->renew_at) && !shared.fetching && !rests) failure = shared.begin(wall, now);
+  if ((!kept || wall >= kept->renew_at) && !shared.fetching && !rests) failure = shared.begin(wall);
   if (kept && wall < kept->ends_at) return {kept, {}, 0};
   if (shared.fetching) return {nullptr, {}, shared.fetches};
   return {nullptr, std::move(failure), 0};
 }
 
-Task<Result<KeptKey>> RenewedKey::get(const CallContext& context) {
+Task<Result<RenewedKey::Got>> RenewedKey::get(const CallContext& context) {
   State& shared = state();
   std::optional<Wakeup> wakeup;
   for (;;) {
     Asked asked = ask(context.runtime().wall_now(), context.now());
-    if (asked.key) co_return std::move(asked.key);
+    if (asked.key) co_return Got{std::move(asked.key), wakeup.has_value()};
     if (asked.failure) co_return std::move(*asked.failure);
     if (!wakeup) wakeup.emplace(context);
     while (shared.wait_for(asked.fetch, wakeup->waker())) {
@@ -209,16 +217,10 @@ Task<Result<KeptKey>> RenewedKey::get(const CallContext& context) {
       }
     }
     // However little time it has: what has just been fetched is as good as it gets.
-    asked = shared.outcome_of(asked.fetch);
-    if (asked.key) co_return std::move(asked.key);
+    asked = shared.outcome_of(asked.fetch, context.now());
+    if (asked.key) co_return Got{std::move(asked.key), true};
     if (asked.failure) co_return std::move(*asked.failure);
   }
-}
-
-std::uint64_t RenewedKey::number() const {
-  State& shared = state();
-  const std::lock_guard lock{shared.mutex};
-  return shared.kept ? shared.kept->number : 0;
 }
 
 void RenewedKey::drop(std::uint64_t number) {

@@ -31,12 +31,14 @@ class RenewedKey {
   RenewedKey(const RenewedKey&) = delete;
   RenewedKey& operator=(const RenewedKey&) = delete;
 
+  struct Got {
+    KeptKey key;
+    bool fetched_for_this = false;  ///< the call has waited for it
+  };
   /// The key that is good now; fetches it, or the next one, where it is time.
   /// Errors: `authentication` where the function has none, the stop's error, `local_limit` without a thread. All of
   /// them before anything is sent.
-  Task<Result<KeptKey>> get(const CallContext& context);
-  /// The number of the key that is kept; 0: none.
-  [[nodiscard]] std::uint64_t number() const;
+  Task<Result<Got>> get(const CallContext& context);
   /// The provider has refused that key: it is not used again.
   void drop(std::uint64_t number);
 

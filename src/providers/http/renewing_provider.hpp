@@ -4,16 +4,14 @@
 
 #include "backstop/provider.hpp"
 #include "http_engine.hpp"
-#include "key_ring.hpp"
 
 namespace backstop::inline v0::detail {
 
-/// One target whose key is fetched or signs. When the provider refuses the key, the request is sent once more with what
-/// may be accepted: a key that is fetched anew, or a signature by the server's clock where the machine's is wrong.
+/// One target whose key is fetched or signs. Where a refusal has been mended (`AttemptProgress::mended`), the request
+/// is sent once more: with a key that is fetched anew, or signed by the server's clock where the machine's is wrong.
 class RenewingProvider final : public ChatProvider {
  public:
-  /// `credentials`: those that `next` fetches its key from; none where it has one.
-  RenewingProvider(Credentials credentials, std::unique_ptr<const HttpModelProvider> next);
+  explicit RenewingProvider(std::unique_ptr<const HttpModelProvider> next);
 
   [[nodiscard]] const Target& target() const noexcept override { return next_->target(); }
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
@@ -26,8 +24,6 @@ class RenewingProvider final : public ChatProvider {
   [[nodiscard]] Layer layer() const override;
 
  private:
-  Credentials credentials_;
-  RenewedKey* key_;  ///< behind `credentials_`; null without
   std::unique_ptr<const HttpModelProvider> next_;
 };
 

@@ -147,6 +147,11 @@ std::string json_of(const JsonElement& element) {
   return restore_bare_words(simdjson::minify(element), BareWords::all);
 }
 
+std::string begun_input(const std::optional<JsonElement>& input) {
+  if (JsonObject object; input && input->get(object) == simdjson::SUCCESS && object.size() == 0) return {};
+  return text_or_json(input);
+}
+
 std::string text_or_json(const std::optional<JsonElement>& value) {
   if (!value || value->is_null()) return {};
   return value->is_string() ? std::string{as_text(*value)} : json_of(*value);

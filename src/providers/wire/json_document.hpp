@@ -111,6 +111,8 @@ class WrittenText {
 /// What stands where JSON is expected as text, such as a call's arguments: a string as it is, anything else as JSON,
 /// which some servers write there. Empty for what is not there.
 [[nodiscard]] std::string text_or_json(const std::optional<JsonElement>& value);
+/// The same of a tool call's input where the call begins: an empty object is none yet, as streams write it.
+[[nodiscard]] std::string begun_input(const std::optional<JsonElement>& input);
 
 [[nodiscard]] inline std::string_view text_of(const JsonElement& element, std::string_view key) noexcept {
   const std::optional<JsonElement> value = member(element, key);
