@@ -63,6 +63,11 @@ class CostCap final : public Decorator {
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
                                                   .period = options_.period});
     }
+    std::vector<Budget> once;
+    for (const Budget& budget : options_.budgets) {
+      if (std::find(once.begin(), once.end(), budget) == once.end()) once.push_back(budget);
+    }
+    options_.budgets = std::move(once);
     caps_premium_ = std::any_of(options_.budgets.begin(), options_.budgets.end(), [](const Budget& budget) {
       return budget.options().fallback_premium_per_period.has_value();
     });
@@ -165,7 +170,7 @@ class CostCap::EachSend final : public AttemptObserver {
       if (!added.reservation.refusal()) {
         if (output < quote.usual_output(*send.request)) send.output_limit = output;
         added.counted = send.stake(context_->state(), added.worst.cost);
-        send.reserved += added.worst.cost;
+        added.reservation.add_to(send.reservations);
         return std::nullopt;
       }
       // Others have reserved meanwhile.
@@ -178,6 +183,7 @@ class CostCap::EachSend final : public AttemptObserver {
   void on_end(Send& send, const Attempt* row) noexcept override {
     UnderWay* ended = find(send);
     if (ended == nullptr) return;
+    ended->reservation.remove_from(send.reservations);
     if (row == nullptr && !send.begun) ended->reservation.withdraw();
     if (row != nullptr && row->sent) ended->reservation.settle(charge_of(*row, *ended), context_->now());
     remove(send);
@@ -269,16 +275,28 @@ class CostCap::EachSend final : public AttemptObserver {
 
   struct UnderWay {
     UnderWay(const Send& which, const Quote& its_quote, const BudgetCharge& at_most, const std::vector<Budget>& budgets,
-             TimePoint now) noexcept
-        : send{&which}, quote{its_quote}, worst{at_most}, reservation{budgets, at_most, now} {}
+             TimePoint now)
+        : send{&which},
+          quote{its_quote},
+          worst{at_most},
+          some{some_of(budgets, which)},
+          reservation{some ? *some : budgets, at_most, now} {}
 
     const Send* send;
     Quote quote;
     BudgetCharge worst;
+    std::optional<std::vector<Budget>> some;  // of the cap's budgets; unset: all
     BudgetReservation reservation;
     bool counted = false;  // among what is at stake in the call
   };
 
+  /// Where another cap has reserved for the send in one of them, the others.
+  [[nodiscard]] static std::optional<std::vector<Budget>> some_of(const std::vector<Budget>& budgets, const Send& send) {
+    if (send.reservations == nullptr) return std::nullopt;
+    std::vector<Budget> some = budgets;
+    std::erase_if(some, [&](const Budget& budget) { return BudgetReservation::any_in(budget, send.reservations); });
+    return some;
+  }
   /// What is asked beside the call's own question is no falling over.
   [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
     return !context.hint().judges && !context.hint().summarizes;
@@ -307,6 +325,7 @@ class CostCap::EachSend final : public AttemptObserver {
       most = quote.most_output(*cap_->options_.per_request - spent_beside(send), std::nullopt);
     }
     for (const Budget& budget : cap_->options_.budgets) {
+      if (BudgetReservation::any_in(budget, send.reservations)) continue;
       const BudgetOptions& limits = budget.options();
       const BudgetSnapshot used = budget.snapshot(context_->now());
       const Money room = limits.per_period ? *limits.per_period - used.spent.cost - used.reserved.cost : Money::max();
@@ -327,10 +346,11 @@ class CostCap::EachSend final : public AttemptObserver {
       return cap_->beyond_request(charge.cost, spent);
     }
     for (const Budget& budget : cap_->options_.budgets) {
+      if (BudgetReservation::any_in(budget, send.reservations)) continue;
       BudgetSnapshot used = budget.snapshot(context_->now());
       const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
       if (!refused) continue;
-      used.reserved = {send.reserved, send.reserved};
+      used.reserved = BudgetCharge{};
       const bool would_fit = !refusal_by(budget.options(), used, charge);
       Error error = beyond_budget(charge, *refused);
       if (!would_fit || cap_->options_.wait_for_reserved == Duration::zero()) return error;

@@ -131,8 +131,9 @@ ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t
                                       const Needs& needs) const noexcept {
   ReductionOptions options = rung.options;
   options.appended = needs.appended;
-  options.window = most_of(index, &ModelFacts::context_window);
-  options.most_output = most_of(index, &ModelFacts::max_output_tokens);
+  const Facts known = facts_of(index);
+  options.window = known.window;
+  options.most_output = known.most_output;
   options.summary = summary_.get();
   const Entry& entry = entries_[index];
   if (entry.lacks != ErrorKind::context_window_exceeded) return options;
@@ -144,15 +145,17 @@ ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t
   return options;
 }
 
-std::optional<std::int64_t> Descent::most_of(std::size_t index,
-                                             std::optional<std::int64_t> ModelFacts::*fact) const noexcept {
-  std::int64_t most = 0;
+Descent::Facts Descent::facts_of(std::size_t index) const noexcept {
+  Facts known;
+  bool all_windows = true;
   for (const Target& target : (*candidates_)[index]->targets) {
-    const std::optional<std::int64_t> one = target.facts().*fact;
-    if (!one) return std::nullopt;
-    most = std::max(most, *one);
+    const ModelFacts& facts = target.facts();
+    known.window = std::max(known.window, facts.context_window);
+    known.most_output = std::max(known.most_output, facts.max_output_tokens);
+    all_windows = all_windows && facts.context_window.has_value();
   }
-  return most;
+  if (!all_windows) known.window.reset();
+  return known;
 }
 
 const std::vector<Message>* Descent::to_summarize(std::size_t index) const noexcept {

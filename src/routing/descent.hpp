@@ -90,9 +90,12 @@ class Descent {
   /// What the reduction of a feature is to keep to at that candidate.
   [[nodiscard]] ReductionOptions options_for(const Ladder::Reduction& rung, std::size_t index,
                                              const Needs& needs) const noexcept;
-  /// Of the targets behind it the most; empty where that of one is not known.
-  [[nodiscard]] std::optional<std::int64_t> most_of(std::size_t index,
-                                                    std::optional<std::int64_t> ModelFacts::*fact) const noexcept;
+  struct Facts {
+    std::optional<std::int64_t> window{};       // the largest; empty where one is not known, as that may take anything
+    std::optional<std::int64_t> most_output{};  // the most that is known
+  };
+  /// Of the targets behind a candidate.
+  [[nodiscard]] Facts facts_of(std::size_t index) const noexcept;
 
   const Ladder* ladder_;
   const Candidates* candidates_;

@@ -131,7 +131,6 @@ std::optional<Error> CallContext::begin_send(Send& send) const {
     as_before.restore();
     end_send(send, nullptr, observer);
     send.unstake();
-    send.reserved = Money{};
     refusal->target = *send.target;
     return refusal;
   }

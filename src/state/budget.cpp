@@ -100,6 +100,23 @@ void BudgetReservation::settle(const BudgetCharge& actual, TimePoint now) noexce
   for (const Budget& budget : std::exchange(held_, {})) budget.settle(worst_, booked, now);
 }
 
+void BudgetReservation::add_to(BudgetReservation*& first) noexcept { next_ = std::exchange(first, this); }
+
+void BudgetReservation::remove_from(BudgetReservation*& first) noexcept {
+  for (BudgetReservation** place = &first; *place != nullptr; place = &(*place)->next_) {
+    if (*place != this) continue;
+    *place = next_;
+    return;
+  }
+}
+
+bool BudgetReservation::any_in(const Budget& budget, const BudgetReservation* first) noexcept {
+  for (; first != nullptr; first = first->next_) {
+    if (std::find(first->held_.begin(), first->held_.end(), budget) != first->held_.end()) return true;
+  }
+  return false;
+}
+
 std::string problem_with(const BudgetOptions& options) {
   if (options.per_period && *options.per_period <= Money{}) return "budget: per_period must be above $0";
   if (options.fallback_premium_per_period && *options.fallback_premium_per_period < Money{}) {

@@ -43,10 +43,17 @@ class BACKSTOP_EXPORT BudgetReservation {
   /// Gives it back for a send that was refused elsewhere. Those who wait are not woken: for them nothing has changed.
   void withdraw() noexcept;
 
+  /// Puts it before the others that a send has, and takes it out again.
+  void add_to(BudgetReservation*& first) noexcept;
+  void remove_from(BudgetReservation*& first) noexcept;
+  /// Whether one of a send's reservations is in that budget.
+  [[nodiscard]] static bool any_in(const Budget& budget, const BudgetReservation* first) noexcept;
+
  private:
   std::span<const Budget> held_;
   BudgetCharge worst_;
   std::optional<BudgetRefusal> refusal_;
+  BudgetReservation* next_ = nullptr;
 };
 
 }  // namespace backstop::inline v0

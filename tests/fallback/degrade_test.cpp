@@ -284,6 +284,19 @@ TEST_CASE("an output limit that does not fit beside the input is lowered to what
   }
 }
 
+TEST_CASE("the output of a client inside is shortened from the most that is known of its targets") {
+  World world;
+  ModelFacts facts;
+  facts.max_output_tokens = 8000;
+  const ScriptedProvider known{Target{"p", "known", facts}, {error(ErrorKind::context_window_exceeded), answer("ok")}};
+  const ScriptedProvider unknown{Target{"p", "unknown"}, {error(ErrorKind::context_window_exceeded)}};
+  const FallbackClient client = world.client({world.client({known, unknown}, {})}, {degrade::output()});
+  const auto reply = client.chat(std::string(4000, 'x'));
+  REQUIRE(reply);
+  CHECK(features(reply->degradation) == "output");
+  CHECK(known.sends()[1].request.max_output_tokens == 4000);
+}
+
 TEST_CASE("no output is given up where that would change nothing") {
   for (const std::optional<std::int64_t> asked : {std::optional<std::int64_t>{}, std::optional<std::int64_t>{256}}) {
     World world;

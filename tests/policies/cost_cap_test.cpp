@@ -381,6 +381,39 @@ TEST_CASE("with two caps around a client a hedge counts once for each send") {
   CHECK_FALSE(hedged_at(119));
 }
 
+TEST_CASE("a send counts once in a budget, however many caps around it have it") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const Budget other{{.per_period = Money::usd(1000)}};
+  const ScriptedProvider model{dollar_target(), {costing(60).after(1s)}};
+  const Provider capped = model | cost_cap(budget) | cost_cap({.budgets = {other, budget, budget}});
+  SECTION("with both caps around one send") {
+    CHECK(lab.call(capped, request_for(100)));
+  }
+  SECTION("and one of them beyond a shared send") {
+    CHECK(lab.call(model | cost_cap(budget) | single_flight() | cost_cap(budget), request_for(100)));
+    CHECK(lab.snapshot(budget).spent.cost == Money::usd(60));
+    CHECK(lab.snapshot(other).spent.cost == Money{});
+    return;
+  }
+  SECTION("and where the caller who paid leaves a shared send") {
+    const Provider shared = model | single_flight() | cost_cap(other) | cost_cap(budget) | cost_cap(budget);
+    const auto first = lab.runtime.start(shared, request_for(100));
+    const auto second = lab.runtime.start(shared, request_for(100));
+    lab.runtime.run_for(500ms);
+    CHECK(lab.snapshot(budget).reserved.cost == Money::usd(100));
+    first->cancel();
+    lab.runtime.run_for(1ms);
+    CHECK(lab.snapshot(budget).reserved.cost == Money::usd(100));
+    lab.runtime.run_all();
+    CHECK(second->result());
+  }
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(60));
+  CHECK(lab.snapshot(other).spent.cost == Money::usd(60));
+  CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+  CHECK(lab.snapshot(other).reserved == BudgetCharge{});
+}
+
 TEST_CASE("a single send that may cost too much is not sent") {
   Lab lab;
   const ScriptedProvider model{dollar_target(), {costing(1)}};

@@ -48,9 +48,9 @@ void check_money(Play& play, Found& found) {
     for (const CallLog::Call& call : stack.log->calls()) {
       for (const Attempt& row : call.attempts) {
         const auto leaf = leaf_of(stack, row);
-        if (!leaf || !row.sent) continue;
-        expected += row.cost * stack.charges[handle][*leaf];
-        misestimates += std::max(Money{}, row.cost - worst[*leaf]) * stack.charges[handle][*leaf];
+        if (!leaf || !row.sent || !stack.charged[handle][*leaf]) continue;
+        expected += row.cost;
+        misestimates += std::max(Money{}, row.cost - worst[*leaf]);
       }
     }
     const Money spent = stack.budgets[handle]->snapshot(now).spent.cost;

@@ -140,7 +140,7 @@ Stack::Stack(const Case& made_of, std::shared_ptr<Runtime> runtime) : case_{&mad
   for (std::size_t i = 0; i < made_of.leaves.size(); ++i) {
     leaves.push_back(leaf_of(made_of.leaves[i], static_cast<int>(i)));
   }
-  for (auto& counts : charges) counts.resize(leaves.size(), 0);
+  for (auto& leaf : charged) leaf.resize(leaves.size(), false);
   client.emplace(client_of(made_of.root, true));
 }
 
@@ -198,7 +198,7 @@ Policy Stack::policy_of(const PolicySpec& spec, const Node& node, const Case& ma
       return cost_cap(CostCapOptions{.per_request = limit});
     }
     case PolicyKind::cap_budget:
-      for (std::size_t i = 0; i < covers.size(); ++i) charges[handle][i] += covers[i] ? 1 : 0;
+      for (std::size_t i = 0; i < covers.size(); ++i) charged[handle][i] = charged[handle][i] || covers[i];
       return cost_cap(shared(budgets[handle], [&] {
         return Budget{{.per_period = at_level(tables::cap, spec.level).value, .period = std::chrono::hours{10'000}}};
       }));

@@ -66,7 +66,7 @@ struct Stack {
 
   std::vector<Leaf> leaves;
   std::array<std::optional<backstop::Budget>, 2> budgets;
-  std::array<std::vector<int>, 2> charges;  ///< by budget and leaf: how often a send counts
+  std::array<std::vector<bool>, 2> charged;  ///< by budget and leaf: whether a cap with it is around
   std::array<std::optional<backstop::RateLimit>, 2> rate_limits;
   std::array<std::optional<backstop::ConcurrencyLimit>, 2> bulkheads;
   std::array<std::optional<backstop::ConcurrencyLimit>, 2> adaptives;

@@ -27,7 +27,7 @@ struct CostCapOptions {
   /// How long a send that would fit but for what other calls have reserved waits for these to settle, while no other
   /// target is ready outside the cap, which is asked first (the refusal is `local_limit` then); 0: it does not wait.
   Duration wait_for_reserved = std::chrono::seconds{30};
-  /// Shared ones; a send needs room in all of them. It counts once for each cap around it that has the same budget.
+  /// Shared ones; a send needs room in all of them. It counts once in each, however many caps around it have it.
   std::vector<Budget> budgets{};
 };
 

@@ -99,8 +99,8 @@ namespace degrade {
 [[nodiscard]] BACKSTOP_EXPORT Rung tools(ToolsRungOptions options = {});
 /// Where a provider said that input and output together do not fit its window: the output limit is lowered to what the
 /// window leaves beside the input and a quarter of that, or to half where that is not known or was no help; 256 tokens
-/// at least. Without a limit in the request it is that of `ModelFacts::max_output_tokens`. A limit above what the model
-/// writes at most is lowered without a rung.
+/// at least. Without a limit in the request it is that of `ModelFacts::max_output_tokens` (of a client inside the most
+/// that is known of a target). A limit above what the model writes at most is lowered without a rung.
 [[nodiscard]] BACKSTOP_EXPORT Rung output();
 /// When no target answers, as said above: the last answer to the same request of the same user, if it is not older than
 /// `max_age`. The client keeps its complete and undegraded answers there. Clients with the same `AnswerCache` answer

@@ -13,6 +13,7 @@
 
 namespace backstop::inline v0 {
 
+class BudgetReservation;
 class CallContext;
 class WakeupList;
 struct CallState;
@@ -38,7 +39,7 @@ struct Send {
   bool mended = false;  ///< at its end: as `AttemptProgress` has it
   /// For the observer that is called: a question of its own (to a judge, for a summary) beside what it observes.
   bool aside = false;
-  Money reserved{};  ///< by the observers that have admitted it; waiting for that to settle is of no use
+  BudgetReservation* reservations = nullptr;  ///< of the caps that have admitted it, the last one first
 
   /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
   /// False when it counts in another call.

@@ -64,6 +64,9 @@ class BACKSTOP_EXPORT Budget {
   /// Calls that wait because of the reservations of others: each one that is settled or given back wakes one of them.
   [[nodiscard]] WakeupList& waiting() const noexcept;
 
+  /// Whether both are handles of one budget.
+  friend bool operator==(const Budget&, const Budget&) noexcept = default;
+
  private:
   friend class BudgetReservation;
   struct State;
