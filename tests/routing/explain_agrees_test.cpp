@@ -1,6 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -113,6 +114,10 @@ class World {
     if (below(3) == 0) options.assume_price = Price{.input = Money::usd_per_million(2), .output = Money::usd_per_million(10)};
     options.period = 20s;
     options.wait_for_reserved = Duration::zero();
+    if (below(3) == 0) {  // the same one, here and there
+      if (!shared_) shared_ = Budget{{.per_period = money() * 10, .fallback_premium_per_period = money(), .period = 20s}};
+      options.budgets.push_back(*shared_);
+    }
     return provider | cost_cap(options);
   }
   Step step() {
@@ -151,6 +156,7 @@ class World {
   VirtualRuntime runtime_;
   bool ladders_;
   bool caps_;
+  std::optional<Budget> shared_;
   int targets_ = 0;
 };
 
