@@ -164,6 +164,7 @@ void CircuitBreaker::judge_probe(const BreakerOutcome& outcome, BreakerAudience 
   const Word current = word();
   const bool was_open = current.state() == BreakerState::open;  // then the probe was a forced one
   if (outcome.verdict == BreakerVerdict::failure) {
+    share_before_ /= 2;
     if (was_open) return set_word(Word::of(BreakerState::open, false, current.generation()));
     return open(outcome, "a probe failed", audience);
   }
@@ -203,7 +204,7 @@ std::string_view CircuitBreaker::reason_to_open(TimePoint now) const noexcept {
 void CircuitBreaker::open(const BreakerOutcome& outcome, std::string_view reason, BreakerAudience audience) noexcept {
   open_until_.store(saturating_add(outcome.at, next_open_time(outcome)), std::memory_order_relaxed);
   ++times_opened_;
-  if (const Counts counts = window_.total(outcome.at); counts.calls > 0) share_before_ = counts.success_share();
+  if (const Counts counts = window_.total(outcome.at); counts.calls > 0) share_before_ = counts.expected_share();
   change(BreakerState::open, reason, audience);
   clear_counts();
 }

@@ -465,6 +465,20 @@ TEST_CASE("open breakers are probed before cooldowns, and of them the one that d
     REQUIRE(reply);
     CHECK(reply->served_by.name() == "two/b");
   }
+  SECTION("until its probes fail, too") {
+    const Policy breaker = circuit_breaker({.consecutive_failures = 3, .open_for = 1h, .open_for_max = 1h});
+    const ScriptedProvider worse{"one/a", {fails, fails, fails, answer("from a")}};
+    const ScriptedProvider better{"two/b", {answer("ok"), fails}};
+    const FallbackClient client = lab.client({worse | breaker, better | breaker});
+    REQUIRE(client.chat("hello"));
+    for (int i = 0; i < 3; ++i) take_out(client);
+    CHECK(better.send_count() == 4);
+    lab.world.run_for(20s);
+    const auto reply = client.chat("hello");
+    REQUIRE(reply);
+    CHECK(reply->served_by.name() == "one/a");
+    CHECK(better.send_count() == 5);
+  }
 }
 
 TEST_CASE("cancelling ends a wait at once and leaves nothing") {

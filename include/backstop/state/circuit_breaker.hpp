@@ -176,8 +176,9 @@ class BACKSTOP_EXPORT CircuitBreaker {
   /// Closed, disabled or metrics_only: no call is refused.
   [[nodiscard]] bool lets_all_through() const noexcept { return word().lets_all_through(); }
   [[nodiscard]] BreakerSnapshot snapshot(TimePoint now) const noexcept;
-  /// Of the calls counted within the window, how many did not fail; while there are none, of those before it opened
-  /// last; 1 when there were none either.
+  /// What share of its calls would succeed now. Of the calls counted within the window, how many did not fail; while
+  /// there are none (it is open), what those before it opened let expect, n successes of m as (n + 1) / (m + 2), halved
+  /// with each probe that has failed since; 1 when there were none.
   [[nodiscard]] double success_share(TimePoint now) const noexcept;
   [[nodiscard]] const CircuitBreakerOptions& options() const noexcept { return options_; }
 
@@ -212,6 +213,10 @@ class BACKSTOP_EXPORT CircuitBreaker {
     }
     [[nodiscard]] double success_share() const noexcept {
       return 1 - static_cast<double>(failures) / static_cast<double>(calls);
+    }
+    /// Of the next one, by the rule of succession: few failures do not say that none will succeed.
+    [[nodiscard]] double expected_share() const noexcept {
+      return static_cast<double>(calls - failures + 1) / static_cast<double>(calls + 2);
     }
   };
   struct Change {
