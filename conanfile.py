@@ -20,7 +20,7 @@ class BackstopConan(ConanFile):
                "with_openssl": [True, False]}
     default_options = {"shared": False, "fPIC": True, "with_json_schema_validator": False, "with_openssl": False}
     implements = ["auto_shared_fpic"]
-    exports_sources = "CMakeLists.txt", "cmake/*", "include/*", "src/*", "LICENSE"
+    exports_sources = "CMakeLists.txt", "cmake/*", "include/*", "src/*", "LICENSE", "README.md"
     test_package_folder = "tests/consumer"
 
     def set_version(self):
@@ -52,6 +52,7 @@ class BackstopConan(ConanFile):
         toolchain.user_presets_path = False
         toolchain.cache_variables["BACKSTOP_BUILD_TESTS"] = False
         toolchain.cache_variables["BACKSTOP_BUILD_EXAMPLES"] = False
+        toolchain.cache_variables["BACKSTOP_BUILD_TOOLS"] = False
         toolchain.cache_variables["BACKSTOP_BUILD_BENCHMARKS"] = False
         toolchain.cache_variables["BACKSTOP_WITH_JSON_SCHEMA_VALIDATOR"] = bool(self.options.with_json_schema_validator)
         toolchain.cache_variables["BACKSTOP_WITH_OPENSSL"] = bool(self.options.with_openssl)
@@ -66,7 +67,8 @@ class BackstopConan(ConanFile):
     def package(self):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
         CMake(self).install()
-        rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
+        for folder in ("cmake", "pkgconfig"):
+            rmdir(self, os.path.join(self.package_folder, "lib", folder))
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "backstop")

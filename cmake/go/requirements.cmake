@@ -17,7 +17,8 @@ set(test_requirements
   "program:pip3|python3-pip|pip")
 # Whose tests skip where they are missing.
 set(optional_test_requirements
-  "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite")
+  "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite"
+  "program:pkg-config,pkgconf|pkg-config|pkg-config")
 set(clang_requirements
   "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
 

@@ -22,3 +22,16 @@ set_tests_properties(consumer.find_package PROPERTIES FIXTURES_REQUIRED installe
 # With the flags of this build, so that a compiler cache has the objects already.
 add_consumer_test(add_subdirectory "-DBACKSTOP_SUBDIRECTORY=${PROJECT_SOURCE_DIR}"
   -DBACKSTOP_WARNINGS=${BACKSTOP_WARNINGS} -DCMAKE_COMPILE_WARNING_AS_ERROR=${CMAKE_COMPILE_WARNING_AS_ERROR})
+
+# The same without CMake.
+find_program(pkg_config NAMES pkg-config pkgconf)
+if(NOT pkg_config)
+  add_test(NAME consumer.pkg_config COMMAND "${CMAKE_COMMAND}" -E echo "SKIPPED: there is no pkg-config")
+  set_tests_properties(consumer.pkg_config PROPERTIES LABELS consumer SKIP_REGULAR_EXPRESSION "^SKIPPED")
+else()
+  set(compile "c++ -std=c++20 '${CMAKE_CURRENT_SOURCE_DIR}/consumer/main.cpp' -o '${consumer_dir}/by-pkg-config'")
+  add_test(NAME consumer.pkg_config COMMAND sh -c
+    "${compile} $(\"${pkg_config}\" --cflags --libs backstop) && '${consumer_dir}/by-pkg-config'")
+  set_tests_properties(consumer.pkg_config PROPERTIES LABELS consumer TIMEOUT 300 FIXTURES_REQUIRED installed
+    ENVIRONMENT "PKG_CONFIG_PATH=${consumer_dir}/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()

@@ -23,7 +23,7 @@ class Scratch:
         self._keep_others_out()
         self._copy_tree()
         fixtures = ROOT.parent / "shared" / "fixtures" / "dev"  # where the tests of the work tree itself look for them
-        self._run(["cmake", "-S", self.folder, "-B", self.build_folder, "-G", "Ninja", "-DBACKSTOP_BUILD_EXAMPLES=OFF",
+        self._run(["cmake", "-S", self.folder, "-B", self.build_folder, "-G", "Ninja", "-DBACKSTOP_BUILD_EXAMPLES=OFF", "-DBACKSTOP_BUILD_TOOLS=OFF",
                    "-DBACKSTOP_WITH_OPENSSL=ON",
                    f"-DBACKSTOP_FIXTURES_DIR={fixtures}", *settings])
 
