@@ -4,6 +4,7 @@
 
 #include "backstop/call/async_call.hpp"
 #include "backstop/call/call_limits.hpp"
+#include "backstop/call/call_options.hpp"
 #include "backstop/call/chat_stream.hpp"
 #include "backstop/call/client_snapshot.hpp"
 #include "backstop/call/pending_call.hpp"

@@ -37,7 +37,7 @@ ROOMS = [
     ("providers/bedrock",),  # asks what is known of Claude
     ("providers/function",),
     ("policies",),
-    ("call/call_limits",),
+    ("call/call_limits", "call/call_options"),
     ("routing",),
     ("call",),
     ("fallback_client",),

@@ -1,5 +1,7 @@
 // The code that README.md shows. Each snippet compiles here; the check compares them letter by letter.
 
+#include <stop_token>
+
 // [hello]
 #include <backstop/backstop.hpp>
 using namespace backstop;
@@ -52,6 +54,13 @@ void faces(const FallbackClient& client, const ChatRequest& request) {
   PendingCall pending = client.start(request);                     // in the background
   pending.on_done([](const Result<ChatResponse>&) { /* on the loop's thread */ });
   pending.cancel();                                                // any thread; closes the socket
+
+  std::stop_source source;                                         // what holds for one call, of whichever kind:
+  auto reply = client.chat(request, {.limits = {.deadline = 5s},   // its limits, a stop token, what comes meanwhile,
+                                     .stop = source.get_token(),   // who may be asked, a policy, an observer
+                                     .on_event = [](const StreamEvent& event) { fmt::print("{}", event.delta); },
+                                     .targets = {"ollama", "anthropic/claude-sonnet-5"},
+                                     .around = cost_cap({.per_request = Money::usd(0.10)})});
 
   Plan plan = client.explain(request);                             // a dry run: nothing is sent
   for (const Plan::Step& step : plan.steps) fmt::print("{}\n", step.stack);
