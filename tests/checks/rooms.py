@@ -44,6 +44,7 @@ ROOMS = [
     ("lint",),
     ("observe",),
     ("config",),
+    ("app",),  # what applications write again, on the client that they see
     ("testing",),
     ("backstop",),
 ]
