@@ -3,6 +3,7 @@
 /// The whole library. Each room's headers may also be included alone.
 
 #include "backstop/app/conversation.hpp"
+#include "backstop/app/tools.hpp"
 #include "backstop/call/async_call.hpp"
 #include "backstop/call/call_limits.hpp"
 #include "backstop/call/call_options.hpp"
