@@ -2,6 +2,7 @@
 
 /// The whole library. Each room's headers may also be included alone.
 
+#include "backstop/app/batch.hpp"
 #include "backstop/app/conversation.hpp"
 #include "backstop/app/tools.hpp"
 #include "backstop/call/async_call.hpp"
