@@ -226,7 +226,8 @@ Result<ChatResponse> FallbackClient::chat(const ChatRequest& request, const Call
 
 ChatStream FallbackClient::stream(ChatRequest request, const CallOptions& options) const {
   if (options.sink != nullptr) {
-    throw std::invalid_argument{"CallOptions::sink is for chat, start and chat_async; the range of stream gets the events"};
+    throw std::invalid_argument{
+        "CallOptions::sink is for chat, start and chat_async; the range of stream gets the events"};
   }
   return ChatStream{detail::StreamState::launch(setup(options), std::move(request))};
 }

@@ -1,5 +1,5 @@
-// The library on Asio's loop: one thread runs timers, sockets and calls alike, and nothing ticks. Built where standalone
-// Asio (libasio-dev) is found. Each line of standard input is a question: backstop-asio-loop POLICY.json
+// The library on Asio's loop: one thread runs timers, sockets and calls alike, and nothing ticks. Built where
+// standalone Asio (libasio-dev) is found. Each line of standard input is a question: backstop-asio-loop POLICY.json
 
 #include <map>
 #include <string>

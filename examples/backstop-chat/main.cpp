@@ -84,8 +84,10 @@ class BatchOutput {
     if (!one.reply) fmt::print(stderr, "{}{}: {}\n", begin_, one.id, one.reply.error());
   }
   void progress(const BatchProgress& now) {
-    if (!begin_.empty() || now.elapsed >= next_) fmt::print(stderr, "{}{}{}", begin_, to_string(now), begin_.empty() ? "\n" : "");
-    if (now.elapsed >= next_) next_ = now.elapsed + std::chrono::seconds{1};
+    const bool on_terminal = !begin_.empty();
+    if (!on_terminal && now.elapsed < next_) return;
+    fmt::print(stderr, "{}{}{}", begin_, to_string(now), on_terminal ? "" : "\n");
+    next_ = now.elapsed + std::chrono::seconds{1};
   }
   void end(const BatchProgress& end) const { fmt::print(stderr, "{}{}\n", begin_, to_string(end)); }
 
@@ -109,7 +111,8 @@ int run_batch(const FallbackClient& client, const Options& options) {
   if (options.budget_usd > 0) batch_options.budget = Money::usd(options.budget_usd);
   batch_options.log = options.log_file;
   batch_options.on_progress = [&](const BatchProgress& now) { output.progress(now); };
-  const auto end = batch(client, *std::move(source), batch_options, [&](const BatchResult& one) { output.result(one); });
+  const auto end = batch(client, *std::move(source), batch_options,
+                         [&](const BatchResult& one) { output.result(one); });
   if (!end) return refuse(end.error());
   output.end(*end);
   return end->failed == 0 ? answered : failed;

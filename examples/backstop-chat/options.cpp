@@ -124,7 +124,8 @@ Problem contradiction(const Options& options) {
   if (!options.policy_file.empty() && !options.targets.empty()) return "--policy and --target exclude each other";
   if (!options.batch_file.empty()) {
     const bool one = !options.request_file.empty() || !options.prompt.empty();
-    const bool another_way = options.stream || options.explain || options.repeat > 1 || options.interval > Duration::zero();
+    const bool repeats = options.repeat > 1 || options.interval > Duration::zero();
+    const bool another_way = options.stream || options.explain || repeats;
     if (one) return "--batch has the requests; it excludes --request and a prompt";
     if (another_way) return "--batch excludes --stream, --explain, --repeat and --interval";
     return std::nullopt;

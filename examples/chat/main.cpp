@@ -1,5 +1,5 @@
-// A chat on the console: it remembers the talk, lets the model use a tool, says who is asked when a provider fails, stops
-// an answer on Ctrl-C, and tells what each answer has cost. With a second file the talk goes on where it ended.
+// A chat on the console: it remembers the talk, lets the model use a tool, says when a provider fails, stops an answer
+// on Ctrl-C, and tells what each answer has cost. With a second file the talk goes on where it ended.
 //
 //     backstop-console POLICY.json [TALK.json]
 
@@ -72,7 +72,7 @@ int main(int argc, char** argv) try {
   static CtrlC ctrl_c;
   if (argc < 2) return std::cerr << "usage: backstop-console POLICY.json [TALK.json]\n", 2;
   const FallbackClient client = FallbackClient::from_config(load_config(argv[1])).value();
-  const Tools tools{typed_tool("add", "Adds two numbers.", [](const Numbers& numbers) { return numbers.a + numbers.b; })};
+  const Tools tools{typed_tool("add", "Adds two numbers.", [](const Numbers& two) { return two.a + two.b; })};
 
   Conversation talk = argc > 2 ? load(argv[2]) : Conversation{"You are a helpful assistant. Be brief."};
   Money cost;

@@ -1,5 +1,5 @@
-// A program with a loop of its own: one thread, one `poll`, and the library as one descriptor among others. No thread of
-// the library's, no tick: between two events the process sleeps, whatever number of streams is open.
+// A program with a loop of its own: one thread, one `poll`, and the library as one descriptor among others. No thread
+// of the library's, no tick: between two events the process sleeps, whatever number of streams is open.
 //
 // Each line of standard input is a question; the answers stream side by side. backstop-own-loop POLICY.json
 

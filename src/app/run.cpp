@@ -83,7 +83,8 @@ class ToolLoop {
       note(*reply);
       if (auto stopped = make_calls()) return with_totals(*std::move(stopped));
       if (round < options_->max_rounds) continue;
-      return with_totals(Error{ErrorKind::local_limit, fmt::format("the model is not done after {} rounds (max_rounds)", round)});
+      return with_totals(Error{ErrorKind::local_limit,
+                               fmt::format("the model is not done after {} rounds (max_rounds)", round)});
     }
   }
 
@@ -180,8 +181,8 @@ Result<ChatResponse> run(const FallbackClient& client, Conversation& conversatio
                          const RunOptions& options) {
   if (options.max_rounds < 1) throw std::invalid_argument{"RunOptions::max_rounds must be at least 1"};
   if (!options.settings.messages.empty() || !options.settings.tools.empty()) {
-    throw std::invalid_argument{"RunOptions::settings must have no messages and no tools; the conversation and the Tools "
-                                "have them"};
+    throw std::invalid_argument{
+        "RunOptions::settings must have no messages and no tools; the conversation and the Tools have them"};
   }
   return ToolLoop{client, conversation, tools, options}.run();
 }

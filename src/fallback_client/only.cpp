@@ -50,7 +50,8 @@ class Chosen {
     if (fits.empty()) return fmt::format("no target is called {}; there are {}", name, all());
     if (fits.size() > 1) return fmt::format("{} targets are called {}; there are {}", fits.size(), name, all());
     const auto [index, target] = fits.front();
-    if (std::find(named_.begin(), named_.end(), target) != named_.end()) return fmt::format("{} stands there twice", name);
+    const bool twice = std::find(named_.begin(), named_.end(), target) != named_.end();
+    if (twice) return fmt::format("{} stands there twice", name);
     named_.push_back(target);
     if (std::find(order_.begin(), order_.end(), index) == order_.end()) order_.push_back(index);
     return {};

@@ -19,8 +19,10 @@ std::string_view to_string(ProgressEvent::Type type) noexcept {
 std::string to_string(const ProgressEvent& event) {
   switch (event.type) {
     case ProgressEvent::Type::attempt_began: return fmt::format("asking {}", event.target);
-    case ProgressEvent::Type::attempt_failed: return fmt::format("{} failed: {}", event.target, reason_of(*event.attempt));
-    case ProgressEvent::Type::skipped: return fmt::format("{} is passed over: {}", event.target, reason_of(*event.attempt));
+    case ProgressEvent::Type::attempt_failed:
+      return fmt::format("{} failed: {}", event.target, reason_of(*event.attempt));
+    case ProgressEvent::Type::skipped:
+      return fmt::format("{} is passed over: {}", event.target, reason_of(*event.attempt));
     case ProgressEvent::Type::waits: break;
   }
   if (event.target.empty()) return fmt::format("waiting {} for a target to recover", detail::duration_text(event.wait));

@@ -123,7 +123,7 @@ TEST_CASE("progress is told after each result") {
   const Echo model{Target{"one", "a", {.price = Price{Money{}, Money::usd_per_million(1)}}}};
   std::vector<BatchProgress> told;
   REQUIRE(batch(lab.client(model), Texts{"a", "bad", "c", "d"},
-                {.concurrency = 1, .on_progress = [&](const BatchProgress& progress) { told.push_back(progress); }}, {}));
+                {.concurrency = 1, .on_progress = [&](const BatchProgress& now) { told.push_back(now); }}, {}));
   REQUIRE(told.size() == 4);
   CHECK(told[0].done == 1);
   CHECK(told[0].left == 3u);
@@ -219,7 +219,8 @@ TEST_CASE("500 prompts under one budget spend at least 95 % of what fits, and no
   for (const Row& row : {Row{200, 16}, Row{200, 1}, Row{100, 64}, Row{std::nullopt, 16}}) {
     CAPTURE(row.max_output_tokens, row.concurrency);
     Lab lab;
-    const Target target{"one", "a", {.price = Price{Money::usd_per_million(1), Money::usd_per_million(3)}, .max_output_tokens = 8000}};
+    const Price price{Money::usd_per_million(1), Money::usd_per_million(3)};
+    const Target target{"one", "a", {.price = price, .max_output_tokens = 8000}};
     const Echo model{target};
     const Money each = Money::usd_per_million(400);  // 100 tokens in, 100 out
     const Money budget = Money::usd(0.05);
@@ -262,15 +263,17 @@ TEST_CASE("a batch runs beside the background driver") {
   const FallbackClient client{ScriptedProvider{"one/a", {answer("hi")}}, options};
   for (int round = 0; round < 20; ++round) {
     std::size_t results = 0;
-    REQUIRE(batch(client, Texts(50, "a"), {.concurrency = 8}, [&](const BatchResult& one) { results += one.reply ? 1 : 0; }));
+    const auto count = [&](const BatchResult& one) { results += one.reply ? 1 : 0; };
+    REQUIRE(batch(client, Texts(50, "a"), {.concurrency = 8}, count));
     CHECK(results == 50);
   }
 }
 
 TEST_CASE("lines of OpenAI's batches, requests and plain prompts are read") {
   const auto open_ai = batch_request_from_line(
-      R"({"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "gpt-5", "n": 1, "stream": false,)"
-      R"( "max_completion_tokens": 20, "temperature": 0.5, "user": "u", "metadata": {"team": "search"}, "messages": [{"role": "user", "content": "hi"}]}})");
+      R"({"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "gpt-5",)"
+      R"( "n": 1, "stream": false, "max_completion_tokens": 20, "temperature": 0.5, "user": "u",)"
+      R"( "metadata": {"team": "search"}, "messages": [{"role": "user", "content": "hi"}]}})");
   REQUIRE(open_ai);
   CHECK(open_ai->id == "r-1");
   CHECK(open_ai->request.max_output_tokens == 20);
@@ -278,12 +281,19 @@ TEST_CASE("lines of OpenAI's batches, requests and plain prompts are read") {
   CHECK(open_ai->request.metadata.user_id == "u");
   CHECK(open_ai->request.metadata.tags.at(0) == std::pair<std::string, std::string>{"team", "search"});
   CHECK(text_of(open_ai->request.messages.at(0).parts) == "hi");
-  CHECK(batch_request_from_line(R"({"custom_id": "x", "messages": [{"role": "user", "content": "hi"}], "max_output_tokens": 3})")->request.max_output_tokens == 3);
-  CHECK(text_of(batch_request_from_line("Why did my pager go off?")->request.messages.at(0).parts) == "Why did my pager go off?");
-  for (const auto& [line, why] : {std::pair{R"({"custom_id": 7})", "custom_id must be a string"},
-                                  std::pair{R"({"url": "/v1/embeddings", "body": {}})", "url must be /v1/chat/completions"},
-                                  std::pair{R"({"body": {"messages": [{"role": "user", "content": "hi"}], "n": 2}})", "n"},
-                                  std::pair{R"({"body": 3})", "body must be an object"}, std::pair{"{", "line 1"}, std::pair{" ", "empty"}}) {
+  const auto own = batch_request_from_line(
+      R"({"custom_id": "x", "messages": [{"role": "user", "content": "hi"}], "max_output_tokens": 3})");
+  REQUIRE(own);
+  CHECK(own->request.max_output_tokens == 3);
+  const auto prompt = batch_request_from_line("Why did my pager go off?");
+  REQUIRE(prompt);
+  CHECK(text_of(prompt->request.messages.at(0).parts) == "Why did my pager go off?");
+  using Row = std::pair<const char*, const char*>;
+  for (const auto& [line, why] :
+       {Row{R"({"custom_id": 7})", "custom_id must be a string"},
+        Row{R"({"url": "/v1/embeddings", "body": {}})", "url must be /v1/chat/completions"},
+        Row{R"({"body": {"messages": [{"role": "user", "content": "hi"}], "n": 2}})", "n"},
+        Row{R"({"body": 3})", "body must be an object"}, Row{"{", "line 1"}, Row{" ", "empty"}}) {
     CAPTURE(line);
     const auto wrong = batch_request_from_line(line);
     REQUIRE_FALSE(wrong);

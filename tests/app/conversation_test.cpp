@@ -89,7 +89,8 @@ TEST_CASE("a conversation is the same after it was written and read") {
 }
 
 TEST_CASE("a text that is no conversation is refused with its place") {
-  const auto wrong = Conversation::from_json(R"([{"role": "user", "content": "hi"}, {"role": "robot", "content": "hi"}])");
+  const auto wrong =
+      Conversation::from_json(R"([{"role": "user", "content": "hi"}, {"role": "robot", "content": "hi"}])");
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().kind == ErrorKind::invalid_request);
   CHECK_THAT(wrong.error().message, ContainsSubstring("[1].role"));

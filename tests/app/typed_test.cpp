@@ -95,7 +95,8 @@ struct Lab {
 };
 
 constexpr const char* soup =
-    R"({"title": "Soup", "people": 2, "vegan": true, "mood": "bad", "steps": [{"what": "cook", "minutes": 5.5, "tools": ["pot"]}],
+    R"({"title": "Soup", "people": 2, "vegan": true, "mood": "bad",
+        "steps": [{"what": "cook", "minutes": 5.5, "tools": ["pot"]}],
         "first": {"what": "", "minutes": 1, "tools": []}, "table": [[1, 2], []], "amounts": {"water": 2}})";
 
 }  // namespace
@@ -114,7 +115,9 @@ TEST_CASE("a schema is derived from how a type is written, and from what its con
   CHECK(at["steps"]["items"] == at["first"]);
   CHECK(at["first"]["properties"]["tools"]["items"] == type("string"));
   CHECK(at["table"]["items"]["items"] == type("integer"));
-  CHECK(at["amounts"] == Json({{"type", "object"}, {"properties", Json::object()}, {"required", Json::array()}, {"additionalProperties", type("integer")}}));
+  CHECK(at["amounts"]["type"] == "object");
+  CHECK(at["amounts"]["properties"].empty());
+  CHECK(at["amounts"]["additionalProperties"] == type("integer"));
 }
 
 TEST_CASE("what is null by default may be null, and else what the conversion accepts") {
@@ -181,9 +184,12 @@ TEST_CASE("a type that is no object is asked for as the member of one") {
 
 TEST_CASE("a given schema goes before the derived one") {
   Lab lab;
-  const std::string schema = R"({"type":"object","properties":{"city":{"enum":["Oslo"]}},"required":["city","country","step"]})";
+  const std::string schema =
+      R"({"type":"object","properties":{"city":{"enum":["Oslo"]}},"required":["city","country","step"]})";
   const ScriptedProvider model{"one/a", {answer(R"({"city": "Rome", "country": null, "step": null})"),
-                                         answer("```json\n{\"city\": \"Oslo\", \"country\": null, \"step\": null}\n```")}};
+                                         answer("```json\n"
+                                                R"({"city": "Oslo", "country": null, "step": null})"
+                                                "\n```")}};
   const auto reply = chat_as<Place>(lab.client(model), "Where?", {.schema = schema, .name = "place"});
   REQUIRE(reply);
   CHECK(reply->value.city == "Oslo");
@@ -195,7 +201,9 @@ TEST_CASE("a given schema goes before the derived one") {
   request.response_format = ResponseFormat{ResponseFormat::Type::json_schema, "mine", schema, "", true};
   REQUIRE(chat_as<Place>(lab.client(ScriptedProvider{model}), request));
   CHECK(model.sends()[2].request.response_format == request.response_format);
-  CHECK(chat_as<Place>(lab.client(model), "Where?", {.schema = R"({"type": 3})"}).error().kind == ErrorKind::invalid_request);
+  const auto wrong = chat_as<Place>(lab.client(model), "Where?", {.schema = R"({"type": 3})"});
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().kind == ErrorKind::invalid_request);
 }
 
 TEST_CASE("the options of the call hold for typed answers, a policy around it too") {
@@ -236,7 +244,8 @@ TEST_CASE("a typed tool takes and gives the application's own types") {
       typed_tool("now", "The time.", [] { return "noon"; }),
       typed_tool("count", "Counts.", [](Step, const std::stop_token& stop) { return stop.stop_possible() ? 1 : 2; }),
       typed_tool("stop", "Stops.", [](const std::stop_token&) {}),
-      typed_tool("fail", "Fails.", [](const Place& place) { return Result<int>{Error{ErrorKind::timeout, place.city}}; }),
+      typed_tool("fail", "Fails.",
+                 [](const Place& place) { return Result<int>{Error{ErrorKind::timeout, place.city}}; }),
       typed_tool("throw", "Throws.", [](const Place&) -> int { throw std::runtime_error{"no"}; }),
       typed_tool("given", "Given.", [](const Json& any) { return any["x"].get<int>() + 1; },
                  R"({"type":"object","properties":{"x":{"type":"integer"}},"required":["x"]})")};

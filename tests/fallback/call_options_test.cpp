@@ -246,7 +246,8 @@ TEST_CASE("calls to a part of a client wait for a target to recover in the queue
   FallbackOptions options = lab.options();
   options.recovery.max_wait = 10s;
   options.recovery.max_waiting = 1;
-  const FallbackClient client{ScriptedProvider{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 5s}), answer("a")}}, options};
+  const Step limited = error(ErrorKind::rate_limited, {.retry_after = 5s});
+  const FallbackClient client{ScriptedProvider{"one/a", {limited, answer("a")}}, options};
   PendingCall waits = client.start("hello");
   lab.world.run_for(1s);
   const auto refused = client.chat("hello", {.targets = {"one"}});
@@ -257,7 +258,8 @@ TEST_CASE("calls to a part of a client wait for a target to recover in the queue
 
 TEST_CASE("a target inside a client is asked directly, one behind common policies only with the others there") {
   Lab lab;
-  const FallbackClient pool = lab.client({ScriptedProvider{"one/a", {answer("a")}}, ScriptedProvider{"two/b", {answer("b")}}});
+  const FallbackClient pool =
+      lab.client({ScriptedProvider{"one/a", {answer("a")}}, ScriptedProvider{"two/b", {answer("b")}}});
   const FallbackClient nested = lab.client({pool, ScriptedProvider{"three/c", {answer("c")}}});
   const auto inside = nested.chat("hello", {.targets = {"two/b"}});
   REQUIRE(inside);
@@ -265,7 +267,8 @@ TEST_CASE("a target inside a client is asked directly, one behind common policie
 
   const FallbackClient guarded = lab.client({pool | timeout(20s), ScriptedProvider{"three/c", {answer("c")}}});
   CHECK(guarded.only({"two/b"}).error().message ==
-        "targets: one/a has policies in common with others there and is not listed; they are asked together or not at all");
+        "targets: one/a has policies in common with others there and is not listed; they are asked together or not at "
+        "all");
   CHECK(guarded.only({"two/b", "one/a"})->describe() == "fallback(fallback(one/a, two/b) | timeout(20s))");
   CHECK(guarded.only({"three/c", "three"}).error().message == "targets: three stands there twice");
   CHECK(guarded.only({}).error().kind == ErrorKind::invalid_request);
@@ -280,7 +283,8 @@ TEST_CASE("a policy around the client for one call leaves it its limits and its 
     FallbackOptions options = lab.options();
     options.limits.max_attempts = 1;
     options.recovery.max_wait = 10s;
-    const ScriptedProvider model{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 3s}), answer("bad"), answer("good")}};
+    const Step limited = error(ErrorKind::rate_limited, {.retry_after = 3s});
+    const ScriptedProvider model{"one/a", {limited, answer("bad"), answer("good")}};
     const FallbackClient client{model, options};
     const Check good = satisfies("is good", [](const Answer& answer) { return answer.response.text() == "good"; });
     const auto reply = face.call(client, {.limits = {.max_attempts = 4}, .around = accept_if(good, {.repair = 1})});
@@ -293,7 +297,8 @@ TEST_CASE("a policy around the client for one call leaves it its limits and its 
 
 TEST_CASE("next_for gives null when nothing has come for that long, and the call goes on") {
   Lab lab;
-  ChatStream stream = lab.client({ScriptedProvider{"one/a", {deltas({"a"}).wait(5s).text("b").finish()}}}).stream("hello");
+  const ScriptedProvider model{"one/a", {deltas({"a"}).wait(5s).text("b").finish()}};
+  ChatStream stream = lab.client({model}).stream("hello");
   REQUIRE(stream.next_for(1s) != nullptr);
   CHECK(lab.world.elapsed() == 0s);
   CHECK(stream.next_for(2s) == nullptr);

@@ -77,8 +77,8 @@ TEST_CASE("a program can say that the first target fails and the second is asked
 
 TEST_CASE("candidates that are passed over are told with the reason") {
   Lab lab;
-  const FallbackClient client = lab.client({ScriptedProvider{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s})}},
-                                            ScriptedProvider{"two/b", {answer("hi")}}});
+  const ScriptedProvider limited{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 60s})}};
+  const FallbackClient client = lab.client({limited, ScriptedProvider{"two/b", {answer("hi")}}});
   REQUIRE(client.chat("hello"));
   lab.words->lines.clear();
   REQUIRE(client.chat("hello"));
@@ -102,7 +102,9 @@ TEST_CASE("a wait is told with how long it takes at most and why") {
     }
     return waits;
   };
-  const auto fails_once = [] { return ScriptedProvider{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 4s}), answer("hi")}}; };
+  const auto fails_once = [] {
+    return ScriptedProvider{"one/a", {error(ErrorKind::rate_limited, {.retry_after = 4s}), answer("hi")}};
+  };
   const Lines retried = lines_of(fails_once() | retry());
   REQUIRE(retried.size() == 1);
   CHECK(retried[0].ends_with("for one/a (retry)"));
@@ -129,8 +131,8 @@ TEST_CASE("a wait for a place and for money is told") {
     }
     return waits;
   };
-  CHECK(second_waits(ScriptedProvider{"one/a", {answer("hi").after(1s)}} | bulkhead({.max_in_flight = 1, .max_queued = 1})) ==
-        "(bulkhead)");
+  CHECK(second_waits(ScriptedProvider{"one/a", {answer("hi").after(1s)}} |
+                     bulkhead({.max_in_flight = 1, .max_queued = 1})) == "(bulkhead)");
   const Target dear{"one", "a", {.price = Price{Money{}, Money::usd_per_million(10)}}};
   CHECK(second_waits(ScriptedProvider{dear, {answer("hi").after(1s).usage(1, 1)}} |
                      cost_cap(Budget{{.per_period = Money::usd_per_million(1500)}})) == "(cost_cap)");
@@ -144,7 +146,8 @@ TEST_CASE("a shared send that goes on tells nothing to a call that has left it")
   {
     int events = 0;
     std::stop_source source;
-    PendingCall first = client.start("hello", {.stop = source.get_token(), .on_event = [&](const StreamEvent&) { ++events; }});
+    const auto count = [&](const StreamEvent&) { ++events; };
+    PendingCall first = client.start("hello", {.stop = source.get_token(), .on_event = count});
     lab.world.run_for(1s);
     patient.emplace(client.start("hello", {.limits = {.deadline = 5s}}));
     lab.world.run_for(1s);

@@ -22,11 +22,13 @@ namespace {
 struct TwoServers {
   faults::FaultServer first;
   faults::FaultServer second;
-  TemporaryFile policy{R"({"fallback_policy": {"max_retries": 0, "targets": [{"target": "openai/gpt-4o", "base_url": ")" +
-                       first.base_url("/v1") + R"("}, {"target": "anthropic/claude-sonnet-4-5", "base_url": ")" + second.base_url() +
-                       "\"}]}}"};
+  TemporaryFile policy{
+      R"({"fallback_policy": {"max_retries": 0, "targets": [{"target": "openai/gpt-4o", "base_url": ")" +
+      first.base_url("/v1") + R"("}, {"target": "anthropic/claude-sonnet-4-5", "base_url": ")" + second.base_url() +
+      "\"}]}}"};
 
-  [[nodiscard]] ProgramRun run(const char* program, std::vector<std::string> arguments, const std::string& input = {}) const {
+  [[nodiscard]] ProgramRun run(const char* program, std::vector<std::string> arguments,
+                               const std::string& input = {}) const {
     arguments.insert(arguments.begin(), policy.path());
     return run_program(program, arguments, {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"}, input);
   }
@@ -76,7 +78,9 @@ TEST_CASE("the console example survives a failure, and says what is wrong with i
 TEST_CASE("the batch example answers what it can, and another run does the rest") {
   TwoServers servers;
   servers.first.always(faults::answer("one"));
-  const TemporaryFile requests{"Why?\n{\"custom_id\": \"x\", \"messages\": [{\"role\": \"user\", \"content\": \"How?\"}]}\nWhen?\n"};
+  const TemporaryFile requests{"Why?\n"
+                               R"({"custom_id": "x", "messages": [{"role": "user", "content": "How?"}]})"
+                               "\nWhen?\n"};
   const TemporaryFile log;
   const ProgramRun run = servers.run(BACKSTOP_BATCH_PROGRAM, {requests.path(), log.path(), "0.5"});
   INFO(run.err);
@@ -112,8 +116,9 @@ TEST_CASE("backstop-chat runs a batch and shows how far it is") {
   CHECK(batch({"Hello"}).status == 2);
   CHECK(run_program(BACKSTOP_CHAT_PROGRAM, {"--target", "openai/m", "--log", "x", "Hello"}).status == 2);
   const TemporaryFile wrong{"{\"messages\": 3}\n"};
-  const ProgramRun refused = run_program(BACKSTOP_CHAT_PROGRAM, {"--policy", servers.policy.path(), "--batch", wrong.path()},
-                                         {"OPENAI_API_KEY=k", "ANTHROPIC_API_KEY=k"});
+  const ProgramRun refused =
+      run_program(BACKSTOP_CHAT_PROGRAM, {"--policy", servers.policy.path(), "--batch", wrong.path()},
+                  {"OPENAI_API_KEY=k", "ANTHROPIC_API_KEY=k"});
   CHECK(refused.status == 2);
   CHECK_THAT(refused.err, ContainsSubstring("line 1"));
 }
@@ -122,7 +127,9 @@ TEST_CASE("backstop-chat prints the results of a batch as JSON") {
   faults::FaultServer server;
   server.always(faults::answer("one"));
   const TemporaryFile requests{"Why?\n"};
-  const ProgramRun run = run_program(BACKSTOP_CHAT_PROGRAM, {"--target", "local/m@" + server.base_url("/v1"), "--batch", requests.path(), "--json"});
+  const std::string target = "local/m@" + server.base_url("/v1");
+  const ProgramRun run =
+      run_program(BACKSTOP_CHAT_PROGRAM, {"--target", target, "--batch", requests.path(), "--json"});
   CHECK(run.status == 0);
   CHECK(run.out.starts_with(R"({"custom_id":"1","ok":true,"text":"one")"));
   CHECK_THAT(run.err, ContainsSubstring("1 done, 0 failed, 0 running, 0 left, "));

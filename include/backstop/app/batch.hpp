@@ -27,7 +27,8 @@ struct BatchRequest {
   ChatRequest request{};
 };
 
-/// Where the requests of a batch come from, one after the other, so that never more of them are kept than are under way.
+/// Where the requests of a batch come from, one after the other, so that never more of them are kept than are under
+/// way.
 struct BatchSource {
   std::function<std::optional<BatchRequest>()> next;  ///< the next one; nothing after the last
   std::optional<std::size_t> size{};                  ///< how many there are, where that is known
@@ -73,8 +74,8 @@ struct BatchOptions {
 /// Asks all requests, some at the same time. They begin in their order; results come as they are there.
 ///
 /// The source, `on_result` and `on_progress` are called on the calling thread, and what they throw goes to the caller,
-/// after the calls under way were cancelled. A request that fails does not end the batch. `on_result` gets the results of
-/// this run, not those that the log had.
+/// after the calls under way were cancelled. A request that fails does not end the batch. `on_result` gets the results
+/// of this run, not those that the log had.
 ///
 /// Errors: `invalid_request` for a log that cannot be read, with its line, or written, and, with a log, for an id that
 /// stands there twice; what was under way is then cancelled. std::invalid_argument for a concurrency below 1.
@@ -88,7 +89,8 @@ struct BatchOptions {
 /// The same with a range of `BatchRequest`, or of what makes a `ChatRequest`: texts, conversations. It must outlive the
 /// call.
 template <std::ranges::input_range Requests>
-[[nodiscard]] Result<BatchProgress> batch(const FallbackClient& client, Requests&& requests, const BatchOptions& options,
+[[nodiscard]] Result<BatchProgress> batch(const FallbackClient& client, Requests&& requests,
+                                          const BatchOptions& options,
                                           const std::function<void(const BatchResult&)>& on_result) {
   BatchSource source;
   if constexpr (std::ranges::sized_range<Requests>) source.size = static_cast<std::size_t>(std::ranges::size(requests));

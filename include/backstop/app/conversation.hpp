@@ -52,9 +52,9 @@ class BACKSTOP_EXPORT Conversation {
 
   /// Takes the oldest turns out until the rest fits, and returns how many messages that were.
   ///
-  /// Whole exchanges go first, each a user's turn and what followed it; then the oldest answers, each with its tool calls
-  /// and their results, since the newest user's turn. Kept, even where the rest then does not fit: system text, the newest
-  /// user's turn, and the newest answer after it.
+  /// Whole exchanges go first, each a user's turn and what followed it; then the oldest answers, each with its tool
+  /// calls and their results, since the newest user's turn. Kept, even where the rest then does not fit: system text,
+  /// the newest user's turn, and the newest answer after it.
   std::size_t trim(const ConversationWindow& window);
 
   /// As a JSON array in the form of OpenAI Chat Completions, with keys of our own for reasoning and its origin.

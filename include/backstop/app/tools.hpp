@@ -37,8 +37,8 @@ struct CallableTool {
 /// The functions that models may call, in the order in which they are told of them.
 ///
 /// Thread safety: const access from many threads, as far as the functions allow it.
-/// Errors: std::invalid_argument for a tool without a name or function, for a name twice, and for a schema that arguments
-/// cannot be checked by (`matches_schema` has which can).
+/// Errors: std::invalid_argument for a tool without a name or function, for a name twice, and for a schema that
+/// arguments cannot be checked by (`matches_schema` has which can).
 ///
 /// Example: `Tools tools; tools.add({.name = "now"}, [](auto&&...) { return time_as_text(); });`
 class BACKSTOP_EXPORT Tools {
@@ -49,8 +49,8 @@ class BACKSTOP_EXPORT Tools {
   Tools& add(Tool tool, ToolFunction function) { return add({std::move(tool), std::move(function)}); }
 
   [[nodiscard]] const std::vector<Tool>& list() const noexcept;
-  /// Runs the tool and gives its result, an error result where there is no tool of that name, where the arguments do not
-  /// match its schema, and where it fails. Throws nothing.
+  /// Runs the tool and gives its result, an error result where there is no tool of that name, where the arguments do
+  /// not match its schema, and where it fails. Throws nothing.
   [[nodiscard]] ToolResult call(const ToolCall& call, const std::stop_token& stop = {}) const;
 
  private:
@@ -76,14 +76,14 @@ struct RunOptions {
 /// Answers and results are added to the conversation as they come, so that it says what has happened whatever the end,
 /// and another `run` with it goes on from there: calls that have no result yet are made first. Calls of one answer are
 /// made one after the other, in their order, on the calling thread. A tool never runs twice for one call id: where a
-/// model uses an id again, the same call gets the same result, and another call gets an id of its own. Each round may be
-/// answered by another target, which gets the whole history.
+/// model uses an id again, the same call gets the same result, and another call gets an id of its own. Each round may
+/// be answered by another target, which gets the whole history.
 ///
 /// The result is the last answer, with cost, time and attempts of all rounds; `degradation` is the last round's.
 ///
-/// Errors: those of a round, with cost, time and attempts of all rounds. `cancelled` and `deadline_exceeded` also between
-/// two tools; `budget_exceeded` where `max_cost` leaves no room for another round; `local_limit` after `max_rounds`
-/// answers that all call tools. std::invalid_argument for options that cannot be.
+/// Errors: those of a round, with cost, time and attempts of all rounds. `cancelled` and `deadline_exceeded` also
+/// between two tools; `budget_exceeded` where `max_cost` leaves no room for another round; `local_limit` after
+/// `max_rounds` answers that all call tools. std::invalid_argument for options that cannot be.
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatResponse> run(const FallbackClient& client, Conversation& conversation,
                                                        const Tools& tools, const RunOptions& options = {});
 

@@ -37,7 +37,8 @@ struct RoundTrip {
 };
 using Converts = std::function<RoundTrip(const nlohmann::ordered_json&)>;
 
-[[nodiscard]] BACKSTOP_EXPORT std::string schema_of_sample(const nlohmann::ordered_json& sample, const Converts& converts);
+[[nodiscard]] BACKSTOP_EXPORT std::string schema_of_sample(const nlohmann::ordered_json& sample,
+                                                           const Converts& converts);
 [[nodiscard]] BACKSTOP_EXPORT std::string missing_key_in(std::string_view words);
 [[nodiscard]] BACKSTOP_EXPORT std::string text_of_json(const nlohmann::ordered_json& json);
 [[nodiscard]] BACKSTOP_EXPORT bool asks_for_object(std::string_view schema);
@@ -115,7 +116,8 @@ struct FirstArgument<std::function<R(First, More...)>> {
 };
 
 template <class Function, class... Arguments>
-[[nodiscard]] Result<std::string> call_for_text(Function& function, const std::stop_token& stop, Arguments&&... arguments) {
+[[nodiscard]] Result<std::string> call_for_text(Function& function, const std::stop_token& stop,
+                                                Arguments&&... arguments) {
   const auto call = [&]() -> decltype(auto) {
     if constexpr (std::is_invocable_v<Function&, Arguments..., const std::stop_token&>) {
       return function(std::forward<Arguments>(arguments)..., stop);
@@ -133,10 +135,10 @@ template <class Function, class... Arguments>
 
 }  // namespace detail
 
-/// A JSON Schema for a type, from how it is written to JSON: objects, arrays, texts, numbers, booleans; null for what may
-/// be missing (an optional). All keys are required, others are not allowed. What an empty array or a null may hold is
-/// found out by what the type's conversion accepts; where that finds nothing, anything may stand there. Enumerators that are written as
-/// texts are any text here, and checked when it is read.
+/// A JSON Schema for a type, from how it is written to JSON: objects, arrays, texts, numbers, booleans; null for what
+/// may be missing (an optional). All keys are required, others are not allowed. What an empty array or a null may hold
+/// is found out by what the type's conversion accepts; where that finds nothing, anything may stand there. Enumerators
+/// that are written as texts are any text here, and checked when it is read.
 template <class T>
 [[nodiscard]] std::string schema_of(const T& sample = T{}) {
   return detail::schema_of_sample(detail::written(sample), detail::round_trip<T>);
@@ -179,7 +181,7 @@ template <class Function>
 /// How an answer of a certain type is asked for.
 struct TypedOptions {
   CallOptions call{};
-  std::string schema{};         ///< as text; empty: that of the request's `response_format`, else `schema_of` of the type
+  std::string schema{};  ///< as text; empty: that of the request's `response_format`, else `schema_of` of the type
   std::string name = "answer";  ///< of the schema, which some providers need
   int repair = 1;  ///< how often an answer that is not of the type is sent back with the reasons, as by `accept_if`
 };
@@ -205,8 +207,8 @@ struct CheckedReply {
 }  // namespace detail
 
 /// Asks for an answer of a type of the application's own: the schema goes along as `response_format`, the answer is
-/// checked against it and read, and one that does not fit is sent back once with what is wrong with it. A type that is no
-/// object is asked for as the member `value` of one.
+/// checked against it and read, and one that does not fit is sent back once with what is wrong with it. A type that is
+/// no object is asked for as the member `value` of one.
 ///
 /// Errors: those of the call; `rejected_response` where the answer does not fit after all.
 /// Example: `auto reply = chat_as<Recipe>(client, "A quick soup?"); if (reply) cook(reply->value);`

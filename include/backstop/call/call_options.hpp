@@ -32,7 +32,8 @@ struct CallOptions {
   /// is an error of kind `cancelled`.
   std::stop_token stop{};
   /// Gets the answer as it comes, and events of type `progress` about who is asked, who failed and what is waited for.
-  /// The call streams, also one of `chat` and `chat_async`, whose result is the same whole answer. Runs on the thread that drives the runtime and must not block; an exception out of it is dropped.
+  /// The call streams, also one of `chat` and `chat_async`, whose result is the same whole answer. Runs on the thread
+  /// that drives the runtime and must not block; an exception out of it is dropped.
   std::function<void(const StreamEvent&)> on_event{};
   /// The same for a consumer that can make the network wait. Must outlive the call. Not for `stream`, whose range gets
   /// the events: there it is std::invalid_argument.

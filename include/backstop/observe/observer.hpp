@@ -20,8 +20,8 @@ struct AttemptEvent {
   bool committed = false;  ///< content had been handed to the consumer
 };
 
-/// What a call does before its end, so that a program can say so: "the first provider does not answer, asking the second".
-/// What comes next after a failure is in the event that follows, or it is the end of the call.
+/// What a call does before its end, so that a program can say so: "the first provider does not answer, asking the
+/// second". What comes next after a failure is in the event that follows, or it is the end of the call.
 struct ProgressEvent {
   enum class Type : std::uint8_t {
     attempt_began,   ///< `target` is asked; `attempt` is its row so far, `before` the failure that led to it
