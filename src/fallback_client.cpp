@@ -81,13 +81,33 @@ void remember(detail::Candidate& candidate) {
   candidate.statistics = candidate.own_statistics.get();
 }
 
+/// A call that is over before it has begun.
+class Refusal final : public ChatProvider {
+ public:
+  Refusal(Target target, Error error) : target_{std::move(target)}, error_{std::move(error)} {}
+
+  [[nodiscard]] const Target& target() const noexcept override { return target_; }
+  Task<Result<ChatResponse>> call(const ChatRequest&, CallContext&) const override { co_return error_; }
+  [[nodiscard]] std::string describe() const override { return "refused"; }
+
+ private:
+  Target target_;
+  Error error_;
+};
+
 }  // namespace
 
-FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions options) {
+FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions options)
+    : state_{make_state(std::move(providers), std::move(options), nullptr)} {}
+
+FallbackClient::FallbackClient(std::shared_ptr<const State> state) noexcept : state_{std::move(state)} {}
+
+std::shared_ptr<FallbackClient::State> FallbackClient::make_state(std::vector<Provider> providers,
+                                                                  FallbackOptions options, const State* shared) {
   if (providers.empty()) throw std::invalid_argument{"a FallbackClient needs at least one provider"};
   check(options);
   if (!options.runtime) options.runtime = Runtime::shared();
-  auto state = std::make_shared<State>(std::move(options));
+  auto state = std::make_shared<State>(std::move(options), shared);
   state->pool.ladder = detail::Ladder{state->options.degrade, state->options.degrade_early};
   if (state->pool.ladder.has_answers()) state->pool.answers.push_back(&state->pool.ladder);
   const bool chooses = providers.size() > 1 && !state->options.strategy.is_ordered();
@@ -107,7 +127,7 @@ FallbackClient::FallbackClient(std::vector<Provider> providers, FallbackOptions 
     static_cast<void>(state->options.strategy.make(1));  // whether it fits
   }
   state->observers = std::make_shared<const std::vector<std::shared_ptr<Observer>>>(state->options.observers);
-  state_ = std::move(state);
+  return state;
 }
 
 FallbackClient::FallbackClient(Provider only) : FallbackClient{list(std::move(only))} {}
@@ -160,14 +180,43 @@ Standing FallbackClient::standing(const ChatRequest& request, const Needs& needs
   return all;
 }
 
-Result<ChatResponse> FallbackClient::chat(const ChatRequest& request) const {
-  return chat(request, state_->options.limits);
+CallLimits FallbackClient::limits_with(const LimitOverrides& overrides) const {
+  CallLimits limits = state_->options.limits;
+  limits.deadline = overrides.deadline.value_or(limits.deadline);
+  limits.max_attempts = overrides.max_attempts.value_or(limits.max_attempts);
+  if (overrides.recovery_wait) limits.recovery_wait = overrides.recovery_wait;
+  check(limits);
+  return limits;
 }
 
-Result<ChatResponse> FallbackClient::chat(const ChatRequest& request, CallLimits limits) const {
-  check(limits);
+detail::CallSetup FallbackClient::setup(const CallOptions& options) const {
+  detail::CallSetup setup{state_->options.runtime, Provider{*this}, limits_with(options.limits), state_->observers,
+                          state_->options.quote_providers, options.stop, options.on_event, nullptr, nullptr};
+  if (options.observer || options.on_event) {
+    auto observers = std::make_shared<std::vector<std::shared_ptr<Observer>>>(*state_->observers);
+    if (options.observer) observers->push_back(options.observer);
+    if (options.on_event) observers->push_back(setup.progress = std::make_shared<detail::ProgressForwarder>());
+    setup.observers = std::move(observers);
+  }
+  if (!options.targets.empty()) {
+    Result<FallbackClient> chosen = only(options.targets);
+    setup.provider = chosen ? Provider{*std::move(chosen)} : Provider{Refusal{target(), std::move(chosen).error()}};
+  }
+  if (options.around) {
+    setup.client = &setup.provider.get();
+    setup.provider = std::move(setup.provider) | *options.around;
+  }
+  return setup;
+}
+
+Result<ChatResponse> FallbackClient::chat(const ChatRequest& request, const CallOptions& options) const {
+  if (options.stop.stop_possible() || options.on_event || options.sink != nullptr || options.observer ||
+      !options.targets.empty() || options.around) {
+    return PendingCall{detail::PendingState::launch(setup(options), request, options.sink, false)}.wait();
+  }
+  // The same without a copy of the request, and without an object that outlives this call.
   Runtime& runtime = *state_->options.runtime;
-  detail::RootCall root{runtime, limits, state_->observers.get(), state_->options.quote_providers};
+  detail::RootCall root{runtime, limits_with(options.limits), state_->observers.get(), state_->options.quote_providers};
   Runtime::Gate gate;
   const auto end = [&] { runtime.open(gate); };
   const auto start = [&] { root.start(*this, request, nullptr, std::ref(end)); };
@@ -175,33 +224,24 @@ Result<ChatResponse> FallbackClient::chat(const ChatRequest& request, CallLimits
   return std::move(root.result());
 }
 
-detail::CallSetup FallbackClient::setup(const CallLimits& limits) const {
-  check(limits);
-  return {state_->options.runtime, Provider{*this}, limits, state_->observers, state_->options.quote_providers};
+ChatStream FallbackClient::stream(ChatRequest request, const CallOptions& options) const {
+  if (options.sink != nullptr) {
+    throw std::invalid_argument{
+        "CallOptions::sink is for chat, start and chat_async; the range of stream gets the events"};
+  }
+  return ChatStream{detail::StreamState::launch(setup(options), std::move(request))};
 }
 
-ChatStream FallbackClient::stream(ChatRequest request) const {
-  return stream(std::move(request), state_->options.limits);
+PendingCall FallbackClient::start(ChatRequest request, const CallOptions& options) const {
+  return PendingCall{detail::PendingState::launch(setup(options), std::move(request), options.sink, true)};
 }
 
-ChatStream FallbackClient::stream(ChatRequest request, CallLimits limits) const {
-  return ChatStream{detail::StreamState::launch(setup(limits), std::move(request))};
+AsyncCall FallbackClient::chat_async(ChatRequest request, const CallOptions& options) const {
+  return AsyncCall{start(std::move(request), options)};
 }
-
-PendingCall FallbackClient::start(ChatRequest request) const { return start(std::move(request), state_->options.limits); }
-
-PendingCall FallbackClient::start(ChatRequest request, CallLimits limits) const {
-  return PendingCall{detail::PendingState::launch(setup(limits), std::move(request), nullptr)};
-}
-
-PendingCall FallbackClient::start(ChatRequest request, CallLimits limits, StreamSink& sink) const {
-  return PendingCall{detail::PendingState::launch(setup(limits), std::move(request), &sink)};
-}
-
-AsyncCall FallbackClient::chat_async(ChatRequest request) const { return AsyncCall{start(std::move(request))}; }
 
 Plan FallbackClient::explain(const ChatRequest& request) const {
-  return detail::plan_of(state_->pool, state_->recovery, *state_->options.runtime, state_->options.limits, request);
+  return detail::plan_of(state_->pool, *state_->recovery, *state_->options.runtime, state_->options.limits, request);
 }
 
 ClientSnapshot FallbackClient::snapshot() const {

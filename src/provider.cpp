@@ -91,6 +91,8 @@ class AttemptRecord {
     }
     if (context.streaming()) context.sink()->on_attempt(*send.target);
     if (statistics_ != nullptr) statistics_->begin();
+    ProgressEvent event;
+    context.note_progress(event, row_);
   }
   ~AttemptRecord() {
     if (statistics_ != nullptr) statistics_->abandon();
@@ -242,6 +244,10 @@ class AttemptRecord {
     if (observers == nullptr) return;
     const AttemptEvent event{attempt, context_->committed()};
     for (const auto& observer : *observers) observer->on_attempt(event);
+    if (!attempt.outcome) return;
+    ProgressEvent failed;
+    failed.type = ProgressEvent::Type::attempt_failed;
+    context_->note_progress(failed, row_);
   }
 
   Send* send_;
@@ -274,6 +280,7 @@ Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional
     WakeupList& list = *std::exchange(send.wait_in, nullptr);
     waited_in = &list;
     list.add(wakeup.waker(), place);
+    context.note_wait(*send.target, send.wait_until, "cost_cap");
     auto wait = wakeup.until(send.wait_until);
     stopped = co_await wait;
     if (stopped) refusal = context.begin_send(send);

@@ -2,9 +2,15 @@
 
 #include <atomic>
 #include <cstdio>
+#include <string_view>
 #include <thread>
 
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
 #include <backstop/backstop.hpp>
+#include <backstop/json.hpp>
 
 #include "options.hpp"
 #include "output.hpp"
@@ -61,9 +67,55 @@ class Calls {
   std::atomic<bool> all_answered_{true};
 };
 
+/// Answers go to standard output as they come; how far it is to standard error, on one line where that is a terminal.
+class BatchOutput {
+ public:
+  explicit BatchOutput(bool json) : json_{json} {}
+
+  void result(const BatchResult& one) {
+    if (json_) {
+      nlohmann::ordered_json line{{"custom_id", one.id}};
+      line.update(result_to_json(one.reply));
+      fmt::print("{}\n", json_text(line));
+    } else if (one.reply) {
+      fmt::print("{}: {}\n", one.id, one.reply->text());
+    }
+    std::fflush(stdout);
+    if (!one.reply) fmt::print(stderr, "{}{}: {}\n", begin_, one.id, one.reply.error());
+  }
+  void progress(const BatchProgress& now) {
+    const bool on_terminal = !begin_.empty();
+    if (!on_terminal && now.elapsed < next_) return;
+    fmt::print(stderr, "{}{}{}", begin_, to_string(now), on_terminal ? "" : "\n");
+    next_ = now.elapsed + std::chrono::seconds{1};
+  }
+  void end(const BatchProgress& end) const { fmt::print(stderr, "{}{}\n", begin_, to_string(end)); }
+
+ private:
+  bool json_;
+  const std::string_view begin_ = isatty(STDERR_FILENO) != 0 ? "\r\x1b[K" : "";
+  Duration next_{std::chrono::seconds{1}};
+};
+
 int refuse(const Error& error) {
   fmt::print(stderr, "backstop-chat: {}\n", error.message);
   return bad_usage_status;
+}
+
+int run_batch(const FallbackClient& client, const Options& options) {
+  auto source = batch_file(options.batch_file);
+  if (!source) return refuse(source.error());
+  BatchOutput output{options.json};
+  BatchOptions batch_options;
+  if (options.concurrency > 0) batch_options.concurrency = options.concurrency;
+  if (options.budget_usd > 0) batch_options.budget = Money::usd(options.budget_usd);
+  batch_options.log = options.log_file;
+  batch_options.on_progress = [&](const BatchProgress& now) { output.progress(now); };
+  const auto end = batch(client, *std::move(source), batch_options,
+                         [&](const BatchResult& one) { output.result(one); });
+  if (!end) return refuse(end.error());
+  output.end(*end);
+  return end->failed == 0 ? answered : failed;
 }
 
 }  // namespace
@@ -81,6 +133,7 @@ int main(int argc, char** argv) {
   }
   const Result<FallbackClient> client = FallbackClient::from_config(options->config());
   if (!client) return refuse(client.error());
+  if (!options->batch_file.empty()) return run_batch(*client, *options);
   const Result<ChatRequest> request = options->request();
   if (!request) return refuse(request.error());
   if (options->explain) {

@@ -13,6 +13,7 @@ const std::string_view usage = R"(backstop-chat asks a model, and another one wh
 
   backstop-chat [--policy FILE | --target PROVIDER/MODEL[@BASE_URL]]... [--request FILE | PROMPT]
                 [--stream] [--json] [--explain] [--repeat N --concurrency N --interval 250ms]
+  backstop-chat [--policy FILE | --target ...]... --batch FILE [--log FILE] [--budget USD] [--concurrency N] [--json]
 
   --policy FILE         the targets and their policies, as JSON
   --target TARGET       a target; given again, the next one to try
@@ -23,6 +24,9 @@ const std::string_view usage = R"(backstop-chat asks a model, and another one wh
   --repeat N            the same request so many times
   --concurrency N       so many at once
   --interval DURATION   one starts every so often
+  --batch FILE          a request a line: a prompt, a request as JSON, or a line of OpenAI's batches
+  --log FILE            the answers, a JSON object a line; what has one there is not sent again
+  --budget USD          for the whole batch, earlier runs with the same log included
 
 Keys come from the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...).
 Exit status: 0 answered, 1 failed, 2 bad usage or a bad policy file.
@@ -66,6 +70,13 @@ Problem set_once(std::string& out, std::string_view value) {
   return std::nullopt;
 }
 
+Problem set_budget(Options& options, std::string_view value) {
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.budget_usd);
+  const bool whole = error == std::errc{} && end == value.data() + value.size();
+  if (whole && options.budget_usd > 0 && options.budget_usd <= 1e6) return std::nullopt;
+  return fmt::format("is \"{}\"; it must be a number of dollars above 0, such as 0.50", value);
+}
+
 Problem set_interval(Options& options, std::string_view value) {
   const auto interval = duration_from(value);
   if (!interval) return fmt::format("is \"{}\"; it must be {}", value, duration_forms);
@@ -95,6 +106,9 @@ constexpr Setting settings[] = {
     {"--concurrency",
      [](Options& options, std::string_view value) { return count_into(options.concurrency, value, most_threads); }},
     {"--interval", set_interval},
+    {"--batch", [](Options& options, std::string_view value) { return set_once(options.batch_file, value); }},
+    {"--log", [](Options& options, std::string_view value) { return set_once(options.log_file, value); }},
+    {"--budget", set_budget},
 };
 
 template <class Row, std::size_t count>
@@ -108,6 +122,15 @@ const Row* find(const Row (&rows)[count], std::string_view name) {
 Problem contradiction(const Options& options) {
   if (options.policy_file.empty() && options.targets.empty()) return "--policy or --target is needed";
   if (!options.policy_file.empty() && !options.targets.empty()) return "--policy and --target exclude each other";
+  if (!options.batch_file.empty()) {
+    const bool one = !options.request_file.empty() || !options.prompt.empty();
+    const bool repeats = options.repeat > 1 || options.interval > Duration::zero();
+    const bool another_way = options.stream || options.explain || repeats;
+    if (one) return "--batch has the requests; it excludes --request and a prompt";
+    if (another_way) return "--batch excludes --stream, --explain, --repeat and --interval";
+    return std::nullopt;
+  }
+  if (!options.log_file.empty() || options.budget_usd > 0) return "--log and --budget go with --batch";
   if (options.request_file.empty() && options.prompt.empty()) return "--request or a prompt is needed";
   if (!options.request_file.empty() && !options.prompt.empty()) return "--request and a prompt exclude each other";
   return std::nullopt;

@@ -12,12 +12,15 @@ struct Options {
   std::vector<backstop::TargetConfig> targets;  ///< with `--target`, in order
   std::string request_file;                     ///< "-": standard input
   std::string prompt;
+  std::string batch_file;  ///< a request a line
+  std::string log_file;    ///< with it: what has an answer there is not sent again
+  double budget_usd = 0;   ///< with it: for all of them; 0: none
   bool stream = false;
   bool json = false;
   bool explain = false;
   bool help = false;
   int repeat = 1;
-  int concurrency = 1;
+  int concurrency = 0;     ///< 0: not said; 1, of a batch 16
   backstop::Duration interval{0};  ///< between the starts of two calls
 
   /// The client's configuration: the policy file's, or that of the targets.

@@ -89,7 +89,7 @@ std::string plan_text(const Plan& plan, const std::vector<Finding>& findings, bo
 }
 
 CallOutput::CallOutput(const Options& options, std::mutex& printing)
-    : options_{&options}, printing_{&printing}, live_{options.concurrency == 1} {}
+    : options_{&options}, printing_{&printing}, live_{options.concurrency <= 1} {}
 
 void CallOutput::show(const StreamEvent& event) {
   if (options_->json) {

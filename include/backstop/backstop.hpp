@@ -2,8 +2,12 @@
 
 /// The whole library. Each room's headers may also be included alone.
 
+#include "backstop/app/batch.hpp"
+#include "backstop/app/conversation.hpp"
+#include "backstop/app/tools.hpp"
 #include "backstop/call/async_call.hpp"
 #include "backstop/call/call_limits.hpp"
+#include "backstop/call/call_options.hpp"
 #include "backstop/call/chat_stream.hpp"
 #include "backstop/call/client_snapshot.hpp"
 #include "backstop/call/pending_call.hpp"

@@ -9,6 +9,7 @@
 
 #include "backstop/call/async_call.hpp"
 #include "backstop/call/call_limits.hpp"
+#include "backstop/call/call_options.hpp"
 #include "backstop/call/chat_stream.hpp"
 #include "backstop/call/client_snapshot.hpp"
 #include "backstop/call/pending_call.hpp"
@@ -91,6 +92,11 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   /// the options, and for a strategy that does not fit so many providers.
   explicit FallbackClient(std::vector<Provider> providers, FallbackOptions options = {});
   explicit FallbackClient(Provider only);
+  /// One target, with options.
+  template <class Only>
+    requires std::convertible_to<Only, Provider>
+  FallbackClient(Only&& only, FallbackOptions options)
+      : FallbackClient{list(std::forward<Only>(only)), std::move(options)} {}
   template <class First, class Second, class... More>
     requires std::convertible_to<First, Provider> && std::convertible_to<Second, Provider> &&
              (std::convertible_to<More, Provider> && ...)
@@ -107,19 +113,22 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
   [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});
 
-  /// Asks and waits for the whole answer.
-  [[nodiscard]] Result<ChatResponse> chat(const ChatRequest& request) const;
-  [[nodiscard]] Result<ChatResponse> chat(const ChatRequest& request, CallLimits limits) const;
+  /// Asks and waits for the whole answer. Here as in the other three, limits that cannot be are std::invalid_argument.
+  [[nodiscard]] Result<ChatResponse> chat(const ChatRequest& request, const CallOptions& options = {}) const;
   /// Asks and gives the answer as it comes, on the caller's thread.
-  [[nodiscard]] ChatStream stream(ChatRequest request) const;
-  [[nodiscard]] ChatStream stream(ChatRequest request, CallLimits limits) const;
+  [[nodiscard]] ChatStream stream(ChatRequest request, const CallOptions& options = {}) const;
   /// Asks in the background; starts the runtime's background driver on first use.
-  [[nodiscard]] PendingCall start(ChatRequest request) const;
-  [[nodiscard]] PendingCall start(ChatRequest request, CallLimits limits) const;
-  /// The same with a stream: `sink` gets the events on the driving thread and must outlive the call.
-  [[nodiscard]] PendingCall start(ChatRequest request, CallLimits limits, StreamSink& sink) const;
+  [[nodiscard]] PendingCall start(ChatRequest request, const CallOptions& options = {}) const;
   /// For the application's own coroutines: `auto reply = co_await client.chat_async(request);`
-  [[nodiscard]] AsyncCall chat_async(ChatRequest request) const;
+  [[nodiscard]] AsyncCall chat_async(ChatRequest request, const CallOptions& options = {}) const;
+  /// This client with some of its targets only, asked in this order. What it knows of them (cooldowns, breakers, who
+  /// waits for one to recover) and its other options are shared; its strategy does not apply.
+  ///
+  /// A target is named `provider/model`, or by its provider alone where that is one target. One inside a client among
+  /// the candidates is asked directly, without the options of that client; one behind policies around such a client
+  /// only together with the others behind them.
+  /// Errors: `invalid_request` for a name that is no target's, and for a name twice; the message lists what there is.
+  [[nodiscard]] Result<FallbackClient> only(const std::vector<std::string>& targets) const;
   /// Dry run: the order, what would be passed over and why, the worst case in time and cost.
   [[nodiscard]] Plan explain(const ChatRequest& request) const;
 
@@ -144,7 +153,11 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
     (providers_list.push_back(std::forward<Providers>(providers)), ...);
     return providers_list;
   }
-  [[nodiscard]] detail::CallSetup setup(const CallLimits& limits) const;
+  explicit FallbackClient(std::shared_ptr<const State> state) noexcept;
+  [[nodiscard]] static std::shared_ptr<State> make_state(std::vector<Provider> providers, FallbackOptions options,
+                                                         const State* shared);
+  [[nodiscard]] CallLimits limits_with(const LimitOverrides& overrides) const;
+  [[nodiscard]] detail::CallSetup setup(const CallOptions& options) const;
 
   std::shared_ptr<const State> state_;
 };

@@ -63,7 +63,7 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const ToolCall& call);
 
 /// An event as `backstop-chat --stream --json` prints it on a line, such as `{"event": "text", "delta": "..."}`;
-/// null for those that are no line there: `tool_call_delta`, and the two that end the stream.
+/// null for those that are no line there: `tool_call_delta`, `progress`, and the two that end the stream.
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const StreamEvent& event);
 
 /// A tool call's arguments as an object. Nothing and `null` are `{}`; what is no JSON object, or is nested more than

@@ -39,7 +39,8 @@ void EventSlot::show(StreamEvent& event, const RootCall& root) const noexcept {
   event.degradation = nullptr;
   switch (type) {
     case StreamEvent::Type::text:
-    case StreamEvent::Type::reasoning: break;
+    case StreamEvent::Type::reasoning:
+    case StreamEvent::Type::progress: break;
     case StreamEvent::Type::tool_call_delta:
     case StreamEvent::Type::tool_call: event.tool_call = tool_call.get(); break;
     case StreamEvent::Type::degraded: event.degradation = degradation.get(); break;
@@ -52,11 +53,12 @@ void EventSlot::show(StreamEvent& event, const RootCall& root) const noexcept {
 std::shared_ptr<StreamState> StreamState::launch(CallSetup setup, ChatRequest request) {
   auto state = std::make_shared<StreamState>(std::move(setup), std::move(request));
   state->holding_since_.store(state->runtime().clock().now().time_since_epoch().count(), std::memory_order_relaxed);
-  state->RunningCall::launch(state.get());
+  state->RunningCall::launch(state.get(), SinkOf::call);
   return state;
 }
 
 void StreamState::on_end() noexcept {
+  alarm_.disarm();
   const std::lock_guard lock{mutex()};
   ended_ = true;
 }
@@ -109,8 +111,33 @@ Duration StreamState::consumer_time() const noexcept {
   return held + std::max(Duration::zero(), runtime().clock().now().time_since_epoch() - Duration{since});
 }
 
-const StreamEvent* StreamState::next() {
+void StreamState::wake_at(TimePoint until) {
+  {
+    const std::lock_guard lock{mutex()};
+    alarm_at_ = until;
+    if (std::exchange(alarm_posted_, true)) return;
+  }
+  runtime().post(alarm_, shared_from_this());
+}
+
+void StreamState::arm_alarm() noexcept {
+  TimePoint at;
+  {
+    const std::lock_guard lock{mutex()};
+    alarm_posted_ = false;
+    at = alarm_at_;
+  }
+  if (root().ended()) return;  // its end releases the consumer
+  try {
+    alarm_.arm(at);
+  } catch (const std::bad_alloc&) {  // then it looks at the clock itself
+    runtime().open(gate_);
+  }
+}
+
+const StreamEvent* StreamState::next(Duration most) {
   if (is_of_parent()) return nullptr;
+  const TimePoint until = most == Duration::max() ? TimePoint::max() : saturating_add(runtime().clock().now(), most);
   for (;;) {
     if (next_taken_ < taken_.size()) {
       taken_[next_taken_++].show(current_, root());
@@ -124,11 +151,13 @@ const StreamEvent* StreamState::next() {
       taken_.swap(arrived_);
       resume_if_waiting();
       if (taken_.size() == 0 && std::exchange(last_arrived_, false)) {
+        given_all_ = true;
         last_.show(current_, root());
         consumed_.store(consumed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         return &current_;
       }
       if (taken_.size() == 0) {
+        given_all_ = ended_;
         if (ended_) return nullptr;
         consumer_waits_ = true;
       }
@@ -137,6 +166,10 @@ const StreamEvent* StreamState::next() {
     // Inside the call itself no event would come.
     if (runtime().driven_by_this_thread() && root().is_running()) return nullptr;
     const std::int64_t now = runtime().clock().now().time_since_epoch().count();
+    if (until != TimePoint::max()) {
+      if (now >= until.time_since_epoch().count()) return nullptr;
+      wake_at(until);
+    }
     // In this order: who looks in between counts some of it twice, so that limits fire late, never early.
     held_so_far_.fetch_add(now - holding_since_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     holding_since_.store(0, std::memory_order_release);
@@ -162,6 +195,10 @@ ChatStream::~ChatStream() {
 }
 
 const StreamEvent* ChatStream::next() { return state_->next(); }
+
+const StreamEvent* ChatStream::next_for(Duration most) { return state_->next(most); }
+
+bool ChatStream::ended() const noexcept { return state_->ended(); }
 
 const Result<ChatResponse>& ChatStream::result() {
   while (next() != nullptr) {

@@ -19,16 +19,12 @@ void tell(const PendingState::Callback& callback, const Result<ChatResponse>& re
 
 }  // namespace
 
-std::shared_ptr<PendingState> PendingState::launch(CallSetup setup, ChatRequest request, StreamSink* sink) {
-  auto state = std::make_shared<PendingState>(std::move(setup), std::move(request), sink);
-  state->leave_to_background();
-  state->RunningCall::launch(state->consumer_ ? &*state->consumer_ : nullptr);
+std::shared_ptr<PendingState> PendingState::launch(CallSetup setup, ChatRequest request, StreamSink* sink,
+                                                   bool background) {
+  auto state = std::make_shared<PendingState>(std::move(setup), std::move(request));
+  if (background) state->leave_to_background();
+  state->RunningCall::launch(sink, SinkOf::application);
   return state;
-}
-
-PendingState::PendingState(CallSetup setup, ChatRequest request, StreamSink* sink)
-    : RunningCall{std::move(setup), std::move(request)} {
-  if (sink != nullptr) consumer_.emplace(*this, *sink);
 }
 
 bool PendingState::set_callback(Callback& callback) {
@@ -56,14 +52,8 @@ void PendingState::on_end() noexcept {
 }
 
 void PendingState::detach() noexcept {
-  if (consumer_) consumer_->detach();
+  RunningCall::detach();
   forget_callback();
-}
-
-void PendingState::Consumer::on_event(const StreamEvent& event) noexcept {
-  if (sink_ == nullptr) return;
-  const Runtime::Step step{state_->runtime(), state_->root().id()};
-  sink_->on_event(event);
 }
 
 }  // namespace detail

@@ -60,7 +60,7 @@ void RootCall::start(const ChatProvider& provider, const ChatRequest& request, S
   on_end_ = std::move(on_end);
   Runtime& runtime = context_.runtime();
   const Runtime::Step step{runtime, id()};
-  state_.root = &provider;
+  if (state_.root == nullptr) state_.root = &provider;
   state_.started = runtime.now();
   if (sink != nullptr) context_.set_sink(&consumer_.emplace(*sink, state_));
   context_.set_deadline(saturating_add(state_.started, limits_.deadline));

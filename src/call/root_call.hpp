@@ -27,6 +27,8 @@ class RootCall final : private TaskCompletion, private Timer {
            bool quote_providers = true);
   ~RootCall();
 
+  /// The client that the application calls, where policies stand around it for this call: its limits are the call's.
+  void set_client(const ChatProvider& client) noexcept { state_.root = &client; }
   /// Runs until the call first waits. `on_end` is told on the driving thread when the result is there; it must not
   /// destroy this object.
   void start(const ChatProvider& provider, const ChatRequest& request, StreamSink* sink,

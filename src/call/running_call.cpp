@@ -12,7 +12,9 @@ RunningCall::RunningCall(CallSetup setup, ChatRequest request)
     : setup_{std::move(setup)},
       request_{std::move(request)},
       root_{*setup_.runtime, setup_.limits, setup_.observers.get(), setup_.quote_providers},
-      process_{process_number()} {}
+      process_{process_number()} {
+  if (setup_.client != nullptr) root_.set_client(*setup_.client);
+}
 
 // The parent's other threads are not there: what was under a lock stays under it.
 bool RunningCall::is_of_parent() const noexcept { return process_ != process_number(); }
@@ -41,8 +43,17 @@ bool RunningCall::settled() const noexcept {
   return told_ || (done_ && runtime().driven_by_this_thread());
 }
 
-void RunningCall::launch(StreamSink* sink) {
+void RunningCall::StopRequested::operator()() const noexcept {
+  if (const std::shared_ptr<RunningCall> running = call.lock()) running->cancel();
+}
+
+void RunningCall::launch(StreamSink* sink, SinkOf whose) {
   sink_ = sink;
+  if (setup_.on_event || (sink != nullptr && whose == SinkOf::application)) {
+    sink_ = &consumer_.emplace(*this, sink, std::move(setup_.on_event));
+    if (setup_.progress) setup_.progress->forward_to(&*consumer_);
+  }
+  if (setup_.stop.stop_possible()) stop_requested_.emplace(setup_.stop, StopRequested{weak_from_this()});
   runtime().post(*this, shared_from_this());
 }
 
@@ -64,6 +75,8 @@ void RunningCall::leave_to_background() {
 
 void RunningCall::end() noexcept {
   self_.reset();  // whoever calls this keeps it until the gate has been opened
+  stop_requested_.reset();
+  if (setup_.progress) setup_.progress->forward_to(nullptr);
   {
     const std::lock_guard lock{mutex_};
     done_ = true;

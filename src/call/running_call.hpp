@@ -2,9 +2,13 @@
 
 #include <atomic>
 #include <memory>
+#include <functional>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <vector>
 
+#include "call/consumer.hpp"
 #include "call/root_call.hpp"
 
 namespace backstop::inline v0::detail {
@@ -16,6 +20,10 @@ struct CallSetup {
   CallLimits limits;
   std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
   bool quote_providers = true;
+  std::stop_token stop{};
+  Consumer::Function on_event{};
+  std::shared_ptr<ProgressForwarder> progress{};  ///< with `on_event`; one of the observers
+  const ChatProvider* client = nullptr;  ///< where `provider` is policies around it
 };
 
 /// A call that runs apart from the code that began it, and what it keeps alive until its end, wherever its handle is.
@@ -41,14 +49,18 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   void abandon() noexcept;
 
  protected:
-  /// Begins the call in the runtime's next turn.
-  void launch(StreamSink* sink);
+  /// Whose a sink is: the call's own part, or the application's, which may let go of the call.
+  enum class SinkOf : bool { call, application };
+  /// Begins the call in the runtime's next turn. `sink` may be null.
+  void launch(StreamSink* sink, SinkOf whose);
   /// Counts as work for the background driver, until the end.
   void leave_to_background();
   /// On the driving thread, after the end.
   virtual void on_end() noexcept = 0;
   /// Nothing of the application's may be called from now on.
-  virtual void detach() noexcept {}
+  virtual void detach() noexcept {
+    if (consumer_) consumer_->detach();
+  }
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
   [[nodiscard]] bool done_locked() const noexcept { return done_; }
   /// It was begun in the parent of this process: here nothing of it runs, and nothing of it is waited for or locked.
@@ -69,6 +81,12 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
     RunningCall* call_;
   };
 
+  /// What the application's stop token calls, on whatever thread that is stopped.
+  struct StopRequested {
+    void operator()() const noexcept;
+    std::weak_ptr<RunningCall> call;
+  };
+
   /// Begins it, then ends it: both take a turn of their own.
   void run() noexcept override;
   void end() noexcept;
@@ -79,6 +97,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   ChatRequest request_;
   RootCall root_;
   StreamSink* sink_ = nullptr;
+  std::optional<Consumer> consumer_;
+  std::optional<std::stop_callback<StopRequested>> stop_requested_;
   std::shared_ptr<RunningCall> self_;  // while it runs
   bool begun_ = false;
   Cancel cancel_{*this};

@@ -58,9 +58,25 @@ struct StreamState final : RunningCall, StreamSink {
   void when_ready(Parked* parked) noexcept override;
   [[nodiscard]] Duration consumer_time() const noexcept override;
 
-  const StreamEvent* next();
+  /// Null when nothing has come for that long, too.
+  const StreamEvent* next(Duration most = Duration::max());
+  [[nodiscard]] bool ended() const noexcept { return given_all_ || is_of_parent(); }
 
  private:
+  /// Releases the consumer when it has waited long enough.
+  class Alarm final : public Runtime::Posted, private Timer {
+   public:
+    explicit Alarm(StreamState& state) noexcept : state_{&state} {}
+    using Timer::disarm;
+    void run() noexcept override { state_->arm_alarm(); }
+    void arm(TimePoint at) { state_->runtime().timers().arm(*this, at); }
+
+   private:
+    void on_timer() noexcept override { state_->runtime().open(state_->gate_); }
+
+    StreamState* state_;
+  };
+
   class Resume final : public Runtime::Posted {
    public:
     explicit Resume(StreamState& state) noexcept : state_{&state} {}
@@ -73,6 +89,8 @@ struct StreamState final : RunningCall, StreamSink {
   void on_end() noexcept override;
   void resume_call() noexcept;
   void resume_if_waiting();
+  void wake_at(TimePoint until);
+  void arm_alarm() noexcept;
 
   // How long the consumer has been busy with what it was given.
   std::atomic<std::int64_t> holding_since_{0};  // 0: it waits for the call
@@ -91,10 +109,15 @@ struct StreamState final : RunningCall, StreamSink {
   bool resuming_ = false;  // on the way to the driving thread
   bool ended_ = false;
   Parked* waiting_ = nullptr;  // the call, until there is room
+  TimePoint alarm_at_{};
+  bool alarm_posted_ = false;
+
+  Alarm alarm_{*this};  // the driving thread's
 
   // The consumer's own.
   EventBatch taken_;
   std::size_t next_taken_ = 0;
+  bool given_all_ = false;
   StreamEvent current_;
 };
 

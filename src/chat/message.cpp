@@ -23,9 +23,9 @@ Message Message::user(std::string text) { return with_text(Role::user, std::move
 
 Message Message::assistant(std::string text) { return with_text(Role::assistant, std::move(text)); }
 
-Message Message::tool_result(std::string call_id, std::string text) {
+Message Message::tool_result(std::string call_id, std::string text, bool is_error) {
   Message message{Role::tool, {}};
-  message.parts.emplace_back(ToolResult{std::move(call_id), std::move(text), false});
+  message.parts.emplace_back(ToolResult{std::move(call_id), std::move(text), is_error});
   return message;
 }
 

@@ -8,8 +8,9 @@
 namespace backstop::inline v0 {
 
 std::string_view to_string(StreamEvent::Type type) noexcept {
-  constexpr std::array<std::string_view, 8> names{"text",      "reasoning", "tool_call_delta", "tool_call",
-                                                  "restarted", "degraded",  "finished",        "failed"};
+  constexpr std::array<std::string_view, 9> names{"text",      "reasoning", "tool_call_delta", "tool_call",
+                                                  "restarted", "degraded",  "finished",        "failed",
+                                                  "progress"};
   return detail::name_in(names, type);
 }
 

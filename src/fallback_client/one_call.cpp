@@ -85,12 +85,12 @@ class FallbackClient::OneCall {
         context_{outer},
         // Of the client that the application calls the limits are the call's already.
         limits_{context_, context_.state().root == &client ? nullptr : &state_->options.limits},
-        success_{state_->recovery},
+        success_{*state_->recovery},
         // An active probe takes no turn of a strategy.
         walk_{state_->pool, request, context_, context_.now(),
               context_.state().active_probe ? detail::Choosing::Mode::dry_run : detail::Choosing::Mode::call},
         rescue_{state_->options.mid_stream, state_->options.hold, request, context_},
-        recovery_{state_->recovery, context_} {
+        recovery_{*state_->recovery, context_} {
     RoutingHint hint = context_.hint();
     in_client_ = hint.in_client;
     if (!in_client_) hint.cooldown_max = state_->options.recovery.cooldown_max;

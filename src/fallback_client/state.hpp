@@ -12,8 +12,13 @@
 namespace backstop::inline v0 {
 
 struct FallbackClient::State {
-  explicit State(FallbackOptions client_options) : options{std::move(client_options)}, recovery{options.recovery} {
-    if (options.hedge) {
+  /// `shared`: of a client with the same options, whose budgets and queues this one shares; null: none.
+  State(FallbackOptions client_options, const State* shared)
+      : options{std::move(client_options)},
+        recovery{shared != nullptr ? shared->recovery : std::make_shared<detail::RecoveryQueue>(options.recovery)} {
+    if (shared != nullptr) {
+      if (shared->hedges) hedges.emplace(*shared->hedges);
+    } else if (options.hedge) {
       hedges.emplace(options.hedge->shared_budget ? *options.hedge->shared_budget : HedgeBudget{options.hedge->budget});
     }
   }
@@ -22,7 +27,7 @@ struct FallbackClient::State {
   detail::Pool pool;
   std::shared_ptr<const std::vector<std::shared_ptr<Observer>>> observers;
   std::optional<const HedgeBudget> hedges;
-  mutable detail::RecoveryQueue recovery;
+  const std::shared_ptr<detail::RecoveryQueue> recovery;
 };
 
 }  // namespace backstop::inline v0

@@ -174,7 +174,8 @@ nlohmann::ordered_json to_json(const StreamEvent& event) {
       return json;
     case StreamEvent::Type::tool_call_delta:
     case StreamEvent::Type::finished:
-    case StreamEvent::Type::failed: break;
+    case StreamEvent::Type::failed:
+    case StreamEvent::Type::progress: break;
   }
   return nullptr;
 }

@@ -31,7 +31,7 @@ class Bulkhead final : public Decorator {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.hint().other_ready};
     if (permit.stage() == ConcurrencyPermit::Stage::waiting) {
-      Task<Result<void>> turn = detail::wait_for_turn(permit, context);
+      Task<Result<void>> turn = detail::wait_for_turn(permit, context, target(), "bulkhead");
       auto waited = co_await turn;
       if (!waited) {
         waited.error().target = target();

@@ -102,7 +102,7 @@ class RateLimiting final : public Decorator {
     RateReservation reservation{limit_, demand, context.now()};
     if (reservation.stage() == RateReservation::Stage::waiting) {
       if (auto out = out_by_then(reservation.turn(), request, context)) co_return std::move(*out);
-      Task<Result<void>> turn = detail::wait_for_turn(reservation, context);
+      Task<Result<void>> turn = detail::wait_for_turn(reservation, context, target(), "rate_limit");
       auto waited = co_await turn;
       if (!waited) {
         waited.error().target = target();

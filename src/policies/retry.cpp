@@ -285,6 +285,7 @@ Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& 
     if (!wait) co_return result;
     last_failure = detail::Boxed<Error>{std::move(result).error()};
     const TimePoint slept_from = context.now();
+    context.note_wait(target(), saturating_add(slept_from, *wait), "retry");
     Sleep sleep = context.sleep(*wait);
     auto slept = co_await sleep;
     if (!slept) {

@@ -173,7 +173,9 @@ Task<Recovery::Next> Recovery::next(const Walk& walk) {
       if (!place->joined()) co_return next;
       continue;
     }
-    auto wait = place->wakeup().until(first ? std::min(at, latest) : latest);
+    const TimePoint until = first ? std::min(at, latest) : latest;
+    context_->note_wait(Target{}, until, "recovery");
+    auto wait = place->wakeup().until(until);
     auto waited = co_await wait;
     const Duration span = context_->now() - now;
     context_->branch().waited += span;

@@ -3,6 +3,7 @@
 #include <new>
 #include <string_view>
 
+#include "backstop/observe/observer.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0 {
@@ -158,6 +159,29 @@ void CallContext::note_skipped(const Target& target, const Error& error) const {
   row.out_for = error.retry_after;
   row.judge = hint_.judges;
   row.summary = hint_.summarizes;
+  if (state_->observers == nullptr) return;
+  ProgressEvent event;
+  event.type = ProgressEvent::Type::skipped;
+  note_progress(event, state_->ledger.size() - 1);
+}
+
+void CallContext::note_progress(ProgressEvent& event, std::size_t row) const noexcept {
+  if (state_->observers == nullptr) return;
+  const Ledger& ledger = state_->ledger;
+  event.attempt = &ledger[row];
+  event.target = ledger[row].target;
+  if (row > 0 && ledger[row - 1].outcome) event.before = &ledger[row - 1];
+  for (const auto& observer : *state_->observers) observer->on_progress(event);
+}
+
+void CallContext::note_wait(const Target& target, TimePoint until, std::string_view reason) const noexcept {
+  if (state_->observers == nullptr || until <= now()) return;
+  ProgressEvent event;
+  event.type = ProgressEvent::Type::waits;
+  event.target = target;
+  event.wait = saturating_difference(until, now());
+  event.reason = reason;
+  for (const auto& observer : *state_->observers) observer->on_progress(event);
 }
 
 bool Send::stake(CallState& call, Money worst) noexcept {

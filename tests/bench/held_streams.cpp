@@ -66,7 +66,7 @@ class OurStreams final : public Held {
     sinks_.reserve(streams);
     for (std::size_t i = 0; i < streams; ++i) {
       sinks_.push_back(std::make_unique<Sink>(seen));
-      calls_.push_back(client_->start(prompt, {}, *sinks_.back()));
+      calls_.push_back(client_->start(prompt, {.sink = sinks_.back().get()}));
     }
   }
   void turn() override { runtime_->poll(1ms); }

@@ -37,13 +37,14 @@ ROOMS = [
     ("providers/bedrock",),  # asks what is known of Claude
     ("providers/function",),
     ("policies",),
-    ("call/call_limits",),
+    ("call/call_limits", "call/call_options"),
     ("routing",),
     ("call",),
     ("fallback_client",),
     ("lint",),
     ("observe",),
     ("config",),
+    ("app",),  # what applications write again, on the client that they see
     ("testing",),
     ("backstop",),
 ]

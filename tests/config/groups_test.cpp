@@ -244,7 +244,7 @@ TEST_CASE("what a member is for goes by the request as it came, though it is ask
   ChatRequest thinking{"hello"};
   thinking.reasoning_effort = "high";
   EventLog log{*world.share()};
-  PendingCall call = client.start(thinking, client.options().limits, log);
+  PendingCall call = client.start(thinking, {.sink = &log});
   const auto reply = call.wait();
   REQUIRE(reply);
   CHECK(log.text() == "a b");

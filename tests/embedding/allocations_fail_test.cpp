@@ -220,7 +220,7 @@ void with_sink(const Lab& lab, Seen& seen) {
     Seen* seen;
   };
   Sink sink{seen};
-  PendingCall call = lab.client->start("hello", CallLimits{}, sink);
+  PendingCall call = lab.client->start("hello", {.sink = &sink});
   const Result<ChatResponse>& result = call.wait();
   const failing_allocations::Pause pause;
   seen.result.emplace(result);

@@ -58,7 +58,7 @@ TEST_CASE("a name that takes long to look up holds up neither other calls nor it
   while (slow_lookups == 0 && std::chrono::steady_clock::now() - begun < 5s) std::this_thread::yield();
   REQUIRE(slow_lookups == 1);
   CHECK(quick.chat("Hi"));
-  CHECK(slow.chat("Hi", {.deadline = 100ms}).error().kind == ErrorKind::deadline_exceeded);
+  CHECK(slow.chat("Hi", {.limits = {.deadline = 100ms}}).error().kind == ErrorKind::deadline_exceeded);
   waits.cancel();
   CHECK(waits.wait().error().kind == ErrorKind::cancelled);
   CHECK(std::chrono::steady_clock::now() - begun < 8s);  // the look-up goes on until the test is over

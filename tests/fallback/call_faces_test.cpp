@@ -13,6 +13,7 @@
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
+#include "support/detached.hpp"
 
 namespace call_faces_test {
 
@@ -29,17 +30,6 @@ FallbackClient client_of(ScriptedProvider provider) {
   options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
   return FallbackClient{{Provider{std::move(provider)}}, std::move(options)};
 }
-
-/// A coroutine of the application's own, started at once.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept {}
-  };
-};
 
 Detached ask(FallbackClient client, std::promise<std::string>& answer) {
   const ChatRequest request{"hello"};

@@ -56,7 +56,7 @@ class Scene {
     client_options.observers = {std::make_shared<Watcher>(*this)};
     client.emplace(std::vector<Provider>{model | intercept(options)}, client_options);
     sink.scene = this;
-    call.emplace(client->start("hello", {}, sink));
+    call.emplace(client->start("hello", {.sink = &sink}));
     call->on_done([this](const Result<ChatResponse>& result) {
       ++told;
       ended_as = result ? std::optional<ErrorKind>{} : result.error().kind;
@@ -374,7 +374,7 @@ TEST_CASE("callbacks on the background driver may call, wait, and let go of thei
       return {};
     };
     const FallbackClient slow{{ScriptedProvider{"one/a", {stream({"a", "b"}, 1ms)}} | intercept(waits)}, options};
-    call.emplace(slow.start("hello", {}, sink));
+    call.emplace(slow.start("hello", {.sink = &sink}));
     stored.set_value();
     sink.done.get_future().wait();
   }
@@ -427,7 +427,7 @@ TEST_CASE("the end of a stream is the call's to tell, whatever a provider emits"
   const ScriptedProvider other{"two/b", {stream({"D"})}};
   const FallbackClient client{{make_provider(Target{"own", "m"}, emits_ends), other}, {.runtime = world.share()}};
   EventLog log{world.runtime()};
-  REQUIRE(client.start("hello", {}, log).wait());
+  REQUIRE(client.start("hello", {.sink = &log}).wait());
   REQUIRE(log.events().size() == 2);
   CHECK(log.events()[0].delta == "D");
   CHECK(log.events()[1].type == StreamEvent::Type::finished);
@@ -477,7 +477,7 @@ TEST_CASE("a refusal that stands in for an answer of which the consumer has a pa
       options.runtime = world.share();
       const FallbackClient client{{first | intercept(replaces), other}, options};
       EventLog log{world.runtime()};
-      PendingCall call = client.start("hello", {}, log);
+      PendingCall call = client.start("hello", {.sink = &log});
       const auto& reply = call.wait();
       if (policy == MidStream::restart) {
         REQUIRE(reply);

@@ -74,7 +74,7 @@ struct World {
   }
   /// The events of a stream, and what it ended with.
   Result<ChatResponse> stream(const FallbackClient& client, const ChatRequest& request, EventLog& log) {
-    PendingCall call = client.start(request, client.options().limits, log);
+    PendingCall call = client.start(request, {.sink = &log});
     return call.wait();
   }
 };
@@ -488,13 +488,13 @@ TEST_CASE("a canned answer comes after the wait for recovery, and at the deadlin
   const ScriptedProvider down = target("down", {}, {error(ErrorKind::overloaded, {.retry_after = 60s})});
   const FallbackClient client =
       world.client({down}, {degrade::canned("sorry")}, {.recovery = {.max_wait = 100s}});
-  const auto late = client.chat("hello", CallLimits{.deadline = 30s});
+  const auto late = client.chat("hello", {.limits = {.deadline = 30s}});
   REQUIRE(late);
   CHECK(late->served_by.name() == "local/canned");
   CHECK(late->elapsed <= 30s);
 
   const FallbackClient hangs = world.client({target("mute", {}, {silence()})}, {degrade::canned("sorry")});
-  const auto reply = hangs.chat("hello", CallLimits{.deadline = 5s});
+  const auto reply = hangs.chat("hello", {.limits = {.deadline = 5s}});
   REQUIRE(reply);
   CHECK(reply->elapsed == 5s);
   CHECK_THAT(reply->degradation->reason, ContainsSubstring("deadline_exceeded"));
@@ -763,7 +763,7 @@ TEST_CASE("a client inside keeps its own order on its rungs, though a target aro
   const FallbackClient inner =
       world.client({text, no_schema}, {degrade::json_schema(), degrade::images()}, {.degrade_early = true});
   const FallbackClient client = world.client({down, inner}, {});
-  REQUIRE_FALSE(client.chat("hello", {.max_attempts = 1}));  // then it cools down
+  REQUIRE_FALSE(client.chat("hello", {.limits = {.max_attempts = 1}}));  // then it cools down
   const ChatRequest request = with_schema(with_image());
   CHECK(inner.chat(request)->served_by.model() == "text");
   const Plan plan = client.explain(request);
@@ -812,14 +812,14 @@ TEST_CASE("time and a send are kept for targets that a rung would bring in") {
   const ScriptedProvider mute = target("mute", {}, {silence()});
   const ScriptedProvider text = blind("text");
   const FallbackClient client = world.client({mute, text}, {degrade::images()});
-  const auto reply = client.chat(with_image(), CallLimits{.deadline = 30s, .max_attempts = 2});
+  const auto reply = client.chat(with_image(), {.limits = {.deadline = 30s, .max_attempts = 2}});
   REQUIRE(reply);
   CHECK(reply->served_by.model() == "text");
   CHECK(reply->elapsed == 20s);
 
   const ScriptedProvider flaky = target("flaky", {}, {error(ErrorKind::server_error)});
   const FallbackClient repeats = world.client({flaky | retry({.max_attempts = 5, .budget = {}}), text}, {degrade::images()});
-  const auto second = repeats.chat(with_image(), CallLimits{.max_attempts = 3});
+  const auto second = repeats.chat(with_image(), {.limits = {.max_attempts = 3}});
   REQUIRE(second);
   CHECK(flaky.send_count() == 2);
 }

@@ -430,7 +430,7 @@ TEST_CASE("a deadline that has passed sends nothing", "[scenario-59]") {
   VirtualRuntime world;
   ScriptedProvider only{"one/a"};
   const FallbackClient client = client_of(world, {}, only);
-  const auto reply = client.chat("hello", CallLimits{.deadline = 0s});
+  const auto reply = client.chat("hello", {.limits = {.deadline = 0s}});
   REQUIRE_FALSE(reply);
   CHECK(reply.error().kind == ErrorKind::deadline_exceeded);
   CHECK(only.send_count() == 0);

@@ -301,13 +301,13 @@ TEST_CASE("the end of a stream is told after the observers have been, with the p
   options.runtime = world.share();
   const FallbackClient client{{model}, options};
   SECTION("the observers come first") {
-    static_cast<void>(client.start("hello", {}, log).wait());
+    static_cast<void>(client.start("hello", {.sink = &log}).wait());
     CHECK(last->events_before == 0);
     CHECK(log.events().size() == 1);
   }
   SECTION("the words are there") {
     Words words;
-    PendingCall call = client.start("hello", {}, words);
+    PendingCall call = client.start("hello", {.sink = &words});
     REQUIRE_FALSE(call.wait());
     CHECK(words.said == "out of order");
   }

@@ -174,7 +174,7 @@ TEST_CASE("a target within a client knows of one that is ready outside of it") {
   REQUIRE(reply);
   CHECK(reply->text() == "at once");
   CHECK(reply->elapsed == 0s);
-  const auto alone = lab.client({inner}).chat("hello", {.recovery_wait = 20s});
+  const auto alone = lab.client({inner}).chat("hello", {.limits = {.recovery_wait = 20s}});
   REQUIRE(alone);
   CHECK(alone->elapsed == 10s);
 }
@@ -221,7 +221,7 @@ TEST_CASE("a client's own deadline holds inside another, and the next target is 
   CHECK(alone.error().timeout_limit == TimeoutLimit::client_deadline);
   CHECK(alone.error().elapsed == 3s);
 
-  const auto tighter = lab.client({inner}).chat("hello", {.deadline = 2s});
+  const auto tighter = lab.client({inner}).chat("hello", {.limits = {.deadline = 2s}});
   REQUIRE_FALSE(tighter);
   CHECK(tighter.error().kind == ErrorKind::deadline_exceeded);
   CHECK(tighter.error().elapsed == 2s);
@@ -266,7 +266,7 @@ TEST_CASE("a client's own number of sends holds inside another") {
   CHECK(first.send_count() == 1);
   CHECK(second.send_count() == 1);
   CHECK(third.send_count() == 0);
-  const auto few = lab.client({inner, last}).chat("hello", {.max_attempts = 1});
+  const auto few = lab.client({inner, last}).chat("hello", {.limits = {.max_attempts = 1}});
   REQUIRE_FALSE(few);
   CHECK(first.send_count() == 2);
   CHECK(second.send_count() == 1);

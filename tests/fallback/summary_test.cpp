@@ -180,7 +180,7 @@ TEST_CASE("where no summary is to be had the turns are left out without one, and
     const ScriptedProvider small = with_window("small", 4000, {answer("ok")});
     const ScriptedProvider writer = with_window("writer", 100'000, {row.step});
     const FallbackClient client = world.client({small}, summarized_by(writer));
-    const auto reply = client.chat(long_conversation(), CallLimits{.deadline = 30s});
+    const auto reply = client.chat(long_conversation(), {.limits = {.deadline = 30s}});
     REQUIRE(reply);
     CHECK(reply->elapsed == row.elapsed);
     CHECK(reply->degradation->notice == "8 older turns of the conversation were left out; p/writer made no summary: " +
@@ -203,9 +203,9 @@ TEST_CASE("a writer with a time limit of its own does not use up the deadline") 
 TEST_CASE("a writer that the window, a cap or the number of sends rules out is not sent to") {
   World world;
   const auto sees = [&](const ScriptedProvider& writer, std::string_view why, const FallbackClient& client,
-                        CallLimits limits = {}) {
+                        const CallOptions& options = {}) {
     CAPTURE(why);
-    const auto reply = client.chat(long_conversation(), limits);
+    const auto reply = client.chat(long_conversation(), options);
     REQUIRE(reply);
     CHECK(writer.send_count() == 0);
     CHECK_THAT(reply->degradation->notice, ContainsSubstring("p/writer made no summary: " + std::string{why}));
@@ -219,7 +219,7 @@ TEST_CASE("a writer that the window, a cap or the number of sends rules out is n
   const ScriptedProvider writer = with_window("writer", 100'000);
   sees(writer, "budget_exceeded",
        world.client({small}, summarized_by(writer | cost_cap({.per_request = Money::usd_per_million(100)}))));
-  sees(writer, "local_limit", world.client({small}, summarized_by(writer)), CallLimits{.max_attempts = 1});
+  sees(writer, "local_limit", world.client({small}, summarized_by(writer)), {.limits = {.max_attempts = 1}});
   // A cap around the client counts the summary, too.
   const FallbackClient capped = world.client({small}, summarized_by(writer, 4000));
   const FallbackClient outer = world.client({capped | cost_cap({.per_request = Money::usd_per_million(9000)})}, {});
@@ -260,7 +260,7 @@ TEST_CASE("a stream begins with the notice of the summary, and nothing of the wr
   const ScriptedProvider writer = with_window("writer", 100'000, {stream({"the ", "summary"})});
   const FallbackClient client = world.client({small}, summarized_by(writer));
   EventLog log{*world.runtime.share()};
-  PendingCall call = client.start(long_conversation(), client.options().limits, log);
+  PendingCall call = client.start(long_conversation(), {.sink = &log});
   const auto reply = call.wait();
   REQUIRE(reply);
   CHECK(log.text() == "ab");
@@ -342,7 +342,7 @@ TEST_CASE("a summary is no content of the target that it is for, and no attempt 
     const HedgeOptions hedge{.min_delay = 5s, .delay_without_samples = 5s, .budget = {.share = 1}};
     const FallbackClient client = world.client({inner, wide}, {}, {.hedge = hedge});
     EventLog log{*world.runtime.share()};
-    PendingCall call = client.start(long_conversation(), client.options().limits, log);
+    PendingCall call = client.start(long_conversation(), {.sink = &log});
     const auto reply = call.wait();
     REQUIRE(reply);
     CHECK(reply->served_by.model() == "wide");

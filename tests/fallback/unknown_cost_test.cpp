@@ -112,7 +112,7 @@ TEST_CASE("what was not sent costs nothing, whoever would have sent it") {
   REQUIRE(reply);
   CHECK(reply->cost_known);
   CHECK(reply->cost == Money::usd(2));
-  const auto late = client.chat("hello", {.deadline = 0s});
+  const auto late = client.chat("hello", {.limits = {.deadline = 0s}});
   REQUIRE_FALSE(late);
   CHECK(late.error().cost_known);
   CHECK(late.error().cost == Money{});

@@ -329,7 +329,7 @@ TEST_CASE("a limit of time that the call itself sets says nothing on the load", 
   const ScriptedProvider other{"b/m"};
   SECTION("the end of the target's share of the deadline") {
     const FallbackClient client{{silent, other}, options};
-    const auto reply = client.chat("hello", {.deadline = 20s});
+    const auto reply = client.chat("hello", {.limits = {.deadline = 20s}});
     REQUIRE(reply);
     CHECK(runtime.elapsed() == 10s);
   }

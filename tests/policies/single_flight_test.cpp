@@ -462,7 +462,7 @@ TEST_CASE("what a shared send has used of the call's attempts is not there for t
   options.recovery.max_wait = 0s;
   options.runtime = runtime.share();
   const FallbackClient client{{first | retry() | single_flight(), second | retry()}, options};
-  CHECK_FALSE(client.chat("hello", {.max_attempts = 3}));
+  CHECK_FALSE(client.chat("hello", {.limits = {.max_attempts = 3}}));
   CHECK(first.send_count() == 2);
   CHECK(second.send_count() == 1);
 }
@@ -613,13 +613,13 @@ TEST_CASE("a shared send that its last call leaves ends for the reason of that c
   VirtualRuntime runtime;
   const ScriptedProvider slow{"a/m", {silence()}};
   const ScriptedProvider other{"b/m", {answer("B")}};
-  const auto first_row = [&](bool shares, const HedgeOptions* hedge, const CallLimits& limits) {
+  const auto first_row = [&](bool shares, const HedgeOptions* hedge, const LimitOverrides& limits) {
     FallbackOptions options;
     if (hedge != nullptr) options.hedge = *hedge;
     options.recovery.max_wait = 0s;
     options.runtime = runtime.share();
     const FallbackClient client{{shares ? slow | single_flight() : Provider{slow}, other}, options};
-    const auto reply = client.chat("hello", limits);
+    const auto reply = client.chat("hello", {.limits = limits});
     const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
     for (const Attempt& row : rows) {
       if (row.sent && row.target == slow.target()) return std::pair{row.outcome, row.reason};
@@ -641,7 +641,7 @@ TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a s
     AsksStreamed(const FallbackClient& what, EventLog& into) : client{&what}, log{&into} {}
     void on_event(const StreamEvent& event) noexcept override {
       if (event.type != StreamEvent::Type::text || ++pieces != 1) return;
-      PendingCall call = client->start("hello", {.deadline = 60s}, *log);
+      PendingCall call = client->start("hello", {.limits = {.deadline = 60s}, .sink = log});
       answered = call.wait().has_value();
     }
     const FallbackClient* client;
@@ -652,7 +652,7 @@ TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a s
   const FallbackClient client{{shared}, {.runtime = runtime.share()}};
   EventLog log{runtime.runtime()};
   AsksStreamed asks{client, log};
-  PendingCall call = client.start("hello", {}, asks);
+  PendingCall call = client.start("hello", {.sink = &asks});
   CHECK(call.wait());
   CHECK(asks.answered);
   CHECK(log.text() == "ab");
@@ -736,7 +736,7 @@ TEST_CASE("threads that call one client share sends, come and go, and all get an
     threads.emplace_back([&, thread] {
       for (int i = 0; i < 50; ++i) {
         const bool hasty = (i + thread) % 3 == 0;
-        const auto reply = client.chat("hello", {.deadline = hasty ? Duration{150us} : Duration{1min}});
+        const auto reply = client.chat("hello", {.limits = {.deadline = hasty ? Duration{150us} : Duration{1min}}});
         if (reply) {
           ++answered;
         } else if (hasty && reply.error().kind == ErrorKind::deadline_exceeded) {

@@ -411,7 +411,7 @@ TEST_CASE("a refused key that is replaced puts no target of a client to rest") {
   for (int call = 0; call < 3; ++call) CHECK(answers(client.chat("Hi")));
   // Nor does one that there was no second send for.
   world.refuse("key-2-of-the-service", 401, R"({"error":{"message":"no","code":"invalid_api_key"}})");
-  CHECK(fails_with(client.chat("Hi", {.max_attempts = 1}), ErrorKind::authentication));
+  CHECK(fails_with(client.chat("Hi", {.limits = {.max_attempts = 1}}), ErrorKind::authentication));
   CHECK(answers(client.chat("Hi")));
   CHECK(service.asked() == 3);
 }

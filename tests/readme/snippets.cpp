@@ -1,5 +1,11 @@
 // The code that README.md shows. Each snippet compiles here; the check compares them letter by letter.
 
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <backstop/app/typed.hpp>
+
 // [hello]
 #include <backstop/backstop.hpp>
 using namespace backstop;
@@ -53,9 +59,56 @@ void faces(const FallbackClient& client, const ChatRequest& request) {
   pending.on_done([](const Result<ChatResponse>&) { /* on the loop's thread */ });
   pending.cancel();                                                // any thread; closes the socket
 
+  std::stop_source source;                                         // what holds for one call, of whichever kind:
+  auto reply = client.chat(request, {.limits = {.deadline = 5s},   // its limits, a stop token, what comes meanwhile,
+                                     .stop = source.get_token(),   // who may be asked, a policy, an observer
+                                     .on_event = [](const StreamEvent& event) { fmt::print("{}", event.delta); },
+                                     .targets = {"ollama", "anthropic/claude-sonnet-5"},
+                                     .around = cost_cap({.per_request = Money::usd(0.10)})});
+
   Plan plan = client.explain(request);                             // a dry run: nothing is sent
   for (const Plan::Step& step : plan.steps) fmt::print("{}\n", step.stack);
   // [/faces]
+}
+
+namespace talk {
+
+// [talk]
+struct Place { std::string city; };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Place, city)
+
+std::string weather_of(const Place& place) { return "12 degrees in " + place.city; }
+
+Result<ChatResponse> answer(const FallbackClient& client, Conversation& talk, std::stop_token stop) {
+  static const Tools tools{typed_tool("weather", "The weather in a city.", weather_of)};   // its schema is that of Place
+  talk.trim({.max_tokens = 50'000});                               // whole exchanges; system text and the question stay
+  return run(client, talk, tools, {.call = {.limits = {.deadline = 60s}, .stop = stop}, .max_cost = Money::usd(0.25)});
+}
+// [/talk]
+
+}  // namespace talk
+
+// [typed]
+struct Step { std::string what; int minutes = 0; };
+struct Recipe { std::string title; std::vector<Step> steps; };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Step, what, minutes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Recipe, title, steps)
+// [/typed]
+
+void typed_answer(const FallbackClient& client) {
+  // [typed-call]
+  auto reply = chat_as<Recipe>(client, "A quick soup?");           // the schema goes along, and one repair turn if need be
+  if (reply) fmt::print("{}: {} steps\n", reply->value.title, reply->value.steps.size());
+  // [/typed-call]
+}
+
+Result<BatchProgress> many(const FallbackClient& client, const std::vector<std::string>& prompts) {
+  // [batch]
+  return batch(client, prompts, {.concurrency = 16, .budget = Money::usd(0.05), .log = "answers.jsonl"},
+               [](const BatchResult& one) {                        // as they come; another run does what is missing
+                 fmt::print("{}: {}\n", one.index, one.reply ? one.reply->text() : one.reply.error().message);
+               });
+  // [/batch]
 }
 
 // [coroutine]

@@ -185,7 +185,7 @@ TEST_CASE("a server that is refused, then answers 503 while it loads, is retried
                               .throttle_max = 10ms,
                               .budget = std::nullopt});
   const FallbackClient client{target_on(loading, wire, "loading") | patient};
-  const auto reply = client.chat(question(), {.deadline = 60s, .max_attempts = 3000});
+  const auto reply = client.chat(question(), {.limits = {.deadline = 60s, .max_attempts = 3000}});
 
   need(reply);
   int unavailable = 0;

@@ -222,7 +222,7 @@ TEST_CASE("what comes while held pieces are handed over comes after them") {
     for (const StreamHold hold : {StreamHold{.tokens = 40, .time = 50ms}, StreamHold{.tokens = 1, .time = 1h}}) {
       const FallbackClient client{{provider}, {.hold = hold, .runtime = world.share()}};
       Asks sink{elsewhere};
-      PendingCall call = client.start("hello", {}, sink);
+      PendingCall call = client.start("hello", {.sink = &sink});
       REQUIRE(call.wait());
       CHECK(sink.text == "abcde");
     }

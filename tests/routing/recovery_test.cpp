@@ -46,7 +46,7 @@ struct Lab {
 };
 
 /// The target is out from now on, by a call that does not wait.
-void take_out(const FallbackClient& client) { REQUIRE_FALSE(client.chat("first", {.recovery_wait = 0s})); }
+void take_out(const FallbackClient& client) { REQUIRE_FALSE(client.chat("first", {.limits = {.recovery_wait = 0s}})); }
 
 using Times = std::vector<Duration>;
 
@@ -134,11 +134,11 @@ TEST_CASE("one call may wait longer or shorter than its client's calls do") {
   const ScriptedProvider model{"one/a", {out_for(3s), answer("back")}};
   const FallbackClient never = lab.client({model}, {.max_wait = 0s});
   const FallbackClient waits = lab.client({model});
-  REQUIRE_FALSE(waits.chat("hello", {.recovery_wait = 0s}));
+  REQUIRE_FALSE(waits.chat("hello", {.limits = {.recovery_wait = 0s}}));
   CHECK(lab.world.elapsed() == 0s);
-  REQUIRE_FALSE(waits.chat("hello", {.recovery_wait = 2999ms}));
+  REQUIRE_FALSE(waits.chat("hello", {.limits = {.recovery_wait = 2999ms}}));
   CHECK(lab.world.elapsed() == 0s);
-  REQUIRE(never.chat("hello", {.recovery_wait = 3s}));
+  REQUIRE(never.chat("hello", {.limits = {.recovery_wait = 3s}}));
   CHECK(lab.world.elapsed() == 3s);
 }
 
@@ -162,11 +162,11 @@ TEST_CASE("a call whose deadline leaves no time for the attempt after the wait f
   Lab lab;
   const ScriptedProvider model{"one/a", {out_for(3s), answer("back")}};
   const FallbackClient client = lab.client({model}, {.min_attempt_time = 4s});
-  const auto late = client.chat("hello", {.deadline = 7s - 1ns});
+  const auto late = client.chat("hello", {.limits = {.deadline = 7s - 1ns}});
   REQUIRE_FALSE(late);
   CHECK(late.error().kind == ErrorKind::rate_limited);
   CHECK(lab.world.elapsed() == 0s);
-  CHECK(client.chat("hello", {.deadline = 7s}));
+  CHECK(client.chat("hello", {.limits = {.deadline = 7s}}));
   CHECK(lab.world.elapsed() == 3s);
 }
 
@@ -661,7 +661,7 @@ TEST_CASE("after a wait the error names the target that recovers first then") {
   take_out(client);
   const auto reply = client.chat("hello");
   REQUIRE_FALSE(reply);
-  const auto later = client.chat("hello", {.recovery_wait = 0s});
+  const auto later = client.chat("hello", {.limits = {.recovery_wait = 0s}});
   REQUIRE_FALSE(later);
   CHECK(later.error().target.name() == "two/b");
   CHECK(later.error().retry_after == 27s);
@@ -718,7 +718,7 @@ TEST_CASE("targets of one failure domain are waited for like others, and the pla
   FallbackOptions options;
   options.runtime = world.share();
   const FallbackClient client{{first, second}, options};
-  CHECK_FALSE(client.chat("hello", {.recovery_wait = 0s}));
+  CHECK_FALSE(client.chat("hello", {.limits = {.recovery_wait = 0s}}));
   CHECK(client.explain("hello").waits == 3s);
   const auto reply = client.chat("hello");
   REQUIRE(reply);
@@ -744,7 +744,7 @@ TEST_CASE("explain says that a target is probed at once, however short the deadl
   FallbackOptions options{.limits = {.deadline = 2s}};
   options.runtime = world.share();
   const FallbackClient client{{a | circuit_breaker(breaker)}, options};
-  REQUIRE_FALSE(client.chat("hello", {.max_attempts = 1}));
+  REQUIRE_FALSE(client.chat("hello", {.limits = {.max_attempts = 1}}));
   world.run_for(2s);
   const Plan plan = client.explain("hello");
   REQUIRE(plan.steps.at(0).skipped);

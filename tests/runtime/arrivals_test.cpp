@@ -82,7 +82,7 @@ TEST_CASE("an answer that arrives in the moment of its limit is an answer") {
     const Provider provider = Poster{"http://test/", true} | timeout({.connect = 9s, .attempt = 4s});
     const FallbackClient client = client_of(provider, runtime);
     EventLog log{*runtime};
-    PendingCall call = streams ? client.start("hello", {}, log) : client.start("hello");
+    PendingCall call = streams ? client.start("hello", {.sink = &log}) : client.start("hello");
     const auto& reply = call.wait();
     REQUIRE(reply);
     CHECK(reply->text() == "in time");
@@ -99,7 +99,7 @@ TEST_CASE("a transfer that was paused for its consumer goes on with it, and noth
   const auto runtime = runtime_with(clock, std::make_unique<testing_support::ReplayTransport>(clock, answer));
   EventLog log{*runtime};
   log.pause();
-  PendingCall call = client_of(Poster{"http://test/", true}, runtime).start("hello", {}, log);
+  PendingCall call = client_of(Poster{"http://test/", true}, runtime).start("hello", {.sink = &log});
   for (int turn = 0; turn < 100; ++turn) runtime->poll(0s);
   CHECK(log.text().size() < answer.body.size() / 2);
   log.resume();

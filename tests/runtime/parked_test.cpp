@@ -245,7 +245,7 @@ TEST_CASE("a sink that drives the loop gets no event from inside of itself") {
   const FallbackClient client{{first, beside}, options};
   Driving sink;
   sink.aside = &aside;
-  PendingCall call = client.start("hello", {}, sink);
+  PendingCall call = client.start("hello", {.sink = &sink});
   const auto& reply = call.wait();
   REQUIRE(reply);
   CHECK(sink.deepest == 1);

@@ -107,10 +107,26 @@ TEST_CASE("what is due without anything coming is told by the runtime's next mom
   server.always(faults::silence());
   OwnLoop loop;
   const FallbackClient client = loop.client(server);
-  PendingCall call = client.start("hello", {.deadline = 300ms});
+  PendingCall call = client.start("hello", {.limits = {.deadline = 300ms}});
   loop.run_until([&] { return call.done(); });
   CHECK(call.wait().error().kind == ErrorKind::deadline_exceeded);
   CHECK(loop.turns < 60);  // it does not spin meanwhile
+}
+
+TEST_CASE("open streams that say nothing do not wake the application's loop") {
+  faults::FaultServer server;
+  server.always(faults::stall_stream(1));
+  OwnLoop loop;
+  const FallbackClient client = loop.client(server);
+  std::vector<PendingCall> calls;
+  int begun = 0;
+  const auto on_event = [&](const StreamEvent& event) { begun += event.type == StreamEvent::Type::text ? 1 : 0; };
+  for (int i = 0; i < 8; ++i) calls.push_back(client.start("hello", {.on_event = on_event}));
+  loop.run_until([&] { return begun == 8; });
+  for (int i = 0; i < 3; ++i) REQUIRE(loop.runtime->poll());
+  pollfd one{loop.descriptor, POLLIN, 0};
+  CHECK(::poll(&one, 1, 0) == 0);
+  CHECK(loop.runtime->next_due() - machine_clock().now() > 10s);
 }
 
 TEST_CASE("a call that another thread begins wakes the application's loop") {

@@ -151,16 +151,15 @@ class Soak {
   void begin_call(std::uint64_t number) {
     ChatRequest request{"hello " + std::to_string(random_() % 20)};
     request.max_output_tokens = 20;
-    const CallLimits limits{.deadline = std::chrono::milliseconds{50 + random_() % 60'000},
-                            .max_attempts = 1 + static_cast<int>(random_() % 6)};
+    CallOptions options{.limits = {.deadline = std::chrono::milliseconds{50 + random_() % 60'000},
+                                   .max_attempts = 1 + static_cast<int>(random_() % 6)}};
     Slot slot{number, nullptr, nullptr};
     const FallbackClient& client = *clients_.back();
     if (random_() % 2 == 0) {
       slot.sink = std::make_unique<Drain>();
-      slot.call = std::make_unique<PendingCall>(client.start(std::move(request), limits, *slot.sink));
-    } else {
-      slot.call = std::make_unique<PendingCall>(client.start(std::move(request), limits));
+      options.sink = slot.sink.get();
     }
+    slot.call = std::make_unique<PendingCall>(client.start(std::move(request), options));
     slot.call->on_done([this, number](const Result<ChatResponse>& result) { note(number, result); });
     if (random_() % 20 == 0) {
       const Duration when = runtime_.elapsed() + std::chrono::milliseconds{random_() % 5'000};

@@ -87,7 +87,7 @@ struct World {
 /// One thing that an application does with a client.
 void act(World& world, std::mt19937_64& random) {
   const FallbackClient& client = world.client();
-  const CallLimits limits{.deadline = std::chrono::milliseconds{1 + random() % 200}, .max_attempts = 3};
+  const CallOptions limits{.limits = {.deadline = std::chrono::milliseconds{1 + random() % 200}, .max_attempts = 3}};
   switch (random() % 10) {
     case 0:
     case 1:

@@ -138,11 +138,18 @@ struct ConsumerSpec {
 };
 
 struct Case {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  ///< decides, too, which of two ways with one meaning the consumers take
   Node root{};  ///< a client
   std::vector<LeafSpec> leaves{};
   std::vector<RequestSpec> requests{};
   std::vector<ConsumerSpec> consumers{};
 };
+
+/// Calls are cancelled by a token of theirs, not by their handle.
+[[nodiscard]] inline bool stops_by_token(const Case& all) noexcept { return all.seed % 2 == 1; }
+/// The events go to a function, not to a sink.
+[[nodiscard]] inline bool takes_events(const Case& all, const ConsumerSpec& one) noexcept {
+  return all.seed % 3 == 0 && one.sink != SinkDoes::pauses;
+}
 
 }  // namespace stacks

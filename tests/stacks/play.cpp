@@ -40,11 +40,11 @@ void Play::guarded(Action action) noexcept {
   }
 }
 
-CallLimits Play::limits_of(const ConsumerSpec& consumer) const {
-  CallLimits limits = stack_.client->options().limits;
-  if (consumer.deadline > 0) limits.deadline = milliseconds{consumer.deadline};
-  if (consumer.max_attempts > 0) limits.max_attempts = consumer.max_attempts;
-  return limits;
+CallOptions Play::options_of(const ConsumerSpec& consumer) const {
+  CallOptions options;
+  if (consumer.deadline > 0) options.limits.deadline = milliseconds{consumer.deadline};
+  if (consumer.max_attempts > 0) options.limits.max_attempts = consumer.max_attempts;
+  return options;
 }
 
 const ChatRequest& Play::request_of(const ConsumerSpec& consumer) const {
@@ -70,7 +70,7 @@ void Play::begin(std::size_t index) {
   seen_.emplace_back();
   slots_.emplace_back();
   run_until(consumer.at);
-  seen_[index].deadline = limits_of(consumer).deadline;
+  seen_[index].deadline = options_of(consumer).limits.deadline.value_or(stack_.client->options().limits.deadline);
   ++calls_made_;
   switch (consumer.face) {
     case Face::chat: return chat(index);
@@ -83,14 +83,14 @@ void Play::begin(std::size_t index) {
 
 void Play::chat(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
-  seen_[index].result.emplace(stack_.client->chat(request_of(consumer), limits_of(consumer)));
+  seen_[index].result.emplace(stack_.client->chat(request_of(consumer), options_of(consumer)));
 }
 
 void Play::stream(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
   Seen& seen = seen_[index];
   seen.streaming = true;
-  ChatStream stream = stack_.client->stream(request_of(consumer), limits_of(consumer));
+  ChatStream stream = stack_.client->stream(request_of(consumer), options_of(consumer));
   for (int taken = 0; consumer.leave_after < 0 || taken < consumer.leave_after; ++taken) {
     const StreamEvent* event = stream.next();
     if (event == nullptr) {
@@ -107,21 +107,33 @@ void Play::start(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
   Seen& seen = seen_[index];
   Slot& slot = slots_[index];
+  CallOptions options = options_of(consumer);
   if (consumer.face == Face::start_sink) {
     seen.streaming = true;
     slot.sink = std::make_unique<testing::EventLog>(runtime_.runtime());
     slot.sink->on_each([this, index](const testing::RecordedEvent& event) { on_event(index, event); });
-    slot.call.emplace(stack_.client->start(request_of(consumer), limits_of(consumer), *slot.sink));
-  } else {
-    slot.call.emplace(stack_.client->start(request_of(consumer), limits_of(consumer)));
+    if (takes_events(*case_, consumer)) {
+      options.on_event = [sink = slot.sink.get()](const StreamEvent& event) {
+        if (event.type != StreamEvent::Type::progress) sink->on_event(event);
+      };
+    } else {
+      options.sink = &*slot.sink;
+    }
   }
+  if (stops_by_token(*case_)) options.stop = slot.stop.get_token();
+  slot.call.emplace(stack_.client->start(request_of(consumer), options));
   if (consumer.on_done != OnDone::none) {
     seen.asked_on_done = true;
     slot.call->on_done([this, index](const Result<ChatResponse>& result) { on_done(index, result); });
   }
   if (consumer.cancel_at >= 0) {
     runtime_.at(milliseconds{consumer.cancel_at}, [this, index] {
-      if (slots_.size() > index && slots_[index].call) slots_[index].call->cancel();
+      if (slots_.size() <= index || !slots_[index].call) return;
+      if (stops_by_token(*case_)) {
+        slots_[index].stop.request_stop();
+      } else {
+        slots_[index].call->cancel();
+      }
     });
   }
   if (consumer.destroy_at >= 0 && consumer.destroy_in_callback) {
@@ -175,14 +187,14 @@ void Play::on_event(std::size_t index, const testing::RecordedEvent& event) noex
 
 // A call of the same client from within a callback of another.
 void Play::call_inside(const ConsumerSpec& consumer, bool waits) noexcept {
-  const CallLimits limits{.deadline = std::chrono::seconds{5}, .max_attempts = 2};
+  const CallOptions options{.limits = {.deadline = std::chrono::seconds{5}, .max_attempts = 2}};
   guarded([&] {
     ++calls_made_;
     if (waits) {
       blocked_inside_ = true;
-      static_cast<void>(stack_.client->chat(request_of(consumer), limits));
+      static_cast<void>(stack_.client->chat(request_of(consumer), options));
     } else {
-      inner_calls_.push_back(stack_.client->start(request_of(consumer), limits));
+      inner_calls_.push_back(stack_.client->start(request_of(consumer), options));
     }
   });
 }

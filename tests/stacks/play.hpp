@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ class Play {
  private:
   struct Slot {
     std::unique_ptr<backstop::testing::EventLog> sink;
+    std::stop_source stop;
     std::optional<backstop::PendingCall> call;
     std::optional<Coroutine> coroutine;
     std::optional<Result<ChatResponse>> answer;  ///< of the coroutine
@@ -66,7 +68,7 @@ class Play {
   void call_inside(const ConsumerSpec& consumer, bool waits) noexcept;
   void on_done(std::size_t index, const Result<ChatResponse>& result);
   void on_event(std::size_t index, const backstop::testing::RecordedEvent& event) noexcept;
-  [[nodiscard]] backstop::CallLimits limits_of(const ConsumerSpec& consumer) const;
+  [[nodiscard]] backstop::CallOptions options_of(const ConsumerSpec& consumer) const;
   [[nodiscard]] const ChatRequest& request_of(const ConsumerSpec& consumer) const;
   void run_until(Millis moment);
   template <class Action>

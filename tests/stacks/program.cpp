@@ -229,13 +229,9 @@ class Printer {
   }
 
   std::string limits(const ConsumerSpec& one) const {
-    if (one.deadline == 0 && one.max_attempts == 0) return "client.options().limits";
-    std::string text = "CallLimits{";
-    const ClientSpec& usual = case_->root.client;
-    const Millis deadline = one.deadline > 0 ? one.deadline : usual.deadline;
-    const int attempts = one.max_attempts > 0 ? one.max_attempts : usual.max_attempts;
-    if (deadline > 0) text += fmt::format(".deadline = {}ms, ", deadline);
-    if (attempts > 0) text += fmt::format(".max_attempts = {}", attempts);
+    std::string text = ".limits = {";
+    if (one.deadline > 0) text += fmt::format(".deadline = {}ms, ", one.deadline);
+    if (one.max_attempts > 0) text += fmt::format(".max_attempts = {}", one.max_attempts);
     return text + "}";
   }
 
@@ -244,7 +240,7 @@ class Printer {
     if (one.at > 0) line(text_, "  if ({0}ms > runtime.elapsed()) runtime.run_for({0}ms - runtime.elapsed());", one.at);
     switch (one.face) {
       case Face::chat:
-        line(text_, "  auto reply{} = client.chat(request{}, {});", index, one.request, limits(one));
+        line(text_, "  auto reply{} = client.chat(request{}, {{{}}});", index, one.request, limits(one));
         break;
       case Face::stream: stream(index, one); break;
       case Face::chat_async:
@@ -258,7 +254,7 @@ class Printer {
   }
 
   void stream(std::size_t index, const ConsumerSpec& one) {
-    line(text_, "  {{\n    ChatStream stream{} = client.stream(request{}, {});", index, one.request, limits(one));
+    line(text_, "  {{\n    ChatStream stream{} = client.stream(request{}, {{{}}});", index, one.request, limits(one));
     const std::string gap = one.read_gap > 0 ? fmt::format("runtime.run_for({}ms);", one.read_gap) : ";";
     if (one.leave_after < 0) line(text_, "    while (stream{}.next() != nullptr) {}", index, gap);
     if (one.leave_after > 0) {
@@ -268,7 +264,7 @@ class Printer {
   }
 
   void start(std::size_t index, const ConsumerSpec& one) {
-    constexpr std::string_view inner_limits = "CallLimits{.deadline = 5s, .max_attempts = 2}";
+    constexpr std::string_view inner_limits = "{.limits = {.deadline = 5s, .max_attempts = 2}}";
     const std::string start_inside =
         fmt::format("inner{}.push_back(client.start(request{}, {}));", index, one.request, inner_limits);
     const std::string chat_inside =
@@ -276,8 +272,18 @@ class Printer {
     const bool starts = one.on_done == OnDone::starts || (one.face == Face::start_sink && one.sink == SinkDoes::starts);
     if (starts) line(text_, "  std::vector<PendingCall> inner{};", index);
     if (one.face == Face::start_sink) line(text_, "  testing::EventLog sink{}{{runtime.runtime()}};", index);
-    line(text_, "  std::optional<PendingCall> call{0}{{client.start(request{1}, {2}{3})}};", index, one.request,
-         limits(one), one.face == Face::start_sink ? fmt::format(", sink{}", index) : "");
+    std::string options = limits(one);
+    if (stops_by_token(*case_)) {
+      line(text_, "  std::stop_source stop{};", index);
+      options += fmt::format(", .stop = stop{}.get_token()", index);
+    }
+    if (one.face == Face::start_sink) {
+      options += takes_events(*case_, one)
+                     ? fmt::format(", .on_event = [&](const StreamEvent& event) {{ if (event.type != "
+                                   "StreamEvent::Type::progress) sink{}.on_event(event); }}", index)
+                     : fmt::format(", .sink = &sink{}", index);
+    }
+    line(text_, "  std::optional<PendingCall> call{0}{{client.start(request{1}, {{{2}}})}};", index, one.request, options);
     if (one.face == Face::start_sink && one.sink != SinkDoes::takes) {
       std::string act;
       switch (one.sink) {
@@ -303,7 +309,8 @@ class Printer {
       line(text_, "  call{}->on_done([&](const Result<ChatResponse>&) {{ {} }});", index, act);
     }
     if (one.cancel_at >= 0) {
-      line(text_, "  runtime.at({1}ms, [&] {{ if (call{0}) call{0}->cancel(); }});", index, one.cancel_at);
+      line(text_, "  runtime.at({1}ms, [&] {{ if (call{0}) {2}; }});", index, one.cancel_at,
+           stops_by_token(*case_) ? fmt::format("stop{}.request_stop()", index) : fmt::format("call{}->cancel()", index));
     }
     if (one.destroy_at >= 0 && one.destroy_in_callback) {
       line(text_, "  runtime.at({1}ms, [&] {{ call{0}.reset(); }});", index, one.destroy_at);

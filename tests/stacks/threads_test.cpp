@@ -58,18 +58,19 @@ Case at_once(Case one) {
 /// One thing that a consumer does; returns how many calls it made.
 int act(const backstop::FallbackClient& client, const ConsumerSpec& consumer, const ChatRequest& request,
         std::atomic<int>& on_done) {
-  const backstop::CallLimits limits{.deadline = 2s, .max_attempts = std::max(3, consumer.max_attempts)};
+  const backstop::CallOptions options{
+      .limits = {.deadline = 2s, .max_attempts = std::max(3, consumer.max_attempts)}};
   switch (consumer.face) {
-    case Face::chat: static_cast<void>(client.chat(request, limits)); return 1;
+    case Face::chat: static_cast<void>(client.chat(request, options)); return 1;
     case Face::stream: {
-      backstop::ChatStream stream = client.stream(request, limits);
+      backstop::ChatStream stream = client.stream(request, options);
       for (int taken = 0; consumer.leave_after < 0 || taken < consumer.leave_after; ++taken) {
         if (stream.next() == nullptr) break;
       }
       return 1;
     }
     default: {
-      backstop::PendingCall call = client.start(request, limits);
+      backstop::PendingCall call = client.start(request, options);
       if (consumer.on_done != OnDone::none) {
         call.on_done([&on_done](const Result<ChatResponse>&) { ++on_done; });
       } else {

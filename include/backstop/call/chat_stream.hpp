@@ -7,6 +7,7 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/chat/stream_event.hpp"
 #include "backstop/export.hpp"
+#include "backstop/runtime/clock.hpp"
 
 namespace backstop::inline v0 {
 
@@ -29,6 +30,11 @@ class BACKSTOP_EXPORT ChatStream {
 
   /// The next event, valid until the next call; null after the last one.
   [[nodiscard]] const StreamEvent* next();
+  /// The same, and null when none has come for that long: between two looks at something else. The call goes on.
+  /// Example: `while (!stream.ended()) if (const auto* event = stream.next_for(100ms)) ...`
+  [[nodiscard]] const StreamEvent* next_for(Duration most);
+  /// The last event was given: `next` has no more.
+  [[nodiscard]] bool ended() const noexcept;
   /// The whole answer; takes and drops the events that are still to come.
   [[nodiscard]] const Result<ChatResponse>& result();
   void cancel();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -8,12 +9,24 @@
 #include <fmt/core.h>
 
 #include "backstop/chat/error.hpp"
+#include "backstop/chat/error_kind.hpp"
+#include "backstop/chat/money.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/stream_event.hpp"
+#include "backstop/chat/target.hpp"
+#include "backstop/export.hpp"
 
 /// fmt formatters: `fmt::print("{}", reply.error())`. The text is that of the type's `to_string`, a target's its name;
-/// `{:>20}` and the like work as for strings, a width given as another argument does not.
-namespace backstop::inline v0::detail {
+/// `{:>20}` and the like work as for strings, a width given as another argument does not. Streams take the same text of
+/// those that programs print: `std::cerr << reply.error()`.
+namespace backstop::inline v0 {
+
+BACKSTOP_EXPORT std::ostream& operator<<(std::ostream& stream, const Error& error);
+BACKSTOP_EXPORT std::ostream& operator<<(std::ostream& stream, ErrorKind kind);
+BACKSTOP_EXPORT std::ostream& operator<<(std::ostream& stream, Money amount);
+BACKSTOP_EXPORT std::ostream& operator<<(std::ostream& stream, const Target& target);
+
+namespace detail {
 
 /// A formatter of strings that needs no more of fmt than `fmt/core.h`, from fmt 9 on.
 struct TextFormatter {
@@ -58,7 +71,8 @@ struct ToStringFormatter : TextFormatter {
   }
 };
 
-}  // namespace backstop::inline v0::detail
+}  // namespace detail
+}  // namespace backstop::inline v0
 
 template <>
 struct fmt::formatter<backstop::Money> : backstop::detail::ToStringFormatter<backstop::Money> {};

@@ -80,7 +80,8 @@ struct Message {
   [[nodiscard]] BACKSTOP_EXPORT static Message system(std::string text);
   [[nodiscard]] BACKSTOP_EXPORT static Message user(std::string text);
   [[nodiscard]] BACKSTOP_EXPORT static Message assistant(std::string text);
-  [[nodiscard]] BACKSTOP_EXPORT static Message tool_result(std::string call_id, std::string text);
+  [[nodiscard]] BACKSTOP_EXPORT static Message tool_result(std::string call_id, std::string text,
+                                                                 bool is_error = false);
 
   friend bool operator==(const Message&, const Message&) = default;
 };

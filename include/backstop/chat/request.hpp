@@ -69,6 +69,7 @@ struct ChatRequest {
   ChatRequest() = default;
   BACKSTOP_EXPORT ChatRequest(std::string prompt);
   BACKSTOP_EXPORT ChatRequest(const char* prompt);
+  BACKSTOP_EXPORT ChatRequest(std::string_view prompt);
   BACKSTOP_EXPORT ChatRequest(std::vector<Message> conversation);
 
   std::vector<Message> messages;

@@ -7,12 +7,17 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "backstop/chat/attempt.hpp"
 #include "backstop/chat/message.hpp"
 #include "backstop/chat/usage.hpp"
 #include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
+
+template <class T>
+class Result;
 
 /// Why the model stopped, in one vocabulary for all providers.
 enum class FinishReason : std::uint8_t {
@@ -55,6 +60,9 @@ struct ChatResponse {
   /// All visible reasoning, joined without a separator.
   [[nodiscard]] BACKSTOP_EXPORT std::string reasoning() const;
   [[nodiscard]] BACKSTOP_EXPORT std::vector<ToolCall> tool_calls() const;
+  /// The text as JSON, also where it stands in a block of Markdown (```json ... ```). For whoever includes
+  /// `nlohmann/json.hpp`. Errors: `malformed_response` with what was expected where; nothing of the text is quoted.
+  [[nodiscard]] BACKSTOP_EXPORT Result<nlohmann::ordered_json> json() const;
   /// The answer as the next turn of the conversation, its reasoning tagged with its origin.
   [[nodiscard]] BACKSTOP_EXPORT Message message() const;
 };

@@ -9,6 +9,8 @@
 
 namespace backstop::inline v0 {
 
+struct ProgressEvent;
+
 /// One step of a streamed answer. It refers to data that lives until the next event is asked for: copy what you keep.
 struct StreamEvent {
   enum class Type : std::uint8_t {
@@ -23,6 +25,7 @@ struct StreamEvent {
     degraded,
     finished,         ///< the end: `response` is the whole answer
     failed,           ///< the end: `error`
+    progress,         ///< `progress`: an attempt begins or fails, or the call waits; to `CallOptions::on_event` only
   };
 
   Type type = Type::text;
@@ -31,6 +34,7 @@ struct StreamEvent {
   const Degradation* degradation = nullptr;
   const ChatResponse* response = nullptr;
   const Error* error = nullptr;
+  const ProgressEvent* progress = nullptr;
   Target target{};  ///< with `restarted`: who begins
 
   /// Content, reasoning or tool calls: what commits a stream when it is handed over.

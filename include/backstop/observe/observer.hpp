@@ -1,12 +1,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "backstop/chat/attempt.hpp"
 #include "backstop/chat/error.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
+#include "backstop/chat/target.hpp"
 #include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
@@ -16,6 +19,28 @@ struct AttemptEvent {
   const Attempt& attempt;
   bool committed = false;  ///< content had been handed to the consumer
 };
+
+/// What a call does before its end, so that a program can say so: "the first provider does not answer, asking the
+/// second". What comes next after a failure is in the event that follows, or it is the end of the call.
+struct ProgressEvent {
+  enum class Type : std::uint8_t {
+    attempt_began,   ///< `target` is asked; `attempt` is its row so far, `before` the failure that led to it
+    attempt_failed,  ///< `attempt` says how and why
+    skipped,         ///< `attempt` says which candidate was passed over without a send, and why
+    waits,           ///< nothing is asked for `wait` at most, because of `reason`
+  };
+
+  Type type = Type::attempt_began;
+  Target target{};                     ///< with `waits`: which is waited for; empty: the first that recovers
+  const Attempt* attempt = nullptr;    ///< null with `waits`
+  const Attempt* before = nullptr;     ///< the row in front of it, where that is a failure or was skipped; else null
+  std::chrono::nanoseconds wait{0};
+  std::string_view reason{};  ///< with `waits`: retry, recovery, rate_limit, bulkhead or cost_cap; static text
+};
+
+[[nodiscard]] BACKSTOP_EXPORT std::string_view to_string(ProgressEvent::Type type) noexcept;
+/// For people: "openai/gpt-5 failed: overloaded", "asking anthropic/claude", "waiting 2s for retry". No foreign words.
+[[nodiscard]] BACKSTOP_EXPORT std::string to_string(const ProgressEvent& event);
 
 /// A call of the application has come to its end; exactly one of `response` and `error` is set.
 struct CallEvent {
@@ -46,6 +71,7 @@ class BACKSTOP_EXPORT Observer {
  public:
   virtual ~Observer() = default;
   virtual void on_attempt(const AttemptEvent& event) noexcept { static_cast<void>(event); }
+  virtual void on_progress(const ProgressEvent& event) noexcept { static_cast<void>(event); }
   virtual void on_call(const CallEvent& event) noexcept { static_cast<void>(event); }
   virtual void on_breaker(const BreakerEvent& event) noexcept { static_cast<void>(event); }
 };

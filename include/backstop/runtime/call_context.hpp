@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <coroutine>
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +28,7 @@
 namespace backstop::inline v0 {
 
 class Observer;
+struct ProgressEvent;
 namespace detail {
 struct HistorySummary;
 }
@@ -183,6 +186,11 @@ class BACKSTOP_EXPORT CallContext {
 
   // The ledger.
 
+  /// Tells the observers that nothing is sent until then at the latest. `target` may be empty; `reason` as
+  /// `ProgressEvent` has it.
+  void note_wait(const Target& target, TimePoint until, std::string_view reason) const noexcept;
+  /// Tells them of a row of the ledger.
+  void note_progress(ProgressEvent& event, std::size_t row) const noexcept;
   /// Notes a candidate or a send that did not happen, and why.
   void note_skipped(const Target& target, const Error& error) const;
 

@@ -1,0 +1,224 @@
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "backstop/app/tools.hpp"
+#include "backstop/call/call_options.hpp"
+#include "backstop/chat/request.hpp"
+#include "backstop/chat/response.hpp"
+#include "backstop/chat/result.hpp"
+#include "backstop/export.hpp"
+#include "backstop/policies/checks.hpp"
+
+/// Types of the application's own as tools' arguments and as answers, by their conversions from and to `nlohmann::json`
+/// (such as `NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE`). Not part of `backstop.hpp`, which includes no JSON library.
+namespace backstop::inline v0 {
+
+class FallbackClient;
+
+namespace detail {
+
+/// What a type's conversions make of some JSON: it converted and written again, or, where a key is missing for it, that
+/// key; neither where it is refused for another reason.
+struct RoundTrip {
+  std::optional<nlohmann::ordered_json> value{};
+  std::string missing_key{};
+};
+using Converts = std::function<RoundTrip(const nlohmann::ordered_json&)>;
+
+[[nodiscard]] BACKSTOP_EXPORT std::string schema_of_sample(const nlohmann::ordered_json& sample,
+                                                           const Converts& converts);
+[[nodiscard]] BACKSTOP_EXPORT std::string missing_key_in(std::string_view words);
+[[nodiscard]] BACKSTOP_EXPORT std::string text_of_json(const nlohmann::ordered_json& json);
+[[nodiscard]] BACKSTOP_EXPORT bool asks_for_object(std::string_view schema);
+
+template <class T>
+[[nodiscard]] nlohmann::ordered_json written(const T& value) {
+  if constexpr (std::is_constructible_v<nlohmann::ordered_json, const T&>) {
+    return nlohmann::ordered_json(value);
+  } else {
+    return nlohmann::ordered_json(nlohmann::json(value));
+  }
+}
+
+template <class T>
+[[nodiscard]] RoundTrip round_trip(const nlohmann::ordered_json& json) {
+  try {
+    return {written(nlohmann::json(json).get<T>()), {}};
+  } catch (const nlohmann::json::out_of_range& exception) {
+    return {std::nullopt, missing_key_in(exception.what())};
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+/// Why the JSON is no T, in words; empty when it is one.
+template <class T>
+[[nodiscard]] Objection objection_to(const nlohmann::ordered_json& json);
+[[nodiscard]] BACKSTOP_EXPORT Objection changed_text(const nlohmann::ordered_json& given,
+                                                     const nlohmann::ordered_json& converted);
+
+template <class T>
+Objection objection_to(const nlohmann::ordered_json& json) {
+  try {
+    return changed_text(json, written(nlohmann::json(json).get<T>()));
+  } catch (const std::exception& exception) {
+    return "it cannot be read: " + std::string{exception.what()};
+  }
+}
+
+template <class T>
+inline constexpr bool is_result = false;
+template <class T>
+inline constexpr bool is_result<Result<T>> = true;
+
+/// What a function gives, as text for a model.
+template <class T>
+[[nodiscard]] Result<std::string> text_for_model(T&& value) {
+  using Plain = std::remove_cvref_t<T>;
+  if constexpr (is_result<Plain>) {
+    if (!value) return std::forward<T>(value).error();
+    if constexpr (std::is_same_v<Plain, Result<void>>) {
+      return std::string{"done"};
+    } else {
+      return text_for_model(*std::forward<T>(value));
+    }
+  } else if constexpr (std::is_convertible_v<T, std::string>) {
+    return std::string(std::forward<T>(value));
+  } else if constexpr (std::is_convertible_v<T, std::string_view>) {
+    return std::string{std::string_view{value}};
+  } else {
+    return text_of_json(written(value));
+  }
+}
+
+/// The first argument of a function; void where it has none.
+template <class Signature>
+struct FirstArgument;
+template <class R>
+struct FirstArgument<std::function<R()>> {
+  using type = void;
+};
+template <class R, class First, class... More>
+struct FirstArgument<std::function<R(First, More...)>> {
+  using type = std::remove_cvref_t<First>;
+};
+
+template <class Function, class... Arguments>
+[[nodiscard]] Result<std::string> call_for_text(Function& function, const std::stop_token& stop,
+                                                Arguments&&... arguments) {
+  const auto call = [&]() -> decltype(auto) {
+    if constexpr (std::is_invocable_v<Function&, Arguments..., const std::stop_token&>) {
+      return function(std::forward<Arguments>(arguments)..., stop);
+    } else {
+      return function(std::forward<Arguments>(arguments)...);
+    }
+  };
+  if constexpr (std::is_void_v<decltype(call())>) {
+    call();
+    return std::string{"done"};
+  } else {
+    return text_for_model(call());
+  }
+}
+
+}  // namespace detail
+
+/// A JSON Schema for a type, from how it is written to JSON: objects, arrays, texts, numbers, booleans; null for what
+/// may be missing (an optional). All keys are required, others are not allowed. What an empty array or a null may hold
+/// is found out by what the type's conversion accepts; where that finds nothing, anything may stand there. Enumerators
+/// that are written as texts are any text here, and checked when it is read.
+template <class T>
+[[nodiscard]] std::string schema_of(const T& sample = T{}) {
+  return detail::schema_of_sample(detail::written(sample), detail::round_trip<T>);
+}
+
+/// A tool of a function with types of its own. The function takes a type that JSON converts to, or nothing, and, if it
+/// likes, a `std::stop_token` behind it. It gives text, or what converts to JSON, or a `Result` of these, or nothing.
+///
+/// `parameters` is the schema of its arguments; empty: `schema_of` of the type.
+/// Errors: std::invalid_argument where that is no object.
+///
+/// Example: `typed_tool("weather", "The weather in a city", [](const Place& place) { return weather_in(place.city); })`
+template <class Function>
+[[nodiscard]] CallableTool typed_tool(std::string name, std::string description, Function function,
+                                      std::string parameters = {}) {
+  using First = typename detail::FirstArgument<decltype(std::function{function})>::type;
+  constexpr bool no_arguments = std::is_void_v<First> || std::is_same_v<First, std::stop_token>;
+  if constexpr (!no_arguments) {
+    if (parameters.empty()) parameters = schema_of<First>();
+    if (!detail::asks_for_object(parameters)) {
+      throw std::invalid_argument{"the arguments of the tool " + name + " are no object"};
+    }
+  }
+  ToolFunction call = [function = std::move(function)](const ToolCall& made, const std::stop_token& stop) mutable {
+    if constexpr (no_arguments) {
+      static_cast<void>(made);
+      return detail::call_for_text(function, stop);
+    } else {
+      const auto arguments = nlohmann::json::parse(made.arguments);
+      if (auto objection = detail::objection_to<First>(arguments)) {
+        return Result<std::string>{Error{ErrorKind::invalid_request, "the arguments: " + *objection}};
+      }
+      return detail::call_for_text(function, stop, arguments.template get<First>());
+    }
+  };
+  return {{.name = std::move(name), .description = std::move(description), .parameters = std::move(parameters)},
+          std::move(call)};
+}
+
+/// How an answer of a certain type is asked for.
+struct TypedOptions {
+  CallOptions call{};
+  std::string schema{};  ///< as text; empty: that of the request's `response_format`, else `schema_of` of the type
+  std::string name = "answer";  ///< of the schema, which some providers need
+  int repair = 1;  ///< how often an answer that is not of the type is sent back with the reasons, as by `accept_if`
+};
+
+/// An answer as a value of that type, and as it came.
+template <class T>
+struct TypedReply {
+  T value;
+  ChatResponse response;
+};
+
+namespace detail {
+
+struct CheckedReply {
+  nlohmann::ordered_json value;
+  ChatResponse response;
+};
+/// `derive` gives the schema where neither the options nor the request have one.
+[[nodiscard]] BACKSTOP_EXPORT Result<CheckedReply> chat_checked(
+    const FallbackClient& client, ChatRequest request, const TypedOptions& options, std::string (*derive)(),
+    std::function<Objection(const nlohmann::ordered_json&)> objection);
+
+}  // namespace detail
+
+/// Asks for an answer of a type of the application's own: the schema goes along as `response_format`, the answer is
+/// checked against it and read, and one that does not fit is sent back once with what is wrong with it. A type that is
+/// no object is asked for as the member `value` of one.
+///
+/// Errors: those of the call; `rejected_response` where the answer does not fit after all.
+/// Example: `auto reply = chat_as<Recipe>(client, "A quick soup?"); if (reply) cook(reply->value);`
+template <class T>
+[[nodiscard]] Result<TypedReply<T>> chat_as(const FallbackClient& client, ChatRequest request,
+                                            const TypedOptions& options = {}) {
+  auto reply = detail::chat_checked(client, std::move(request), options, +[] { return schema_of<T>(); },
+                                    detail::objection_to<T>);
+  if (!reply) return std::move(reply).error();
+  return TypedReply<T>{nlohmann::json(reply->value).template get<T>(), std::move(reply->response)};
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,77 @@
+#include "app/batch_log.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+#include "json/parse.hpp"
+
+namespace backstop::inline v0::detail {
+namespace {
+
+[[nodiscard]] Error file_problem(std::string_view what, const std::string& path) {
+  return {ErrorKind::invalid_request,
+          fmt::format("the log {} cannot be {}: {}", path, what, std::generic_category().message(errno))};
+}
+
+/// Cuts off what stands behind the last line break; false when that fails.
+[[nodiscard]] bool cut_to(const std::string& path, std::uintmax_t size) {
+  std::error_code failed;
+  if (std::filesystem::file_size(path, failed) != size && !failed) std::filesystem::resize_file(path, size, failed);
+  errno = failed.value();
+  return !failed;
+}
+
+}  // namespace
+
+Result<BatchLog> BatchLog::open(const std::string& path) {
+  BatchLog log;
+  log.path_ = path;
+  std::uintmax_t whole = 0;  // bytes of whole lines
+  if (std::ifstream file{path, std::ios::binary}; file) {
+    std::string line;
+    for (std::size_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
+      whole += line.size() + 1;
+      if (line.empty()) continue;
+      if (auto problem = log.read_line(line)) {
+        return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: {}", path, number, *problem)};
+      }
+    }
+    if (!cut_to(path, whole)) return file_problem("written", path);
+  }
+  errno = 0;
+  log.file_.open(path, std::ios::binary | std::ios::app);
+  if (!log.file_) return file_problem("written", path);
+  return log;
+}
+
+std::optional<std::string> BatchLog::read_line(std::string_view line) {
+  const auto json = parse_json(line);
+  if (!json) return json.error().message;
+  const auto has = [&](const char* key) { return json->is_object() && json->contains(key); };
+  if (!has("custom_id") || !json->at("custom_id").is_string() || !has("ok") || !json->at("ok").is_boolean()) {
+    return "is no line of a batch's log, with `custom_id` and `ok`";
+  }
+  if (json->at("ok").get<bool>()) answered_.insert(json->at("custom_id").get<std::string>());
+  const bool known = has("cost_usd") && json->at("cost_usd").is_number();
+  if (known) spent_ += Money::usd(json->at("cost_usd").get<double>());
+  cost_known_ = cost_known_ && known;
+  return std::nullopt;
+}
+
+std::optional<Error> BatchLog::add(const BatchResult& result) {
+  nlohmann::ordered_json line{{"custom_id", result.id}};
+  line.update(result_to_json(result.reply));
+  errno = 0;
+  file_ << json_text(line) << '\n' << std::flush;
+  if (!file_) return file_problem("written", path_);
+  return std::nullopt;
+}
+
+}  // namespace backstop::inline v0::detail

@@ -1,0 +1,163 @@
+#include "backstop/app/conversation.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
+#include "chat/token_estimate.hpp"
+#include "json/parse.hpp"
+
+namespace backstop::inline v0 {
+namespace {
+
+/// Neighbours among the messages that are taken out together or not at all.
+struct Stretch {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+[[nodiscard]] std::int64_t tokens_of(const Message& message) {
+  return estimate_input_tokens(ChatRequest{std::vector<Message>{message}});
+}
+
+[[nodiscard]] bool has_result(const Message& message, std::string_view call_id) {
+  return std::any_of(message.parts.begin(), message.parts.end(), [&](const Part& part) {
+    const auto* result = std::get_if<ToolResult>(&part);
+    return result != nullptr && result->call_id == call_id;
+  });
+}
+
+[[nodiscard]] std::size_t newest(const std::vector<Message>& messages, Role role) {
+  for (std::size_t index = messages.size(); index-- > 0;) {
+    if (messages[index].role == role) return index;
+  }
+  return messages.size();
+}
+
+/// A conversation as `trim` sees it: what goes first stands first.
+class Trimming {
+ public:
+  Trimming(const std::vector<Message>& messages, const ConversationWindow& window)
+      : messages_{&messages}, window_{&window}, taken_(messages.size(), false) {
+    for (const Message& message : messages) {
+      tokens_.push_back(tokens_of(message));
+      total_ += tokens_.back();
+      if (message.role != Role::system) ++count_;
+    }
+  }
+
+  /// Which are to be taken out.
+  [[nodiscard]] const std::vector<bool>& decide() {
+    const std::size_t question = std::min(newest(*messages_, Role::user), messages_->size());
+    const bool asked = question < messages_->size();
+    if (asked) take(exchanges(question));
+    take(answers(asked ? question + 1 : 0));
+    return taken_;
+  }
+
+ private:
+  [[nodiscard]] bool fits() const noexcept {
+    return total_ <= window_->max_tokens.value_or(total_) && count_ <= window_->max_messages.value_or(count_);
+  }
+  void take(const std::vector<Stretch>& stretches) {
+    for (const Stretch& stretch : stretches) {
+      if (fits()) return;
+      for (std::size_t index = stretch.begin; index < stretch.end; ++index) {
+        if ((*messages_)[index].role == Role::system) continue;
+        taken_[index] = true;
+        total_ -= tokens_[index];
+        --count_;
+      }
+    }
+  }
+  /// A user's turn and what follows it, up to the newest question.
+  [[nodiscard]] std::vector<Stretch> exchanges(std::size_t question) const {
+    return stretches(0, question, [](const Message& message) { return message.role == Role::user; });
+  }
+  /// An answer and the results of its calls; all but the newest.
+  [[nodiscard]] std::vector<Stretch> answers(std::size_t begin) const {
+    auto all = stretches(begin, messages_->size(), [](const Message& message) { return message.role != Role::tool; });
+    if (!all.empty()) all.pop_back();
+    return all;
+  }
+  template <class Begins>
+  [[nodiscard]] std::vector<Stretch> stretches(std::size_t begin, std::size_t end, Begins begins) const {
+    std::vector<Stretch> all;
+    for (std::size_t index = begin; index < end; ++index) {
+      if (all.empty() || begins((*messages_)[index])) all.push_back({index, index});
+      all.back().end = index + 1;
+    }
+    return all;
+  }
+
+  const std::vector<Message>* messages_;
+  const ConversationWindow* window_;
+  std::vector<bool> taken_;
+  std::vector<std::int64_t> tokens_;
+  std::int64_t total_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+Conversation::Conversation(std::string system) {
+  if (!system.empty()) messages_.push_back(Message::system(std::move(system)));
+}
+
+Conversation::Conversation(std::vector<Message> messages) noexcept : messages_{std::move(messages)} {}
+
+Conversation& Conversation::ask(std::string text) { return append(Message::user(std::move(text))); }
+
+Conversation& Conversation::append(const ChatResponse& reply) {
+  if (Message message = reply.message(); !message.parts.empty()) messages_.push_back(std::move(message));
+  return *this;
+}
+
+Conversation& Conversation::append(Message message) {
+  messages_.push_back(std::move(message));
+  return *this;
+}
+
+std::vector<ToolCall> Conversation::open_calls() const {
+  std::vector<ToolCall> open;
+  const std::size_t answer = newest(messages_, Role::assistant);
+  if (answer == messages_.size()) return open;
+  for (const Part& part : messages_[answer].parts) {
+    const auto* call = std::get_if<ToolCall>(&part);
+    if (call == nullptr) continue;
+    const auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(answer) + 1;
+    if (std::none_of(begin, messages_.end(), [&](const Message& message) { return has_result(message, call->id); })) {
+      open.push_back(*call);
+    }
+  }
+  return open;
+}
+
+std::size_t Conversation::trim(const ConversationWindow& window) {
+  Trimming trimming{messages_, window};
+  const std::vector<bool>& taken = trimming.decide();
+  std::vector<Message> kept;
+  for (std::size_t index = 0; index < messages_.size(); ++index) {
+    if (!taken[index]) kept.push_back(std::move(messages_[index]));
+  }
+  const std::size_t count = messages_.size() - kept.size();
+  messages_ = std::move(kept);
+  return count;
+}
+
+std::string Conversation::to_json() const { return json_text(backstop::to_json(messages_)); }
+
+Result<Conversation> Conversation::from_json(std::string_view text) {
+  const auto json = detail::parse_json(text);
+  if (!json) return json.error();
+  if (json->is_array() && json->empty()) return Conversation{};
+  auto messages = messages_from_json(*json);
+  if (!messages) return std::move(messages).error();
+  return Conversation{*std::move(messages)};
+}
+
+}  // namespace backstop::inline v0

@@ -1,0 +1,173 @@
+// The programs that people copy, against servers that fail.
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "programs/run_program.hpp"
+#include "support/fault_server.hpp"
+
+namespace app_examples_test {
+
+#ifdef BACKSTOP_CONSOLE_PROGRAM
+
+using namespace backstop;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+struct TwoServers {
+  faults::FaultServer first;
+  faults::FaultServer second;
+  TemporaryFile policy{
+      R"({"fallback_policy": {"max_retries": 0, "targets": [{"target": "openai/gpt-4o", "base_url": ")" +
+      first.base_url("/v1") + R"("}, {"target": "anthropic/claude-sonnet-4-5", "base_url": ")" + second.base_url() +
+      "\"}]}}"};
+
+  [[nodiscard]] ProgramRun run(const char* program, std::vector<std::string> arguments,
+                               const std::string& input = {}) const {
+    arguments.insert(arguments.begin(), policy.path());
+    return run_program(program, arguments, {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"}, input);
+  }
+};
+
+std::vector<std::string> sorted(std::vector<std::string> lines) {
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("the console example calls its tool, says who is asked instead, and goes on with the talk of the file") {
+  TwoServers servers;
+  servers.first.next(faults::tool_call("add", R"({"a": 2, "b": 3})"));
+  servers.first.next(faults::overloaded());
+  servers.second.always(faults::answer("It is five."));
+  const TemporaryFile talk{"[]"};
+  const ProgramRun run = servers.run(BACKSTOP_CONSOLE_PROGRAM, {talk.path()}, "What is 2 + 3?\n");
+  INFO(run.err);
+  CHECK(run.status == 0);
+  CHECK(run.out == "> It is five.\n> ");
+  CHECK_THAT(run.err, ContainsSubstring("[openai/gpt-4o failed: "));
+  CHECK_THAT(run.err, ContainsSubstring("[anthropic/claude-sonnet-4-5, $"));
+  REQUIRE(servers.second.request_count() == 1);
+  CHECK_THAT(servers.second.requests()[0].body, ContainsSubstring("\"5.0\""));
+
+  const ProgramRun again = servers.run(BACKSTOP_CONSOLE_PROGRAM, {talk.path()}, "Sure?\n");
+  CHECK(again.status == 0);
+  const auto requests = servers.first.requests();
+  CHECK_THAT(requests.back().body, ContainsSubstring("It is five."));
+  CHECK_THAT(requests.back().body, ContainsSubstring("What is 2 + 3?"));
+}
+
+TEST_CASE("the console example survives a failure, and says what is wrong with its files") {
+  TwoServers servers;
+  servers.first.always(faults::overloaded());
+  servers.second.next(faults::unauthorized());
+  servers.second.always(faults::answer("Hello."));
+  const ProgramRun run = servers.run(BACKSTOP_CONSOLE_PROGRAM, {}, "Hi\n\n");
+  CHECK(run.status == 0);
+  CHECK_THAT(run.err, ContainsSubstring("authentication"));
+  CHECK(run_program(BACKSTOP_CONSOLE_PROGRAM, {}).status == 2);
+  CHECK(run_program(BACKSTOP_CONSOLE_PROGRAM, {"/no/such/policy.json"}).status == 2);
+}
+
+TEST_CASE("the batch example answers what it can, and another run does the rest") {
+  TwoServers servers;
+  servers.first.always(faults::answer("one"));
+  const TemporaryFile requests{"Why?\n"
+                               R"({"custom_id": "x", "messages": [{"role": "user", "content": "How?"}]})"
+                               "\nWhen?\n"};
+  const TemporaryFile log;
+  const ProgramRun run = servers.run(BACKSTOP_BATCH_PROGRAM, {requests.path(), log.path(), "0.5"});
+  INFO(run.err);
+  CHECK(run.status == 0);
+  CHECK(sorted(run.lines()) == std::vector<std::string>{"1: one", "3: one", "x: one"});
+  CHECK_THAT(run.err, ContainsSubstring("3 done, 0 failed, 0 running, 0 left, $"));
+  CHECK(servers.first.request_count() == 3);
+  const ProgramRun again = servers.run(BACKSTOP_BATCH_PROGRAM, {requests.path(), log.path()});
+  CHECK(again.status == 0);
+  CHECK(again.out.empty());
+  CHECK(servers.first.request_count() == 3);
+  CHECK(servers.run(BACKSTOP_BATCH_PROGRAM, {"/no/such/file", log.path()}).status == 2);
+}
+
+TEST_CASE("backstop-chat runs a batch and shows how far it is") {
+  TwoServers servers;
+  servers.first.next(faults::unauthorized());
+  servers.first.always(faults::answer("one"));
+  servers.second.always(faults::unauthorized());
+  const TemporaryFile requests{"Why?\nHow?\n"};
+  const TemporaryFile log;
+  const auto batch = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--policy", servers.policy.path(), "--batch", requests.path()});
+    return run_program(BACKSTOP_CHAT_PROGRAM, more, {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"});
+  };
+  const ProgramRun run = batch({"--log", log.path(), "--concurrency", "2", "--budget", "0.5"});
+  INFO(run.err);
+  CHECK(run.err.find("hunter2") == std::string::npos);
+  CHECK_THAT(run.err, ContainsSubstring("done, "));
+  CHECK_THAT(run.err, ContainsSubstring(" 0 left, $"));
+  CHECK(batch({"--stream"}).status == 2);
+  CHECK(batch({"--budget", "-1"}).status == 2);
+  CHECK(batch({"Hello"}).status == 2);
+  CHECK(run_program(BACKSTOP_CHAT_PROGRAM, {"--target", "openai/m", "--log", "x", "Hello"}).status == 2);
+  const TemporaryFile wrong{"{\"messages\": 3}\n"};
+  const ProgramRun refused =
+      run_program(BACKSTOP_CHAT_PROGRAM, {"--policy", servers.policy.path(), "--batch", wrong.path()},
+                  {"OPENAI_API_KEY=k", "ANTHROPIC_API_KEY=k"});
+  CHECK(refused.status == 2);
+  CHECK_THAT(refused.err, ContainsSubstring("line 1"));
+}
+
+TEST_CASE("backstop-chat prints the results of a batch as JSON") {
+  faults::FaultServer server;
+  server.always(faults::answer("one"));
+  const TemporaryFile requests{"Why?\n"};
+  const std::string target = "local/m@" + server.base_url("/v1");
+  const ProgramRun run =
+      run_program(BACKSTOP_CHAT_PROGRAM, {"--target", target, "--batch", requests.path(), "--json"});
+  CHECK(run.status == 0);
+  CHECK(run.out.starts_with(R"({"custom_id":"1","ok":true,"text":"one")"));
+  CHECK_THAT(run.err, ContainsSubstring("1 done, 0 failed, 0 running, 0 left, "));
+}
+
+TEST_CASE("the example with a loop of its own answers all lines") {
+  TwoServers servers;
+  servers.first.next(faults::cut_stream(0));
+  servers.first.always(faults::answer("All is well."));
+  servers.second.always(faults::answer("All is well."));
+  const ProgramRun run = servers.run(BACKSTOP_OWN_LOOP_PROGRAM, {}, "Why?\nHow?\nWhen?\n");
+  INFO(run.err);
+  CHECK(run.status == 0);
+  for (const char* number : {"1: ", "2: ", "3: "}) {
+    std::string text;
+    for (const std::string& line : run.lines()) {
+      if (line.starts_with(number)) text += line.substr(3);
+    }
+    CHECK(text == "All is well.");
+  }
+}
+
+#ifdef BACKSTOP_ASIO_LOOP_PROGRAM
+TEST_CASE("the example on Asio's loop answers all lines") {
+  TwoServers servers;
+  servers.first.next(faults::overloaded());
+  servers.first.always(faults::answer("All is well."));
+  servers.second.always(faults::answer("All is well."));
+  // Asio takes pipes, no files.
+  const ProgramRun run = run_program(
+      "/bin/sh", {"-c", "cat | " BACKSTOP_ASIO_LOOP_PROGRAM " " + servers.policy.path()},
+      {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"}, "Why?\nHow?\nWhen?\n");
+  INFO(run.err);
+  CHECK(run.status == 0);
+  CHECK(sorted(run.lines()) == std::vector<std::string>{"1: All is well.", "2: All is well.", "3: All is well."});
+}
+#endif
+
+#endif
+
+}  // namespace app_examples_test
