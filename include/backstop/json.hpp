@@ -34,8 +34,8 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const std::vector<Message>& messages);
 
 /// Keys: `messages`, `tools`, `tool_choice`, `parallel_tool_calls`, `response_format`, `max_output_tokens`,
-/// `temperature`, `top_p`, `stop`, `reasoning_effort`, `metadata`, `headers`. A key whose value is null counts as
-/// absent, an unknown one is an error.
+/// `temperature`, `top_p`, `top_k`, `frequency_penalty`, `presence_penalty`, `seed`, `stop`, `reasoning_effort`,
+/// `service_tier`, `metadata`, `headers`. A key whose value is null counts as absent, an unknown one is an error.
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::ordered_json& json);
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::json& json);
 

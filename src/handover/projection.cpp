@@ -159,8 +159,13 @@ class Rebuilder {
     to.max_output_tokens = from.max_output_tokens;
     to.temperature = from.temperature;
     to.top_p = from.top_p;
+    to.top_k = from.top_k;
+    to.frequency_penalty = from.frequency_penalty;
+    to.presence_penalty = from.presence_penalty;
+    to.seed = from.seed;
     to.stop = from.stop;
     to.reasoning_effort = from.reasoning_effort;
+    to.service_tier = from.service_tier;
     to.metadata = from.metadata;
     to.headers = from.headers;
     to.messages.reserve(from.messages.size() + 1);

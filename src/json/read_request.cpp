@@ -155,7 +155,8 @@ void read_headers(const Node& node, ChatRequest& request) {
 ChatRequest read_request(const Node& node) {
   ChatRequest request;
   if (!node.object({"messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_output_tokens",
-                    "temperature", "top_p", "stop", "reasoning_effort", "metadata", "headers"})) {
+                    "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed", "stop",
+                    "reasoning_effort", "service_tier", "metadata", "headers"})) {
     return request;
   }
   request.messages = read_messages(node["messages"]);
@@ -166,8 +167,13 @@ ChatRequest read_request(const Node& node) {
   request.max_output_tokens = node["max_output_tokens"].positive_integer();
   request.temperature = node["temperature"].number(0, 2);
   request.top_p = node["top_p"].number(0, 1);
+  request.top_k = node["top_k"].positive_integer();
+  request.frequency_penalty = node["frequency_penalty"].number(-2, 2);
+  request.presence_penalty = node["presence_penalty"].number(-2, 2);
+  request.seed = node["seed"].integer();
   request.stop = read_stop(node["stop"]);
   request.reasoning_effort = read_reasoning_effort(node["reasoning_effort"]);
+  request.service_tier = node["service_tier"].string();
   request.metadata = read_metadata(node["metadata"]);
   read_headers(node["headers"], request);
   return request;

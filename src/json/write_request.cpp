@@ -152,8 +152,13 @@ nlohmann::ordered_json to_json(const ChatRequest& request) {
   if (request.max_output_tokens) json["max_output_tokens"] = *request.max_output_tokens;
   if (request.temperature) json["temperature"] = *request.temperature;
   if (request.top_p) json["top_p"] = *request.top_p;
+  if (request.top_k) json["top_k"] = *request.top_k;
+  if (request.frequency_penalty) json["frequency_penalty"] = *request.frequency_penalty;
+  if (request.presence_penalty) json["presence_penalty"] = *request.presence_penalty;
+  if (request.seed) json["seed"] = *request.seed;
   if (!request.stop.empty()) json["stop"] = request.stop;
   set_text(json, "reasoning_effort", request.reasoning_effort);
+  set_text(json, "service_tier", request.service_tier);
   if (request.metadata != Metadata{}) json["metadata"] = metadata_json(request.metadata);
   if (!request.headers.empty()) json["headers"] = pairs_json(request.headers);
   return json;

@@ -51,6 +51,7 @@ constexpr std::string_view full_request = R"({
   "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "An animal",
                       "schema": {"type": "object"}, "strict": true}},
   "max_output_tokens": 300, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "reasoning_effort": "low",
+  "top_k": 40, "frequency_penalty": -0.5, "presence_penalty": 0.25, "seed": -7, "service_tier": "flex",
   "metadata": {"user_id": "u", "session_id": "s", "request_id": "r", "tags": {"team": "search"}},
   "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"}
 })";
@@ -88,6 +89,11 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(request.max_output_tokens == 300);
   CHECK(request.temperature == 0.5);
   CHECK(request.top_p == 0.9);
+  CHECK(request.top_k == 40);
+  CHECK(request.frequency_penalty == -0.5);
+  CHECK(request.presence_penalty == 0.25);
+  CHECK(request.seed == -7);
+  CHECK(request.service_tier == "flex");
   CHECK(request.stop == std::vector<std::string>{"END"});
   CHECK(request.reasoning_effort == "low");
   CHECK(request.metadata == Metadata{"u", "s", "r", "00-1-2-01", {{"team", "search"}}});
@@ -263,6 +269,10 @@ TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("temperature": "hot")") == "`temperature` must be a number, not a string");
   CHECK(key_problem(R"("temperature": 3)") == "`temperature` must be from 0 to 2, not 3");
   CHECK(key_problem(R"("top_p": 1.1)") == "`top_p` must be from 0 to 1, not 1.1");
+  CHECK(key_problem(R"("top_k": 0)") == "`top_k` must be a whole number above zero, not 0");
+  CHECK(key_problem(R"("presence_penalty": -2.5)") == "`presence_penalty` must be from -2 to 2, not -2.5");
+  CHECK(key_problem(R"("seed": 1.5)") == "`seed` must be a whole number of 64 bits, not a number");
+  CHECK(key_problem(R"("seed": 9223372036854775808)") == "`seed` must be a whole number of 64 bits, not a number");
   CHECK(key_problem(R"("max_output_tokens": 0)") == "`max_output_tokens` must be a whole number above zero, not 0");
   CHECK(key_problem(R"("max_output_tokens": 1.5)") == "`max_output_tokens` must be a whole number above zero, not 1.5");
   CHECK_THAT(key_problem(R"("reasoning_effort": "much")"), ContainsSubstring("must be one of none, minimal, low"));

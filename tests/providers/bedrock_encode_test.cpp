@@ -613,6 +613,8 @@ TEST_CASE("AWS's own library takes every request to Converse") {
   request.max_output_tokens = 1000;
   request.temperature = 0.5;
   request.top_p = 0.5;
+  request.top_k = 40;
+  request.service_tier = "flex";
   request.stop = {"END"};
   request.response_format = ResponseFormat{
       .type = ResponseFormat::Type::json_schema, .name = "n", .schema = R"({"type": "object"})", .description = "d"};

@@ -79,8 +79,16 @@ struct ChatRequest {
   std::optional<std::int64_t> max_output_tokens;  ///< reasoning included
   std::optional<double> temperature;
   std::optional<double> top_p;
+  std::optional<std::int64_t> top_k;        ///< of how many tokens the model chooses the next
+  std::optional<double> frequency_penalty;  ///< -2 to 2: for tokens by how often they have come
+  std::optional<double> presence_penalty;   ///< -2 to 2: for tokens that have come at all
+  std::optional<std::int64_t> seed;         ///< the same one makes equal answers likelier, where a target knows it
   std::vector<std::string> stop;
   std::string reasoning_effort;  ///< none, minimal, low, medium, high; empty for the provider's default
+  /// What the provider's capacity is paid as: default, flex (cheaper and slower), priority, or a word of the provider's
+  /// own. Where it has none of that name it is left out, with a note in the attempt's row. Prices are those of the
+  /// default. Empty for the provider's choice.
+  std::string service_tier;
   Metadata metadata;
   /// The application's incoming headers. Only those that a target's `forward_headers` names are sent to it.
   std::vector<Header> headers;

@@ -10,6 +10,7 @@ namespace backstop::inline v0::detail {
 /// Ollama's own API.
 class OllamaFormat final : public WireFormat {
  public:
+  [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;
   void decode(const JsonElement& body, AnswerBuilder& answer) const override;

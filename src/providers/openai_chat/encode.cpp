@@ -25,6 +25,12 @@ bool refuses_stop(std::string_view model, const OpenAiDialect& dialect) noexcept
   return reasons && model.find("non-reasoning") == std::string_view::npos;
 }
 
+// As the dialect knows it; where it is not known whether it has one, as it is.
+std::optional<std::string_view> tier_word(const ChatRequest& request, const OpenAiDialect& dialect) noexcept {
+  if (dialect.any_service_tier) return request.service_tier;
+  return service_tier_word(dialect.service_tiers, request.service_tier);
+}
+
 Error unreadable(std::string_view what) {
   return {ErrorKind::invalid_request, std::string{what} + " is no JSON object; a JSON Schema is expected"};
 }
@@ -108,6 +114,10 @@ void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDi
   }
   if (request.temperature) json.field("temperature", *request.temperature);
   if (request.top_p) json.field("top_p", *request.top_p);
+  if (request.top_k) json.field("top_k", *request.top_k);
+  if (request.frequency_penalty) json.field("frequency_penalty", *request.frequency_penalty);
+  if (request.presence_penalty) json.field("presence_penalty", *request.presence_penalty);
+  if (request.seed) json.field(dialect.seed, *request.seed);
   if (!request.stop.empty()) {
     json.key("stop");
     json.begin_array();
@@ -115,6 +125,9 @@ void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDi
     json.end_array();
   }
   if (!request.reasoning_effort.empty()) write_effort(json, request.reasoning_effort, dialect);
+  if (const std::string_view tier = tier_word(request, dialect).value_or(""); !tier.empty()) {
+    json.field("service_tier", tier);
+  }
 }
 
 void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDialect& dialect) {
@@ -149,7 +162,12 @@ RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& targe
   RequestLimits limits = WireFormat::limits(request, target);
   limits.sampling = !dialect_.developer_role || takes_sampling(target.model(), request);
   limits.most_temperature = dialect_.most_temperature;
-  limits.stop_sequences = refuses_stop(target.model(), dialect_) ? 0 : dialect_.stop_sequences;
+  limits.top_k = dialect_.top_k;
+  // The models that refuse `stop` refuse the penalties, too.
+  const bool refuses = refuses_stop(target.model(), dialect_);
+  limits.penalties = !refuses;
+  limits.stop_sequences = refuses ? 0 : dialect_.stop_sequences;
+  limits.service_tier = tier_word(request, dialect_).has_value();
   return limits;
 }
 

@@ -14,7 +14,12 @@ namespace backstop::inline v0::detail {
 FittedRequest::FittedRequest(const ChatRequest& original, const RequestLimits& limits) : original_{&original} {
   fit_output(limits);
   fit_sampling(limits);
+  fit_top_k(limits);
+  fit_penalty("frequency_penalty", &ChatRequest::frequency_penalty, limits);
+  fit_penalty("presence_penalty", &ChatRequest::presence_penalty, limits);
+  fit_seed(limits);
   fit_stop(limits);
+  fit_tier(limits);
 }
 
 ChatRequest& FittedRequest::change(std::string_view note) {
@@ -48,6 +53,47 @@ void FittedRequest::fit_sampling(const RequestLimits& limits) {
   if (fitting == *original_->temperature) return;
   change(fmt::format("temperature {} moved to {}, the end of the model's range", *original_->temperature, fitting))
       .temperature = fitting;
+}
+
+void FittedRequest::fit_top_k(const RequestLimits& limits) {
+  if (!original_->top_k) return;
+  if (!limits.sampling || !limits.top_k) {
+    change("top_k left out: the target takes none").top_k.reset();
+  } else if (*original_->top_k > limits.most_top_k) {
+    change(fmt::format("top_k lowered from {} to {}, the most that the target takes", *original_->top_k,
+                       limits.most_top_k))
+        .top_k = limits.most_top_k;
+  }
+}
+
+void FittedRequest::fit_penalty(std::string_view name, std::optional<double> ChatRequest::*penalty,
+                                const RequestLimits& limits) {
+  const std::optional<double> wanted = original_->*penalty;
+  if (!wanted) return;
+  if (!limits.penalties) {
+    (change(fmt::format("{} left out: the target takes none", name)).*penalty).reset();
+    return;
+  }
+  const double fitting = std::clamp(*wanted, limits.least_penalty, limits.most_penalty);
+  if (fitting == *wanted) return;
+  change(fmt::format("{} {} moved to {}, the end of the target's range", name, *wanted, fitting)).*penalty = fitting;
+}
+
+void FittedRequest::fit_seed(const RequestLimits& limits) {
+  const std::optional<std::int64_t> seed = original_->seed;
+  if (!seed) return;
+  if (!limits.seed) {
+    change("seed left out: the target takes none").seed.reset();
+  } else if (*seed < limits.least_seed || *seed > limits.most_seed) {
+    change(fmt::format("seed left out: the target takes one from {} to {}", limits.least_seed, limits.most_seed))
+        .seed.reset();
+  }
+}
+
+void FittedRequest::fit_tier(const RequestLimits& limits) {
+  if (original_->service_tier.empty() || limits.service_tier) return;
+  change(fmt::format("service_tier \"{}\" left out: the target has none of that name", original_->service_tier))
+      .service_tier.clear();
 }
 
 void FittedRequest::fit_stop(const RequestLimits& limits) {

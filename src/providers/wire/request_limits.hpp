@@ -17,8 +17,17 @@ struct RequestLimits {
 
   std::optional<std::int64_t> output_tokens;  ///< the most that `max_output_tokens` may ask for
   std::int64_t least_output_tokens = 1;       ///< the least
-  bool sampling = true;                       ///< takes `temperature` and `top_p`
+  bool sampling = true;                       ///< takes `temperature` and `top_p`, and `top_k` if any target does
   double most_temperature = 2;
+  bool top_k = true;
+  std::int64_t most_top_k = std::numeric_limits<std::int64_t>::max();
+  bool penalties = true;  ///< takes `frequency_penalty` and `presence_penalty`
+  double least_penalty = -2;
+  double most_penalty = 2;
+  bool seed = true;
+  std::int64_t least_seed = std::numeric_limits<std::int64_t>::min();
+  std::int64_t most_seed = std::numeric_limits<std::int64_t>::max();
+  bool service_tier = true;  ///< takes the one that is asked for
   std::size_t stop_sequences = any_number;
   bool blank_stop_sequences = true;           ///< takes those that are nothing but blanks
 };
@@ -39,6 +48,10 @@ class FittedRequest {
  private:
   void fit_output(const RequestLimits& limits);
   void fit_sampling(const RequestLimits& limits);
+  void fit_top_k(const RequestLimits& limits);
+  void fit_penalty(std::string_view name, std::optional<double> ChatRequest::*penalty, const RequestLimits& limits);
+  void fit_seed(const RequestLimits& limits);
+  void fit_tier(const RequestLimits& limits);
   void fit_stop(const RequestLimits& limits);
   ChatRequest& change(std::string_view note);
 

@@ -1,0 +1,217 @@
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <nlohmann/json.hpp>
+
+#include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/bedrock.hpp"
+#include "backstop/providers/cohere.hpp"
+#include "backstop/providers/gemini.hpp"
+#include "backstop/providers/ollama_native.hpp"
+#include "backstop/providers/openai.hpp"
+#include "backstop/providers/openai_responses.hpp"
+#include "support/replayed_call.hpp"
+
+namespace parameters_test {
+
+using namespace backstop;
+using namespace backstop::testing_support;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// A target of a wire, by the names that this test has for both.
+Provider target_of(std::string_view wire, ModelOptions options) {
+  options.api_key = "test-key";
+  if (options.base_url.empty()) options.base_url = "http://replayed.test/v1";
+  if (wire == "responses") return openai_responses(options);
+  if (wire == "messages") return anthropic(options);
+  if (wire == "gemini") return gemini(options);
+  if (wire == "cohere") return cohere(options);
+  if (wire == "ollama_native") return ollama_native(options);
+  if (wire == "converse") return bedrock(options, {.region = "us-east-1"});
+  if (wire == "invoke") return bedrock_anthropic(options, {.region = "us-east-1"});
+  if (wire == "unknown") {
+    options.name = "my-gateway";
+    return openai_compatible(options);
+  }
+  return *known_provider(wire, options);
+}
+
+/// What a target is sent, and what its row says of it.
+struct Sent {
+  Json body;
+  std::string note;
+};
+Sent sent_to(const Provider& target, const ChatRequest& request) {
+  ReplayedAnswer refusal;
+  refusal.status = 500;
+  refusal.body = "{}";
+  const ReplayedCall call = call_with(target, request, refusal, false);
+  REQUIRE(call.requests.size() == 1);
+  const Ledger& attempts = call.result ? call.result->attempts : call.result.error().attempts;
+  return {Json::parse(call.requests[0].body), attempts.at(0).reason};
+}
+Sent sent_to(std::string_view wire, std::string model, const ChatRequest& request) {
+  return sent_to(target_of(wire, {.model = std::move(model)}), request);
+}
+
+ChatRequest with_all() {
+  ChatRequest request{"Hi"};
+  request.top_k = 40;
+  request.frequency_penalty = 0.25;
+  request.presence_penalty = 0.5;
+  request.seed = 7;
+  return request;
+}
+
+/// Where a wire has the four, as pointers into its body; empty: it has no field for it, and the row says so.
+struct Fields {
+  std::string_view wire;
+  std::string_view model;
+  std::string_view top_k;
+  std::string_view frequency_penalty;
+  std::string_view presence_penalty;
+  std::string_view seed;
+};
+const std::vector<Fields> every_field{
+    {"openai", "gpt-4o", "", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"openai", "gpt-5.4", "", "", "", "/seed"},
+    {"azure", "gpt-4o", "", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"mistral", "mistral-large", "", "/frequency_penalty", "/presence_penalty", "/random_seed"},
+    {"xai", "grok-4", "", "", "", "/seed"},
+    {"groq", "llama-3.3", "", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"openrouter", "qwen/qwen3", "/top_k", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"vllm", "qwen3", "/top_k", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"unknown", "m", "/top_k", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"responses", "gpt-4o", "", "", "", ""},
+    {"messages", "claude-sonnet-4-5", "/top_k", "", "", ""},
+    {"messages", "claude-opus-4-8", "", "", "", ""},
+    {"invoke", "anthropic.claude-sonnet-4-5-v1:0", "/top_k", "", "", ""},
+    {"converse", "us.anthropic.claude-sonnet-4-5-v1:0", "/additionalModelRequestFields/top_k", "", "", ""},
+    {"converse", "amazon.nova-pro-v1:0", "/additionalModelRequestFields/inferenceConfig/topK", "", "", ""},
+    {"converse", "us.amazon.nova-2-lite-v1:0", "/additionalModelRequestFields/inferenceConfig/topK", "", "", ""},
+    {"converse", "meta.llama3-1-70b-instruct-v1:0", "", "", "", ""},
+    {"gemini", "gemini-2.0-flash", "/generationConfig/topK", "/generationConfig/frequencyPenalty",
+     "/generationConfig/presencePenalty", "/generationConfig/seed"},
+    {"gemini", "gemini-2.5-flash", "/generationConfig/topK", "", "", "/generationConfig/seed"},
+    {"gemini", "gemini-3-pro-preview", "/generationConfig/topK", "", "", "/generationConfig/seed"},
+    {"cohere", "command-a-03-2025", "/k", "/frequency_penalty", "/presence_penalty", "/seed"},
+    {"ollama_native", "llama3.2", "/options/top_k", "/options/frequency_penalty", "/options/presence_penalty",
+     "/options/seed"},
+};
+
+}  // namespace
+
+TEST_CASE("a parameter goes out under the wire's own name, or its row says that it was left out") {
+  for (const Fields& row : every_field) {
+    const Sent sent = sent_to(row.wire, std::string{row.model}, with_all());
+    CAPTURE(row.wire, row.model, sent.body.dump(), sent.note);
+    const auto check = [&](std::string_view name, std::string_view place, const Json& value) {
+      CAPTURE(name);
+      const std::string left_out = std::string{name} + " left out: the target takes none";
+      if (place.empty()) {
+        CHECK_THAT(sent.note, ContainsSubstring(left_out));
+        CHECK(sent.body.dump().find("\"" + std::string{name} + "\"") == std::string::npos);
+      } else {
+        CHECK_THAT(sent.note, !ContainsSubstring(left_out));
+        REQUIRE(sent.body.contains(Json::json_pointer{std::string{place}}));
+        CHECK(sent.body.at(Json::json_pointer{std::string{place}}) == value);
+      }
+    };
+    check("top_k", row.top_k, 40);
+    check("frequency_penalty", row.frequency_penalty, 0.25);
+    check("presence_penalty", row.presence_penalty, 0.5);
+    check("seed", row.seed, 7);
+  }
+}
+
+TEST_CASE("a parameter beyond a target's range is moved into it or left out, with a note") {
+  ChatRequest request{"Hi"};
+  request.top_k = 1000;
+  request.frequency_penalty = 1.5;
+  request.presence_penalty = -1;
+  request.seed = -3;
+  const Sent command = sent_to("cohere", "command-a-03-2025", request);
+  CHECK(command.body["k"] == 500);
+  CHECK(command.body["frequency_penalty"] == 1.0);
+  CHECK(command.body["presence_penalty"] == 0.0);
+  CHECK_FALSE(command.body.contains("seed"));
+  CHECK_THAT(command.note, ContainsSubstring("top_k lowered from 1000 to 500, the most that the target takes"));
+  CHECK_THAT(command.note, ContainsSubstring("frequency_penalty 1.5 moved to 1, the end of the target's range"));
+  CHECK_THAT(command.note, ContainsSubstring("presence_penalty -1 moved to 0, the end of the target's range"));
+  CHECK_THAT(command.note, ContainsSubstring("seed left out: the target takes one from 0 to"));
+
+  ChatRequest seeded{"Hi"};
+  seeded.seed = std::int64_t{1} << 40;
+  const Sent flash = sent_to("gemini", "gemini-2.5-flash", seeded);
+  CHECK_FALSE(flash.body.contains("generationConfig"));
+  CHECK_THAT(flash.note, ContainsSubstring("seed left out: the target takes one from -2147483648 to 2147483647"));
+  CHECK(sent_to("openai", "gpt-4o", seeded).body["seed"] == std::int64_t{1} << 40);
+}
+
+TEST_CASE("a tier of service goes out as the provider calls it, and is left out where there is none of that name") {
+  struct Row {
+    std::string_view wire;
+    std::string_view model;
+    std::string_view tier;
+    std::string_view place;  ///< empty: nothing is sent
+    std::string_view word;
+    bool noted = false;
+  };
+  const std::vector<Row> rows{
+      {"openai", "gpt-4o", "flex", "/service_tier", "flex"},
+      {"openai", "gpt-4o", "default", "/service_tier", "default"},
+      {"azure", "gpt-4o", "flex", "", "", true},
+      {"azure", "gpt-4o", "priority", "/service_tier", "priority"},
+      {"groq", "llama-3.3", "default", "/service_tier", "on_demand"},
+      {"groq", "llama-3.3", "priority", "/service_tier", "performance"},
+      {"fireworks", "m", "priority", "/service_tier", "priority"},
+      {"mistral", "mistral-large", "flex", "", "", true},
+      {"mistral", "mistral-large", "default", "", "", false},
+      {"unknown", "m", "their-own", "/service_tier", "their-own"},
+      {"responses", "gpt-5.4", "priority", "/service_tier", "priority"},
+      {"responses", "gpt-5.4", "their-own", "", "", true},
+      {"messages", "claude-sonnet-4-5", "default", "/service_tier", "standard_only"},
+      {"messages", "claude-sonnet-4-5", "priority", "/service_tier", "auto"},
+      {"messages", "claude-sonnet-4-5", "flex", "", "", true},
+      {"invoke", "anthropic.claude-sonnet-4-5-v1:0", "priority", "", "", true},
+      {"converse", "amazon.nova-pro-v1:0", "flex", "/serviceTier/type", "flex"},
+      {"converse", "amazon.nova-pro-v1:0", "scale", "", "", true},
+      {"gemini", "gemini-3-pro-preview", "default", "/serviceTier", "standard"},
+      {"gemini", "gemini-3-pro-preview", "flex", "/serviceTier", "flex"},
+      {"cohere", "command-a-03-2025", "flex", "", "", true},
+      {"cohere", "command-a-03-2025", "default", "", "", false},
+      {"ollama_native", "llama3.2", "priority", "", "", true},
+  };
+  for (const Row& row : rows) {
+    ChatRequest request{"Hi"};
+    request.service_tier = row.tier;
+    const Sent sent = sent_to(row.wire, std::string{row.model}, request);
+    CAPTURE(row.wire, row.tier, sent.body.dump(), sent.note);
+    CHECK((sent.note.find("service_tier") != std::string::npos) == row.noted);
+    if (row.place.empty()) {
+      CHECK(sent.body.dump().find("ier\"") == std::string::npos);
+      continue;
+    }
+    REQUIRE(sent.body.contains(Json::json_pointer{std::string{row.place}}));
+    CHECK(sent.body.at(Json::json_pointer{std::string{row.place}}) == row.word);
+  }
+}
+
+TEST_CASE("a model of Claude that thinks is sent no top_k beside its thinking") {
+  ChatRequest request{"Hi"};
+  request.top_k = 40;
+  request.reasoning_effort = "low";
+  CHECK_FALSE(sent_to("messages", "claude-sonnet-4-5", request).body.contains("top_k"));
+  const Json converse = sent_to("converse", "us.anthropic.claude-sonnet-4-5-v1:0", request).body;
+  CHECK_FALSE(converse["additionalModelRequestFields"].contains("top_k"));
+}
+
+}  // namespace parameters_test
