@@ -14,8 +14,10 @@
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "handover/own_parameters.hpp"
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
+#include "runtime/given_up.hpp"
 #include "state/target_state.hpp"
 
 namespace backstop::inline v0 {
@@ -61,7 +63,8 @@ void if_memory(const Action& action) noexcept {
 /// when it is opened; later the words in it may be missing.
 class AttemptRecord {
  public:
-  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed)
+  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed,
+                std::string reason)
       : send_{&send},
         scope_{&scope},
         context_{&context},
@@ -69,9 +72,9 @@ class AttemptRecord {
         statistics_{target_ != nullptr ? target.statistics() : nullptr},
         row_{context.state().ledger.size()} {
     CallState& state = context.state();
-    std::string reason;
     if (send.output_limit) {
-      reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
+      reason += fmt::format("{}output limited to {} tokens by what may be spent", reason.empty() ? "" : "; ",
+                            *send.output_limit);
     }
     Attempt& attempt = state.add_row(*send.target);
     attempt.reason = std::move(reason);
@@ -292,8 +295,9 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
   standing.target = &to;
   if (needs.costs) {
     if (const std::optional<Price> price = price_of(to)) {
-      standing.worst_cost = cost_of(worst_usage(to, request, needs.input_tokens), *price);
-      standing.least_cost = cost_of(least_usage(to, request, needs.input_tokens, least_limited_output), *price);
+      const std::optional<std::int64_t> limit = detail::output_limit_of(to, request, detail::GivenUp{needs});
+      standing.worst_cost = cost_of(worst_usage(to, limit, needs.input_tokens), *price);
+      standing.least_cost = cost_of(least_usage(to, limit, needs.input_tokens), *price);
     }
   }
   if (const std::optional<Misfit> misfit = misfit_of(to, request, needs)) {
@@ -358,7 +362,8 @@ bool ModelProvider::streams(const ChatRequest& request, const CallContext& conte
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
   if (context.stopping()) co_return context.stop_error();
   if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
-  Send sending{target_, request, context};
+  const detail::OwnRequest own{request, target_, detail::given_up_by(context.hint())};
+  Send sending{target_, own.request(), context};
   SendScope scope{sending, context};
   std::optional<Error> refusal = context.begin_send(sending);
   if (refusal && sending.wait_in != nullptr) {
@@ -378,14 +383,14 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
     co_return std::move(*refusal);
   }
   std::optional<ChatRequest> limited;
-  if (sending.output_limit) limited.emplace(request).max_output_tokens = sending.output_limit;
-  const ChatRequest& sent = limited ? *limited : request;
+  if (sending.output_limit) limited.emplace(own.request()).max_output_tokens = sending.output_limit;
+  const ChatRequest& sent = limited ? *limited : own.request();
 
   const bool streamed = streams(sent, context);
   StopSource stop{context.stop()};
   CallContext inner = context;
   inner.set_stop(stop);
-  AttemptRecord record{sending, scope, inner, *state_, streamed};
+  AttemptRecord record{sending, scope, inner, *state_, streamed, own.note()};
   static constexpr AttemptLimits usual;
   const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
                                                    streamed, context.hint().other_ready);

@@ -10,6 +10,7 @@
 #include "config/policy_blocks.hpp"
 #include "config/route.hpp"
 #include "providers/http/request_headers.hpp"
+#include "text/efforts.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -36,6 +37,37 @@ constexpr std::array capability_fields{
                         [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
     Field<Capabilities>{"reasoning", [](const Setting& at, Capabilities& out) { set(out.reasoning, at.boolean()); }},
     Field<Capabilities>{"prefill", [](const Setting& at, Capabilities& out) { set(out.prefill, at.boolean()); }},
+};
+
+void read_effort(const Setting& at, Parameters& out) {
+  out.reasoning_effort = at.word();
+  if (!is_effort(out.reasoning_effort)) at.refuse(std::string{"one of "}.append(efforts_text));
+}
+
+void read_stop(const Setting& at, Parameters& out) {
+  if (!at.is_array()) {
+    if (auto one = at.text()) out.stop = {*std::move(one)};
+    return;
+  }
+  for (const Setting& element : at.elements("strings, or a string")) {
+    if (auto one = element.text()) out.stop.push_back(*std::move(one));
+  }
+}
+
+constexpr std::array parameter_fields{
+    Field<Parameters>{"max_output_tokens",
+                      [](const Setting& at, Parameters& out) { out.max_output_tokens = at.tokens(); }},
+    Field<Parameters>{"temperature", [](const Setting& at, Parameters& out) { out.temperature = at.number(0, 2); }},
+    Field<Parameters>{"top_p", [](const Setting& at, Parameters& out) { out.top_p = at.number(0, 1); }},
+    Field<Parameters>{"top_k", [](const Setting& at, Parameters& out) { out.top_k = at.tokens(); }},
+    Field<Parameters>{"frequency_penalty",
+                      [](const Setting& at, Parameters& out) { out.frequency_penalty = at.number(-2, 2); }},
+    Field<Parameters>{"presence_penalty",
+                      [](const Setting& at, Parameters& out) { out.presence_penalty = at.number(-2, 2); }},
+    Field<Parameters>{"seed", [](const Setting& at, Parameters& out) { out.seed = at.integer(); }},
+    Field<Parameters>{"stop", read_stop},
+    Field<Parameters>{"reasoning_effort", read_effort},
+    Field<Parameters>{"service_tier", [](const Setting& at, Parameters& out) { set(out.service_tier, at.text()); }},
 };
 
 void read_price(const Setting& at, TargetConfig& out) {
@@ -135,6 +167,10 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"failure_domain",
                         [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
     Field<TargetConfig>{"price", read_price},
+    Field<TargetConfig>{"defaults",
+                        [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.defaults); }},
+    Field<TargetConfig>{"overrides",
+                        [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.overrides); }},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},
     Field<TargetConfig>{"accept_if",

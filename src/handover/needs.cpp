@@ -13,6 +13,7 @@
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "handover/own_parameters.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -120,7 +121,7 @@ constexpr std::array<Capability, 6> capability_table{{
   const std::optional<Price> price = price_of(target);
   if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
   if (requirement.cheaper_than &&
-      cost_of(least_usage(target, request, needs.input_tokens, least_limited_output), *price) >=
+      cost_of(least_usage(target, detail::output_limit_of(target, request, detail::GivenUp{needs}), needs.input_tokens), *price) >=
           *requirement.cheaper_than) {
     return Misfit{ErrorKind::budget_exceeded, "it is not cheaper than the target that a budget refused"};
   }
@@ -128,6 +129,10 @@ constexpr std::array<Capability, 6> capability_table{{
 }
 
 }  // namespace
+
+bool asks_for_reasoning(std::string_view effort) noexcept {
+  return !effort.empty() && effort != "none" && effort != "minimal";
+}
 
 Needs needs_of(const ChatRequest& request) noexcept {
   Needs needs;
@@ -141,8 +146,7 @@ Needs needs_of(const ChatRequest& request) noexcept {
   if (!request.tools.empty()) needs.tools = true;
   needs.json_schema = request.response_format && !request.response_format->by_instruction &&
                       request.response_format->type == ResponseFormat::Type::json_schema;
-  const std::string_view effort = request.reasoning_effort;
-  needs.reasoning = !effort.empty() && effort != "none" && effort != "minimal";
+  needs.reasoning = asks_for_reasoning(request.reasoning_effort);
   needs.input_tokens = estimate_input_tokens(request);
   return needs;
 }
@@ -150,7 +154,9 @@ Needs needs_of(const ChatRequest& request) noexcept {
 std::optional<Misfit> misfit_of(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
   const ModelFacts& facts = target.facts();
   for (const Capability& row : capability_table) {
-    if (needs.*row.needed && !(facts.capabilities.*row.offered)) {
+    if (facts.capabilities.*row.offered) continue;
+    const bool reasoning = row.needed == &Needs::reasoning;
+    if (reasoning ? detail::is_asked_to_reason(target, request, needs) : needs.*row.needed) {
       return Misfit{ErrorKind::unsupported_capability, row.message};
     }
   }

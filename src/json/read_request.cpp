@@ -10,6 +10,7 @@
 #include "json/parse.hpp"
 #include "json/read_messages.hpp"
 #include "text/ascii.hpp"
+#include "text/efforts.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -94,11 +95,8 @@ std::vector<std::string> read_stop(const Node& node) {
 }
 
 std::string read_reasoning_effort(const Node& node) {
-  constexpr std::array<std::string_view, 7> efforts{"none", "minimal", "low", "medium", "high", "xhigh", "max"};
   std::string effort = node.string();
-  if (!effort.empty() && std::find(efforts.begin(), efforts.end(), effort) == efforts.end()) {
-    node.complain("must be one of none, minimal, low, medium, high, xhigh, max");
-  }
+  if (!effort.empty() && !is_effort(effort)) node.complain(std::string{"must be one of "}.append(efforts_text));
   return effort;
 }
 

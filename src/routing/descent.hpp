@@ -90,6 +90,8 @@ class Descent {
   /// What the reduction of a feature is to keep to at that candidate.
   [[nodiscard]] ReductionOptions options_for(const Ladder::Reduction& rung, std::size_t index,
                                              const Needs& needs) const noexcept;
+  /// The most that one of the targets behind it would be asked to write: by the request, and by its own parameters.
+  [[nodiscard]] std::optional<std::int64_t> wanted_output(std::size_t index, const Needs& needs) const noexcept;
   /// Of the targets behind it the most; empty where that of one is not known.
   [[nodiscard]] std::optional<std::int64_t> most_of(std::size_t index,
                                                     std::optional<std::int64_t> ModelFacts::*fact) const noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "backstop/chat/request.hpp"
 #include "backstop/export.hpp"
@@ -29,6 +30,9 @@ struct Needs {
 
   friend bool operator==(const Needs&, const Needs&) = default;
 };
+
+/// Whether an effort is `low` or more.
+[[nodiscard]] BACKSTOP_EXPORT bool asks_for_reasoning(std::string_view effort) noexcept;
 
 /// Cost: proportional to the number of parts, whatever their size; allocates nothing.
 [[nodiscard]] BACKSTOP_EXPORT Needs needs_of(const ChatRequest& request) noexcept;

@@ -23,7 +23,7 @@ namespace backstop::inline v0 {
 ///   that they are about is.
 /// - Usage is in tokens that the model read and wrote. Cohere bills fewer: not those of its own instructions, so that
 ///   costs are the most that a call can have cost.
-/// - `top_p` is kept within 0.01 and 0.99. There is no field for `parallel_tool_calls = false` and for
+/// - `top_p` is kept within 0.01 and 0.99, `top_k` within 500, the penalties within 0 and 1. There is no field for `parallel_tool_calls = false` and for
 ///   `metadata.user_id`: they are left out. Of more than five stop sequences the first five are sent, with a note in
 ///   the attempt's row.
 ///

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backstop/chat/parameters.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
@@ -36,6 +37,8 @@ struct ModelOptions {
   std::optional<std::int64_t> max_output_tokens{};
   std::optional<Capabilities> capabilities{};
   std::string failure_domain{};  ///< see `ModelFacts::failure_domain`
+  Parameters defaults{};   ///< see `ModelFacts::defaults`
+  Parameters overrides{};  ///< see `ModelFacts::overrides`
 };
 
 }  // namespace backstop::inline v0

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backstop/catalog/catalog.hpp"
+#include "backstop/handover/needs.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
 #include "text/ascii.hpp"
@@ -54,8 +55,20 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
   facts.failure_domain = options.failure_domain;
+  facts.defaults = options.defaults;
+  facts.overrides = options.overrides;
   facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
   return facts;
+}
+
+void check_parameters(const Target& target, std::string_view name, const Parameters& own) {
+  std::string problem = problem_with(own);
+  if (problem.empty() && asks_for_reasoning(own.reasoning_effort) && !target.facts().capabilities.reasoning) {
+    problem = "reasoning_effort is " + in_quotes(own.reasoning_effort) +
+              ", and the model does not reason; where it does, say so in `capabilities`";
+  }
+  if (problem.empty()) return;
+  throw std::invalid_argument{target.name() + ": `" + std::string{name} + "`: " + problem};
 }
 
 void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view usual_variable) {
@@ -92,6 +105,8 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
 
   Endpoint endpoint;
   endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url)};
+  check_parameters(endpoint.target, "defaults", options.defaults);
+  check_parameters(endpoint.target, "overrides", options.overrides);
   endpoint.provider = defaults.name;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
