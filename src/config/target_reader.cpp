@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include "backstop/catalog/catalog.hpp"
+#include "backstop/json.hpp"
 #include "config/document.hpp"
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
 #include "config/route.hpp"
+#include "json/added_fields.hpp"
 #include "providers/http/request_headers.hpp"
 #include "text/efforts.hpp"
 
@@ -140,6 +142,13 @@ void read_forward_headers(const Setting& at, TargetConfig& out) {
   }
 }
 
+void read_own_fields(const Setting& at, TargetConfig& out) {
+  if (!at.is_object()) return at.refuse("an object: fields for the body of every request to the target");
+  std::string text = json_text(*at.json());
+  if (text.size() > longest_fields) return at.complain(fmt::format("is longer than the accepted {}", longest_fields_text));
+  out.model.parameters = std::move(text);
+}
+
 void read_wire(const Setting& at, TargetConfig& out) {
   out.wire = at.word();
   if (!is_wire(out.wire)) at.refuse(wires_text());
@@ -171,6 +180,7 @@ constexpr std::array target_fields{
                         [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.defaults); }},
     Field<TargetConfig>{"overrides",
                         [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.overrides); }},
+    Field<TargetConfig>{"parameters", read_own_fields},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},
     Field<TargetConfig>{"accept_if",

@@ -168,6 +168,7 @@ class Rebuilder {
     to.service_tier = from.service_tier;
     to.metadata = from.metadata;
     to.headers = from.headers;
+    to.extra = from.extra;
     to.messages.reserve(from.messages.size() + 1);
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backstop/json.hpp"
+#include "json/added_fields.hpp"
 #include "json/node.hpp"
 #include "json/parse.hpp"
 #include "json/read_messages.hpp"
@@ -150,11 +151,24 @@ void read_headers(const Node& node, ChatRequest& request) {
   }
 }
 
+void read_extra(const Node& node, ChatRequest& request) {
+  if (!node.present()) return;
+  if (!node.json().is_object()) return node.refuse("an object of objects, each under a provider's name");
+  for (const auto& [to, fields] : node.json().items()) {
+    const Node one = node[to];
+    if (to.empty()) one.complain("is for nobody; accepted are a provider's name and wire:<wire>");
+    if (!fields.is_object()) one.refuse("an object");
+    std::string text = one.object_text();
+    if (text.size() > longest_fields) one.complain(std::string{"is longer than the accepted "}.append(longest_fields_text));
+    request.extra.push_back({to, std::move(text)});
+  }
+}
+
 ChatRequest read_request(const Node& node) {
   ChatRequest request;
   if (!node.object({"messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_output_tokens",
                     "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed", "stop",
-                    "reasoning_effort", "service_tier", "metadata", "headers"})) {
+                    "reasoning_effort", "service_tier", "metadata", "headers", "extra"})) {
     return request;
   }
   request.messages = read_messages(node["messages"]);
@@ -174,6 +188,7 @@ ChatRequest read_request(const Node& node) {
   request.service_tier = node["service_tier"].string();
   request.metadata = read_metadata(node["metadata"]);
   read_headers(node["headers"], request);
+  read_extra(node["extra"], request);
   return request;
 }
 

@@ -107,6 +107,11 @@ class KeyWriter {
     add_all(header.first, header.second);
   }
 
+  void add(const Extra& extra) {
+    const auto& [to, fields] = extra;
+    add_all(to, fields);
+  }
+
   template <class... Values>
   void add_all(const Values&... values) {
     (add(values), ...);
@@ -121,10 +126,11 @@ class KeyWriter {
 void append_key(std::string& key, const ChatRequest& request, bool with_user) {
   const auto& [messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
                top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, metadata,
-               headers] = request;
+               headers, extra] = request;
   KeyWriter writer{key};
   writer.add_all(messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
-                 top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, headers);
+                 top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, headers,
+                 extra);
   if (with_user) writer.add(std::string_view{metadata.user_id});
 }
 

@@ -53,7 +53,8 @@ constexpr std::string_view full_request = R"({
   "max_output_tokens": 300, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "reasoning_effort": "low",
   "top_k": 40, "frequency_penalty": -0.5, "presence_penalty": 0.25, "seed": -7, "service_tier": "flex",
   "metadata": {"user_id": "u", "session_id": "s", "request_id": "r", "tags": {"team": "search"}},
-  "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"}
+  "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"},
+  "extra": {"openai": {"logit_bias": {"50256": -100}}, "wire:gemini": {"labels": {"n": 123456789012345678901234567890}}}
 })";
 
 }  // namespace
@@ -98,6 +99,9 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(request.reasoning_effort == "low");
   CHECK(request.metadata == Metadata{"u", "s", "r", "00-1-2-01", {{"team", "search"}}});
   CHECK(request.headers == std::vector<Header>{{"X-Team", "search"}});
+  REQUIRE(request.extra.size() == 2);
+  CHECK(request.extra[0] == Extra{"openai", R"({"logit_bias":{"50256":-100}})"});
+  CHECK(request.extra[1].to == "wire:gemini");
 }
 
 TEST_CASE("a request that is written and read again is the same") {
@@ -292,6 +296,13 @@ TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("response_format": {"type": "json_schema", "json_schema": {"name": "a"}})") ==
         "`response_format.json_schema.schema` is missing; it must be an object");
   CHECK(key_problem(R"("metadata": {"tags": {"a": 1}})") == "`metadata.tags.a` must be a string, not a number");
+  CHECK(key_problem(R"("extra": [])") ==
+        "`extra` must be an object of objects, each under a provider's name, not an array");
+  CHECK(key_problem(R"("extra": {"openai": 7})") == "`extra.openai` must be an object, not a number");
+  CHECK(key_problem(R"("extra": {"": {}})") ==
+        "`extra.` is for nobody; accepted are a provider's name and wire:<wire>");
+  CHECK(key_problem(R"("extra": {"openai": {"a": ")" + std::string(70'000, 'x') + R"("}})") ==
+        "`extra.openai` is longer than the accepted 64 KiB");
   CHECK(key_problem(R"("headers": {"a b": "c"})").starts_with("`headers.a b` is no header name"));
   CHECK(key_problem(R"("headers": {"a": "c\r\nd: e"})") == "`headers.a` must not hold line breaks or zero bytes");
 }

@@ -324,6 +324,7 @@ TEST_CASE("everything but the conversation and the tools is carried over unchang
   request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_object};
   request.metadata.user_id = "u1";
   request.headers.emplace_back("x-request-id", "r1");
+  request.extra = {{"openai", "{}"}};
   ChatRequest expected = request;
   expected.messages.pop_back();
   CHECK(project(request, gpt).request() == expected);

@@ -204,6 +204,8 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.stop = {"END"}; },
       [](ChatRequest& r) { r.reasoning_effort = "low"; },
       [](ChatRequest& r) { r.headers.emplace_back("x-tenant", "1"); },
+      [](ChatRequest& r) { r.extra = {{"openai", "{}"}}; },
+      [](ChatRequest& r) { r.extra = {{"openai", R"({"n": 1})"}}; },
       [](ChatRequest& r) { r.metadata.user_id = "ada"; },
       [](ChatRequest& r) { r.metadata.user_id = "bob"; },
   };

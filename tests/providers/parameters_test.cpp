@@ -1,4 +1,4 @@
-#include <functional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -212,6 +212,117 @@ TEST_CASE("a model of Claude that thinks is sent no top_k beside its thinking") 
   CHECK_FALSE(sent_to("messages", "claude-sonnet-4-5", request).body.contains("top_k"));
   const Json converse = sent_to("converse", "us.anthropic.claude-sonnet-4-5-v1:0", request).body;
   CHECK_FALSE(converse["additionalModelRequestFields"].contains("top_k"));
+}
+
+TEST_CASE("a provider's own fields go to it alone, laid over the body of its requests") {
+  ChatRequest request{"Hi"};
+  request.temperature = 0.5;
+  request.extra = {{"mistral", R"({"safe_prompt": true, "n": 123456789012345678901234567890})"},
+                   {"wire:gemini", R"({"generationConfig": {"candidateCount": 1}, "labels": {"team": "search"}})"},
+                   {"wire:openai", R"({"metadata": {"of": "the wire"}})"},
+                   {"anthropic", R"({"inference_geo": "us"})"}};
+  const Json mistral = sent_to("mistral", "mistral-large", request).body;
+  CHECK(mistral["safe_prompt"] == true);
+  CHECK(mistral["metadata"]["of"] == "the wire");
+  CHECK(mistral["temperature"] == 0.5);
+  CHECK_FALSE(mistral.contains("inference_geo"));
+  const Json gemini = sent_to("gemini", "gemini-3-pro-preview", request).body;
+  CHECK(gemini["generationConfig"] == Json{{"temperature", 0.5}, {"candidateCount", 1}});
+  CHECK(gemini["labels"]["team"] == "search");
+  const Json claude = sent_to("messages", "claude-3-haiku", request).body;
+  CHECK(claude["inference_geo"] == "us");
+  CHECK(claude.dump().find("the wire") == std::string::npos);
+  // Another server that speaks Anthropic's wire is another provider.
+  const Json gateway = sent_to(target_of("messages", {.model = "claude-3-haiku", .name = "gateway"}), request).body;
+  CHECK_FALSE(gateway.contains("inference_geo"));
+  // A deployment has the provider's and its own.
+  request.extra = {{"anthropic", R"({"a": 1})"}, {"claude-eu", R"({"b": 2})"}, {"claude-us", R"({"c": 3})"}};
+  const Json deployment =
+      sent_to(target_of("messages", {.model = "claude-3-haiku", .id = "claude-eu"}), request).body;
+  CHECK(deployment["a"] == 1);
+  CHECK(deployment["b"] == 2);
+  CHECK_FALSE(deployment.contains("c"));
+}
+
+TEST_CASE("a number of a provider's own that no type holds goes out as it was written") {
+  ChatRequest request{"Hi"};
+  request.extra = {{"openai", R"({"n": 123456789012345678901234567890, "x": 1.10})"}};
+  ReplayedAnswer answer;
+  answer.body = "{}";
+  const ReplayedCall call = call_with(target_of("openai", {.model = "gpt-4o"}), request, answer, false);
+  CHECK_THAT(call.requests.at(0).body, ContainsSubstring("123456789012345678901234567890"));
+}
+
+TEST_CASE("a field that the body has already is an error that names it and where it comes from, before anything is sent") {
+  const auto refused = [](const ModelOptions& options, const ChatRequest& request) {
+    const ReplayedCall call = call_with(target_of("openai", options), request, ReplayedAnswer{}, false);
+    CHECK(call.requests.empty());
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::invalid_request);
+    CHECK_FALSE(call.result.error().attempts.at(0).sent);
+    return call.result.error().message;
+  };
+  ChatRequest request{"Hi"};
+  request.temperature = 0.5;
+  CHECK(refused({.model = "gpt-4o", .parameters = R"({"temperature": 1})"}, request) ==
+        "`parameters` of the target: the field `temperature` is in the request already; leave it out here, or there");
+  request.extra = {{"openai", R"({"model": "other"})"}};
+  CHECK_THAT(refused({.model = "gpt-4o"}, request), ContainsSubstring("`extra` for openai: the field `model`"));
+  request.extra = {{"openai", R"({"metadata": {"a": 1, "b": 2}})"}};
+  CHECK_THAT(refused({.model = "gpt-4o", .parameters = R"({"metadata": {"b": 2}})"}, request),
+             ContainsSubstring("`extra` for openai: the field `metadata.b`"));
+  request.extra = {{"openai", "{"}};
+  CHECK_THAT(refused({.model = "gpt-4o"}, request), ContainsSubstring("`extra` for openai: broken JSON at line 1"));
+  request.extra = {{"openai", "[]"}};
+  CHECK_THAT(refused({.model = "gpt-4o"}, request), ContainsSubstring("`extra` for openai: it must be a JSON object"));
+  request.extra = {{"openai", R"({"a": ")" + std::string(70'000, 'x') + R"("})"}};
+  CHECK_THAT(refused({.model = "gpt-4o"}, request), ContainsSubstring("at most 64 KiB are accepted"));
+  request.extra = {{"openai", R"({"a": )" + std::string(600, '[') + std::string(600, ']') + "}"}};
+  CHECK_THAT(refused({.model = "gpt-4o"}, request), ContainsSubstring("nested too deeply"));
+  // What is for others is not looked at.
+  request.extra = {{"anthropic", "{"}};
+  CHECK(sent_to("openai", "gpt-4o", request).body["temperature"] == 0.5);
+}
+
+TEST_CASE("parameters that cannot be right are refused when the target is made") {
+  const auto problem = [](const ModelOptions& options) -> std::string {
+    try {
+      static_cast<void>(target_of("openai", options));
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(problem({.model = "gpt-4o", .parameters = "[1]"}) == "openai/gpt-4o: `parameters`: it must be a JSON object");
+  CHECK_THAT(problem({.model = "gpt-4o", .parameters = "{"}), ContainsSubstring("`parameters`: broken JSON at line 1"));
+  CHECK(problem({.model = "gpt-4o", .defaults = {.temperature = 3}}) ==
+        "openai/gpt-4o: `defaults`: temperature is 3; it must be from 0 to 2");
+  CHECK(problem({.model = "gpt-4o", .overrides = {.top_k = 0}}) ==
+        "openai/gpt-4o: `overrides`: top_k is 0; it must be above 0");
+  CHECK(problem({.model = "gpt-4o", .overrides = {.max_output_tokens = -1}}) ==
+        "openai/gpt-4o: `overrides`: max_output_tokens is -1; it must be above 0");
+  CHECK(problem({.model = "gpt-4o", .overrides = {.presence_penalty = -3}}) ==
+        "openai/gpt-4o: `overrides`: presence_penalty is -3; it must be from -2 to 2");
+  CHECK_THAT(problem({.model = "gpt-4o", .overrides = {.stop = {""}}}), ContainsSubstring("empty sequence"));
+  CHECK_THAT(problem({.model = "gpt-4o", .overrides = {.reasoning_effort = "much"}}),
+             ContainsSubstring("it must be one of none, minimal"));
+  CHECK_THAT(problem({.model = "m", .capabilities = Capabilities{.reasoning = false},
+                      .overrides = {.reasoning_effort = "high"}}),
+             ContainsSubstring("the model does not reason"));
+  CHECK(problem({.model = "m", .capabilities = Capabilities{.reasoning = false},
+                 .overrides = {.reasoning_effort = "none"}}).empty());
+}
+
+TEST_CASE("what a target has of its own reaches the wire, within its limits") {
+  const Sent sent = sent_to(target_of("openai", {.model = "gpt-4o",
+                                                 .defaults = {.top_k = 4, .seed = 3},
+                                                 .overrides = {.temperature = 0.25},
+                                                 .parameters = R"({"store": false})"}),
+                            with_all());
+  CHECK(sent.body["temperature"] == 0.25);
+  CHECK(sent.body["seed"] == 7);
+  CHECK(sent.body["store"] == false);
+  CHECK_THAT(sent.note, ContainsSubstring("top_k left out"));
 }
 
 }  // namespace parameters_test

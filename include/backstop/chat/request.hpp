@@ -62,6 +62,16 @@ struct Metadata {
   friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
+/// Fields of one provider's own, for the body of what is sent to it.
+struct Extra {
+  /// A provider's name, as in `Target` or as `ModelOptions::name` has it; or "wire:" and the name of a wire as policy
+  /// files have it, such as "wire:anthropic": for all that speak it.
+  std::string to{};
+  std::string fields{};  ///< a JSON object as text, at most 64 KiB; its objects are laid into those of the body
+
+  friend bool operator==(const Extra&, const Extra&) = default;
+};
+
 /// What the application asks for. The model belongs to the target, not to the request.
 ///
 /// Example: `ChatRequest request{"Why did my pager go off?"}; request.max_output_tokens = 300;`
@@ -92,6 +102,8 @@ struct ChatRequest {
   Metadata metadata;
   /// The application's incoming headers. Only those that a target's `forward_headers` names are sent to it.
   std::vector<Header> headers;
+  /// No other provider gets them. A field that the body has already is an error of the call (`invalid_request`).
+  std::vector<Extra> extra;
 
   friend bool operator==(const ChatRequest&, const ChatRequest&) = default;
 };

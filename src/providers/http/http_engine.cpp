@@ -12,6 +12,7 @@
 #include "answer_reader.hpp"
 #include "handover/projection.hpp"
 #include "keyed_provider.hpp"
+#include "own_fields.hpp"
 #include "providers/failure/error_classifier.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
 #include "providers/failure/retry_hints.hpp"
@@ -360,6 +361,11 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint.target)};
   note_circumstances(endpoint, projection, fitted, context.state().ledger[row]);
   Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint, stream);
+  if (encoded) {
+    if (Result<void> added = add_own_fields(encoded->body, request, endpoint, wire_->name()); !added) {
+      encoded = std::move(added).error();
+    }
+  }
   if (!encoded) {
     context.progress()->network = false;
     co_return std::move(encoded).error();

@@ -6,6 +6,7 @@
 
 #include "backstop/catalog/catalog.hpp"
 #include "backstop/handover/needs.hpp"
+#include "json/added_fields.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
 #include "text/ascii.hpp"
@@ -108,6 +109,12 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   check_parameters(endpoint.target, "defaults", options.defaults);
   check_parameters(endpoint.target, "overrides", options.overrides);
   endpoint.provider = defaults.name;
+  endpoint.name = provider;
+  if (!options.parameters.empty()) {
+    const auto fields = read_fields_text(options.parameters, endpoint.target.name() + ": `parameters`");
+    if (!fields) throw std::invalid_argument{fields.error().message};
+  }
+  endpoint.parameters = options.parameters;
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
   const bool usual = provider == defaults.name || options.base_url.empty();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "dialect.hpp"
 #include "providers/wire/wire_format.hpp"
@@ -15,6 +16,7 @@ class OpenAiChat final : public WireFormat {
  public:
   explicit OpenAiChat(OpenAiDialect dialect) noexcept : dialect_{dialect} {}
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "openai"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;

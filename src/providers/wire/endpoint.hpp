@@ -8,6 +8,7 @@
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
+#include "backstop/runtime/http_options.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -15,6 +16,8 @@ namespace backstop::inline v0::detail {
 struct Endpoint {
   Target target;
   std::string provider;  ///< whose quirks apply, whatever the target's name is
+  std::string name;      ///< the provider's, also where the target has an `id`
+  std::string parameters;  ///< fields that every body gets: a JSON object; empty: none
   std::string base_url;  ///< without a trailing slash
   std::string api_key;   ///< empty: none is sent
   std::string key_hint;  ///< how to set the key, for the error where one is needed and missing

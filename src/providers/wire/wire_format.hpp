@@ -43,6 +43,8 @@ class WireFormat {
  public:
   virtual ~WireFormat() = default;
 
+  /// As policy files name it.
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// What the target refuses of the request; by its facts alone unless the wire knows more.
   [[nodiscard]] virtual RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept {
     static_cast<void>(request);
