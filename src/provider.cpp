@@ -296,8 +296,8 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
   if (needs.costs) {
     if (const std::optional<Price> price = price_of(to)) {
       const std::optional<std::int64_t> limit = detail::output_limit_of(to, request, detail::GivenUp{needs});
-      standing.worst_cost = cost_of(worst_usage(to, limit, needs.input_tokens), *price);
-      standing.least_cost = cost_of(least_usage(to, limit, needs.input_tokens), *price);
+      standing.worst_cost = cost_of(worst_usage(to, limit, input_of(needs)), *price);
+      standing.least_cost = cost_of(least_usage(to, limit, input_of(needs)), *price);
     }
   }
   if (const std::optional<Misfit> misfit = misfit_of(to, request, needs)) {

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/usage.hpp"
+#include "chat/cache_marks.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
@@ -121,7 +122,7 @@ constexpr std::array<Capability, 6> capability_table{{
   const std::optional<Price> price = price_of(target);
   if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
   if (requirement.cheaper_than &&
-      cost_of(least_usage(target, detail::output_limit_of(target, request, detail::GivenUp{needs}), needs.input_tokens), *price) >=
+      cost_of(least_usage(target, detail::output_limit_of(target, request, detail::GivenUp{needs}), input_of(needs)), *price) >=
           *requirement.cheaper_than) {
     return Misfit{ErrorKind::budget_exceeded, "it is not cheaper than the target that a budget refused"};
   }
@@ -148,6 +149,7 @@ Needs needs_of(const ChatRequest& request) noexcept {
                       request.response_format->type == ResponseFormat::Type::json_schema;
   needs.reasoning = asks_for_reasoning(request.reasoning_effort);
   needs.input_tokens = estimate_input_tokens(request);
+  detail::visit_cache_marks(request, [&needs](const bool&) { needs.writes_cache = true; });
   return needs;
 }
 

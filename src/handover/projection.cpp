@@ -173,7 +173,7 @@ class Rebuilder {
   }
 
   void add_assistant(std::size_t index) {
-    Message turn{Role::assistant, {}};
+    Message turn{Role::assistant, {}, messages_[index].cache};
     Message results{Role::tool, {}};
     for (const Part& part : messages_[index].parts) {
       if (const auto* thought = std::get_if<Reasoning>(&part); thought != nullptr && !filter_.keeps(*thought)) {
@@ -183,7 +183,7 @@ class Rebuilder {
       } else if (const auto* call = std::get_if<ToolCall>(&part)) {
         std::string id = ids_.assign(call->id);
         results.parts.emplace_back(result_of(*call, index, id));
-        turn.parts.emplace_back(ToolCall{std::move(id), names_.assign(call->name), call->arguments});
+        turn.parts.emplace_back(ToolCall{std::move(id), names_.assign(call->name), call->arguments, call->cache});
       } else if (!std::holds_alternative<ToolResult>(part)) {
         turn.parts.push_back(part);
       }
@@ -194,7 +194,7 @@ class Rebuilder {
 
   void add_other(const Message& message) {
     bool had_results = false;
-    Message turn{message.role == Role::tool ? Role::user : message.role, {}};
+    Message turn{message.role == Role::tool ? Role::user : message.role, {}, message.cache};
     for (const Part& part : message.parts) {
       if (std::holds_alternative<ToolResult>(part)) {
         had_results = true;  // stands after its call
@@ -231,13 +231,17 @@ class Rebuilder {
     }
 
     const ToolResult* found = nullptr;
+    bool marked = false;
     std::ptrdiff_t seen = 0;
     for (const Message& message : messages_.subspan(index + 1)) {
       if (std::any_of(message.parts.begin(), message.parts.end(), names_call)) break;
       for (const Part& part : message.parts) {
         const auto* result = std::get_if<ToolResult>(&part);
         if (result == nullptr || result->call_id != call.id) continue;
-        if (namesakes == 1 || seen == position) found = result;
+        if (namesakes == 1 || seen == position) {
+          found = result;
+          marked = result->cache || (message.cache && &part == &message.parts.back());
+        }
         ++seen;
       }
     }
@@ -246,7 +250,7 @@ class Rebuilder {
       return ToolResult{new_id, std::string{missing_result}, true};
     }
     ++results_used_;
-    return ToolResult{new_id, found->text, found->is_error};
+    return ToolResult{new_id, found->text, found->is_error, marked};
   }
 
   std::span<const Message> messages_;

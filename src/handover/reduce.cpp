@@ -42,7 +42,7 @@ template <class Kind, class Describe>
     for (Part& part : message.parts) {
       const auto* kind = std::get_if<Kind>(&part);
       if (kind == nullptr) continue;
-      part = Text{describe(*kind)};
+      part = Text{describe(*kind), kind->cache};
       ++count;
     }
   }
@@ -106,7 +106,7 @@ class ToolHistory {
           open_.insert_or_assign(call->id, std::move(*call));
         } else if (const auto* result = std::get_if<ToolResult>(&part)) {
           ++results;
-          if (as_text_) kept.emplace_back(Text{words_of(*result)});
+          if (as_text_) kept.emplace_back(Text{words_of(*result), result->cache});
         } else {
           kept.push_back(std::move(part));
         }

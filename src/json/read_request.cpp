@@ -22,12 +22,13 @@ std::vector<Tool> read_tools(const Node& list) {
   const std::size_t count = list.array("tools");
   for (std::size_t i = 0; i < count; ++i) {
     const Node node = list[i];
-    if (!node.object({"type", "function"})) return tools;
+    if (!node.object({"type", "function", "cache"})) return tools;
     if (node["type"].string() != "function") node["type"].complain("is not supported; accepted is function");
     const Node function = node["function"];
     if (!function.object({"name", "description", "parameters", "strict"})) return tools;
     Tool tool{function["name"].non_empty_string(), function["description"].string(),
-              function["parameters"].object_text(), function["strict"].boolean()};
+              function["parameters"].object_text(), function["strict"].boolean(),
+              node["cache"].boolean().value_or(false)};
     if (std::any_of(tools.begin(), tools.end(), [&](const Tool& other) { return other.name == tool.name; })) {
       function["name"].complain("is the name of an earlier tool; names must differ");
     }

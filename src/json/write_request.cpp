@@ -63,27 +63,36 @@ struct Sorted {
   Json reasoning = Json::array();
   Json tool_calls = Json::array();
 
-  void operator()(const Text& text) { content.push_back({{"type", "text"}, {"text", text.text}}); }
-  void operator()(const Image& image) { content.push_back(image_part(image)); }
-  void operator()(const Document& document) { content.push_back(document_part(document)); }
+  void operator()(const Text& text) { add(content, {{"type", "text"}, {"text", text.text}}, text.cache); }
+  void operator()(const Image& image) { add(content, image_part(image), image.cache); }
+  void operator()(const Document& document) { add(content, document_part(document), document.cache); }
   void operator()(const Reasoning& part) { reasoning.push_back(reasoning_entry(part)); }
-  void operator()(const ToolCall& call) { tool_calls.push_back(call_entry(call)); }
+  void operator()(const ToolCall& call) { add(tool_calls, call_entry(call), call.cache); }
   void operator()(const ToolResult& result) {
     Json message{{"role", "tool"}, {"tool_call_id", result.call_id}, {"content", result.text}};
     if (result.is_error) message["is_error"] = true;
-    results.push_back(std::move(message));
+    add(results, std::move(message), result.cache);
+  }
+
+ private:
+  static void add(Json& list, Json one, bool marked) {
+    if (marked) one["cache"] = true;
+    list.push_back(std::move(one));
   }
 };
 
 void append_message(Json& messages, const Message& message) {
   Sorted sorted;
   for (const Part& part : message.parts) std::visit(sorted, part);
+  const bool others = !sorted.content.empty() || !sorted.reasoning.empty() || !sorted.tool_calls.empty();
+  if (message.cache && !others && !sorted.results.empty()) sorted.results.back()["cache"] = true;
   for (Json& result : sorted.results) messages.push_back(std::move(result));
-  if (sorted.content.empty() && sorted.reasoning.empty() && sorted.tool_calls.empty()) return;
+  if (!others) return;
 
   Json json{{"role", to_string(message.role)}};
   if (!sorted.reasoning.empty()) json["reasoning"] = std::move(sorted.reasoning);
-  if (sorted.content.size() == 1 && sorted.content[0]["type"] == "text") {
+  if (message.cache) json["cache"] = true;
+  if (sorted.content.size() == 1 && sorted.content[0]["type"] == "text" && !sorted.content[0].contains("cache")) {
     json["content"] = std::move(sorted.content[0]["text"]);
   } else if (!sorted.content.empty()) {
     json["content"] = std::move(sorted.content);
@@ -97,7 +106,9 @@ Json tool_json(const Tool& tool) {
   set_text(function, "description", tool.description);
   if (!tool.parameters.empty()) function["parameters"] = schema_json(tool.parameters);
   if (tool.strict) function["strict"] = *tool.strict;
-  return {{"type", "function"}, {"function", std::move(function)}};
+  Json json{{"type", "function"}, {"function", std::move(function)}};
+  if (tool.cache) json["cache"] = true;
+  return json;
 }
 
 Json tool_choice_json(const ToolChoice& choice) {

@@ -28,9 +28,8 @@ struct Tariff {
   Money per_output_token{};
 
   Tariff() = default;
-  Tariff(const Price& price, std::int64_t input_tokens) noexcept {
-    Usage usage;
-    usage.input_tokens = input_tokens;
+  Tariff(const Price& price, const EstimatedInput& sent) noexcept {
+    Usage usage = sent.usage(price);
     usage.output_tokens = 0;
     input = cost_of(usage, price);
     usage.output_tokens = 1;
@@ -204,7 +203,7 @@ class CostCap::EachSend final : public AttemptObserver {
   /// What a send to a target costs, and how much more than at the first choice.
   class Quote {
    public:
-    Quote(const CostCap& cap, const CallContext& context, const Target& target, std::int64_t input,
+    Quote(const CostCap& cap, const CallContext& context, const Target& target, const EstimatedInput& input,
           bool may_fall_over = true)
         : target_{&target}, input_{input} {
       const std::optional<Price> price = cap.price_for(target);
@@ -227,7 +226,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
     [[nodiscard]] bool priced() const noexcept { return unpriced_ == nullptr; }
     [[nodiscard]] const Target& unpriced() const noexcept { return *unpriced_; }
-    [[nodiscard]] std::int64_t input() const noexcept { return input_; }
+    [[nodiscard]] std::int64_t input() const noexcept { return input_.tokens; }
     /// What the request asks for, else what the model writes at most.
     [[nodiscard]] std::int64_t usual_output(std::optional<std::int64_t> limit) const noexcept {
       return *worst_usage(*target_, limit, input_).output_tokens;
@@ -255,7 +254,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
    private:
     const Target* target_;
-    std::int64_t input_;
+    EstimatedInput input_;
     const Target* unpriced_ = nullptr;
     Price price_{};
     std::optional<Price> first_price_;  // set when the send falls over from another target and premiums are capped
@@ -279,8 +278,10 @@ class CostCap::EachSend final : public AttemptObserver {
   [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
     return !context.hint().judges && !context.hint().summarizes;
   }
-  [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
-    return input_ = estimate_input_tokens(request);  // every time: another request may stand where the last one did
+  [[nodiscard]] EstimatedInput input_of(const ChatRequest& request) noexcept {
+    const EstimatedInput input = v0::input_of(needs_of(request));
+    input_ = input.tokens;  // every time: another request may stand where the last one did
+    return input;
   }
 
   /// What the call has cost so far, and what its sends under way may.

@@ -60,15 +60,18 @@ class KeyWriter {
   }
 
   void add(const Text& part) {
-    const auto& [text] = part;
+    const auto& [text, mark] = part;
+    ignore(mark);
     add_all(text);
   }
   void add(const Image& part) {
-    const auto& [url, data, media_type, detail] = part;
+    const auto& [url, data, media_type, detail, mark] = part;
+    ignore(mark);
     add_all(url, data, media_type, detail);
   }
   void add(const Document& part) {
-    const auto& [url, data, media_type, name] = part;
+    const auto& [url, data, media_type, name, mark] = part;
+    ignore(mark);
     add_all(url, data, media_type, name);
   }
   void add(const Reasoning& part) {
@@ -76,19 +79,23 @@ class KeyWriter {
     add_all(text, signature, redacted, origin.name());
   }
   void add(const ToolCall& part) {
-    const auto& [id, name, arguments] = part;
+    const auto& [id, name, arguments, mark] = part;
+    ignore(mark);
     add_all(id, name, arguments);
   }
   void add(const ToolResult& part) {
-    const auto& [call_id, text, is_error] = part;
+    const auto& [call_id, text, is_error, mark] = part;
+    ignore(mark);
     add_all(call_id, text, is_error);
   }
   void add(const Message& message) {
-    const auto& [role, parts] = message;
+    const auto& [role, parts, mark] = message;
+    ignore(mark);
     add_all(role, parts);
   }
   void add(const Tool& tool) {
-    const auto& [name, description, parameters, strict] = tool;
+    const auto& [name, description, parameters, strict, mark] = tool;
+    ignore(mark);
     add_all(name, description, parameters, strict);
   }
   void add(const ToolChoice& choice) {
@@ -111,6 +118,9 @@ class KeyWriter {
     const auto& [to, fields] = extra;
     add_all(to, fields);
   }
+
+  /// What is marked for a provider's prompt cache is answered alike.
+  static void ignore(bool mark) noexcept { static_cast<void>(mark); }
 
   template <class... Values>
   void add_all(const Values&... values) {

@@ -123,7 +123,7 @@ std::optional<Money> Choice::expected_cost(std::size_t candidate, std::int64_t c
     if (!price) continue;
     if (asked.targets.size() > 1 && misfit_of(target, *request_, *needs_)) continue;
     const auto limit = detail::output_limit_of(target, *request_, detail::GivenUp{*needs_});
-    Usage usage = worst_usage(target, limit, needs_->input_tokens);
+    Usage usage = worst_usage(target, limit, {needs_->input_tokens});
     const bool limited = limit || target.facts().max_output_tokens;
     const std::int64_t usual = std::llround(output);
     usage.output_tokens = limited ? (std::min)(*usage.output_tokens, usual) : usual;

@@ -372,7 +372,7 @@ void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
   const std::optional<Price> price = price_of(target);
   if (!price) return;
   const auto limit = output_limit_of(target, *asked.request, GivenUp{*asked.needs});
-  const Money cost = cost_of(least_usage(target, limit, asked.needs->input_tokens), *price);
+  const Money cost = cost_of(least_usage(target, limit, input_of(*asked.needs)), *price);
   requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
 }
 

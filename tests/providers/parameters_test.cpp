@@ -7,14 +7,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <nlohmann/json.hpp>
 
-#include "backstop/providers/anthropic.hpp"
-#include "backstop/providers/bedrock.hpp"
-#include "backstop/providers/cohere.hpp"
-#include "backstop/providers/gemini.hpp"
-#include "backstop/providers/ollama_native.hpp"
-#include "backstop/providers/openai.hpp"
-#include "backstop/providers/openai_responses.hpp"
 #include "support/replayed_call.hpp"
+#include "support/sent_body.hpp"
 
 namespace parameters_test {
 
@@ -25,42 +19,6 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 using Json = nlohmann::json;
-
-/// A target of a wire, by the names that this test has for both.
-Provider target_of(std::string_view wire, ModelOptions options) {
-  options.api_key = "test-key";
-  if (options.base_url.empty()) options.base_url = "http://replayed.test/v1";
-  if (wire == "responses") return openai_responses(options);
-  if (wire == "messages") return anthropic(options);
-  if (wire == "gemini") return gemini(options);
-  if (wire == "cohere") return cohere(options);
-  if (wire == "ollama_native") return ollama_native(options);
-  if (wire == "converse") return bedrock(options, {.region = "us-east-1"});
-  if (wire == "invoke") return bedrock_anthropic(options, {.region = "us-east-1"});
-  if (wire == "unknown") {
-    options.name = "my-gateway";
-    return openai_compatible(options);
-  }
-  return *known_provider(wire, options);
-}
-
-/// What a target is sent, and what its row says of it.
-struct Sent {
-  Json body;
-  std::string note;
-};
-Sent sent_to(const Provider& target, const ChatRequest& request) {
-  ReplayedAnswer refusal;
-  refusal.status = 500;
-  refusal.body = "{}";
-  const ReplayedCall call = call_with(target, request, refusal, false);
-  REQUIRE(call.requests.size() == 1);
-  const Ledger& attempts = call.result ? call.result->attempts : call.result.error().attempts;
-  return {Json::parse(call.requests[0].body), attempts.at(0).reason};
-}
-Sent sent_to(std::string_view wire, std::string model, const ChatRequest& request) {
-  return sent_to(target_of(wire, {.model = std::move(model)}), request);
-}
 
 ChatRequest with_all() {
   ChatRequest request{"Hi"};

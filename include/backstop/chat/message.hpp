@@ -18,6 +18,7 @@ enum class Role : std::uint8_t { system, user, assistant, tool };
 /// Text that people read.
 struct Text {
   std::string text{};
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const Text&, const Text&) = default;
 };
@@ -28,6 +29,7 @@ struct Image {
   std::string data{};        ///< base64
   std::string media_type{};  ///< such as image/png; needed with `data`
   std::string detail{};      ///< OpenAI's `detail`: auto, low, high; empty for the provider's default
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const Image&, const Image&) = default;
 };
@@ -38,6 +40,7 @@ struct Document {
   std::string data{};        ///< base64
   std::string media_type{};  ///< such as application/pdf
   std::string name{};        ///< file name
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const Document&, const Document&) = default;
 };
@@ -57,6 +60,7 @@ struct ToolCall {
   std::string id{};         ///< unique within the conversation; adapters make one up where the provider sent none
   std::string name{};
   std::string arguments{};  ///< a JSON object as text
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const ToolCall&, const ToolCall&) = default;
 };
@@ -66,6 +70,7 @@ struct ToolResult {
   std::string call_id{};
   std::string text{};
   bool is_error = false;
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };
@@ -76,6 +81,10 @@ using Part = std::variant<Text, Image, Document, Reasoning, ToolCall, ToolResult
 struct Message {
   Role role = Role::user;
   std::vector<Part> parts{};
+  /// The provider is asked to keep what it has read up to the end of this for the next requests that begin alike: a
+  /// mark for Anthropic's models and Amazon's, at most four in a request; of more the first and the last three are sent,
+  /// with a note in the attempt's row. Others decide themselves, and ignore it.
+  bool cache = false;
 
   [[nodiscard]] BACKSTOP_EXPORT static Message system(std::string text);
   [[nodiscard]] BACKSTOP_EXPORT static Message user(std::string text);

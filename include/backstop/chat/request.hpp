@@ -19,6 +19,7 @@ struct Tool {
   std::string description{};
   std::string parameters{};   ///< a JSON Schema of type object, as text; empty means no parameters
   std::optional<bool> strict{};  ///< the provider must hold the arguments to the schema
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const Tool&, const Tool&) = default;
 };

@@ -17,6 +17,7 @@ struct Needs {
   bool json_schema = false;  ///< the answer must follow a schema
   bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
   bool prefill = false;      ///< a part of the answer has been delivered, and is to be continued
+  bool writes_cache = false;  ///< something is marked for the provider's prompt cache
   bool costs = false;        ///< what a send may cost is asked for, too
   // Of a request of which something was given up, or may be (`FallbackOptions::degrade`).
   bool reduced = false;      ///< something was: who failed by what it had before may do now

@@ -66,7 +66,7 @@ class BodyWriter {
     if (auto error = write_tools()) return *std::move(error);
     if (auto error = write_response_format(conversation->system)) return *std::move(error);
     if (auto error = write_thinking(conversation->in_unthought_tool_loop)) return *std::move(error);
-    if (!conversation->system.empty()) body_["system"] = std::move(conversation->system);
+    if (!conversation->system.empty()) body_["system"] = anthropic_system(*conversation);
     body_["messages"] = std::move(conversation->messages);
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
@@ -100,6 +100,7 @@ class BodyWriter {
       if (!tool.description.empty()) entry["description"] = tool.description;
       entry["input_schema"] = strict ? anthropic_schema(*schema) : std::move(*schema);
       if (strict) entry["strict"] = true;
+      if (tool.cache) mark_for_cache(entry);
       tools.push_back(std::move(entry));
     }
     body_["tools"] = std::move(tools);
@@ -223,6 +224,7 @@ RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& 
   limits.penalties = false;
   limits.seed = false;
   limits.blank_stop_sequences = false;
+  limits.cache_marks = 4;
   limits.service_tier = service_tier_word(claude_tiers, request.service_tier).has_value();
   return limits;
 }

@@ -71,7 +71,7 @@ class ConverseBody {
     if (auto error = write_thinking(conversation->in_unthought_tool_loop)) return *std::move(error);
     body_["messages"] = std::move(conversation->messages);
     if (!conversation->system.empty()) {
-      body_["system"] = Json::array({Json{{"text", std::move(conversation->system)}}});
+      body_["system"] = bedrock_system(*conversation);
     }
     write_inference();
     if (!more_.empty()) body_["additionalModelRequestFields"] = std::move(more_);
@@ -100,6 +100,7 @@ class ConverseBody {
       spec["inputSchema"] = Json{{"json", strict ? anthropic_schema(*schema) : *std::move(schema)}};
       if (strict) spec["strict"] = true;
       tools.push_back(Json{{"toolSpec", std::move(spec)}});
+      if (tool.cache) tools.push_back(bedrock_cache_point());
     }
     body_["toolConfig"] = Json{{"tools", std::move(tools)}};
     if (!request_.tool_choice) return std::nullopt;
@@ -248,6 +249,9 @@ RequestLimits BedrockFormat::limits(const ChatRequest& request, const Target& ta
   limits.most_temperature = 1;
   limits.stop_sequences = 2500;
   limits.blank_stop_sequences = false;
+  // Amazon's guide to prompt caching has these makers.
+  limits.cache_marks = maker == BedrockMaker::anthropic || is_nova(maker) ? 4 : 0;
+  limits.cache_marks_of_tools = maker == BedrockMaker::anthropic;
   limits.service_tier = service_tier_word(bedrock_tiers, request.service_tier).has_value();
   return limits;
 }

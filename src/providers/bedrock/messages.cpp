@@ -71,6 +71,8 @@ template <std::size_t size>
 
 [[nodiscard]] bool holds(const Json& block, const char* sort) { return block.contains(sort); }
 
+constexpr const char* cache_field = "cachePoint";
+
 /// A part as a content block; null for one that the wire has no place for, such as reasoning without its proof.
 class ConverseBlocks {
  public:
@@ -112,6 +114,17 @@ class ConverseBlocks {
   [[nodiscard]] const std::string& unsupported() const noexcept { return unsupported_; }
 
   [[nodiscard]] static Json text(std::string words) { return Json{{"text", std::move(words)}}; }
+  static void mark(Json& block) { block[cache_field] = Json{{"type", "default"}}; }
+  /// A mark is a block of its own behind the one that it is for.
+  static void place_marks(Json& blocks) {
+    Json placed = Json::array();
+    for (Json& block : blocks) {
+      const bool marked = block.erase(cache_field) > 0;
+      placed.push_back(std::move(block));
+      if (marked) placed.push_back(bedrock_cache_point());
+    }
+    blocks = std::move(placed);
+  }
   [[nodiscard]] static bool is_result(const Json& block) { return holds(block, "toolResult"); }
   [[nodiscard]] static bool is_thinking(const Json& block) { return holds(block, "reasoningContent"); }
   static void arrange(Json& blocks) {
@@ -167,6 +180,21 @@ class ConverseBlocks {
 };
 
 }  // namespace
+
+Json bedrock_cache_point() { return Json{{cache_field, {{"type", "default"}}}}; }
+
+Json bedrock_system(const BlockConversation& conversation) {
+  Json blocks = Json::array();
+  std::size_t marks = conversation.system_marks.size();
+  for (std::string& piece : pieces_of_system(conversation)) {
+    if (piece.empty()) continue;
+    blocks.push_back(ConverseBlocks::text(std::move(piece)));
+    if (marks == 0) continue;
+    blocks.push_back(bedrock_cache_point());
+    --marks;
+  }
+  return blocks;
+}
 
 Result<BlockConversation> encode_bedrock_conversation(const std::vector<Message>& messages, bool tools) {
   return BlockTurns<ConverseBlocks>{ConverseBlocks{tools}}.write(messages);

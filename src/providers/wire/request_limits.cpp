@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "chat/cache_marks.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
@@ -20,6 +21,7 @@ FittedRequest::FittedRequest(const ChatRequest& original, const RequestLimits& l
   fit_seed(limits);
   fit_stop(limits);
   fit_tier(limits);
+  fit_cache_marks(limits);
 }
 
 ChatRequest& FittedRequest::change(std::string_view note) {
@@ -94,6 +96,31 @@ void FittedRequest::fit_tier(const RequestLimits& limits) {
   if (original_->service_tier.empty() || limits.service_tier) return;
   change(fmt::format("service_tier \"{}\" left out: the target has none of that name", original_->service_tier))
       .service_tier.clear();
+}
+
+// The first is where all requests begin alike, the last ones are what the next turns of this conversation begin with.
+void FittedRequest::fit_cache_marks(const RequestLimits& limits) {
+  if (limits.cache_marks == RequestLimits::any_number) return;
+  std::size_t of_tools = 0;
+  std::size_t count = 0;
+  for (const Tool& tool : original_->tools) of_tools += tool.cache && !limits.cache_marks_of_tools ? 1 : 0;
+  visit_cache_marks(*original_, [&count](const bool&) { ++count; });
+  if (of_tools > 0) {
+    for (Tool& tool : change("cache marks of tools left out: the model takes none").tools) tool.cache = false;
+    count -= of_tools;
+  }
+  const std::size_t most = limits.cache_marks;
+  if (count <= most) return;
+  ChatRequest& fitted =
+      change(most == 0 ? std::string{"cache marks left out: the model takes none"}
+                       : fmt::format("{} of {} cache marks left out: the provider takes {}", count - most, count, most));
+  std::size_t place = 0;
+  visit_cache_marks(fitted, [&](bool& mark) {
+    const bool first = most > 0 && place == 0;
+    const bool last = most > 0 && place + most > count;
+    mark = first || last;
+    ++place;
+  });
 }
 
 void FittedRequest::fit_stop(const RequestLimits& limits) {

@@ -28,6 +28,8 @@ struct RequestLimits {
   std::int64_t least_seed = std::numeric_limits<std::int64_t>::min();
   std::int64_t most_seed = std::numeric_limits<std::int64_t>::max();
   bool service_tier = true;  ///< takes the one that is asked for
+  std::size_t cache_marks = any_number;  ///< for the prompt cache; a wire that has none ignores them
+  bool cache_marks_of_tools = true;
   std::size_t stop_sequences = any_number;
   bool blank_stop_sequences = true;           ///< takes those that are nothing but blanks
 };
@@ -52,6 +54,7 @@ class FittedRequest {
   void fit_penalty(std::string_view name, std::optional<double> ChatRequest::*penalty, const RequestLimits& limits);
   void fit_seed(const RequestLimits& limits);
   void fit_tier(const RequestLimits& limits);
+  void fit_cache_marks(const RequestLimits& limits);
   void fit_stop(const RequestLimits& limits);
   ChatRequest& change(std::string_view note);
 
