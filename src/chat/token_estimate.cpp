@@ -29,10 +29,16 @@ struct PartTokens {
   std::int64_t operator()(const ToolCall& part) const noexcept {
     return estimate_tokens(part.name.size() + part.arguments.size());
   }
-  std::int64_t operator()(const ToolResult& part) const noexcept { return estimate_tokens(part.text.size()); }
+  std::int64_t operator()(const ToolResult& part) const noexcept {
+    std::int64_t tokens = estimate_tokens(part.text.size());
+    for (const ToolFile& file : part.files) tokens += std::visit(*this, file);
+    return tokens;
+  }
 };
 
 }  // namespace
+
+std::int64_t estimate_tokens(const ToolResult& result) noexcept { return PartTokens{}(result); }
 
 std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept {
   std::int64_t tokens = 0;

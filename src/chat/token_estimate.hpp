@@ -17,4 +17,7 @@ namespace backstop::inline v0 {
   return static_cast<std::int64_t>((bytes + 3) / 4);
 }
 
+/// The same for what a tool returned.
+[[nodiscard]] std::int64_t estimate_tokens(const ToolResult& result) noexcept;
+
 }  // namespace backstop::inline v0

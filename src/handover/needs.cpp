@@ -141,7 +141,13 @@ Needs needs_of(const ChatRequest& request) noexcept {
     for (const Part& part : message.parts) {
       needs.vision = needs.vision || std::holds_alternative<Image>(part);
       needs.documents = needs.documents || std::holds_alternative<Document>(part);
-      needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || std::holds_alternative<ToolResult>(part);
+      const auto* result = std::get_if<ToolResult>(&part);
+      needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || result != nullptr;
+      if (result == nullptr) continue;
+      for (const ToolFile& file : result->files) {
+        needs.vision = needs.vision || std::holds_alternative<Image>(file);
+        needs.documents = needs.documents || std::holds_alternative<Document>(file);
+      }
     }
   }
   if (!request.tools.empty()) needs.tools = true;

@@ -108,6 +108,8 @@ class PairingCheck {
       if (const auto* thought = std::get_if<Reasoning>(&part); thought != nullptr && !filter.keeps(*thought)) {
         return false;
       }
+      const auto* result = std::get_if<ToolResult>(&part);
+      if (result != nullptr && !result->files.empty() && !rules.files_in_results) return false;
       if (const auto* call = std::get_if<ToolCall>(&part)) {
         if (!rules.tool_ids.accepts(call->id) || !names_fit(call->name)) return false;
         ids.push_back(std::hash<std::string_view>{}(call->id));
@@ -123,7 +125,11 @@ class PairingCheck {
 class Rebuilder {
  public:
   Rebuilder(const ChatRequest& request, const PartFilter& filter, const HandoverRules& rules)
-      : messages_{request.messages}, filter_{filter}, ids_{rules.tool_ids}, names_{rules.most_tool_name_size} {
+      : messages_{request.messages},
+        filter_{filter},
+        ids_{rules.tool_ids},
+        names_{rules.most_tool_name_size},
+        files_in_results_{rules.files_in_results} {
     copy_settings(request);
     for (const Tool& tool : request.tools) names_.reserve(tool.name);
     for (Tool& tool : out_->request.tools) tool.name = names_.assign(tool.name);
@@ -175,6 +181,7 @@ class Rebuilder {
   void add_assistant(std::size_t index) {
     Message turn{Role::assistant, {}, messages_[index].cache};
     Message results{Role::tool, {}};
+    Message files{Role::user, {}};
     for (const Part& part : messages_[index].parts) {
       if (const auto* thought = std::get_if<Reasoning>(&part); thought != nullptr && !filter_.keeps(*thought)) {
         ++out_->losses.reasoning_dropped;
@@ -182,7 +189,9 @@ class Rebuilder {
         ++out_->losses.blank_texts_dropped;
       } else if (const auto* call = std::get_if<ToolCall>(&part)) {
         std::string id = ids_.assign(call->id);
-        results.parts.emplace_back(result_of(*call, index, id));
+        ToolResult result = result_of(*call, index, id);
+        if (!files_in_results_) move_files(result, call->name, files);
+        results.parts.emplace_back(std::move(result));
         turn.parts.emplace_back(ToolCall{std::move(id), names_.assign(call->name), call->arguments, call->cache});
       } else if (!std::holds_alternative<ToolResult>(part)) {
         turn.parts.push_back(part);
@@ -190,6 +199,20 @@ class Rebuilder {
     }
     add(std::move(turn), true);
     add(std::move(results), false);
+    add(std::move(files), false);
+  }
+
+  void move_files(ToolResult& result, std::string_view tool, Message& turn) {
+    const std::size_t count = result.files.size();
+    if (count == 0) return;
+    out_->losses.files_moved += static_cast<int>(count);
+    result.text += fmt::format("{}[{} stand{} in the next message.]", result.text.empty() ? "" : "\n",
+                               count == 1 ? "A file" : fmt::format("{} files", count), count == 1 ? "s" : "");
+    turn.parts.emplace_back(Text{fmt::format("[Returned by the tool {}:]", tool)});
+    for (ToolFile& file : result.files) {
+      std::visit([&turn](auto& one) { turn.parts.emplace_back(std::move(one)); }, file);
+    }
+    result.files.clear();
   }
 
   void add_other(const Message& message) {
@@ -250,7 +273,7 @@ class Rebuilder {
       return ToolResult{new_id, std::string{missing_result}, true};
     }
     ++results_used_;
-    return ToolResult{new_id, found->text, found->is_error, marked};
+    return ToolResult{new_id, found->text, found->is_error, marked, found->files};
   }
 
   std::span<const Message> messages_;
@@ -258,6 +281,7 @@ class Rebuilder {
   detail::ToolIdAssigner ids_;
   detail::ToolNameAssigner names_;
   std::unique_ptr<Projection::Adapted> out_ = std::make_unique<Projection::Adapted>();
+  bool files_in_results_;
   std::ptrdiff_t results_used_ = 0;
 };
 
@@ -290,13 +314,14 @@ std::string to_string(const HandoverLosses& losses) {
     std::string_view one;
     std::string_view many;
   };
-  const std::array<Row, 5> rows{{
+  const std::array<Row, 6> rows{{
       {losses.reasoning_dropped, "block of reasoning dropped", "blocks of reasoning dropped"},
       {losses.results_dropped, "tool result without a call dropped", "tool results without a call dropped"},
       {losses.results_invented, "tool call without a result answered with an error",
        "tool calls without a result answered with an error"},
       {losses.blank_texts_dropped, "blank text dropped", "blank texts dropped"},
       {losses.turns_dropped, "empty turn dropped", "empty turns dropped"},
+      {losses.files_moved, "file of a tool moved into a turn of its own", "files of tools moved into a turn of their own"},
   }};
   std::string out;
   for (const Row& row : rows) {

@@ -180,12 +180,15 @@ Message read_assistant(const Node& node) {
 Message read_tool_result(const Node& node) {
   node.object({"role", "content", "tool_call_id", "name", "is_error", "cache"});
   std::vector<Part> content;
-  if (!node["content"].present()) node["content"].refuse("a string or an array of text parts");
-  read_content(node["content"], false, content);
-  Message message{Role::tool, {}};
-  message.parts.emplace_back(ToolResult{node["tool_call_id"].non_empty_string(), text_of(content),
-                                        node["is_error"].boolean().value_or(false), read_mark(node)});
-  return message;
+  if (!node["content"].present()) node["content"].refuse("a string or an array of content parts");
+  read_content(node["content"], true, content);
+  ToolResult result{node["tool_call_id"].non_empty_string(), text_of(content),
+                    node["is_error"].boolean().value_or(false), read_mark(node)};
+  for (Part& part : content) {
+    if (auto* image = std::get_if<Image>(&part)) result.files.emplace_back(std::move(*image));
+    if (auto* document = std::get_if<Document>(&part)) result.files.emplace_back(std::move(*document));
+  }
+  return Message{Role::tool, {std::move(result)}};
 }
 
 Message read_plain(const Node& node, Role role) {

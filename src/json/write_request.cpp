@@ -70,6 +70,12 @@ struct Sorted {
   void operator()(const ToolCall& call) { add(tool_calls, call_entry(call), call.cache); }
   void operator()(const ToolResult& result) {
     Json message{{"role", "tool"}, {"tool_call_id", result.call_id}, {"content", result.text}};
+    if (!result.files.empty()) {
+      Sorted parts;
+      if (!result.text.empty()) parts(Text{result.text});
+      for (const ToolFile& file : result.files) std::visit(parts, file);
+      message["content"] = std::move(parts.content);
+    }
     if (result.is_error) message["is_error"] = true;
     add(results, std::move(message), result.cache);
   }

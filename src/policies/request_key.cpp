@@ -59,6 +59,11 @@ class KeyWriter {
     std::visit([this](const auto& one) { add(one); }, part);
   }
 
+  void add(const ToolFile& file) {
+    add(static_cast<std::int64_t>(file.index()));
+    std::visit([this](const auto& one) { add(one); }, file);
+  }
+
   void add(const Text& part) {
     const auto& [text, mark] = part;
     ignore(mark);
@@ -84,9 +89,9 @@ class KeyWriter {
     add_all(id, name, arguments);
   }
   void add(const ToolResult& part) {
-    const auto& [call_id, text, is_error, mark] = part;
+    const auto& [call_id, text, is_error, mark, files] = part;
     ignore(mark);
-    add_all(call_id, text, is_error);
+    add_all(call_id, text, is_error, files);
   }
   void add(const Message& message) {
     const auto& [role, parts, mark] = message;

@@ -43,7 +43,11 @@ constexpr std::string_view full_request = R"({
                    {"redacted": "opaque"}],
      "tool_calls": [{"id": "call_1", "type": "function",
                      "function": {"name": "look", "arguments": "{\"b\": 1,  \"a\": 2}"}}]},
-    {"role": "tool", "tool_call_id": "call_1", "content": "A cat", "is_error": true}],
+    {"role": "tool", "tool_call_id": "call_1", "content": "A cat", "is_error": true, "cache": true},
+    {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "Two files"},
+      {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0K"}, "cache": true},
+      {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}]},
+    {"role": "user", "content": [{"type": "text", "text": "Well?", "cache": true}], "cache": true}],
   "tools": [{"type": "function", "function": {"name": "look", "description": "Looks", "strict": true,
              "parameters": {"type": "object", "properties": {"b": {"type": "integer"}, "a": {}}}}}],
   "tool_choice": {"type": "function", "function": {"name": "look"}},
@@ -64,7 +68,7 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   if (!result) FAIL(result.error().message);
   const ChatRequest& request = *result;
 
-  REQUIRE(request.messages.size() == 4);
+  REQUIRE(request.messages.size() == 6);
   CHECK(request.messages[0] == Message::system("Be brief."));
   const auto& seen = request.messages[1].parts;
   REQUIRE(seen.size() == 5);
@@ -78,7 +82,12 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(thought[0] == Part{Reasoning{"Look it up.", "c2ln", "", Target::parse("anthropic/claude-sonnet-5")}});
   CHECK(thought[1] == Part{Reasoning{"", "", "opaque", {}}});
   CHECK(thought[2] == Part{ToolCall{"call_1", "look", R"({"b": 1,  "a": 2})"}});
-  CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true}});
+  CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true, true}});
+  CHECK(request.messages[4].parts[0] ==
+        Part{ToolResult{"call_2", "Two files", false, false,
+                        {Image{"", "iVBORw0K", "image/png", "", true},
+                         Document{"", "JVBERi0=", "application/pdf", "a.pdf"}}}});
+  CHECK(request.messages[5] == Message{Role::user, {Text{"Well?", true}}, true});
 
   REQUIRE(request.tools.size() == 1);
   CHECK(request.tools[0] ==
@@ -226,12 +235,12 @@ TEST_CASE("a bad message is named by its place") {
   CHECK(message_problem(R"({"role": "user", "content": 5})") ==
         "`messages[0].content` must be an array of content parts, or a string, not a number");
   CHECK(message_problem(R"({"role": "user", "content": "a", "nmae": "b"})") ==
-        "`messages[0]` has an unknown key `nmae`; accepted are role, content");
+        "`messages[0]` has an unknown key `nmae`; accepted are role, content, cache");
   CHECK(message_problem(R"({"role": "assistant"})") == "`messages[0]` must have content, reasoning or tool_calls");
   CHECK(message_problem(R"({"role": "tool", "content": "a"})") ==
         "`messages[0].tool_call_id` is missing; it must be a string that is not empty");
   CHECK(message_problem(R"({"role": "tool", "tool_call_id": "1"})") ==
-        "`messages[0].content` is missing; it must be a string or an array of text parts");
+        "`messages[0].content` is missing; it must be a string or an array of content parts");
 }
 
 TEST_CASE("a bad content part is named by its place") {

@@ -188,6 +188,10 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolCall{"1", "f{", "}"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", false}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", true}); },
+      [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", true, false, {Image{.data = "A"}}}); },
+      [](ChatRequest& r) {
+        r.messages[0].parts.emplace_back(ToolResult{"1", "x", true, false, {Document{.data = "A"}}});
+      },
       [](ChatRequest& r) { r.tools.push_back({.name = "f"}); },
       [](ChatRequest& r) { r.tools.push_back({.name = "f", .strict = true}); },
       [](ChatRequest& r) { r.tool_choice = ToolChoice{}; },
@@ -233,6 +237,7 @@ TEST_CASE("what is only carried along is not part of the key") {
   request.metadata.request_id = "r";
   request.metadata.trace_parent = "00-1-1-01";
   request.metadata.tags.emplace_back("team", "search");
+  request.messages[0].cache = true;
   CHECK(runtime.call(cached, request));
   CHECK(model.send_count() == 1);
 }

@@ -65,12 +65,17 @@ struct ToolCall {
   friend bool operator==(const ToolCall&, const ToolCall&) = default;
 };
 
+using ToolFile = std::variant<Image, Document>;
+
 /// What that function returned.
 struct ToolResult {
   std::string call_id{};
   std::string text{};
   bool is_error = false;
   bool cache = false;  ///< see `Message::cache`: up to and with this
+  /// What it returned beside the text. A target that takes text only in results gets them in a turn of the user's behind
+  /// the results, with a note in the attempt's row.
+  std::vector<ToolFile> files{};
 
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };

@@ -63,9 +63,16 @@ class AnthropicBlocks {
     return Json{
         {"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", arguments_to_json(call.arguments)}};
   }
-  Json operator()(const ToolResult& result) const {
+  Json operator()(const ToolResult& result) {
     Json block{{"type", "tool_result"}, {"tool_use_id", result.call_id}};
-    if (!result.text.empty()) block["content"] = result.text;
+    if (!result.files.empty()) {
+      Json content = Json::array();
+      if (!trim(result.text).empty()) content.push_back(text(result.text));
+      for (const ToolFile& file : result.files) content.push_back(std::visit(*this, file));
+      block["content"] = std::move(content);
+    } else if (!result.text.empty()) {
+      block["content"] = result.text;
+    }
     if (result.is_error) block["is_error"] = true;
     return block;
   }

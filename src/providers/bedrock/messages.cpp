@@ -103,10 +103,12 @@ class ConverseBlocks {
     return Json{
         {"toolUse", {{"toolUseId", call.id}, {"name", call.name}, {"input", arguments_to_json(call.arguments)}}}};
   }
-  Json operator()(const ToolResult& result) const {
+  Json operator()(const ToolResult& result) {
     if (!tools_) return text(told_as_text({result}));
-    Json block{{"toolUseId", result.call_id}, {"content", Json::array({text(result.text)})}};
-    if (trim(result.text).empty()) block["content"] = Json::array({text("(empty)")});
+    const bool blank = trim(result.text).empty();
+    Json content = Json::array({text(!blank ? result.text : result.files.empty() ? "(empty)" : "(see the files)")});
+    for (const ToolFile& file : result.files) content.push_back(std::visit(*this, file));
+    Json block{{"toolUseId", result.call_id}, {"content", std::move(content)}};
     if (result.is_error) block["status"] = "error";
     return Json{{"toolResult", std::move(block)}};
   }

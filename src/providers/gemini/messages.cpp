@@ -96,10 +96,13 @@ class GeminiTurns {
   void add_part(std::string_view role, const ToolResult& result) {
     const auto name = names_.find(result.call_id);
     Json response{{result.is_error ? "error" : "output", result.text}};
-    append(role, Json{{"functionResponse",
-                       {{"id", result.call_id},
-                        {"name", name == names_.end() ? std::string{"unknown"} : name->second},
-                        {"response", std::move(response)}}}});
+    Json answer{{"id", result.call_id},
+                {"name", name == names_.end() ? std::string{"unknown"} : name->second},
+                {"response", std::move(response)}};
+    for (const ToolFile& file : result.files) {
+      answer["parts"].push_back(std::visit([](const auto& one) { return file_part(one); }, file));
+    }
+    append(role, Json{{"functionResponse", std::move(answer)}});
   }
 
   /// One that no call has taken stands on its own.
