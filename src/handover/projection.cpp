@@ -175,6 +175,7 @@ class Rebuilder {
     to.metadata = from.metadata;
     to.headers = from.headers;
     to.extra = from.extra;
+    to.keep_raw = from.keep_raw;
     to.messages.reserve(from.messages.size() + 1);
   }
 

@@ -169,7 +169,7 @@ ChatRequest read_request(const Node& node) {
   ChatRequest request;
   if (!node.object({"messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_output_tokens",
                     "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed", "stop",
-                    "reasoning_effort", "service_tier", "metadata", "headers", "extra"})) {
+                    "reasoning_effort", "service_tier", "metadata", "headers", "extra", "keep_raw"})) {
     return request;
   }
   request.messages = read_messages(node["messages"]);
@@ -190,6 +190,7 @@ ChatRequest read_request(const Node& node) {
   request.metadata = read_metadata(node["metadata"]);
   read_headers(node["headers"], request);
   read_extra(node["extra"], request);
+  request.keep_raw = node["keep_raw"].boolean().value_or(false);
   return request;
 }
 

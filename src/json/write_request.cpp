@@ -178,6 +178,7 @@ nlohmann::ordered_json to_json(const ChatRequest& request) {
   set_text(json, "service_tier", request.service_tier);
   if (request.metadata != Metadata{}) json["metadata"] = metadata_json(request.metadata);
   if (!request.headers.empty()) json["headers"] = pairs_json(request.headers);
+  if (request.keep_raw) json["keep_raw"] = true;
   for (const Extra& extra : request.extra) json["extra"][extra.to] = arguments_to_json(extra.fields);
   return json;
 }

@@ -141,11 +141,11 @@ class KeyWriter {
 void append_key(std::string& key, const ChatRequest& request, bool with_user) {
   const auto& [messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
                top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, metadata,
-               headers, extra] = request;
+               headers, extra, keep_raw] = request;
   KeyWriter writer{key};
   writer.add_all(messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
                  top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, headers,
-                 extra);
+                 extra, keep_raw);
   if (with_user) writer.add(std::string_view{metadata.user_id});
 }
 

@@ -25,6 +25,7 @@ struct PartSize {
 std::size_t size_of(const std::string& key, const ChatResponse& answer) {
   constexpr std::size_t frame = 256;
   std::size_t bytes = frame + key.size() + sizeof(ChatResponse) + answer.parts.capacity() * sizeof(Part);
+  bytes += answer.raw.size();
   for (const Part& part : answer.parts) bytes += std::visit(PartSize{}, part);
   return bytes;
 }

@@ -105,6 +105,7 @@ struct ChatRequest {
   std::vector<Header> headers;
   /// No other provider gets them. A field that the body has already is an error of the call (`invalid_request`).
   std::vector<Extra> extra;
+  bool keep_raw = false;  ///< the answer keeps what the provider sent: `ChatResponse::raw`
 
   friend bool operator==(const ChatRequest&, const ChatRequest&) = default;
 };

@@ -72,6 +72,7 @@ struct Attempting {
   DrainLimit& drain;
   AnswerBuilder& answer;
   bool stream;  ///< was asked for
+  bool keep_raw;
 
   [[nodiscard]] TimePoint after(Duration span) const {
     return saturating_add(context.runtime().refresh_now(), span);
@@ -121,7 +122,7 @@ Error broken(const Attempting& attempt, const Error& cause) {
   return in_the_middle(std::move(error), attempt.answer);
 }
 
-Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& reader) {
+Result<ChatResponse> conclude(const Attempting& attempt, AnswerReader& reader) {
   AnswerBuilder& answer = attempt.answer;
   const auto classified = [&](const ProviderFailure& failure) {
     const Secrets secrets = attempt.secrets();
@@ -129,7 +130,10 @@ Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& rea
   };
   if (answer.failure()) return classified(*answer.failure());
   Result<ChatResponse> response = answer.take();
-  if (response) return response;
+  if (response) {
+    if (attempt.keep_raw) response->raw = reader.take_raw();
+    return response;
+  }
   Error error = std::move(response).error();
   add_source(error, attempt.exchange.response(), attempt.secrets());
   error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
@@ -165,6 +169,7 @@ Error unfinished(const Attempting& attempt, const AnswerReader& reader) {
 
 Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   AnswerReader reader{attempt.wire, attempt.answer, attempt.endpoint.answer_limits};
+  if (attempt.keep_raw) reader.keep_raw();
   ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   bool ended = false;
   std::optional<TimePoint> patience;  // while the answer is complete as far as anybody knows; comments do not renew it
@@ -385,7 +390,8 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   AnswerBuilder answer{endpoint.target, &context};
   answer.set_projection(projection);
   answer.set_limits(endpoint.answer_limits);
-  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, stream};
+  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, stream,
+                           request.keep_raw};
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
