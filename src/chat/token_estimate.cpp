@@ -23,6 +23,10 @@ struct PartTokens {
     if (part.data.empty() && !part.url.empty()) return document_by_address;
     return std::min(largest_document, estimate_tokens(part.data.size() / 4 * 3));
   }
+  // At 32 tokens a second, and no denser than 32 kbit/s.
+  std::int64_t operator()(const Audio& part) const noexcept {
+    return static_cast<std::int64_t>(part.data.size() / 4 * 3 / 125);
+  }
   std::int64_t operator()(const Reasoning& part) const noexcept {
     return estimate_tokens(part.text.size() + part.redacted.size());
   }

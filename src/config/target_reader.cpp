@@ -39,6 +39,7 @@ constexpr std::array capability_fields{
                         [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
     Field<Capabilities>{"reasoning", [](const Setting& at, Capabilities& out) { set(out.reasoning, at.boolean()); }},
     Field<Capabilities>{"prefill", [](const Setting& at, Capabilities& out) { set(out.prefill, at.boolean()); }},
+    Field<Capabilities>{"audio", [](const Setting& at, Capabilities& out) { set(out.audio, at.boolean()); }},
 };
 
 void read_effort(const Setting& at, Parameters& out) {

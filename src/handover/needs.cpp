@@ -64,10 +64,11 @@ struct Capability {
   std::string_view message;
 };
 
-constexpr std::array<Capability, 6> capability_table{{
+constexpr std::array<Capability, 7> capability_table{{
     {&Needs::tools, &Capabilities::tools, "the request uses tools, which this model does not support"},
     {&Needs::vision, &Capabilities::vision, "the conversation has images, which this model cannot read"},
     {&Needs::documents, &Capabilities::documents, "the conversation has documents, which this model cannot read"},
+    {&Needs::audio, &Capabilities::audio, "the conversation has recordings, which this model cannot hear"},
     {&Needs::json_schema, &Capabilities::json_schema,
      "the answer must follow a JSON schema, which this model does not support"},
     {&Needs::reasoning, &Capabilities::reasoning, "the request asks for reasoning, which this model does not support"},
@@ -141,6 +142,7 @@ Needs needs_of(const ChatRequest& request) noexcept {
     for (const Part& part : message.parts) {
       needs.vision = needs.vision || std::holds_alternative<Image>(part);
       needs.documents = needs.documents || std::holds_alternative<Document>(part);
+      needs.audio = needs.audio || std::holds_alternative<Audio>(part);
       const auto* result = std::get_if<ToolResult>(&part);
       needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || result != nullptr;
       if (result == nullptr) continue;

@@ -88,6 +88,16 @@ Document read_document(const Node& part) {
   return document;
 }
 
+/// The format is the second word of the media type, except for mp3, which is audio/mpeg.
+Audio read_audio(const Node& part) {
+  part.object({"type", "input_audio", "cache"});
+  const Node audio = part["input_audio"];
+  if (!audio.object({"data", "format"})) return {};
+  const std::string format = audio["format"].non_empty_string();
+  return Audio{audio["data"].non_empty_string(), "audio/" + (format == "mp3" ? std::string{"mpeg"} : format),
+               read_mark(part)};
+}
+
 std::optional<Part> read_part(const Node& node, bool media_allowed) {
   const std::string type = node["type"].non_empty_string();
   if (type == "text") {
@@ -101,7 +111,8 @@ std::optional<Part> read_part(const Node& node, bool media_allowed) {
   }
   if (media_allowed && type == "image_url") return read_image(node);
   if (media_allowed && type == "file") return read_document(node);
-  node["type"].complain(media_allowed ? "is not supported; accepted are text, image_url, file"
+  if (media_allowed && type == "input_audio") return read_audio(node);
+  node["type"].complain(media_allowed ? "is not supported; accepted are text, image_url, file, input_audio"
                                       : "is not supported; accepted here is text");
   return std::nullopt;
 }

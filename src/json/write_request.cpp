@@ -66,6 +66,13 @@ struct Sorted {
   void operator()(const Text& text) { add(content, {{"type", "text"}, {"text", text.text}}, text.cache); }
   void operator()(const Image& image) { add(content, image_part(image), image.cache); }
   void operator()(const Document& document) { add(content, document_part(document), document.cache); }
+  void operator()(const Audio& audio) {
+    constexpr std::string_view kind = "audio/";
+    std::string_view format = audio.media_type;
+    if (format.starts_with(kind)) format.remove_prefix(kind.size());
+    Json recording{{"data", audio.data}, {"format", format == "mpeg" ? "mp3" : format}};
+    add(content, {{"type", "input_audio"}, {"input_audio", std::move(recording)}}, audio.cache);
+  }
   void operator()(const Reasoning& part) { reasoning.push_back(reasoning_entry(part)); }
   void operator()(const ToolCall& call) { add(tool_calls, call_entry(call), call.cache); }
   void operator()(const ToolResult& result) {

@@ -79,6 +79,11 @@ class KeyWriter {
     ignore(mark);
     add_all(url, data, media_type, name);
   }
+  void add(const Audio& part) {
+    const auto& [data, media_type, mark] = part;
+    ignore(mark);
+    add_all(data, media_type);
+  }
   void add(const Reasoning& part) {
     const auto& [text, signature, redacted, origin] = part;
     add_all(text, signature, redacted, origin.name());

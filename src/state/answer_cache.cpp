@@ -14,6 +14,7 @@ struct PartSize {
   std::size_t operator()(const Text& part) const noexcept { return part.text.size(); }
   std::size_t operator()(const Image& part) const noexcept { return part.url.size() + part.data.size(); }
   std::size_t operator()(const Document& part) const noexcept { return part.url.size() + part.data.size(); }
+  std::size_t operator()(const Audio& part) const noexcept { return part.data.size(); }
   std::size_t operator()(const Reasoning& part) const noexcept {
     return part.text.size() + part.signature.size() + part.redacted.size();
   }

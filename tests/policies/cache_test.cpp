@@ -184,6 +184,7 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.messages[0].parts = {Reasoning{.text = "hello"}}; },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(Image{.url = "https://example.com/cat.png"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(Document{.url = "https://example.com/cat.png"}); },
+      [](ChatRequest& r) { r.messages[0].parts.emplace_back(Audio{.data = "A"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolCall{"1", "f", "{}"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolCall{"1", "f{", "}"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", false}); },
@@ -210,6 +211,7 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.headers.emplace_back("x-tenant", "1"); },
       [](ChatRequest& r) { r.extra = {{"openai", "{}"}}; },
       [](ChatRequest& r) { r.extra = {{"openai", R"({"n": 1})"}}; },
+      [](ChatRequest& r) { r.keep_raw = true; },
       [](ChatRequest& r) { r.metadata.user_id = "ada"; },
       [](ChatRequest& r) { r.metadata.user_id = "bob"; },
   };

@@ -45,6 +45,15 @@ struct Document {
   friend bool operator==(const Document&, const Document&) = default;
 };
 
+/// A recording that the model should hear.
+struct Audio {
+  std::string data{};        ///< base64
+  std::string media_type{};  ///< audio/wav and audio/mpeg are what all take that take any
+  bool cache = false;  ///< see `Message::cache`: up to and with this
+
+  friend bool operator==(const Audio&, const Audio&) = default;
+};
+
 /// A model's visible thinking. It belongs to the provider that wrote it: a signature is valid for its `origin` only.
 struct Reasoning {
   std::string text{};
@@ -80,7 +89,7 @@ struct ToolResult {
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
 };
 
-using Part = std::variant<Text, Image, Document, Reasoning, ToolCall, ToolResult>;
+using Part = std::variant<Text, Image, Document, Audio, Reasoning, ToolCall, ToolResult>;
 
 /// One turn of a conversation.
 struct Message {

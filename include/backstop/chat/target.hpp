@@ -43,6 +43,7 @@ struct Capabilities {
   bool json_schema = true;   ///< structured output that the provider enforces
   bool reasoning = true;     ///< visible reasoning
   bool prefill = false;      ///< continues a conversation that ends with an assistant turn
+  bool audio = true;         ///< recordings in the conversation
 
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };

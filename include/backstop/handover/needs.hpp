@@ -14,6 +14,7 @@ struct Needs {
   bool tools = false;        ///< tools are offered, or the conversation holds tool calls or results
   bool vision = false;       ///< an image anywhere in the conversation
   bool documents = false;    ///< a document anywhere in the conversation
+  bool audio = false;        ///< a recording anywhere in the conversation
   bool json_schema = false;  ///< the answer must follow a schema
   bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
   bool prefill = false;      ///< a part of the answer has been delivered, and is to be continued

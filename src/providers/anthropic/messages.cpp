@@ -54,6 +54,10 @@ class AnthropicBlocks {
     if (!document.name.empty()) block["title"] = document.name;
     return block;
   }
+  Json operator()(const Audio&) {
+    unsupported_ = "a recording, which this API does not take";
+    return nullptr;
+  }
   Json operator()(const Reasoning& reasoning) const {
     if (!reasoning.redacted.empty()) return Json{{"type", "redacted_thinking"}, {"data", reasoning.redacted}};
     if (reasoning.signature.empty()) return nullptr;

@@ -92,6 +92,10 @@ class ConverseBlocks {
     if (!block.is_null()) block["document"]["name"] = own_name(document.name);
     return block;
   }
+  Json operator()(const Audio&) {
+    unsupported_ = "a recording, which this API does not take";
+    return nullptr;
+  }
   Json operator()(const Reasoning& reasoning) const {
     if (!reasoning.redacted.empty()) return Json{{"reasoningContent", {{"redactedContent", reasoning.redacted}}}};
     if (reasoning.signature.empty()) return nullptr;

@@ -76,6 +76,9 @@ class GeminiTurns {
   }
   void add_part(std::string_view role, const Image& image) { append(role, file_part(image)); }
   void add_part(std::string_view role, const Document& document) { append(role, file_part(document)); }
+  void add_part(std::string_view role, const Audio& audio) {
+    append(role, Json{{"inlineData", {{"mimeType", audio.media_type}, {"data", audio.data}}}});
+  }
   /// Its text is a summary, and is not asked back; its signature goes with what follows it.
   void add_part(std::string_view role, const Reasoning& reasoning) {
     if (reasoning.signature.empty()) return;

@@ -49,8 +49,9 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
   return false;
 }
 
-ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url) {
+ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url, bool audio) {
   ModelFacts facts = facts_for(provider, options.model);
+  facts.capabilities.audio = audio;
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
@@ -105,7 +106,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
 
   Endpoint endpoint;
-  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url)};
+  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url, defaults.audio)};
   check_parameters(endpoint.target, "defaults", options.defaults);
   check_parameters(endpoint.target, "overrides", options.overrides);
   endpoint.provider = defaults.name;

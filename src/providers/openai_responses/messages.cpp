@@ -102,6 +102,8 @@ class InputWriter {
         write_file(*image);
       } else if (const auto* document = std::get_if<Document>(&part)) {
         write_file(*document);
+      } else if (std::holds_alternative<Audio>(part)) {
+        return Error{ErrorKind::unsupported_capability, target_.name() + " takes no recordings over this wire"};
       } else {
         return misplaced("reasoning or a tool call", message.role);
       }
