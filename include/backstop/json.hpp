@@ -35,7 +35,8 @@ namespace backstop::inline v0 {
 
 /// Keys: `messages`, `tools`, `tool_choice`, `parallel_tool_calls`, `response_format`, `max_output_tokens`,
 /// `temperature`, `top_p`, `top_k`, `frequency_penalty`, `presence_penalty`, `seed`, `stop`, `reasoning_effort`,
-/// `service_tier`, `metadata`, `headers`, `extra` (objects by whom they are for), `keep_raw`. A key whose value is null counts as absent, an unknown one is an error.
+/// `service_tier`, `metadata`, `headers`, `extra` (objects by whom they are for), `keep_raw`; `cache` also in messages,
+/// parts, calls and tools. A key whose value is null counts as absent, an unknown one is an error.
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::ordered_json& json);
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::json& json);
 

@@ -73,6 +73,11 @@ constexpr std::array parameter_fields{
     Field<Parameters>{"service_tier", [](const Setting& at, Parameters& out) { set(out.service_tier, at.text()); }},
 };
 
+template <Parameters ModelOptions::*own>
+void read_parameters(const Setting& at, TargetConfig& out) {
+  read_fields(at, parameter_fields, out.model.*own);
+}
+
 void read_price(const Setting& at, TargetConfig& out) {
   PriceDraft draft;
   read_fields(at, price_fields, draft);
@@ -146,7 +151,9 @@ void read_forward_headers(const Setting& at, TargetConfig& out) {
 void read_own_fields(const Setting& at, TargetConfig& out) {
   if (!at.is_object()) return at.refuse("an object: fields for the body of every request to the target");
   std::string text = json_text(*at.json());
-  if (text.size() > longest_fields) return at.complain(fmt::format("is longer than the accepted {}", longest_fields_text));
+  if (text.size() > longest_fields) {
+    return at.complain(fmt::format("is longer than the accepted {}", longest_fields_text));
+  }
   out.model.parameters = std::move(text);
 }
 
@@ -177,10 +184,8 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"failure_domain",
                         [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
     Field<TargetConfig>{"price", read_price},
-    Field<TargetConfig>{"defaults",
-                        [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.defaults); }},
-    Field<TargetConfig>{"overrides",
-                        [](const Setting& at, TargetConfig& out) { read_fields(at, parameter_fields, out.model.overrides); }},
+    Field<TargetConfig>{"defaults", read_parameters<&ModelOptions::defaults>},
+    Field<TargetConfig>{"overrides", read_parameters<&ModelOptions::overrides>},
     Field<TargetConfig>{"parameters", read_own_fields},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},

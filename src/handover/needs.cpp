@@ -122,9 +122,9 @@ constexpr std::array<Capability, 7> capability_table{{
   if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;
   const std::optional<Price> price = price_of(target);
   if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
+  const auto limit = detail::output_limit_of(target, request, detail::GivenUp{needs});
   if (requirement.cheaper_than &&
-      cost_of(least_usage(target, detail::output_limit_of(target, request, detail::GivenUp{needs}), input_of(needs)), *price) >=
-          *requirement.cheaper_than) {
+      cost_of(least_usage(target, limit, input_of(needs)), *price) >= *requirement.cheaper_than) {
     return Misfit{ErrorKind::budget_exceeded, "it is not cheaper than the target that a budget refused"};
   }
   return std::nullopt;

@@ -13,8 +13,8 @@ template <class T>
 [[nodiscard]] bool says(const std::string& value) noexcept { return !value.empty(); }
 [[nodiscard]] bool says(const std::vector<std::string>& value) noexcept { return !value.empty(); }
 
-/// Hands every parameter to `visit`: its name, the target's value, and where the request has it. They are taken apart by
-/// name, so that a new one does not compile until it is here.
+/// Hands every parameter to `visit`: its name, the target's value, and where the request has it. They are taken apart
+/// by name, so that a new one does not compile until it is here.
 template <class Visit>
 void visit_parameters(const Parameters& own, Visit visit) {
   const auto& [max_output_tokens, temperature, top_p, top_k, frequency_penalty, presence_penalty, seed, stop,

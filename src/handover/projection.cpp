@@ -322,7 +322,8 @@ std::string to_string(const HandoverLosses& losses) {
        "tool calls without a result answered with an error"},
       {losses.blank_texts_dropped, "blank text dropped", "blank texts dropped"},
       {losses.turns_dropped, "empty turn dropped", "empty turns dropped"},
-      {losses.files_moved, "file of a tool moved into a turn of its own", "files of tools moved into a turn of their own"},
+      {losses.files_moved, "file of a tool moved into a turn of its own",
+       "files of tools moved into a turn of their own"},
   }};
   std::string out;
   for (const Row& row : rows) {

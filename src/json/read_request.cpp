@@ -160,7 +160,9 @@ void read_extra(const Node& node, ChatRequest& request) {
     if (to.empty()) one.complain("is for nobody; accepted are a provider's name and wire:<wire>");
     if (!fields.is_object()) one.refuse("an object");
     std::string text = one.object_text();
-    if (text.size() > longest_fields) one.complain(std::string{"is longer than the accepted "}.append(longest_fields_text));
+    if (text.size() > longest_fields) {
+      one.complain(std::string{"is longer than the accepted "}.append(longest_fields_text));
+    }
     request.extra.push_back({to, std::move(text)});
   }
 }

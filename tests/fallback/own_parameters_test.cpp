@@ -252,7 +252,8 @@ TEST_CASE("two targets that answer differently do not answer for each other out 
   VirtualRuntime runtime;
   const AnswerCache answers;
   const ScriptedProvider cool = model("m", facts_of({}, {.temperature = 0}), {answer("cool")});
-  const ScriptedProvider brief = model("m", facts_of({}, {.max_output_tokens = 5, .temperature = 0}), {answer("brief")});
+  const Parameters both{.max_output_tokens = 5, .temperature = 0};
+  const ScriptedProvider brief = model("m", facts_of({}, both), {answer("brief")});
   const Policy cached = cache({.shared = answers});
   const Provider one = cool | cached;
   const Provider two = brief | cached;

@@ -609,7 +609,8 @@ TEST_CASE("AWS's own library takes every request to Converse") {
                       Message{Role::assistant,
                               {Reasoning{.text = "Hm.", .signature = "c2ln"}, Reasoning{.redacted = "c2VjcmV0"},
                                ToolCall{"c1", "weather", R"({"city": "Rome"})"}}},
-                      Message{Role::tool, {ToolResult{"c1", "", true, true, {Image{.data = "AAAA", .media_type = "image/png"}}}}},
+                      Message{Role::tool,
+                              {ToolResult{"c1", "", true, true, {Image{.data = "AAAA", .media_type = "image/png"}}}}},
                       Message::user("And?")};
   request.max_output_tokens = 1000;
   request.temperature = 0.5;

@@ -211,7 +211,7 @@ TEST_CASE("a number of a provider's own that no type holds goes out as it was wr
   CHECK_THAT(call.requests.at(0).body, ContainsSubstring("123456789012345678901234567890"));
 }
 
-TEST_CASE("a field that the body has already is an error that names it and where it comes from, before anything is sent") {
+TEST_CASE("a field that the body has already is an error that names it and where it comes from") {
   const auto refused = [](const ModelOptions& options, const ChatRequest& request) {
     const ReplayedCall call = call_with(target_of("openai", options), request, ReplayedAnswer{}, false);
     CHECK(call.requests.empty());

@@ -82,8 +82,8 @@ struct ToolResult {
   std::string text{};
   bool is_error = false;
   bool cache = false;  ///< see `Message::cache`: up to and with this
-  /// What it returned beside the text. A target that takes text only in results gets them in a turn of the user's behind
-  /// the results, with a note in the attempt's row.
+  /// What it returned beside the text. A target that takes text only in results gets them in a turn of the user's
+  /// behind the results, with a note in the attempt's row.
   std::vector<ToolFile> files{};
 
   friend bool operator==(const ToolResult&, const ToolResult&) = default;
@@ -96,8 +96,8 @@ struct Message {
   Role role = Role::user;
   std::vector<Part> parts{};
   /// The provider is asked to keep what it has read up to the end of this for the next requests that begin alike: a
-  /// mark for Anthropic's models and Amazon's, at most four in a request; of more the first and the last three are sent,
-  /// with a note in the attempt's row. Others decide themselves, and ignore it.
+  /// mark for Anthropic's models and Amazon's, at most four in a request; of more the first and the last three are
+  /// sent, with a note in the attempt's row. Others decide themselves, and ignore it.
   bool cache = false;
 
   [[nodiscard]] BACKSTOP_EXPORT static Message system(std::string text);

@@ -41,7 +41,7 @@ Result<void> add_own_fields(std::string& body, const ChatRequest& request, const
   Json json = deep ? Json{} : Json::parse(mark_numbers(body), nullptr, false);
   if (!json.is_object()) {
     return Error{ErrorKind::invalid_request,
-                 "fields of a provider's own are given, and the rest of the request is no JSON that they can be laid over"};
+                 "fields of a provider's own are given, and the rest of the request is no JSON to lay them over"};
   }
   if (!endpoint.parameters.empty()) {
     Result<void> added = lay_over(json, endpoint.parameters, "`parameters` of the target");

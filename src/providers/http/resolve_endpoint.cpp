@@ -106,7 +106,8 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
 
   Endpoint endpoint;
-  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url, defaults.audio)};
+  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model,
+                           facts_of(options, provider, base_url, defaults.audio)};
   check_parameters(endpoint.target, "defaults", options.defaults);
   check_parameters(endpoint.target, "overrides", options.overrides);
   endpoint.provider = defaults.name;
@@ -116,6 +117,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
     if (!fields) throw std::invalid_argument{fields.error().message};
   }
   endpoint.parameters = options.parameters;
+  endpoint.repairs = std::make_shared<Repairs>();
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
   const bool usual = provider == defaults.name || options.base_url.empty();

@@ -108,9 +108,11 @@ void write_effort(JsonWriter& json, std::string_view effort, const OpenAiDialect
   json.end_object();
 }
 
-void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect) {
+void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect,
+                    const Endpoint& endpoint) {
   if (request.max_output_tokens) {
-    json.field(dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
+    const bool newer = dialect.max_completion_tokens != endpoint.has(Repair::output_limit_name);
+    json.field(newer ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
   }
   if (request.temperature) json.field("temperature", *request.temperature);
   if (request.top_p) json.field("top_p", *request.top_p);
@@ -138,9 +140,9 @@ void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDial
   if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
 }
 
-void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
+void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect, const Endpoint& endpoint) {
   json.field("stream", stream);  // some gateways stream unless told not to
-  if (!stream || !dialect.stream_options) return;
+  if (!stream || !dialect.stream_options || endpoint.has(Repair::stream_options)) return;
   json.key("stream_options");
   json.begin_object();
   json.field("include_usage", true);
@@ -171,9 +173,20 @@ RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& targe
   return limits;
 }
 
+RepairSet OpenAiChat::own_repairs(const ChatRequest& request, const Target& target, bool stream) const noexcept {
+  RepairSet own = 0;
+  if (stream && dialect_.stream_options) own |= static_cast<RepairSet>(Repair::stream_options);
+  if (request.max_output_tokens) own |= static_cast<RepairSet>(Repair::output_limit_name);
+  if (dialect_.developer_role && is_reasoning_model(target.model())) {
+    own |= static_cast<RepairSet>(Repair::developer_role);
+  }
+  return own;
+}
+
 Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   const std::string_view model = endpoint.target.model();
-  const bool developer = dialect_.developer_role && is_reasoning_model(model);
+  const bool developer =
+      dialect_.developer_role && is_reasoning_model(model) && !endpoint.has(Repair::developer_role);
   JsonWriter json;
   json.begin_object();
   json.field("model", model);
@@ -192,9 +205,9 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
     auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
     if (!written) return std::move(written).error();
   }
-  write_settings(json, request, dialect_);
+  write_settings(json, request, dialect_, endpoint);
   write_metadata(json, request.metadata, dialect_);
-  write_stream(json, stream, dialect_);
+  write_stream(json, stream, dialect_, endpoint);
   json.end_object();
 
   HttpRequest http;

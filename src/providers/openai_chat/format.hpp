@@ -20,6 +20,8 @@ class OpenAiChat final : public WireFormat {
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;
+  [[nodiscard]] RepairSet own_repairs(const ChatRequest& request, const Target& target,
+                                      bool stream) const noexcept override;
   void decode(const JsonElement& body, AnswerBuilder& answer) const override;
   [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
 

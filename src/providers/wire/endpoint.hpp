@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
 #include "backstop/runtime/http_options.hpp"
+#include "repairs.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -29,8 +31,11 @@ struct Endpoint {
   bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
   std::vector<Header> headers;               ///< this target's own, added to every request
   std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+  std::shared_ptr<Repairs> repairs;  ///< the target's; null: none are made
   AnswerLimits answer_limits;
   std::optional<HttpOptions> http;  ///< where the target has some
+
+  [[nodiscard]] bool has(Repair one) const noexcept { return repairs != nullptr && has_repair(repairs->active(), one); }
 };
 
 }  // namespace backstop::inline v0::detail

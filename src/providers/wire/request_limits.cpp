@@ -1,6 +1,7 @@
 #include "request_limits.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -12,6 +13,62 @@
 
 namespace backstop::inline v0::detail {
 
+namespace {
+
+[[nodiscard]] bool is_strict(const ChatRequest& request) noexcept {
+  return (request.response_format && request.response_format->strict) ||
+         std::any_of(request.tools.begin(), request.tools.end(),
+                     [](const Tool& tool) { return tool.strict.has_value(); });
+}
+
+struct LeftOut {
+  Repair repair;
+  std::string_view name;
+  bool (*is_there)(const ChatRequest& request);
+  void (*leave_out)(ChatRequest& request);
+};
+constexpr std::array<LeftOut, 11> refusable{{
+    {Repair::temperature, "temperature", [](const ChatRequest& request) { return request.temperature.has_value(); },
+     [](ChatRequest& request) { request.temperature.reset(); }},
+    {Repair::top_p, "top_p", [](const ChatRequest& request) { return request.top_p.has_value(); },
+     [](ChatRequest& request) { request.top_p.reset(); }},
+    {Repair::top_k, "top_k", [](const ChatRequest& request) { return request.top_k.has_value(); },
+     [](ChatRequest& request) { request.top_k.reset(); }},
+    {Repair::frequency_penalty, "frequency_penalty",
+     [](const ChatRequest& request) { return request.frequency_penalty.has_value(); },
+     [](ChatRequest& request) { request.frequency_penalty.reset(); }},
+    {Repair::presence_penalty, "presence_penalty",
+     [](const ChatRequest& request) { return request.presence_penalty.has_value(); },
+     [](ChatRequest& request) { request.presence_penalty.reset(); }},
+    {Repair::seed, "seed", [](const ChatRequest& request) { return request.seed.has_value(); },
+     [](ChatRequest& request) { request.seed.reset(); }},
+    {Repair::stop, "stop", [](const ChatRequest& request) { return !request.stop.empty(); },
+     [](ChatRequest& request) { request.stop.clear(); }},
+    {Repair::service_tier, "service_tier", [](const ChatRequest& request) { return !request.service_tier.empty(); },
+     [](ChatRequest& request) { request.service_tier.clear(); }},
+    {Repair::reasoning_effort, "reasoning_effort",
+     [](const ChatRequest& request) { return !request.reasoning_effort.empty(); },
+     [](ChatRequest& request) { request.reasoning_effort.clear(); }},
+    {Repair::parallel_tool_calls, "parallel_tool_calls",
+     [](const ChatRequest& request) { return request.parallel_tool_calls.has_value(); },
+     [](ChatRequest& request) { request.parallel_tool_calls.reset(); }},
+    {Repair::strict, "strict", is_strict,
+     [](ChatRequest& request) {
+       if (request.response_format) request.response_format->strict.reset();
+       for (Tool& tool : request.tools) tool.strict.reset();
+     }},
+}};
+
+}  // namespace
+
+RepairSet repairs_of(const ChatRequest& request) noexcept {
+  RepairSet repairs = 0;
+  for (const LeftOut& row : refusable) {
+    if (row.is_there(request)) repairs |= static_cast<RepairSet>(row.repair);
+  }
+  return repairs;
+}
+
 FittedRequest::FittedRequest(const ChatRequest& original, const RequestLimits& limits) : original_{&original} {
   fit_output(limits);
   fit_sampling(limits);
@@ -22,6 +79,7 @@ FittedRequest::FittedRequest(const ChatRequest& original, const RequestLimits& l
   fit_stop(limits);
   fit_tier(limits);
   fit_cache_marks(limits);
+  if (limits.refused != 0) leave_out_refused(limits.refused & repairs_of(request()));
 }
 
 ChatRequest& FittedRequest::change(std::string_view note) {
@@ -112,8 +170,9 @@ void FittedRequest::fit_cache_marks(const RequestLimits& limits) {
   const std::size_t most = limits.cache_marks;
   if (count <= most) return;
   ChatRequest& fitted =
-      change(most == 0 ? std::string{"cache marks left out: the model takes none"}
-                       : fmt::format("{} of {} cache marks left out: the provider takes {}", count - most, count, most));
+      change(most == 0
+                 ? std::string{"cache marks left out: the model takes none"}
+                 : fmt::format("{} of {} cache marks left out: the provider takes {}", count - most, count, most));
   std::size_t place = 0;
   visit_cache_marks(fitted, [&](bool& mark) {
     const bool first = most > 0 && place == 0;
@@ -121,6 +180,13 @@ void FittedRequest::fit_cache_marks(const RequestLimits& limits) {
     mark = first || last;
     ++place;
   });
+}
+
+void FittedRequest::leave_out_refused(RepairSet refused) {
+  for (const LeftOut& row : refusable) {
+    if (!has_repair(refused, row.repair)) continue;
+    row.leave_out(change(fmt::format("{} left out: the server refused it", row.name)));
+  }
 }
 
 void FittedRequest::fit_stop(const RequestLimits& limits) {

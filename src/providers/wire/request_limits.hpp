@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "backstop/chat/request.hpp"
+#include "repairs.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -32,7 +33,11 @@ struct RequestLimits {
   bool cache_marks_of_tools = true;
   std::size_t stop_sequences = any_number;
   bool blank_stop_sequences = true;           ///< takes those that are nothing but blanks
+  RepairSet refused = 0;  ///< by the server itself, as it has said
 };
+
+/// Of the repairs that change a request whatever the wire, those that change this one.
+[[nodiscard]] RepairSet repairs_of(const ChatRequest& request) noexcept;
 
 /// A request within the limits of a target: what the target would refuse is lowered, raised, cut or left out, rather
 /// than sent to be refused. The original must outlive it.
@@ -54,6 +59,7 @@ class FittedRequest {
   void fit_penalty(std::string_view name, std::optional<double> ChatRequest::*penalty, const RequestLimits& limits);
   void fit_seed(const RequestLimits& limits);
   void fit_tier(const RequestLimits& limits);
+  void leave_out_refused(RepairSet refused);
   void fit_cache_marks(const RequestLimits& limits);
   void fit_stop(const RequestLimits& limits);
   ChatRequest& change(std::string_view note);

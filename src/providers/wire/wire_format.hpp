@@ -62,6 +62,12 @@ class WireFormat {
     static_cast<void>(http), static_cast<void>(endpoint), static_cast<void>(now);
     return {};
   }
+  /// Of the repairs that are the wire's own, those that change this request.
+  [[nodiscard]] virtual RepairSet own_repairs(const ChatRequest& request, const Target& target,
+                                              bool stream) const noexcept {
+    static_cast<void>(request), static_cast<void>(target), static_cast<void>(stream);
+    return 0;
+  }
   /// A whole answer with a status of 200, or an error in one of the generic shapes (`holds_failure`).
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
   /// For one stream.
