@@ -14,8 +14,10 @@
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "handover/own_parameters.hpp"
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
+#include "runtime/given_up.hpp"
 #include "state/target_state.hpp"
 
 namespace backstop::inline v0 {
@@ -61,7 +63,8 @@ void if_memory(const Action& action) noexcept {
 /// when it is opened; later the words in it may be missing.
 class AttemptRecord {
  public:
-  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed)
+  AttemptRecord(Send& send, SendScope& scope, CallContext& context, TargetState& target, bool streamed,
+                std::string reason)
       : send_{&send},
         scope_{&scope},
         context_{&context},
@@ -69,9 +72,9 @@ class AttemptRecord {
         statistics_{target_ != nullptr ? target.statistics() : nullptr},
         row_{context.state().ledger.size()} {
     CallState& state = context.state();
-    std::string reason;
     if (send.output_limit) {
-      reason = fmt::format("output limited to {} tokens by what may be spent", *send.output_limit);
+      reason += fmt::format("{}output limited to {} tokens by what may be spent", reason.empty() ? "" : "; ",
+                            *send.output_limit);
     }
     Attempt& attempt = state.add_row(*send.target);
     attempt.reason = std::move(reason);
@@ -299,8 +302,9 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
   standing.target = &to;
   if (needs.costs) {
     if (const std::optional<Price> price = price_of(to)) {
-      standing.worst_cost = cost_of(worst_usage(to, request, needs.input_tokens), *price);
-      standing.least_cost = cost_of(least_usage(to, request, needs.input_tokens, least_limited_output), *price);
+      const std::optional<std::int64_t> limit = detail::output_limit_of(to, request, detail::GivenUp{needs});
+      standing.worst_cost = cost_of(worst_usage(to, limit, input_of(needs)), *price);
+      standing.least_cost = cost_of(least_usage(to, limit, input_of(needs)), *price);
     }
   }
   if (const std::optional<Misfit> misfit = misfit_of(to, request, needs)) {
@@ -363,64 +367,68 @@ bool ModelProvider::streams(const ChatRequest& request, const CallContext& conte
 }
 
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
-  if (context.stopping()) co_return context.stop_error();
-  if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
-  Send sending{target_, request, context};
-  SendScope scope{sending, context};
-  std::optional<Error> refusal = context.begin_send(sending);
-  if (refusal && sending.wait_in != nullptr) {
-    Task<Result<void>> waiting = wait_to_begin(sending, context, refusal);
-    Result<void> waited = co_await waiting;
-    if (!refusal) scope.begun();
-    if (!waited) {
-      waited.error().target = target_;
-      co_return std::move(waited).error();
+  for (bool again = false;; again = true) {  // once more where a refusal has been seen to
+    if (context.stopping()) co_return context.stop_error();
+    if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
+    const detail::OwnRequest own{request, target_, detail::given_up_by(context.hint())};
+    Send sending{target_, own.request(), context};
+    SendScope scope{sending, context};
+    std::optional<Error> refusal = context.begin_send(sending);
+    if (refusal && sending.wait_in != nullptr) {
+      Task<Result<void>> waiting = wait_to_begin(sending, context, refusal);
+      Result<void> waited = co_await waiting;
+      if (!refusal) scope.begun();
+      if (!waited) {
+        waited.error().target = target_;
+        co_return std::move(waited).error();
+      }
+      if (!refusal && context.spare_sends() <= 0) co_return out_of_sends(context, target_);
+    } else if (!refusal) {
+      scope.begun();
     }
-    if (!refusal && context.spare_sends() <= 0) co_return out_of_sends(context, target_);
-  } else if (!refusal) {
-    scope.begun();
-  }
-  if (refusal) {
-    context.note_skipped(target_, *refusal);
-    co_return std::move(*refusal);
-  }
-  std::optional<ChatRequest> limited;
-  if (sending.output_limit) limited.emplace(request).max_output_tokens = sending.output_limit;
-  const ChatRequest& sent = limited ? *limited : request;
+    if (refusal) {
+      context.note_skipped(target_, *refusal);
+      co_return std::move(*refusal);
+    }
+    std::optional<ChatRequest> limited;
+    if (sending.output_limit) limited.emplace(own.request()).max_output_tokens = sending.output_limit;
+    const ChatRequest& sent = limited ? *limited : own.request();
 
-  const bool streamed = streams(sent, context);
-  StopSource stop{context.stop()};
-  CallContext inner = context;
-  inner.set_stop(stop);
-  AttemptRecord record{sending, scope, inner, *state_, streamed};
-  static constexpr AttemptLimits usual;
-  const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
-                                                   streamed, context.hint().other_ready);
-  detail::AttemptWatchdog watchdog{limits, inner, stop, record.progress()};
-  std::optional<Result<ChatResponse>> outcome;
-  try {
-    watchdog.watch();
-    Task<Result<ChatResponse>> task = send(sent, inner);
-    record.begin();
-    auto sent_result = co_await task;
-    outcome.emplace(std::move(sent_result));
-  } catch (...) {
-    Error error = detail::error_from_exception("the provider");
-    if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
+    const bool streamed = streams(sent, context);
+    StopSource stop{context.stop()};
+    CallContext inner = context;
+    inner.set_stop(stop);
+    AttemptRecord record{sending, scope, inner, *state_, streamed, own.note()};
+    static constexpr AttemptLimits usual;
+    const detail::ArmedLimits limits = detail::armed(context.limits() != nullptr ? *context.limits() : usual, target_,
+                                                     streamed, context.hint().other_ready);
+    detail::AttemptWatchdog watchdog{limits, inner, stop, record.progress()};
+    std::optional<Result<ChatResponse>> outcome;
     try {
-      outcome.emplace(std::move(error));
+      watchdog.watch();
+      Task<Result<ChatResponse>> task = send(sent, inner);
+      record.begin();
+      auto sent_result = co_await task;
+      outcome.emplace(std::move(sent_result));
     } catch (...) {
-      record.abandon();
-      throw;
+      Error error = detail::error_from_exception("the provider");
+      if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
+      try {
+        outcome.emplace(std::move(error));
+      } catch (...) {
+        record.abandon();
+        throw;
+      }
     }
+    Result<ChatResponse>& result = *outcome;
+    watchdog.stop_watching();
+    if (!result && watchdog.fired() != StopReason::none && result.error().timeout_limit != TimeoutLimit::none) {
+      if_memory([&] { result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress()); });
+    }
+    record.close(result);
+    const bool stopped = context.stopping() || context.committed() || context.spare_sends() <= 0;
+    if (again || stopped || !record.progress().mended) co_return std::move(result);
   }
-  Result<ChatResponse>& result = *outcome;
-  watchdog.stop_watching();
-  if (!result && watchdog.fired() != StopReason::none && result.error().timeout_limit != TimeoutLimit::none) {
-    if_memory([&] { result.error().message = detail::broken_limit(watchdog.fired(), limits, record.progress()); });
-  }
-  record.close(result);
-  co_return std::move(result);
 }
 
 }  // namespace backstop::inline v0

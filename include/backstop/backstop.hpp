@@ -19,6 +19,7 @@
 #include "backstop/chat/format.hpp"
 #include "backstop/chat/message.hpp"
 #include "backstop/chat/money.hpp"
+#include "backstop/chat/parameters.hpp"
 #include "backstop/chat/rejected_answer.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"

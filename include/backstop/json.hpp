@@ -34,8 +34,9 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const std::vector<Message>& messages);
 
 /// Keys: `messages`, `tools`, `tool_choice`, `parallel_tool_calls`, `response_format`, `max_output_tokens`,
-/// `temperature`, `top_p`, `stop`, `reasoning_effort`, `metadata`, `headers`. A key whose value is null counts as
-/// absent, an unknown one is an error.
+/// `temperature`, `top_p`, `top_k`, `frequency_penalty`, `presence_penalty`, `seed`, `stop`, `reasoning_effort`,
+/// `service_tier`, `metadata`, `headers`, `extra` (objects by whom they are for), `keep_raw`; `cache` also in messages,
+/// parts, calls and tools. A key whose value is null counts as absent, an unknown one is an error.
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::ordered_json& json);
 [[nodiscard]] BACKSTOP_EXPORT Result<ChatRequest> request_from_json(const nlohmann::json& json);
 
@@ -45,7 +46,7 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT Result<std::vector<Message>> messages_from_json(const nlohmann::ordered_json& json);
 [[nodiscard]] BACKSTOP_EXPORT Result<std::vector<Message>> messages_from_json(const nlohmann::json& json);
 
-/// The whole outcome of a call, every key present, null where it is not known.
+/// The whole outcome of a call, every key present, null where it is not known; and `raw` where it was kept.
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json result_to_json(const Result<ChatResponse>& result);
 [[nodiscard]] BACKSTOP_EXPORT nlohmann::ordered_json to_json(const ChatResponse& response);
 

@@ -102,6 +102,9 @@ class Provider {
 /// writes its row of the ledger, and notes what its end means for later calls (a cooldown, used-up limits), so that an
 /// adapter only sends and decodes.
 ///
+/// Where a provider has seen to what a refusal was about (`AttemptProgress::mended`), it sends once more in the same
+/// call: a second attempt, with a row of its own.
+///
 /// Copies share what is noted. An exception out of `send` fails the attempt with `server_error`.
 class BACKSTOP_EXPORT ModelProvider : public ChatProvider {
  public:

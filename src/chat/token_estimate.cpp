@@ -23,16 +23,26 @@ struct PartTokens {
     if (part.data.empty() && !part.url.empty()) return document_by_address;
     return std::min(largest_document, estimate_tokens(part.data.size() / 4 * 3));
   }
+  // At 32 tokens a second, and no denser than 32 kbit/s.
+  std::int64_t operator()(const Audio& part) const noexcept {
+    return static_cast<std::int64_t>(part.data.size() / 4 * 3 / 125);
+  }
   std::int64_t operator()(const Reasoning& part) const noexcept {
     return estimate_tokens(part.text.size() + part.redacted.size());
   }
   std::int64_t operator()(const ToolCall& part) const noexcept {
     return estimate_tokens(part.name.size() + part.arguments.size());
   }
-  std::int64_t operator()(const ToolResult& part) const noexcept { return estimate_tokens(part.text.size()); }
+  std::int64_t operator()(const ToolResult& part) const noexcept {
+    std::int64_t tokens = estimate_tokens(part.text.size());
+    for (const ToolFile& file : part.files) tokens += std::visit(*this, file);
+    return tokens;
+  }
 };
 
 }  // namespace
+
+std::int64_t estimate_tokens(const ToolResult& result) noexcept { return PartTokens{}(result); }
 
 std::int64_t estimate_input_tokens(const ChatRequest& request) noexcept {
   std::int64_t tokens = 0;

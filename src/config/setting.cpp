@@ -98,6 +98,15 @@ std::optional<std::int64_t> Setting::tokens() const {
   return count ? std::optional<std::int64_t>{*count} : std::nullopt;
 }
 
+std::optional<std::int64_t> Setting::integer() const {
+  if (!present()) return std::nullopt;
+  const bool fits = json_->is_number_integer() &&
+                    (!json_->is_number_unsigned() || json_->get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
+  if (fits) return json_->get<std::int64_t>();
+  refuse("a whole number of 64 bits");
+  return std::nullopt;
+}
+
 std::optional<Duration> Setting::duration() const {
   if (!present()) return std::nullopt;
   const auto duration = is_string() ? duration_from(json_->get_ref<const std::string&>()) : std::nullopt;

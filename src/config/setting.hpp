@@ -60,6 +60,7 @@ class Setting {
   [[nodiscard]] std::optional<double> number(double least, double most) const;
   [[nodiscard]] std::optional<int> whole(int least, int most) const;
   [[nodiscard]] std::optional<std::int64_t> tokens() const;
+  [[nodiscard]] std::optional<std::int64_t> integer() const;  ///< of 64 bits
   [[nodiscard]] std::optional<Duration> duration() const;
   [[nodiscard]] std::optional<Duration> span() const;  ///< a duration, or zero: "0s"
   [[nodiscard]] std::optional<Money> dollars() const;

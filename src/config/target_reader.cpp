@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 
 #include "backstop/catalog/catalog.hpp"
+#include "backstop/json.hpp"
 #include "config/document.hpp"
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
 #include "config/route.hpp"
+#include "json/added_fields.hpp"
 #include "providers/http/request_headers.hpp"
+#include "text/efforts.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -36,7 +39,44 @@ constexpr std::array capability_fields{
                         [](const Setting& at, Capabilities& out) { set(out.json_schema, at.boolean()); }},
     Field<Capabilities>{"reasoning", [](const Setting& at, Capabilities& out) { set(out.reasoning, at.boolean()); }},
     Field<Capabilities>{"prefill", [](const Setting& at, Capabilities& out) { set(out.prefill, at.boolean()); }},
+    Field<Capabilities>{"audio", [](const Setting& at, Capabilities& out) { set(out.audio, at.boolean()); }},
 };
+
+void read_effort(const Setting& at, Parameters& out) {
+  out.reasoning_effort = at.word();
+  if (!is_effort(out.reasoning_effort)) at.refuse(std::string{"one of "}.append(efforts_text));
+}
+
+void read_stop(const Setting& at, Parameters& out) {
+  if (!at.is_array()) {
+    if (auto one = at.text()) out.stop = {*std::move(one)};
+    return;
+  }
+  for (const Setting& element : at.elements("strings, or a string")) {
+    if (auto one = element.text()) out.stop.push_back(*std::move(one));
+  }
+}
+
+constexpr std::array parameter_fields{
+    Field<Parameters>{"max_output_tokens",
+                      [](const Setting& at, Parameters& out) { out.max_output_tokens = at.tokens(); }},
+    Field<Parameters>{"temperature", [](const Setting& at, Parameters& out) { out.temperature = at.number(0, 2); }},
+    Field<Parameters>{"top_p", [](const Setting& at, Parameters& out) { out.top_p = at.number(0, 1); }},
+    Field<Parameters>{"top_k", [](const Setting& at, Parameters& out) { out.top_k = at.tokens(); }},
+    Field<Parameters>{"frequency_penalty",
+                      [](const Setting& at, Parameters& out) { out.frequency_penalty = at.number(-2, 2); }},
+    Field<Parameters>{"presence_penalty",
+                      [](const Setting& at, Parameters& out) { out.presence_penalty = at.number(-2, 2); }},
+    Field<Parameters>{"seed", [](const Setting& at, Parameters& out) { out.seed = at.integer(); }},
+    Field<Parameters>{"stop", read_stop},
+    Field<Parameters>{"reasoning_effort", read_effort},
+    Field<Parameters>{"service_tier", [](const Setting& at, Parameters& out) { set(out.service_tier, at.text()); }},
+};
+
+template <Parameters ModelOptions::*own>
+void read_parameters(const Setting& at, TargetConfig& out) {
+  read_fields(at, parameter_fields, out.model.*own);
+}
 
 void read_price(const Setting& at, TargetConfig& out) {
   PriceDraft draft;
@@ -108,6 +148,15 @@ void read_forward_headers(const Setting& at, TargetConfig& out) {
   }
 }
 
+void read_own_fields(const Setting& at, TargetConfig& out) {
+  if (!at.is_object()) return at.refuse("an object: fields for the body of every request to the target");
+  std::string text = json_text(*at.json());
+  if (text.size() > longest_fields) {
+    return at.complain(fmt::format("is longer than the accepted {}", longest_fields_text));
+  }
+  out.model.parameters = std::move(text);
+}
+
 void read_wire(const Setting& at, TargetConfig& out) {
   out.wire = at.word();
   if (!is_wire(out.wire)) at.refuse(wires_text());
@@ -135,6 +184,9 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"failure_domain",
                         [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
     Field<TargetConfig>{"price", read_price},
+    Field<TargetConfig>{"defaults", read_parameters<&ModelOptions::defaults>},
+    Field<TargetConfig>{"overrides", read_parameters<&ModelOptions::overrides>},
+    Field<TargetConfig>{"parameters", read_own_fields},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},
     Field<TargetConfig>{"accept_if",

@@ -10,9 +10,11 @@
 #include <fmt/format.h>
 
 #include "backstop/chat/usage.hpp"
+#include "chat/cache_marks.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "handover/own_parameters.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -62,10 +64,11 @@ struct Capability {
   std::string_view message;
 };
 
-constexpr std::array<Capability, 6> capability_table{{
+constexpr std::array<Capability, 7> capability_table{{
     {&Needs::tools, &Capabilities::tools, "the request uses tools, which this model does not support"},
     {&Needs::vision, &Capabilities::vision, "the conversation has images, which this model cannot read"},
     {&Needs::documents, &Capabilities::documents, "the conversation has documents, which this model cannot read"},
+    {&Needs::audio, &Capabilities::audio, "the conversation has recordings, which this model cannot hear"},
     {&Needs::json_schema, &Capabilities::json_schema,
      "the answer must follow a JSON schema, which this model does not support"},
     {&Needs::reasoning, &Capabilities::reasoning, "the request asks for reasoning, which this model does not support"},
@@ -119,9 +122,9 @@ constexpr std::array<Capability, 6> capability_table{{
   if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;
   const std::optional<Price> price = price_of(target);
   if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
+  const auto limit = detail::output_limit_of(target, request, detail::GivenUp{needs});
   if (requirement.cheaper_than &&
-      cost_of(least_usage(target, request, needs.input_tokens, least_limited_output), *price) >=
-          *requirement.cheaper_than) {
+      cost_of(least_usage(target, limit, input_of(needs)), *price) >= *requirement.cheaper_than) {
     return Misfit{ErrorKind::budget_exceeded, "it is not cheaper than the target that a budget refused"};
   }
   return std::nullopt;
@@ -129,28 +132,41 @@ constexpr std::array<Capability, 6> capability_table{{
 
 }  // namespace
 
+bool asks_for_reasoning(std::string_view effort) noexcept {
+  return !effort.empty() && effort != "none" && effort != "minimal";
+}
+
 Needs needs_of(const ChatRequest& request) noexcept {
   Needs needs;
   for (const Message& message : request.messages) {
     for (const Part& part : message.parts) {
       needs.vision = needs.vision || std::holds_alternative<Image>(part);
       needs.documents = needs.documents || std::holds_alternative<Document>(part);
-      needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || std::holds_alternative<ToolResult>(part);
+      needs.audio = needs.audio || std::holds_alternative<Audio>(part);
+      const auto* result = std::get_if<ToolResult>(&part);
+      needs.tools = needs.tools || std::holds_alternative<ToolCall>(part) || result != nullptr;
+      if (result == nullptr) continue;
+      for (const ToolFile& file : result->files) {
+        needs.vision = needs.vision || std::holds_alternative<Image>(file);
+        needs.documents = needs.documents || std::holds_alternative<Document>(file);
+      }
     }
   }
   if (!request.tools.empty()) needs.tools = true;
   needs.json_schema = request.response_format && !request.response_format->by_instruction &&
                       request.response_format->type == ResponseFormat::Type::json_schema;
-  const std::string_view effort = request.reasoning_effort;
-  needs.reasoning = !effort.empty() && effort != "none" && effort != "minimal";
+  needs.reasoning = asks_for_reasoning(request.reasoning_effort);
   needs.input_tokens = estimate_input_tokens(request);
+  detail::visit_cache_marks(request, [&needs](const bool&) { needs.writes_cache = true; });
   return needs;
 }
 
 std::optional<Misfit> misfit_of(const Target& target, const ChatRequest& request, const Needs& needs) noexcept {
   const ModelFacts& facts = target.facts();
   for (const Capability& row : capability_table) {
-    if (needs.*row.needed && !(facts.capabilities.*row.offered)) {
+    if (facts.capabilities.*row.offered) continue;
+    const bool reasoning = row.needed == &Needs::reasoning;
+    if (reasoning ? detail::is_asked_to_reason(target, request, needs) : needs.*row.needed) {
       return Misfit{ErrorKind::unsupported_capability, row.message};
     }
   }

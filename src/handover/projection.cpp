@@ -108,6 +108,8 @@ class PairingCheck {
       if (const auto* thought = std::get_if<Reasoning>(&part); thought != nullptr && !filter.keeps(*thought)) {
         return false;
       }
+      const auto* result = std::get_if<ToolResult>(&part);
+      if (result != nullptr && !result->files.empty() && !rules.files_in_results) return false;
       if (const auto* call = std::get_if<ToolCall>(&part)) {
         if (!rules.tool_ids.accepts(call->id) || !names_fit(call->name)) return false;
         ids.push_back(std::hash<std::string_view>{}(call->id));
@@ -123,7 +125,11 @@ class PairingCheck {
 class Rebuilder {
  public:
   Rebuilder(const ChatRequest& request, const PartFilter& filter, const HandoverRules& rules)
-      : messages_{request.messages}, filter_{filter}, ids_{rules.tool_ids}, names_{rules.most_tool_name_size} {
+      : messages_{request.messages},
+        filter_{filter},
+        ids_{rules.tool_ids},
+        names_{rules.most_tool_name_size},
+        files_in_results_{rules.files_in_results} {
     copy_settings(request);
     for (const Tool& tool : request.tools) names_.reserve(tool.name);
     for (Tool& tool : out_->request.tools) tool.name = names_.assign(tool.name);
@@ -159,16 +165,24 @@ class Rebuilder {
     to.max_output_tokens = from.max_output_tokens;
     to.temperature = from.temperature;
     to.top_p = from.top_p;
+    to.top_k = from.top_k;
+    to.frequency_penalty = from.frequency_penalty;
+    to.presence_penalty = from.presence_penalty;
+    to.seed = from.seed;
     to.stop = from.stop;
     to.reasoning_effort = from.reasoning_effort;
+    to.service_tier = from.service_tier;
     to.metadata = from.metadata;
     to.headers = from.headers;
+    to.extra = from.extra;
+    to.keep_raw = from.keep_raw;
     to.messages.reserve(from.messages.size() + 1);
   }
 
   void add_assistant(std::size_t index) {
-    Message turn{Role::assistant, {}};
+    Message turn{Role::assistant, {}, messages_[index].cache};
     Message results{Role::tool, {}};
+    Message files{Role::user, {}};
     for (const Part& part : messages_[index].parts) {
       if (const auto* thought = std::get_if<Reasoning>(&part); thought != nullptr && !filter_.keeps(*thought)) {
         ++out_->losses.reasoning_dropped;
@@ -176,19 +190,35 @@ class Rebuilder {
         ++out_->losses.blank_texts_dropped;
       } else if (const auto* call = std::get_if<ToolCall>(&part)) {
         std::string id = ids_.assign(call->id);
-        results.parts.emplace_back(result_of(*call, index, id));
-        turn.parts.emplace_back(ToolCall{std::move(id), names_.assign(call->name), call->arguments});
+        ToolResult result = result_of(*call, index, id);
+        if (!files_in_results_) move_files(result, call->name, files);
+        results.parts.emplace_back(std::move(result));
+        turn.parts.emplace_back(ToolCall{std::move(id), names_.assign(call->name), call->arguments, call->cache});
       } else if (!std::holds_alternative<ToolResult>(part)) {
         turn.parts.push_back(part);
       }
     }
     add(std::move(turn), true);
     add(std::move(results), false);
+    add(std::move(files), false);
+  }
+
+  void move_files(ToolResult& result, std::string_view tool, Message& turn) {
+    const std::size_t count = result.files.size();
+    if (count == 0) return;
+    out_->losses.files_moved += static_cast<int>(count);
+    result.text += fmt::format("{}[{} stand{} in the next message.]", result.text.empty() ? "" : "\n",
+                               count == 1 ? "A file" : fmt::format("{} files", count), count == 1 ? "s" : "");
+    turn.parts.emplace_back(Text{fmt::format("[Returned by the tool {}:]", tool)});
+    for (ToolFile& file : result.files) {
+      std::visit([&turn](auto& one) { turn.parts.emplace_back(std::move(one)); }, file);
+    }
+    result.files.clear();
   }
 
   void add_other(const Message& message) {
     bool had_results = false;
-    Message turn{message.role == Role::tool ? Role::user : message.role, {}};
+    Message turn{message.role == Role::tool ? Role::user : message.role, {}, message.cache};
     for (const Part& part : message.parts) {
       if (std::holds_alternative<ToolResult>(part)) {
         had_results = true;  // stands after its call
@@ -225,13 +255,17 @@ class Rebuilder {
     }
 
     const ToolResult* found = nullptr;
+    bool marked = false;
     std::ptrdiff_t seen = 0;
     for (const Message& message : messages_.subspan(index + 1)) {
       if (std::any_of(message.parts.begin(), message.parts.end(), names_call)) break;
       for (const Part& part : message.parts) {
         const auto* result = std::get_if<ToolResult>(&part);
         if (result == nullptr || result->call_id != call.id) continue;
-        if (namesakes == 1 || seen == position) found = result;
+        if (namesakes == 1 || seen == position) {
+          found = result;
+          marked = result->cache || (message.cache && &part == &message.parts.back());
+        }
         ++seen;
       }
     }
@@ -240,7 +274,7 @@ class Rebuilder {
       return ToolResult{new_id, std::string{missing_result}, true};
     }
     ++results_used_;
-    return ToolResult{new_id, found->text, found->is_error};
+    return ToolResult{new_id, found->text, found->is_error, marked, found->files};
   }
 
   std::span<const Message> messages_;
@@ -248,6 +282,7 @@ class Rebuilder {
   detail::ToolIdAssigner ids_;
   detail::ToolNameAssigner names_;
   std::unique_ptr<Projection::Adapted> out_ = std::make_unique<Projection::Adapted>();
+  bool files_in_results_;
   std::ptrdiff_t results_used_ = 0;
 };
 
@@ -280,13 +315,15 @@ std::string to_string(const HandoverLosses& losses) {
     std::string_view one;
     std::string_view many;
   };
-  const std::array<Row, 5> rows{{
+  const std::array<Row, 6> rows{{
       {losses.reasoning_dropped, "block of reasoning dropped", "blocks of reasoning dropped"},
       {losses.results_dropped, "tool result without a call dropped", "tool results without a call dropped"},
       {losses.results_invented, "tool call without a result answered with an error",
        "tool calls without a result answered with an error"},
       {losses.blank_texts_dropped, "blank text dropped", "blank texts dropped"},
       {losses.turns_dropped, "empty turn dropped", "empty turns dropped"},
+      {losses.files_moved, "file of a tool moved into a turn of its own",
+       "files of tools moved into a turn of their own"},
   }};
   std::string out;
   for (const Row& row : rows) {

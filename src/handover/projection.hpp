@@ -20,6 +20,7 @@ struct HandoverLosses {
   int results_invented = 0;   ///< calls without a result, answered with "no result was recorded" as an error
   int blank_texts_dropped = 0;
   int turns_dropped = 0;  ///< turns in which nothing was left
+  int files_moved = 0;    ///< that tools returned, into a turn of the user's
 
   [[nodiscard]] bool any() const noexcept { return *this != HandoverLosses{}; }
   friend bool operator==(const HandoverLosses&, const HandoverLosses&) = default;
@@ -70,6 +71,7 @@ class Projection {
 ///   for its origin only, and as text it would teach the next model to write that way.
 /// - Every tool call is answered directly after its turn, in the order of the calls and exactly once; ids are unique.
 /// - Ids of tool calls and names of tools that the target refuses are replaced.
+/// - Files that tools returned stand in a turn of the user's behind the results where `rules.files_in_results` says so.
 /// - Text that the target refuses as blank is left out, and so are turns without content.
 ///
 /// Cost: where nothing has to change, a walk over the parts that copies nothing (one small allocation when there are

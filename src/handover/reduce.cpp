@@ -34,15 +34,32 @@ namespace {
   return text;
 }
 
+/// Puts a text in the place of what a tool returned of that kind.
+template <class Kind, class Describe>
+[[nodiscard]] std::size_t replace_files(ToolResult& result, const Describe& describe) {
+  std::vector<ToolFile> others;
+  for (ToolFile& file : result.files) {
+    if (const auto* kind = std::get_if<Kind>(&file)) {
+      result.text.append(result.text.empty() ? "" : "\n").append(describe(*kind));
+    } else {
+      others.push_back(std::move(file));
+    }
+  }
+  const std::size_t count = result.files.size() - others.size();
+  result.files = std::move(others);
+  return count;
+}
+
 /// Puts a text in the place of every part of that kind, and says how many there were.
 template <class Kind, class Describe>
 [[nodiscard]] std::size_t replace_parts(ChatRequest& request, const Describe& describe) {
   std::size_t count = 0;
   for (Message& message : request.messages) {
     for (Part& part : message.parts) {
+      if (auto* result = std::get_if<ToolResult>(&part)) count += replace_files<Kind>(*result, describe);
       const auto* kind = std::get_if<Kind>(&part);
       if (kind == nullptr) continue;
-      part = Text{describe(*kind)};
+      part = Text{describe(*kind), kind->cache};
       ++count;
     }
   }
@@ -106,7 +123,11 @@ class ToolHistory {
           open_.insert_or_assign(call->id, std::move(*call));
         } else if (const auto* result = std::get_if<ToolResult>(&part)) {
           ++results;
-          if (as_text_) kept.emplace_back(Text{words_of(*result)});
+          if (!as_text_) continue;
+          kept.emplace_back(Text{words_of(*result), result->cache});
+          for (const ToolFile& file : result->files) {
+            std::visit([&kept](const auto& one) { kept.emplace_back(one); }, file);
+          }
         } else {
           kept.push_back(std::move(part));
         }
@@ -223,9 +244,10 @@ class HistoryCut {
         auto* result = std::get_if<ToolResult>(&part);
         if (result == nullptr || fits()) continue;
         std::string note = fmt::format("[This result was left out to save room: {} bytes.]", result->text.size());
-        if (note.size() >= result->text.size()) continue;
-        tokens_ -= estimate_tokens(result->text.size()) - estimate_tokens(note.size());
+        if (note.size() >= result->text.size() && result->files.empty()) continue;
+        tokens_ -= estimate_tokens(*result) - estimate_tokens(note.size());
         result->text = std::move(note);
+        result->files.clear();
         ++count;
       }
     }

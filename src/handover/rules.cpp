@@ -13,16 +13,17 @@ struct Row {
 
 // Ids of more than 40 characters are refused by OpenAI's chat wire; the servers that copy it take any. The last row is
 // for everyone else.
-constexpr std::array<Row, 13> table{{
+constexpr std::array<Row, 14> table{{
     // clang-format off
-    // provider             punctuation   any    least most   reasoning                              blank  names
-    {"anthropic",         {{"_-",         false, 1,    1024}, ReasoningRule::same_model_and_signed, true,  128}},
-    {"bedrock_anthropic", {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, true,  64}},
-    {"vertex_anthropic",  {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, true,  128}},
+    // provider             punctuation   any    least most   reasoning                              blank  names files
+    {"anthropic",         {{"_-",         false, 1,    1024}, ReasoningRule::same_model_and_signed, true,  128, true}},
+    {"bedrock_anthropic", {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, true,  64,  true}},
+    {"vertex_anthropic",  {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, true,  128, true}},
     {"bedrock",           {{"_.:-",       false, 1,    64},   ReasoningRule::same_model_and_signed, true,  64}},
     {"bedrock_mistral",   {{"",           false, 9,    9},    ReasoningRule::same_model_and_signed, true,  64}},
-    {"openai_responses",  {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, false, 64}},
-    {"gemini",            {{"",           true,  1,    1024}, ReasoningRule::same_provider,         true,  64}},
+    {"openai_responses",  {{"_-",         false, 1,    64},   ReasoningRule::same_model_and_signed, false, 64,  true}},
+    {"gemini_2",          {{"",           true,  1,    1024}, ReasoningRule::same_provider,         true,  64}},
+    {"gemini",            {{"",           true,  1,    1024}, ReasoningRule::same_provider,         true,  64,  true}},
     {"mistral",           {{"",           false, 9,    9},    ReasoningRule::same_provider,         false, 64}},
     {"groq",              {{"",           true,  1,    1024}, ReasoningRule::same_provider,         false, 64}},
     {"cerebras",          {{"",           true,  1,    1024}, ReasoningRule::same_provider,         false, 64}},

@@ -32,6 +32,8 @@ struct HandoverRules {
   bool refuses_blank_text = false;
   /// Tool names: ASCII letters, digits, `_` and `-`, as everywhere; at most this many.
   std::size_t most_tool_name_size = 64;
+  /// Takes images and documents in results of tools.
+  bool files_in_results = false;
 };
 
 /// The rules of the provider or wire format of that name. For one not known: those of OpenAI's chat wire, which most

@@ -13,7 +13,13 @@ std::string told_as_text(const std::vector<Part>& parts) {
     if (std::holds_alternative<Image>(part)) text += "[an image]";
     if (std::holds_alternative<Document>(part)) text += "[a document]";
     if (const auto* call = std::get_if<ToolCall>(&part)) text += fmt::format("[calls {} with {}]", call->name, call->arguments);
-    if (const auto* result = std::get_if<ToolResult>(&part)) text += fmt::format("[returned {}]", result->text);
+    if (std::holds_alternative<Audio>(part)) text += "[a recording]";
+    const auto* result = std::get_if<ToolResult>(&part);
+    if (result == nullptr) continue;
+    text += fmt::format("[returned {}]", result->text);
+    for (const ToolFile& file : result->files) {
+      text += std::holds_alternative<Image>(file) ? "[an image]" : "[a document]";
+    }
   }
   return text;
 }

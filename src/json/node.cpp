@@ -109,6 +109,15 @@ std::optional<std::int64_t> Node::positive_integer() const {
   return std::nullopt;
 }
 
+std::optional<std::int64_t> Node::integer() const {
+  if (!present()) return std::nullopt;
+  const bool fits = json_->is_number_integer() &&
+                    (!json_->is_number_unsigned() || json_->get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
+  if (fits) return json_->get<std::int64_t>();
+  refuse("a whole number of 64 bits");
+  return std::nullopt;
+}
+
 std::string Node::object_text() const {
   if (json_->is_object()) return json_text(*json_);
   if (present()) refuse("an object");

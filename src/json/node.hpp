@@ -38,6 +38,7 @@ class Node {
   [[nodiscard]] std::optional<bool> boolean() const;
   [[nodiscard]] std::optional<double> number(double least, double most) const;
   [[nodiscard]] std::optional<std::int64_t> positive_integer() const;
+  [[nodiscard]] std::optional<std::int64_t> integer() const;  ///< of 64 bits
   [[nodiscard]] std::string object_text() const;  ///< an object, as text
 
   /// "`place` " and the rest of the sentence.

@@ -48,9 +48,12 @@ void read_address(const Node& node, Media& media) {
   }
 }
 
+[[nodiscard]] bool read_mark(const Node& node) { return node["cache"].boolean().value_or(false); }
+
 Image read_image(const Node& part) {
-  part.object({"type", "image_url"});
+  part.object({"type", "image_url", "cache"});
   Image image;
+  image.cache = read_mark(part);
   const Node node = part["image_url"];
   if (node.json().is_string()) {
     read_address(node, image);
@@ -66,8 +69,9 @@ Image read_image(const Node& part) {
 
 /// OpenAI's `file` with `file_data`; `file_url` is what its Responses API calls an address.
 Document read_document(const Node& part) {
-  part.object({"type", "file"});
+  part.object({"type", "file", "cache"});
   Document document;
+  document.cache = read_mark(part);
   const Node file = part["file"];
   if (!file.object({"filename", "file_data", "file_url"})) return document;
   document.name = file["filename"].string();
@@ -84,12 +88,22 @@ Document read_document(const Node& part) {
   return document;
 }
 
+/// The format is the second word of the media type, except for mp3, which is audio/mpeg.
+Audio read_audio(const Node& part) {
+  part.object({"type", "input_audio", "cache"});
+  const Node audio = part["input_audio"];
+  if (!audio.object({"data", "format"})) return {};
+  const std::string format = audio["format"].non_empty_string();
+  return Audio{audio["data"].non_empty_string(), "audio/" + (format == "mp3" ? std::string{"mpeg"} : format),
+               read_mark(part)};
+}
+
 std::optional<Part> read_part(const Node& node, bool media_allowed) {
   const std::string type = node["type"].non_empty_string();
   if (type == "text") {
-    node.object({"type", "text"});
+    node.object({"type", "text", "cache"});
     if (!node["text"].json().is_string()) node["text"].refuse("a string");
-    return Text{node["text"].string()};
+    return Text{node["text"].string(), read_mark(node)};
   }
   if (type == "refusal") {
     node.object({"type", "refusal"});
@@ -97,7 +111,8 @@ std::optional<Part> read_part(const Node& node, bool media_allowed) {
   }
   if (media_allowed && type == "image_url") return read_image(node);
   if (media_allowed && type == "file") return read_document(node);
-  node["type"].complain(media_allowed ? "is not supported; accepted are text, image_url, file"
+  if (media_allowed && type == "input_audio") return read_audio(node);
+  node["type"].complain(media_allowed ? "is not supported; accepted are text, image_url, file, input_audio"
                                       : "is not supported; accepted here is text");
   return std::nullopt;
 }
@@ -149,20 +164,20 @@ void read_tool_calls(const Node& list, std::vector<Part>& parts) {
   const std::size_t count = list.array("tool calls");
   for (std::size_t i = 0; i < count; ++i) {
     const Node node = list[i];
-    if (!node.object({"id", "type", "index", "function"})) return;
+    if (!node.object({"id", "type", "index", "function", "cache"})) return;
     if (node["type"].present() && node["type"].string() != "function") {
       node["type"].complain("is not supported; accepted is function");
     }
     const Node function = node["function"];
     if (!function.object({"name", "arguments"})) return;
     parts.emplace_back(ToolCall{node["id"].non_empty_string(), function["name"].non_empty_string(),
-                                read_arguments(function["arguments"])});
+                                read_arguments(function["arguments"]), read_mark(node)});
   }
 }
 
 Message read_assistant(const Node& node) {
-  node.object({"role", "content", "reasoning", "tool_calls", "refusal"});
-  Message message{Role::assistant, {}};
+  node.object({"role", "content", "reasoning", "tool_calls", "refusal", "cache"});
+  Message message{Role::assistant, {}, read_mark(node)};
   read_reasoning(node["reasoning"], message.parts);
   read_content(node["content"], true, message.parts);
   if (std::string refusal = node["refusal"].string(); !refusal.empty()) {
@@ -174,19 +189,22 @@ Message read_assistant(const Node& node) {
 }
 
 Message read_tool_result(const Node& node) {
-  node.object({"role", "content", "tool_call_id", "name", "is_error"});
+  node.object({"role", "content", "tool_call_id", "name", "is_error", "cache"});
   std::vector<Part> content;
-  if (!node["content"].present()) node["content"].refuse("a string or an array of text parts");
-  read_content(node["content"], false, content);
-  Message message{Role::tool, {}};
-  message.parts.emplace_back(ToolResult{node["tool_call_id"].non_empty_string(), text_of(content),
-                                        node["is_error"].boolean().value_or(false)});
-  return message;
+  if (!node["content"].present()) node["content"].refuse("a string or an array of content parts");
+  read_content(node["content"], true, content);
+  ToolResult result{node["tool_call_id"].non_empty_string(), text_of(content),
+                    node["is_error"].boolean().value_or(false), read_mark(node)};
+  for (Part& part : content) {
+    if (auto* image = std::get_if<Image>(&part)) result.files.emplace_back(std::move(*image));
+    if (auto* document = std::get_if<Document>(&part)) result.files.emplace_back(std::move(*document));
+  }
+  return Message{Role::tool, {std::move(result)}};
 }
 
 Message read_plain(const Node& node, Role role) {
-  node.object({"role", "content"});
-  Message message{role, {}};
+  node.object({"role", "content", "cache"});
+  Message message{role, {}, read_mark(node)};
   read_content(node["content"], role == Role::user, message.parts);
   if (message.parts.empty()) {
     node["content"].complain("must be a string or an array of content parts that is not empty");

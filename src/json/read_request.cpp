@@ -6,10 +6,12 @@
 #include <utility>
 
 #include "backstop/json.hpp"
+#include "json/added_fields.hpp"
 #include "json/node.hpp"
 #include "json/parse.hpp"
 #include "json/read_messages.hpp"
 #include "text/ascii.hpp"
+#include "text/efforts.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -20,12 +22,13 @@ std::vector<Tool> read_tools(const Node& list) {
   const std::size_t count = list.array("tools");
   for (std::size_t i = 0; i < count; ++i) {
     const Node node = list[i];
-    if (!node.object({"type", "function"})) return tools;
+    if (!node.object({"type", "function", "cache"})) return tools;
     if (node["type"].string() != "function") node["type"].complain("is not supported; accepted is function");
     const Node function = node["function"];
     if (!function.object({"name", "description", "parameters", "strict"})) return tools;
     Tool tool{function["name"].non_empty_string(), function["description"].string(),
-              function["parameters"].object_text(), function["strict"].boolean()};
+              function["parameters"].object_text(), function["strict"].boolean(),
+              node["cache"].boolean().value_or(false)};
     if (std::any_of(tools.begin(), tools.end(), [&](const Tool& other) { return other.name == tool.name; })) {
       function["name"].complain("is the name of an earlier tool; names must differ");
     }
@@ -94,11 +97,8 @@ std::vector<std::string> read_stop(const Node& node) {
 }
 
 std::string read_reasoning_effort(const Node& node) {
-  constexpr std::array<std::string_view, 7> efforts{"none", "minimal", "low", "medium", "high", "xhigh", "max"};
   std::string effort = node.string();
-  if (!effort.empty() && std::find(efforts.begin(), efforts.end(), effort) == efforts.end()) {
-    node.complain("must be one of none, minimal, low, medium, high, xhigh, max");
-  }
+  if (!effort.empty() && !is_effort(effort)) node.complain(std::string{"must be one of "}.append(efforts_text));
   return effort;
 }
 
@@ -152,10 +152,26 @@ void read_headers(const Node& node, ChatRequest& request) {
   }
 }
 
+void read_extra(const Node& node, ChatRequest& request) {
+  if (!node.present()) return;
+  if (!node.json().is_object()) return node.refuse("an object of objects, each under a provider's name");
+  for (const auto& [to, fields] : node.json().items()) {
+    const Node one = node[to];
+    if (to.empty()) one.complain("is for nobody; accepted are a provider's name and wire:<wire>");
+    if (!fields.is_object()) one.refuse("an object");
+    std::string text = one.object_text();
+    if (text.size() > longest_fields) {
+      one.complain(std::string{"is longer than the accepted "}.append(longest_fields_text));
+    }
+    request.extra.push_back({to, std::move(text)});
+  }
+}
+
 ChatRequest read_request(const Node& node) {
   ChatRequest request;
   if (!node.object({"messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_output_tokens",
-                    "temperature", "top_p", "stop", "reasoning_effort", "metadata", "headers"})) {
+                    "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed", "stop",
+                    "reasoning_effort", "service_tier", "metadata", "headers", "extra", "keep_raw"})) {
     return request;
   }
   request.messages = read_messages(node["messages"]);
@@ -166,10 +182,17 @@ ChatRequest read_request(const Node& node) {
   request.max_output_tokens = node["max_output_tokens"].positive_integer();
   request.temperature = node["temperature"].number(0, 2);
   request.top_p = node["top_p"].number(0, 1);
+  request.top_k = node["top_k"].positive_integer();
+  request.frequency_penalty = node["frequency_penalty"].number(-2, 2);
+  request.presence_penalty = node["presence_penalty"].number(-2, 2);
+  request.seed = node["seed"].integer();
   request.stop = read_stop(node["stop"]);
   request.reasoning_effort = read_reasoning_effort(node["reasoning_effort"]);
+  request.service_tier = node["service_tier"].string();
   request.metadata = read_metadata(node["metadata"]);
   read_headers(node["headers"], request);
+  read_extra(node["extra"], request);
+  request.keep_raw = node["keep_raw"].boolean().value_or(false);
   return request;
 }
 

@@ -63,27 +63,49 @@ struct Sorted {
   Json reasoning = Json::array();
   Json tool_calls = Json::array();
 
-  void operator()(const Text& text) { content.push_back({{"type", "text"}, {"text", text.text}}); }
-  void operator()(const Image& image) { content.push_back(image_part(image)); }
-  void operator()(const Document& document) { content.push_back(document_part(document)); }
+  void operator()(const Text& text) { add(content, {{"type", "text"}, {"text", text.text}}, text.cache); }
+  void operator()(const Image& image) { add(content, image_part(image), image.cache); }
+  void operator()(const Document& document) { add(content, document_part(document), document.cache); }
+  void operator()(const Audio& audio) {
+    constexpr std::string_view kind = "audio/";
+    std::string_view format = audio.media_type;
+    if (format.starts_with(kind)) format.remove_prefix(kind.size());
+    Json recording{{"data", audio.data}, {"format", format == "mpeg" ? "mp3" : format}};
+    add(content, {{"type", "input_audio"}, {"input_audio", std::move(recording)}}, audio.cache);
+  }
   void operator()(const Reasoning& part) { reasoning.push_back(reasoning_entry(part)); }
-  void operator()(const ToolCall& call) { tool_calls.push_back(call_entry(call)); }
+  void operator()(const ToolCall& call) { add(tool_calls, call_entry(call), call.cache); }
   void operator()(const ToolResult& result) {
     Json message{{"role", "tool"}, {"tool_call_id", result.call_id}, {"content", result.text}};
+    if (!result.files.empty()) {
+      Sorted parts;
+      if (!result.text.empty()) parts(Text{result.text});
+      for (const ToolFile& file : result.files) std::visit(parts, file);
+      message["content"] = std::move(parts.content);
+    }
     if (result.is_error) message["is_error"] = true;
-    results.push_back(std::move(message));
+    add(results, std::move(message), result.cache);
+  }
+
+ private:
+  static void add(Json& list, Json one, bool marked) {
+    if (marked) one["cache"] = true;
+    list.push_back(std::move(one));
   }
 };
 
 void append_message(Json& messages, const Message& message) {
   Sorted sorted;
   for (const Part& part : message.parts) std::visit(sorted, part);
+  const bool others = !sorted.content.empty() || !sorted.reasoning.empty() || !sorted.tool_calls.empty();
+  if (message.cache && !others && !sorted.results.empty()) sorted.results.back()["cache"] = true;
   for (Json& result : sorted.results) messages.push_back(std::move(result));
-  if (sorted.content.empty() && sorted.reasoning.empty() && sorted.tool_calls.empty()) return;
+  if (!others) return;
 
   Json json{{"role", to_string(message.role)}};
   if (!sorted.reasoning.empty()) json["reasoning"] = std::move(sorted.reasoning);
-  if (sorted.content.size() == 1 && sorted.content[0]["type"] == "text") {
+  if (message.cache) json["cache"] = true;
+  if (sorted.content.size() == 1 && sorted.content[0]["type"] == "text" && !sorted.content[0].contains("cache")) {
     json["content"] = std::move(sorted.content[0]["text"]);
   } else if (!sorted.content.empty()) {
     json["content"] = std::move(sorted.content);
@@ -97,7 +119,9 @@ Json tool_json(const Tool& tool) {
   set_text(function, "description", tool.description);
   if (!tool.parameters.empty()) function["parameters"] = schema_json(tool.parameters);
   if (tool.strict) function["strict"] = *tool.strict;
-  return {{"type", "function"}, {"function", std::move(function)}};
+  Json json{{"type", "function"}, {"function", std::move(function)}};
+  if (tool.cache) json["cache"] = true;
+  return json;
 }
 
 Json tool_choice_json(const ToolChoice& choice) {
@@ -152,10 +176,17 @@ nlohmann::ordered_json to_json(const ChatRequest& request) {
   if (request.max_output_tokens) json["max_output_tokens"] = *request.max_output_tokens;
   if (request.temperature) json["temperature"] = *request.temperature;
   if (request.top_p) json["top_p"] = *request.top_p;
+  if (request.top_k) json["top_k"] = *request.top_k;
+  if (request.frequency_penalty) json["frequency_penalty"] = *request.frequency_penalty;
+  if (request.presence_penalty) json["presence_penalty"] = *request.presence_penalty;
+  if (request.seed) json["seed"] = *request.seed;
   if (!request.stop.empty()) json["stop"] = request.stop;
   set_text(json, "reasoning_effort", request.reasoning_effort);
+  set_text(json, "service_tier", request.service_tier);
   if (request.metadata != Metadata{}) json["metadata"] = metadata_json(request.metadata);
   if (!request.headers.empty()) json["headers"] = pairs_json(request.headers);
+  if (request.keep_raw) json["keep_raw"] = true;
+  for (const Extra& extra : request.extra) json["extra"][extra.to] = arguments_to_json(extra.fields);
   return json;
 }
 

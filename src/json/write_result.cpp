@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/json.hpp"
+#include "json/parse.hpp"
+#include "text/bare_words.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -136,7 +138,7 @@ nlohmann::ordered_json to_json(const Error& error) {
 nlohmann::ordered_json to_json(const ChatResponse& response) {
   Json calls = Json::array();
   for (const ToolCall& call : response.tool_calls()) calls.push_back(to_json(call));
-  return {{"ok", true},
+  Json json{{"ok", true},
           {"text", response.text()},
           {"reasoning", response.reasoning()},
           {"tool_calls", std::move(calls)},
@@ -150,6 +152,11 @@ nlohmann::ordered_json to_json(const ChatResponse& response) {
           {"elapsed_ms", milliseconds(response.elapsed)},
           {"attempts", attempts_json(response.attempts)},
           {"error", nullptr}};
+  if (response.raw.empty()) return json;
+  const bool deep = detail::nesting_of(response.raw) > detail::deepest_json;
+  Json raw = deep ? Json{} : Json::parse(detail::mark_numbers(response.raw), nullptr, false);
+  json["raw"] = deep || raw.is_discarded() ? Json(response.raw) : std::move(raw);
+  return json;
 }
 
 nlohmann::ordered_json result_to_json(const Result<ChatResponse>& result) {

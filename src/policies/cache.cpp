@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "handover/own_parameters.hpp"
+#include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "policies/provider_id.hpp"
 #include "policies/request_key.hpp"
@@ -30,11 +32,12 @@ class Cache final : public Decorator {
         options_{options},
         answers_{options.shared ? *options.shared : AnswerCache{options.max_bytes}},
         id_{Decorator::next()},
-        answerer_{answerer(options_, id_)} {}
+        answerer_{answerer(options_, id_)},
+        one_target_{detail::sends_to_one_target(Decorator::next().get())} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (context.stopping()) co_return context.stop_error();
-    if (!options_.any_temperature && request.temperature != 0) {
+    if (!may_be_kept(request)) {
       auto passed = co_await next().call(request, context);
       co_return passed;
     }
@@ -58,6 +61,12 @@ class Cache final : public Decorator {
   }
 
  private:
+  /// By the temperature that it is answered at; of several targets each may have its own, and the request's counts.
+  [[nodiscard]] bool may_be_kept(const ChatRequest& request) const noexcept {
+    if (options_.any_temperature) return true;
+    return (one_target_ ? detail::temperature_of(target(), request) : request.temperature) == 0.0;
+  }
+
   [[nodiscard]] ChatResponse answer_again(const ChatResponse& kept, const CallContext& context) const {
     CallState& state = context.state();
     if (state.first_choice == nullptr) state.first_choice = &target();
@@ -77,7 +86,7 @@ class Cache final : public Decorator {
   }
 
   [[nodiscard]] bool has_answer(const ChatRequest& request, TimePoint now) const noexcept {
-    if (!options_.any_temperature && request.temperature != 0) return false;
+    if (!may_be_kept(request)) return false;
     try {
       std::string key = answerer_;
       detail::append_key(key, request, !options_.across_users);
@@ -109,6 +118,7 @@ class Cache final : public Decorator {
   AnswerCache answers_;
   detail::ProviderId id_;
   std::string answerer_;
+  bool one_target_;
 };
 
 [[nodiscard]] std::string describe_cache(const CacheOptions& options) {

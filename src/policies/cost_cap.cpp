@@ -14,19 +14,13 @@
 #include "backstop/handover/needs.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
+#include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
+#include "runtime/given_up.hpp"
 #include "state/budget_reservation.hpp"
 
 namespace backstop::inline v0 {
 namespace {
-
-/// Whether every call to the provider is answered by a send of its request to one target.
-[[nodiscard]] bool sends_to_one_target(const ChatProvider& provider) {
-  const Layer layer = provider.layer();
-  if (layer.pool != nullptr) return false;  // of one target only, it may send less of the request all the same
-  if (layer.around.empty()) return layer.name == "model";  // else a class of the application's, and who knows
-  return layer.around.size() == 1 && layer.name != "cache" && sends_to_one_target(*layer.around.front());
-}
 
 /// What a send costs, by what it has for output; the input is fixed.
 struct Tariff {
@@ -34,9 +28,8 @@ struct Tariff {
   Money per_output_token{};
 
   Tariff() = default;
-  Tariff(const Price& price, std::int64_t input_tokens) noexcept {
-    Usage usage;
-    usage.input_tokens = input_tokens;
+  Tariff(const Price& price, const EstimatedInput& sent) noexcept {
+    Usage usage = sent.usage(price);
     usage.output_tokens = 0;
     input = cost_of(usage, price);
     usage.output_tokens = 1;
@@ -57,7 +50,7 @@ class CostCap final : public Decorator {
   CostCap(Provider next, CostCapOptions options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{std::move(options)},
-        one_target_{sends_to_one_target(Decorator::next().get())} {
+        one_target_{detail::sends_to_one_target(Decorator::next().get())} {
     if (options_.per_period || options_.fallback_premium_per_period) {
       options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
@@ -155,10 +148,11 @@ class CostCap::EachSend final : public AttemptObserver {
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
     const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), may_fall_over(*send.context)};
     if (!quote.priced()) return no_price(quote.unpriced());
+    const std::optional<std::int64_t>& limit = send.request->max_output_tokens;
     for (int round = 0;; ++round) {
-      std::int64_t output = quote.usual_output(*send.request);
+      std::int64_t output = quote.usual_output(limit);
       if (send.output_limit) output = std::min(output, *send.output_limit);
-      const bool may_limit = !send.request->max_output_tokens;
+      const bool may_limit = !limit;
       if (const std::int64_t most = most_output(send, quote); most < output) {
         if (!may_limit || most < std::min(output, least_limited_output)) {
           const std::int64_t needed = may_limit ? std::min(output, least_limited_output) : output;
@@ -168,7 +162,7 @@ class CostCap::EachSend final : public AttemptObserver {
       }
       UnderWay& added = add(send, quote, output);
       if (!added.reservation.refusal()) {
-        if (output < quote.usual_output(*send.request)) send.output_limit = output;
+        if (output < quote.usual_output(limit)) send.output_limit = output;
         added.counted = send.stake(context_->state(), added.worst.cost);
         added.reservation.add_to(send.reservations);
         return std::nullopt;
@@ -193,8 +187,9 @@ class CostCap::EachSend final : public AttemptObserver {
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
     const Quote quote{*cap_, *context_, target, input_of(request), may_fall_over(*context_)};
     if (!quote.priced()) return no_price(quote.unpriced());
-    std::int64_t output = quote.usual_output(request);
-    if (!request.max_output_tokens) output = std::min(output, least_limited_output);
+    const auto limit = detail::output_limit_of(target, request, detail::given_up_by(context_->hint()));
+    std::int64_t output = quote.usual_output(limit);
+    if (!limit) output = std::min(output, least_limited_output);
     const BudgetCharge charge = quote.charge(output);
     if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
@@ -214,7 +209,7 @@ class CostCap::EachSend final : public AttemptObserver {
   /// What a send to a target costs, and how much more than at the first choice.
   class Quote {
    public:
-    Quote(const CostCap& cap, const CallContext& context, const Target& target, std::int64_t input,
+    Quote(const CostCap& cap, const CallContext& context, const Target& target, const EstimatedInput& input,
           bool may_fall_over = true)
         : target_{&target}, input_{input} {
       const std::optional<Price> price = cap.price_for(target);
@@ -237,10 +232,10 @@ class CostCap::EachSend final : public AttemptObserver {
 
     [[nodiscard]] bool priced() const noexcept { return unpriced_ == nullptr; }
     [[nodiscard]] const Target& unpriced() const noexcept { return *unpriced_; }
-    [[nodiscard]] std::int64_t input() const noexcept { return input_; }
+    [[nodiscard]] std::int64_t input() const noexcept { return input_.tokens; }
     /// What the request asks for, else what the model writes at most.
-    [[nodiscard]] std::int64_t usual_output(const ChatRequest& request) const noexcept {
-      return *worst_usage(*target_, request, input_).output_tokens;
+    [[nodiscard]] std::int64_t usual_output(std::optional<std::int64_t> limit) const noexcept {
+      return *worst_usage(*target_, limit, input_).output_tokens;
     }
     /// At the worst: where the first choice's output is the dearer one, the premium is highest for an empty answer.
     [[nodiscard]] BudgetCharge charge(std::int64_t output) const noexcept {
@@ -265,7 +260,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
    private:
     const Target* target_;
-    std::int64_t input_;
+    EstimatedInput input_;
     const Target* unpriced_ = nullptr;
     Price price_{};
     std::optional<Price> first_price_;  // set when the send falls over from another target and premiums are capped
@@ -301,8 +296,10 @@ class CostCap::EachSend final : public AttemptObserver {
   [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
     return !context.hint().judges && !context.hint().summarizes;
   }
-  [[nodiscard]] std::int64_t input_of(const ChatRequest& request) noexcept {
-    return input_ = estimate_input_tokens(request);  // every time: another request may stand where the last one did
+  [[nodiscard]] EstimatedInput input_of(const ChatRequest& request) noexcept {
+    const EstimatedInput input = v0::input_of(needs_of(request));
+    input_ = input.tokens;  // every time: another request may stand where the last one did
+    return input;
   }
 
   /// What the call has cost so far, and what its sends under way may.

@@ -13,8 +13,10 @@
 
 #include "backstop/handover/needs.hpp"
 #include "chat/token_estimate.hpp"
+#include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "policies/wait_for_turn.hpp"
+#include "runtime/given_up.hpp"
 #include "state/rate_reservation.hpp"
 
 namespace backstop::inline v0 {
@@ -95,7 +97,9 @@ class Tally final : public AttemptObserver {
 class RateLimiting final : public Decorator {
  public:
   RateLimiting(Provider next, RateLimit limit, std::string description)
-      : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
+      : Decorator{std::move(next), std::move(description)},
+        limit_{std::move(limit)},
+        one_target_{detail::sends_to_one_target(Decorator::next().get())} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     const RateDemand demand = demand_of(request, context);
@@ -139,7 +143,9 @@ class RateLimiting final : public Decorator {
     RateDemand demand;
     if (limit_.counts_tokens()) {
       demand.input_tokens = estimate_input_tokens(request);
-      demand.max_output_tokens = request.max_output_tokens;
+      demand.max_output_tokens =
+          one_target_ ? detail::output_limit_of(target(), request, detail::given_up_by(context.hint()))
+                      : request.max_output_tokens;
     }
     demand.deadline = context.deadline();
     demand.other_target_ready = context.hint().other_ready;
@@ -176,6 +182,7 @@ class RateLimiting final : public Decorator {
   }
 
   RateLimit limit_;
+  bool one_target_;
 };
 
 [[nodiscard]] std::string describe_rate_limit(const RateLimitOptions& options) {

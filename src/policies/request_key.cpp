@@ -59,36 +59,53 @@ class KeyWriter {
     std::visit([this](const auto& one) { add(one); }, part);
   }
 
+  void add(const ToolFile& file) {
+    add(static_cast<std::int64_t>(file.index()));
+    std::visit([this](const auto& one) { add(one); }, file);
+  }
+
   void add(const Text& part) {
-    const auto& [text] = part;
+    const auto& [text, mark] = part;
+    ignore(mark);
     add_all(text);
   }
   void add(const Image& part) {
-    const auto& [url, data, media_type, detail] = part;
+    const auto& [url, data, media_type, detail, mark] = part;
+    ignore(mark);
     add_all(url, data, media_type, detail);
   }
   void add(const Document& part) {
-    const auto& [url, data, media_type, name] = part;
+    const auto& [url, data, media_type, name, mark] = part;
+    ignore(mark);
     add_all(url, data, media_type, name);
+  }
+  void add(const Audio& part) {
+    const auto& [data, media_type, mark] = part;
+    ignore(mark);
+    add_all(data, media_type);
   }
   void add(const Reasoning& part) {
     const auto& [text, signature, redacted, origin] = part;
     add_all(text, signature, redacted, origin.name());
   }
   void add(const ToolCall& part) {
-    const auto& [id, name, arguments] = part;
+    const auto& [id, name, arguments, mark] = part;
+    ignore(mark);
     add_all(id, name, arguments);
   }
   void add(const ToolResult& part) {
-    const auto& [call_id, text, is_error] = part;
-    add_all(call_id, text, is_error);
+    const auto& [call_id, text, is_error, mark, files] = part;
+    ignore(mark);
+    add_all(call_id, text, is_error, files);
   }
   void add(const Message& message) {
-    const auto& [role, parts] = message;
+    const auto& [role, parts, mark] = message;
+    ignore(mark);
     add_all(role, parts);
   }
   void add(const Tool& tool) {
-    const auto& [name, description, parameters, strict] = tool;
+    const auto& [name, description, parameters, strict, mark] = tool;
+    ignore(mark);
     add_all(name, description, parameters, strict);
   }
   void add(const ToolChoice& choice) {
@@ -107,6 +124,14 @@ class KeyWriter {
     add_all(header.first, header.second);
   }
 
+  void add(const Extra& extra) {
+    const auto& [to, fields] = extra;
+    add_all(to, fields);
+  }
+
+  /// What is marked for a provider's prompt cache is answered alike.
+  static void ignore(bool mark) noexcept { static_cast<void>(mark); }
+
   template <class... Values>
   void add_all(const Values&... values) {
     (add(values), ...);
@@ -120,10 +145,12 @@ class KeyWriter {
 
 void append_key(std::string& key, const ChatRequest& request, bool with_user) {
   const auto& [messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
-               top_p, stop, reasoning_effort, metadata, headers] = request;
+               top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, metadata,
+               headers, extra, keep_raw] = request;
   KeyWriter writer{key};
   writer.add_all(messages, tools, tool_choice, parallel_tool_calls, response_format, max_output_tokens, temperature,
-                 top_p, stop, reasoning_effort, headers);
+                 top_p, top_k, frequency_penalty, presence_penalty, seed, stop, reasoning_effort, service_tier, headers,
+                 extra, keep_raw);
   if (with_user) writer.add(std::string_view{metadata.user_id});
 }
 

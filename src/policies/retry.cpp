@@ -103,6 +103,10 @@ class Retry::Repeats {
   }
 
   void begin_attempt() noexcept { ++rounds_; }
+  [[nodiscard]] int limit() const noexcept {
+    return context_->hint().other_ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)
+                                        : options_->max_attempts;
+  }
 
   void succeeded() const noexcept {
     if (!retry_->budget_) return;
@@ -246,11 +250,6 @@ class Retry::Repeats {
   }
 
   [[nodiscard]] int attempts() const noexcept { return std::max(rounds_, attempts_.sent()); }
-  [[nodiscard]] int limit() const noexcept {
-    return context_->hint().other_ready ? std::min(options_->max_attempts, options_->max_attempts_with_fallback)
-                                        : options_->max_attempts;
-  }
-
   const Retry* retry_;
   const RetryOptions* options_;
   const ChatRequest* request_;
@@ -267,6 +266,11 @@ class Retry::Repeats {
 Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& outer) const {
   CallContext context = outer;
   Repeats repeats{*this, request, context};
+  if (repeats.limit() <= 1) {
+    RoutingHint hint = context.hint();
+    hint.once = true;
+    context.set_hint(hint);
+  }
   detail::Boxed<Error> last_failure;  // an empty optional of that size would be cleared whole, with every call
   for (;;) {
     repeats.begin_attempt();

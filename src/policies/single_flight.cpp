@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "handover/own_parameters.hpp"
 #include "policies/flight.hpp"
+#include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "policies/request_key.hpp"
 #include "process/process_number.hpp"
@@ -23,12 +25,13 @@ class SingleFlight final : public Decorator {
   SingleFlight(Provider next, const SingleFlightOptions& options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{options},
-        flights_{std::make_shared<Flights>()} {}
+        flights_{std::make_shared<Flights>()},
+        one_target_{detail::sends_to_one_target(Decorator::next().get())} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
     if (context.stopping()) co_return context.stop_error();
     // A forced probe is let through by what stands inside because it is one.
-    if (context.hint().forced_probe || (options_.deterministic_only && request.temperature != 0)) {
+    if (context.hint().forced_probe || (options_.deterministic_only && temperature_of(request) != 0)) {
       auto alone = co_await next().call(request, context);
       co_return alone;
     }
@@ -73,6 +76,11 @@ class SingleFlight final : public Decorator {
   }
 
  private:
+  /// That it is answered at; of several targets each may have its own, and the request's counts.
+  [[nodiscard]] std::optional<double> temperature_of(const ChatRequest& request) const noexcept {
+    return one_target_ ? detail::temperature_of(target(), request) : request.temperature;
+  }
+
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
     // What answers need not stand in it: nobody else looks into these flights.
     // Only what this runtime carries, in this process.
@@ -86,6 +94,7 @@ class SingleFlight final : public Decorator {
 
   SingleFlightOptions options_;
   std::shared_ptr<Flights> flights_;
+  bool one_target_;
 };
 
 [[nodiscard]] std::string describe_single_flight(const SingleFlightOptions& options) {

@@ -6,6 +6,7 @@
 
 #include "handover/cost_estimate.hpp"
 #include "handover/misfit.hpp"
+#include "handover/own_parameters.hpp"
 #include "process/never_destroyed.hpp"
 #include "routing/choosing.hpp"
 #include "runtime/mixed_bits.hpp"
@@ -121,8 +122,9 @@ std::optional<Money> Choice::expected_cost(std::size_t candidate, std::int64_t c
     const std::optional<Price> price = price_of(target);
     if (!price) continue;
     if (asked.targets.size() > 1 && misfit_of(target, *request_, *needs_)) continue;
-    Usage usage = worst_usage(target, *request_, needs_->input_tokens);
-    const bool limited = request_->max_output_tokens || target.facts().max_output_tokens;
+    const auto limit = detail::output_limit_of(target, *request_, detail::GivenUp{*needs_});
+    Usage usage = worst_usage(target, limit, {needs_->input_tokens});
+    const bool limited = limit || target.facts().max_output_tokens;
     const std::int64_t usual = std::llround(output);
     usage.output_tokens = limited ? (std::min)(*usage.output_tokens, usual) : usual;
     usage.cached_input_tokens = (std::min)(cached_tokens, needs_->input_tokens);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backstop/standing.hpp"
+#include "handover/own_parameters.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -82,7 +83,10 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   const std::vector<Ladder::Reduction>& ladder = ladder_->reductions();
   auto reduced = std::make_unique<Reduced>();
   ChatRequest& request = reduced->request;
-  if (taken != 0) request = *request_;
+  if (taken != 0) {
+    request = *request_;
+    request.max_output_tokens = wanted_output(index, needs);
+  }
   reduced->wanted = taken;
   std::array<std::string, feature_count> notices;
   for (std::size_t feature = 0; feature < feature_count; ++feature) {
@@ -93,6 +97,12 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
       notices[feature] = take_out(ladder[rung].feature, request, options);
       if (!notices[feature].empty()) reduced->taken |= Rungs{1} << rung;
     }
+  }
+  // A target's own limit holds; what stands in a request that was made shorter may lower it.
+  const bool lowered = (reduced->taken & ladder_->about({Feature::output})) != 0;
+  const bool shorter = (reduced->taken & ladder_->about({Feature::history})) != 0;
+  if (!lowered && !(shorter && (*candidates_)[index]->targets.size() == 1)) {
+    request.max_output_tokens = request_->max_output_tokens;
   }
   changed = reduced->taken;
   if (entry.lacks && (reduced->taken & ~entry.failed_with) == 0) return nullptr;
@@ -143,6 +153,14 @@ ReductionOptions Descent::options_for(const Ladder::Reduction& rung, std::size_t
     options.window = std::min(*options.window, entry.input_tokens) / 4 * 3;
   }
   return options;
+}
+
+std::optional<std::int64_t> Descent::wanted_output(std::size_t index, const Needs& needs) const noexcept {
+  std::optional<std::int64_t> most;
+  for (const Target& target : (*candidates_)[index]->targets) {
+    most = std::max(most, output_limit_of(target, *request_, GivenUp{needs}));
+  }
+  return most;
 }
 
 Descent::Facts Descent::facts_of(std::size_t index) const noexcept {

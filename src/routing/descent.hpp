@@ -90,6 +90,9 @@ class Descent {
   /// What the reduction of a feature is to keep to at that candidate.
   [[nodiscard]] ReductionOptions options_for(const Ladder::Reduction& rung, std::size_t index,
                                              const Needs& needs) const noexcept;
+  /// The most that is known that one of the targets behind it would be asked to write: by the request, and by its own
+  /// parameters.
+  [[nodiscard]] std::optional<std::int64_t> wanted_output(std::size_t index, const Needs& needs) const noexcept;
   struct Facts {
     std::optional<std::int64_t> window{};       // the largest; empty where one is not known, as that may take anything
     std::optional<std::int64_t> most_output{};  // the most that is known

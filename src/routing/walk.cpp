@@ -8,6 +8,7 @@
 
 #include "backstop/chat/usage.hpp"
 #include "handover/cost_estimate.hpp"
+#include "handover/own_parameters.hpp"
 #include "text/duration.hpp"
 
 namespace backstop::inline v0::detail {
@@ -370,8 +371,8 @@ void Walk::must_be_cheaper_than(const Target& target, const Offer& asked) {
   requirement_->priced = true;
   const std::optional<Price> price = price_of(target);
   if (!price) return;
-  const Money cost = cost_of(
-      least_usage(target, *asked.request, asked.needs->input_tokens, least_limited_output), *price);
+  const auto limit = output_limit_of(target, *asked.request, GivenUp{*asked.needs});
+  const Money cost = cost_of(least_usage(target, limit, input_of(*asked.needs)), *price);
   requirement_->cheaper_than = std::min(requirement_->cheaper_than.value_or(cost), cost);
 }
 

@@ -14,6 +14,7 @@ struct PartSize {
   std::size_t operator()(const Text& part) const noexcept { return part.text.size(); }
   std::size_t operator()(const Image& part) const noexcept { return part.url.size() + part.data.size(); }
   std::size_t operator()(const Document& part) const noexcept { return part.url.size() + part.data.size(); }
+  std::size_t operator()(const Audio& part) const noexcept { return part.data.size(); }
   std::size_t operator()(const Reasoning& part) const noexcept {
     return part.text.size() + part.signature.size() + part.redacted.size();
   }
@@ -25,6 +26,7 @@ struct PartSize {
 std::size_t size_of(const std::string& key, const ChatResponse& answer) {
   constexpr std::size_t frame = 256;
   std::size_t bytes = frame + key.size() + sizeof(ChatResponse) + answer.parts.capacity() * sizeof(Part);
+  bytes += answer.raw.size();
   for (const Part& part : answer.parts) bytes += std::visit(PartSize{}, part);
   return bytes;
 }

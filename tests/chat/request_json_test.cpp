@@ -43,7 +43,11 @@ constexpr std::string_view full_request = R"({
                    {"redacted": "opaque"}],
      "tool_calls": [{"id": "call_1", "type": "function",
                      "function": {"name": "look", "arguments": "{\"b\": 1,  \"a\": 2}"}}]},
-    {"role": "tool", "tool_call_id": "call_1", "content": "A cat", "is_error": true}],
+    {"role": "tool", "tool_call_id": "call_1", "content": "A cat", "is_error": true, "cache": true},
+    {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "Two files"},
+      {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0K"}, "cache": true},
+      {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}]},
+    {"role": "user", "content": [{"type": "text", "text": "Well?", "cache": true}], "cache": true}],
   "tools": [{"type": "function", "function": {"name": "look", "description": "Looks", "strict": true,
              "parameters": {"type": "object", "properties": {"b": {"type": "integer"}, "a": {}}}}}],
   "tool_choice": {"type": "function", "function": {"name": "look"}},
@@ -51,8 +55,10 @@ constexpr std::string_view full_request = R"({
   "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "An animal",
                       "schema": {"type": "object"}, "strict": true}},
   "max_output_tokens": 300, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "reasoning_effort": "low",
+  "top_k": 40, "frequency_penalty": -0.5, "presence_penalty": 0.25, "seed": -7, "service_tier": "flex",
   "metadata": {"user_id": "u", "session_id": "s", "request_id": "r", "tags": {"team": "search"}},
-  "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"}
+  "headers": {"X-Team": "search", "TraceParent": "00-1-2-01"},
+  "extra": {"openai": {"logit_bias": {"50256": -100}}, "wire:gemini": {"labels": {"n": 123456789012345678901234567890}}}
 })";
 
 }  // namespace
@@ -62,7 +68,7 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   if (!result) FAIL(result.error().message);
   const ChatRequest& request = *result;
 
-  REQUIRE(request.messages.size() == 4);
+  REQUIRE(request.messages.size() == 6);
   CHECK(request.messages[0] == Message::system("Be brief."));
   const auto& seen = request.messages[1].parts;
   REQUIRE(seen.size() == 5);
@@ -76,7 +82,12 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(thought[0] == Part{Reasoning{"Look it up.", "c2ln", "", Target::parse("anthropic/claude-sonnet-5")}});
   CHECK(thought[1] == Part{Reasoning{"", "", "opaque", {}}});
   CHECK(thought[2] == Part{ToolCall{"call_1", "look", R"({"b": 1,  "a": 2})"}});
-  CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true}});
+  CHECK(request.messages[3].parts[0] == Part{ToolResult{"call_1", "A cat", true, true}});
+  CHECK(request.messages[4].parts[0] ==
+        Part{ToolResult{"call_2", "Two files", false, false,
+                        {Image{"", "iVBORw0K", "image/png", "", true},
+                         Document{"", "JVBERi0=", "application/pdf", "a.pdf"}}}});
+  CHECK(request.messages[5] == Message{Role::user, {Text{"Well?", true}}, true});
 
   REQUIRE(request.tools.size() == 1);
   CHECK(request.tools[0] ==
@@ -88,10 +99,18 @@ TEST_CASE("a request in the form of Chat Completions is read") {
   CHECK(request.max_output_tokens == 300);
   CHECK(request.temperature == 0.5);
   CHECK(request.top_p == 0.9);
+  CHECK(request.top_k == 40);
+  CHECK(request.frequency_penalty == -0.5);
+  CHECK(request.presence_penalty == 0.25);
+  CHECK(request.seed == -7);
+  CHECK(request.service_tier == "flex");
   CHECK(request.stop == std::vector<std::string>{"END"});
   CHECK(request.reasoning_effort == "low");
   CHECK(request.metadata == Metadata{"u", "s", "r", "00-1-2-01", {{"team", "search"}}});
   CHECK(request.headers == std::vector<Header>{{"X-Team", "search"}});
+  REQUIRE(request.extra.size() == 2);
+  CHECK(request.extra[0] == Extra{"openai", R"({"logit_bias":{"50256":-100}})"});
+  CHECK(request.extra[1].to == "wire:gemini");
 }
 
 TEST_CASE("a request that is written and read again is the same") {
@@ -216,12 +235,12 @@ TEST_CASE("a bad message is named by its place") {
   CHECK(message_problem(R"({"role": "user", "content": 5})") ==
         "`messages[0].content` must be an array of content parts, or a string, not a number");
   CHECK(message_problem(R"({"role": "user", "content": "a", "nmae": "b"})") ==
-        "`messages[0]` has an unknown key `nmae`; accepted are role, content");
+        "`messages[0]` has an unknown key `nmae`; accepted are role, content, cache");
   CHECK(message_problem(R"({"role": "assistant"})") == "`messages[0]` must have content, reasoning or tool_calls");
   CHECK(message_problem(R"({"role": "tool", "content": "a"})") ==
         "`messages[0].tool_call_id` is missing; it must be a string that is not empty");
   CHECK(message_problem(R"({"role": "tool", "tool_call_id": "1"})") ==
-        "`messages[0].content` is missing; it must be a string or an array of text parts");
+        "`messages[0].content` is missing; it must be a string or an array of content parts");
 }
 
 TEST_CASE("a bad content part is named by its place") {
@@ -263,6 +282,10 @@ TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("temperature": "hot")") == "`temperature` must be a number, not a string");
   CHECK(key_problem(R"("temperature": 3)") == "`temperature` must be from 0 to 2, not 3");
   CHECK(key_problem(R"("top_p": 1.1)") == "`top_p` must be from 0 to 1, not 1.1");
+  CHECK(key_problem(R"("top_k": 0)") == "`top_k` must be a whole number above zero, not 0");
+  CHECK(key_problem(R"("presence_penalty": -2.5)") == "`presence_penalty` must be from -2 to 2, not -2.5");
+  CHECK(key_problem(R"("seed": 1.5)") == "`seed` must be a whole number of 64 bits, not a number");
+  CHECK(key_problem(R"("seed": 9223372036854775808)") == "`seed` must be a whole number of 64 bits, not a number");
   CHECK(key_problem(R"("max_output_tokens": 0)") == "`max_output_tokens` must be a whole number above zero, not 0");
   CHECK(key_problem(R"("max_output_tokens": 1.5)") == "`max_output_tokens` must be a whole number above zero, not 1.5");
   CHECK_THAT(key_problem(R"("reasoning_effort": "much")"), ContainsSubstring("must be one of none, minimal, low"));
@@ -282,6 +305,13 @@ TEST_CASE("bad options are named with what is accepted") {
   CHECK(key_problem(R"("response_format": {"type": "json_schema", "json_schema": {"name": "a"}})") ==
         "`response_format.json_schema.schema` is missing; it must be an object");
   CHECK(key_problem(R"("metadata": {"tags": {"a": 1}})") == "`metadata.tags.a` must be a string, not a number");
+  CHECK(key_problem(R"("extra": [])") ==
+        "`extra` must be an object of objects, each under a provider's name, not an array");
+  CHECK(key_problem(R"("extra": {"openai": 7})") == "`extra.openai` must be an object, not a number");
+  CHECK(key_problem(R"("extra": {"": {}})") ==
+        "`extra.` is for nobody; accepted are a provider's name and wire:<wire>");
+  CHECK(key_problem(R"("extra": {"openai": {"a": ")" + std::string(70'000, 'x') + R"("}})") ==
+        "`extra.openai` is longer than the accepted 64 KiB");
   CHECK(key_problem(R"("headers": {"a b": "c"})").starts_with("`headers.a b` is no header name"));
   CHECK(key_problem(R"("headers": {"a": "c\r\nd: e"})") == "`headers.a` must not hold line breaks or zero bytes");
 }

@@ -75,6 +75,17 @@ TEST_CASE("unknown keys are named with their place and what is accepted there") 
       {target(R"("price": {"in": 3})"), {"`fallback_policy.targets[1].price.in`", "input, output"}},
       {target(R"("capabilities": {"smell": true})"),
        {"`fallback_policy.targets[1].capabilities.smell`", "tools, vision"}},
+      {target(R"("defaults": {"heat": 1})"),
+       {"`fallback_policy.targets[1].defaults.heat` is not known", "max_output_tokens, temperature"}},
+      {target(R"("overrides": {"temperature": 3})"),
+       {"`fallback_policy.targets[1].overrides.temperature` is 3; it must be a number from 0 to 2"}},
+      {target(R"("overrides": {"seed": 1.5})"), {"`fallback_policy.targets[1].overrides.seed` is 1.5", "whole number"}},
+      {target(R"("defaults": {"reasoning_effort": "much"})"),
+       {R"(`fallback_policy.targets[1].defaults.reasoning_effort` is "much")", "one of none, minimal"}},
+      {target(R"("defaults": {"stop": [""]})"), {"`fallback_policy.targets[1].defaults.stop[0]` is \"\""}},
+      {target(R"("parameters": "{}")"), {"`fallback_policy.targets[1].parameters` is \"{}\"; it must be an object"}},
+      {target(R"("parameters": {"a": ")" + std::string(70'000, 'x') + R"("})"),
+       {"`fallback_policy.targets[1].parameters` is longer than the accepted 64 KiB"}},
       {policy(R"("deadline": "5s", "deadline": "6s")"), {"the key `deadline` stands twice"}},
   });
 }

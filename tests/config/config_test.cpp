@@ -118,6 +118,11 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
       {"target": "anthropic/claude-sonnet-5", "base_url": "http://127.0.0.1:8081", "api_key_env": "MY_ANTHROPIC_KEY",
        "wire": "anthropic", "weight": 2, "context_window": 200000, "max_output_tokens": 8192,
        "capabilities": {"vision": false, "prefill": true}, "failure_domain": "our account",
+       "defaults": {"max_output_tokens": 100, "temperature": 0.1, "top_p": 0.2, "top_k": 3, "frequency_penalty": 0.4,
+                    "presence_penalty": -0.5, "seed": -6, "stop": "END", "reasoning_effort": "low",
+                    "service_tier": "flex"},
+       "overrides": {"seed": 9007199254740993, "stop": ["A", "B"]},
+       "parameters": {"safety": {"level": 3}},
        "price": {"input": 3.0, "output": 15.0, "cache_read": 0.3},
        "headers": {"x-team": "search"}, "forward_headers": ["x-request-id"],
        "timeout": {"connect": "2s", "first_byte": "10s", "attempt": "60s"},
@@ -157,6 +162,9 @@ TEST_CASE("the full form is read, the targets' own blocks over the policy's key 
   CHECK(own.model.max_output_tokens == 8192);
   CHECK(own.model.capabilities->prefill);
   CHECK(own.model.failure_domain == "our account");
+  CHECK(own.model.defaults == Parameters{100, 0.1, 0.2, 3, 0.4, -0.5, -6, {"END"}, "low", "flex"});
+  CHECK(own.model.overrides == Parameters{.seed = 9007199254740993, .stop = {"A", "B"}});
+  CHECK(own.model.parameters == R"({"safety":{"level":3}})");
   CHECK_FALSE(own.model.capabilities->vision);
   CHECK(own.model.capabilities->tools);
   CHECK(own.model.price == Price{.input = Money::usd_per_million(3), .output = Money::usd_per_million(15),

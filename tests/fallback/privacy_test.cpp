@@ -148,7 +148,8 @@ TEST_CASE("no key, header, signature or id of one provider reaches another, from
           return wire.at(server, {.api_key = "key-of-" + name,
                                   .name = name,
                                   .headers = {{"x-account", "account-of-" + name}},
-                                  .forward_headers = {"x-for-" + name}});
+                                  .forward_headers = {"x-for-" + name},
+                                  .parameters = R"({"setting": "parameter-of-)" + name + "\"}"});
         };
         const FallbackClient client{target(from, first, "first"), target(to, second, "second")};
         const auto ask = [&](const ChatRequest& request) {
@@ -159,6 +160,10 @@ TEST_CASE("no key, header, signature or id of one provider reaches another, from
         };
         ChatRequest request{"What time is it?"};
         request.headers = {{"x-for-first", "header-of-first"}, {"x-for-second", "header-of-second"}};
+        request.extra = {{"first", R"({"own": "field-of-first"})"}, {"second", R"({"own": "field-of-second"})"}};
+        if (from.name != to.name) {  // the wire's, too
+          request.extra.push_back({"wire:" + std::string{from.policy_name}, R"({"wired": "wire-of-first"})"});
+        }
         first.next(faults::answer(faults::Answer{.text = "One moment.",
                                                  .reasoning = "I have to look.",
                                                  .calls = {{"call_a", "clock", "{}"}, {"call_b", "clock", "{}"}}}));
@@ -168,12 +173,16 @@ TEST_CASE("no key, header, signature or id of one provider reaches another, from
         request.messages.push_back(Message{Role::tool, {ToolResult{"call_a", "10:00"}, ToolResult{"call_b", "10:01"}}});
         first.next(faults::status(503, {{"x-request-id", "request-of-first"}}));
         REQUIRE(ask(request));
+        for (const char* own : {"field-of-first", "parameter-of-first"}) {
+          CHECK_THAT(first.requests().back().body, ContainsSubstring(own));
+        }
         REQUIRE(second.request_count() == 1);
         const faults::ReceivedRequest seen = second.requests().back();
         std::string all = seen.path + "\n" + seen.body;
         for (const auto& [name, value] : seen.headers) all += "\n" + name + ": " + value;
         CAPTURE(all);
-        for (const char* own : {"key-of-second", "account-of-second", "header-of-second", "One moment.", "10:01"}) {
+        for (const char* own : {"key-of-second", "account-of-second", "header-of-second", "One moment.", "10:01",
+                                "field-of-second", "parameter-of-second"}) {
           CHECK_THAT(all, ContainsSubstring(own));
         }
         for (const char* foreign : {"-of-first", "x-for-first", "I have to look.", "fault-signature",

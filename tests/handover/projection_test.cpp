@@ -312,6 +312,11 @@ TEST_CASE("everything but the conversation and the tools is carried over unchang
   request.messages.push_back(Message{Role::assistant, {}});
   request.temperature = 0.5;
   request.top_p = 0.9;
+  request.top_k = 40;
+  request.frequency_penalty = 0.5;
+  request.presence_penalty = 0.25;
+  request.seed = 7;
+  request.service_tier = "flex";
   request.stop = {"END"};
   request.max_output_tokens = 10;
   request.reasoning_effort = "high";
@@ -319,6 +324,7 @@ TEST_CASE("everything but the conversation and the tools is carried over unchang
   request.response_format = ResponseFormat{.type = ResponseFormat::Type::json_object};
   request.metadata.user_id = "u1";
   request.headers.emplace_back("x-request-id", "r1");
+  request.extra = {{"openai", "{}"}};
   ChatRequest expected = request;
   expected.messages.pop_back();
   CHECK(project(request, gpt).request() == expected);

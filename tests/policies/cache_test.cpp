@@ -184,10 +184,15 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.messages[0].parts = {Reasoning{.text = "hello"}}; },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(Image{.url = "https://example.com/cat.png"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(Document{.url = "https://example.com/cat.png"}); },
+      [](ChatRequest& r) { r.messages[0].parts.emplace_back(Audio{.data = "A"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolCall{"1", "f", "{}"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolCall{"1", "f{", "}"}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", false}); },
       [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", true}); },
+      [](ChatRequest& r) { r.messages[0].parts.emplace_back(ToolResult{"1", "x", true, false, {Image{.data = "A"}}}); },
+      [](ChatRequest& r) {
+        r.messages[0].parts.emplace_back(ToolResult{"1", "x", true, false, {Document{.data = "A"}}});
+      },
       [](ChatRequest& r) { r.tools.push_back({.name = "f"}); },
       [](ChatRequest& r) { r.tools.push_back({.name = "f", .strict = true}); },
       [](ChatRequest& r) { r.tool_choice = ToolChoice{}; },
@@ -196,9 +201,17 @@ TEST_CASE("whatever has a say in the answer is part of the key") {
       [](ChatRequest& r) { r.response_format = ResponseFormat{.schema = "{}"}; },
       [](ChatRequest& r) { r.max_output_tokens = 10; },
       [](ChatRequest& r) { r.top_p = 0.5; },
+      [](ChatRequest& r) { r.top_k = 5; },
+      [](ChatRequest& r) { r.frequency_penalty = 0.5; },
+      [](ChatRequest& r) { r.presence_penalty = 0.5; },
+      [](ChatRequest& r) { r.seed = 5; },
+      [](ChatRequest& r) { r.service_tier = "flex"; },
       [](ChatRequest& r) { r.stop = {"END"}; },
       [](ChatRequest& r) { r.reasoning_effort = "low"; },
       [](ChatRequest& r) { r.headers.emplace_back("x-tenant", "1"); },
+      [](ChatRequest& r) { r.extra = {{"openai", "{}"}}; },
+      [](ChatRequest& r) { r.extra = {{"openai", R"({"n": 1})"}}; },
+      [](ChatRequest& r) { r.keep_raw = true; },
       [](ChatRequest& r) { r.metadata.user_id = "ada"; },
       [](ChatRequest& r) { r.metadata.user_id = "bob"; },
   };
@@ -226,6 +239,7 @@ TEST_CASE("what is only carried along is not part of the key") {
   request.metadata.request_id = "r";
   request.metadata.trace_parent = "00-1-1-01";
   request.metadata.tags.emplace_back("team", "search");
+  request.messages[0].cache = true;
   CHECK(runtime.call(cached, request));
   CHECK(model.send_count() == 1);
 }

@@ -600,8 +600,8 @@ TEST_CASE("ids of calls are what the model's maker takes") {
 
 TEST_CASE("AWS's own library takes every request to Converse") {
   ChatRequest request;
-  request.tools = {{.name = "weather", .description = "The weather", .strict = true}, {.name = "now"}};
-  request.messages = {Message::system("Be brief."),
+  request.tools = {{.name = "weather", .description = "The weather", .strict = true}, {.name = "now", .cache = true}};
+  request.messages = {Message{Role::system, {Text{"Be brief."}}, true},
                       Message{Role::user,
                               {Text{"Where?"}, Image{.data = "AAAA", .media_type = "image/png"},
                                Image{.url = "s3://bucket/a.png", .media_type = "image/png"},
@@ -609,10 +609,14 @@ TEST_CASE("AWS's own library takes every request to Converse") {
                       Message{Role::assistant,
                               {Reasoning{.text = "Hm.", .signature = "c2ln"}, Reasoning{.redacted = "c2VjcmV0"},
                                ToolCall{"c1", "weather", R"({"city": "Rome"})"}}},
-                      Message{Role::tool, {ToolResult{"c1", "", true}}}, Message::user("And?")};
+                      Message{Role::tool,
+                              {ToolResult{"c1", "", true, true, {Image{.data = "AAAA", .media_type = "image/png"}}}}},
+                      Message::user("And?")};
   request.max_output_tokens = 1000;
   request.temperature = 0.5;
   request.top_p = 0.5;
+  request.top_k = 40;
+  request.service_tier = "flex";
   request.stop = {"END"};
   request.response_format = ResponseFormat{
       .type = ResponseFormat::Type::json_schema, .name = "n", .schema = R"({"type": "object"})", .description = "d"};

@@ -81,6 +81,9 @@ struct LeafSpec {
   bool tools = true;
   bool vision = true;
   bool prefill = false;
+  int default_output = 0;   ///< the target's own output limit where the request has none; 0: none
+  int override_output = 0;  ///< ... in any case
+  bool always_cold = false;  ///< it is asked at temperature 0 in any case
   std::vector<StepSpec> script{};
 };
 

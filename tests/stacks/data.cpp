@@ -80,6 +80,9 @@ std::string text_of(const LeafSpec& spec) {
       .add("tools", spec.tools, usual.tools)
       .add("vision", spec.vision, usual.vision)
       .add("prefill", spec.prefill, usual.prefill)
+      .add("default_output", spec.default_output, usual.default_output)
+      .add("override_output", spec.override_output, usual.override_output)
+      .add("always_cold", spec.always_cold, usual.always_cold)
       .list("script", spec.script, [](const StepSpec& step) { return text_of(step); })
       .text();
 }

@@ -63,6 +63,7 @@ constexpr std::array<FeatureRow, feature_count> table{{
     {F::async, "async", 50},
     {F::async_destroy, "async-destroy", 25},
     {F::degrade, "degrade", 25},
+    {F::own_parameters, "own-parameters", 20},
 }};
 
 template <class Each>

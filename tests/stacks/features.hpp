@@ -68,6 +68,7 @@ enum class Feature : std::uint8_t {
   async,
   async_destroy,
   degrade,
+  own_parameters,
   count
 };
 

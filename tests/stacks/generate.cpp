@@ -148,6 +148,11 @@ class Generator {
       leaf.tools = !random_.one_in(3);
       leaf.vision = !random_.one_in(3);
     }
+    if (on(F::own_parameters)) {
+      if (random_.one_in(2)) leaf.default_output = random_.pick({10, 500, 3'000});
+      if (random_.one_in(2)) leaf.override_output = random_.pick({10, 500, 3'000});
+      leaf.always_cold = random_.one_in(3);
+    }
     if (on(F::custom_provider) && random_.one_in(2)) leaf.kind = custom_kind();
     const int steps = random_.pick({1, 1, 2, 3});
     const bool well = !on(F::faults) || random_.one_in(3);

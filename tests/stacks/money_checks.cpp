@@ -28,7 +28,8 @@ std::vector<Money> least_worst_costs(const Stack& stack) {
     const auto& price = leaf.target.facts().price;
     for (const ChatRequest& request : leaf.requests()) {
       if (!price) continue;
-      least = std::min(least, cost_of(worst_usage(leaf.target, request, estimate_input_tokens(request)), *price));
+      const EstimatedInput input{estimate_input_tokens(request)};
+      least = std::min(least, cost_of(worst_usage(leaf.target, request.max_output_tokens, input), *price));
     }
     worst.push_back(least);
   }

@@ -164,6 +164,13 @@ class Printer {
     if (!spec.tools) line(text_, "  facts{}.capabilities.tools = false;", number);
     if (!spec.vision) line(text_, "  facts{}.capabilities.vision = false;", number);
     if (spec.prefill) line(text_, "  facts{}.capabilities.prefill = true;", number);
+    if (spec.default_output > 0) {
+      line(text_, "  facts{}.defaults.max_output_tokens = {};", number, spec.default_output);
+    }
+    if (spec.override_output > 0) {
+      line(text_, "  facts{}.overrides.max_output_tokens = {};", number, spec.override_output);
+    }
+    if (spec.always_cold) line(text_, "  facts{}.overrides.temperature = 0.0;", number);
     if (spec.kind != LeafKind::scripted) {
       constexpr std::array<std::string_view, 6> does{"", "answers", "throws", "throws_plain", "emits", "claims"};
       line(text_,

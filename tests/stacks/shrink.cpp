@@ -182,6 +182,9 @@ class Shrinker {
       note(set(of(&LeafSpec::tools), true));
       note(set(of(&LeafSpec::vision), true));
       note(set(of(&LeafSpec::prefill), false));
+      note(set(of(&LeafSpec::default_output), 0));
+      note(set(of(&LeafSpec::override_output), 0));
+      note(set(of(&LeafSpec::always_cold), false));
       for (std::size_t k = 0; k < best_.leaves[i].script.size(); ++k) {
         const auto of_step = [i, k](auto field) {
           return [i, k, field](Case& one) -> auto& { return one.leaves[i].script[k].*field; };

@@ -30,6 +30,9 @@ Target target_of(const LeafSpec& spec, int number) {
   facts.capabilities.tools = spec.tools;
   facts.capabilities.vision = spec.vision;
   facts.capabilities.prefill = spec.prefill;
+  if (spec.default_output > 0) facts.defaults.max_output_tokens = spec.default_output;
+  if (spec.override_output > 0) facts.overrides.max_output_tokens = spec.override_output;
+  if (spec.always_cold) facts.overrides.temperature = 0.0;
   return Target{name_of(number), "m", facts};
 }
 

@@ -21,6 +21,7 @@ struct SpokenWire {
   Provider (*make)(ModelOptions options);
   std::string_view prefix;  ///< of the path at the fault server
   std::string_view model;   ///< one of the provider's own
+  std::string_view policy_name;  ///< of the wire
 
   /// A target at this server.
   [[nodiscard]] Provider at(const faults::FaultServer& server, ModelOptions options = {}) const {
@@ -33,12 +34,12 @@ struct SpokenWire {
 
 inline std::vector<SpokenWire> every_wire() {
   const auto responses = [](ModelOptions options) { return openai_responses(std::move(options)); };
-  return {{"chat", faults::Wire::openai, openai, "/v1", "gpt-4o"},
-          {"messages", faults::Wire::anthropic, anthropic, "", "claude-sonnet-4-5"},
-          {"responses", faults::Wire::responses, responses, "/v1", "gpt-5.4"},
-          {"gemini", faults::Wire::gemini, gemini, "", "gemini-3-pro-preview"},
-          {"cohere", faults::Wire::cohere, cohere, "", "command-a-03-2025"},
-          {"ollama", faults::Wire::ollama, ollama_native, "", "llama3.2"}};
+  return {{"chat", faults::Wire::openai, openai, "/v1", "gpt-4o", "openai"},
+          {"messages", faults::Wire::anthropic, anthropic, "", "claude-sonnet-4-5", "anthropic"},
+          {"responses", faults::Wire::responses, responses, "/v1", "gpt-5.4", "openai_responses"},
+          {"gemini", faults::Wire::gemini, gemini, "", "gemini-3-pro-preview", "gemini"},
+          {"cohere", faults::Wire::cohere, cohere, "", "command-a-03-2025", "cohere"},
+          {"ollama", faults::Wire::ollama, ollama_native, "", "llama3.2", "ollama"}};
 }
 
 }  // namespace backstop::testing_support

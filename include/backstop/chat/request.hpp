@@ -19,6 +19,7 @@ struct Tool {
   std::string description{};
   std::string parameters{};   ///< a JSON Schema of type object, as text; empty means no parameters
   std::optional<bool> strict{};  ///< the provider must hold the arguments to the schema
+  bool cache = false;  ///< see `Message::cache`: up to and with this
 
   friend bool operator==(const Tool&, const Tool&) = default;
 };
@@ -62,6 +63,16 @@ struct Metadata {
   friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
+/// Fields of one provider's own, for the body of what is sent to it.
+struct Extra {
+  /// A provider's name, as in `Target` or as `ModelOptions::name` has it; or "wire:" and the name of a wire as policy
+  /// files have it, such as "wire:anthropic": for all that speak it.
+  std::string to{};
+  std::string fields{};  ///< a JSON object as text, at most 64 KiB; its objects are laid into those of the body
+
+  friend bool operator==(const Extra&, const Extra&) = default;
+};
+
 /// What the application asks for. The model belongs to the target, not to the request.
 ///
 /// Example: `ChatRequest request{"Why did my pager go off?"}; request.max_output_tokens = 300;`
@@ -80,11 +91,22 @@ struct ChatRequest {
   std::optional<std::int64_t> max_output_tokens;  ///< reasoning included
   std::optional<double> temperature;
   std::optional<double> top_p;
+  std::optional<std::int64_t> top_k;        ///< of how many tokens the model chooses the next
+  std::optional<double> frequency_penalty;  ///< -2 to 2: for tokens by how often they have come
+  std::optional<double> presence_penalty;   ///< -2 to 2: for tokens that have come at all
+  std::optional<std::int64_t> seed;         ///< the same one makes equal answers likelier, where a target knows it
   std::vector<std::string> stop;
   std::string reasoning_effort;  ///< none, minimal, low, medium, high; empty for the provider's default
+  /// What the provider's capacity is paid as: default, flex (cheaper and slower), priority, or a word of the provider's
+  /// own. Where it has none of that name it is left out, with a note in the attempt's row. Prices are those of the
+  /// default. Empty for the provider's choice.
+  std::string service_tier;
   Metadata metadata;
   /// The application's incoming headers. Only those that a target's `forward_headers` names are sent to it.
   std::vector<Header> headers;
+  /// No other provider gets them. A field that the body has already is an error of the call (`invalid_request`).
+  std::vector<Extra> extra;
+  bool keep_raw = false;  ///< the answer keeps what the provider sent: `ChatResponse::raw`
 
   friend bool operator==(const ChatRequest&, const ChatRequest&) = default;
 };

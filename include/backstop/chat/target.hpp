@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "backstop/chat/money.hpp"
+#include "backstop/chat/parameters.hpp"
 #include "backstop/export.hpp"
 
 namespace backstop::inline v0 {
@@ -42,11 +43,16 @@ struct Capabilities {
   bool json_schema = true;   ///< structured output that the provider enforces
   bool reasoning = true;     ///< visible reasoning
   bool prefill = false;      ///< continues a conversation that ends with an assistant turn
+  bool audio = true;         ///< recordings in the conversation
 
   friend bool operator==(const Capabilities&, const Capabilities&) = default;
 };
 
 /// Facts on a model, from the catalogue or the application. All may be unknown: limits are then not checked.
+///
+/// A request that goes to a target gets the target's own parameters first: they count in what it may cost, whether the
+/// target is fit for it, and what is given up for it. What a ladder has taken out for it (`degrade`) they do not bring
+/// back: an output limit that was lowered stays the lower one, reasoning that was given up is not asked for.
 struct ModelFacts {
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};     ///< tokens, input and output together
@@ -58,6 +64,8 @@ struct ModelFacts {
   /// What it shares with other targets of the same name here: an account, a gateway, a region. When that fails for one
   /// of them, the others are not its fallback. Empty: nothing.
   std::string failure_domain{};
+  Parameters defaults{};   ///< where a request says nothing
+  Parameters overrides{};  ///< in place of what a request says
 
   friend bool operator==(const ModelFacts&, const ModelFacts&) = default;
 };

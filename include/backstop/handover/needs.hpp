@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "backstop/chat/request.hpp"
 #include "backstop/export.hpp"
@@ -13,9 +14,11 @@ struct Needs {
   bool tools = false;        ///< tools are offered, or the conversation holds tool calls or results
   bool vision = false;       ///< an image anywhere in the conversation
   bool documents = false;    ///< a document anywhere in the conversation
+  bool audio = false;        ///< a recording anywhere in the conversation
   bool json_schema = false;  ///< the answer must follow a schema
   bool reasoning = false;    ///< reasoning of effort `low` or more was asked for
   bool prefill = false;      ///< a part of the answer has been delivered, and is to be continued
+  bool writes_cache = false;  ///< something is marked for the provider's prompt cache
   bool costs = false;        ///< what a send may cost is asked for, too
   // Of a request of which something was given up, or may be (`FallbackOptions::degrade`).
   bool reduced = false;      ///< something was: who failed by what it had before may do now
@@ -29,6 +32,9 @@ struct Needs {
 
   friend bool operator==(const Needs&, const Needs&) = default;
 };
+
+/// Whether an effort is `low` or more.
+[[nodiscard]] BACKSTOP_EXPORT bool asks_for_reasoning(std::string_view effort) noexcept;
 
 /// Cost: proportional to the number of parts, whatever their size; allocates nothing.
 [[nodiscard]] BACKSTOP_EXPORT Needs needs_of(const ChatRequest& request) noexcept;

@@ -17,7 +17,8 @@ namespace backstop::inline v0 {
 /// - A JSON schema becomes `output_config.format` where the model enforces it, elsewhere an instruction.
 /// - What a model refuses is lowered or left out of its requests, with a note in the attempt's row: an output limit
 ///   above its own, a temperature above 1, blank stop sequences, sampling parameters on the newest models (and, without
-///   a note, while thinking).
+///   a note, while thinking), `seed` and the penalties.
+/// - Marks for the prompt cache (`Message::cache`) become `cache_control`, of five minutes.
 ///
 /// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an
 /// error of the call (`authentication`). A request that the model cannot take (`named` tool choice where calls cannot

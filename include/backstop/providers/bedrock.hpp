@@ -44,8 +44,11 @@ struct BedrockOptions {
 /// - The wire has no tool choice of `none`, and takes calls and results beside tools only: without tools they are told
 ///   in words. There is no field for `parallel_tool_calls = false` and for `metadata.user_id`: they are left out.
 /// - Images and documents go by their bytes, or from S3 (`s3://` as `url`).
-/// - A temperature above 1 is lowered, blank stop sequences are left out, sampling parameters too on the newest models
-///   of Claude, with a note in the attempt's row.
+/// - Marks for the prompt cache (`Message::cache`) become `cachePoint`, for models of Anthropic and Amazon's Nova; on
+///   tools for the former only.
+/// - `top_k` goes to models of Anthropic and Amazon's Nova. `seed` and the penalties have no field. A temperature above
+///   1 is lowered, blank stop sequences are left out, sampling parameters too on the newest models of Claude, with a
+///   note in the attempt's row.
 ///
 /// Errors: throws std::invalid_argument for options that cannot be right: an empty model, no region, half of a key. A
 /// missing key is an error of the call (`authentication`). What the wire has no form for (an image by its address, a

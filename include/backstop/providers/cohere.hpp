@@ -23,9 +23,9 @@ namespace backstop::inline v0 {
 ///   that they are about is.
 /// - Usage is in tokens that the model read and wrote. Cohere bills fewer: not those of its own instructions, so that
 ///   costs are the most that a call can have cost.
-/// - `top_p` is kept within 0.01 and 0.99. There is no field for `parallel_tool_calls = false` and for
-///   `metadata.user_id`: they are left out. Of more than five stop sequences the first five are sent, with a note in
-///   the attempt's row.
+/// - `top_p` is kept within 0.01 and 0.99, `top_k` within 500, the penalties within 0 and 1. There is no field for
+///   `parallel_tool_calls = false` and for `metadata.user_id`: they are left out. Of more than five stop sequences the
+///   first five are sent, with a note in the attempt's row.
 ///
 /// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an
 /// error of the call (`authentication`). A document that is no text is `unsupported_capability`, before anything is

@@ -18,6 +18,7 @@ namespace backstop::inline v0 {
 ///   with; a call that another provider's model made says that it has none.
 /// - A JSON schema becomes `responseJsonSchema`; beside tools, on models before 3, an instruction. Keywords that the
 ///   API does not take move into the description.
+/// - Models from 2.5 on refuse the penalties: they are left out, with a note in the attempt's row.
 /// - There is no field for `parallel_tool_calls = false` and for `metadata.user_id`: they are left out. Of more than
 ///   five stop sequences the first five are sent, with a note in the attempt's row.
 ///

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backstop/chat/parameters.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
@@ -36,6 +37,12 @@ struct ModelOptions {
   std::optional<std::int64_t> max_output_tokens{};
   std::optional<Capabilities> capabilities{};
   std::string failure_domain{};  ///< see `ModelFacts::failure_domain`
+  Parameters defaults{};   ///< see `ModelFacts::defaults`
+  Parameters overrides{};  ///< see `ModelFacts::overrides`
+  /// Fields of the provider's own, laid over the body of every request last: a JSON object as text, at most 64 KiB. A
+  /// field that the body has already is an error of the call (`invalid_request`). What they do to the costs and the
+  /// length of an answer is not known.
+  std::string parameters{};
 };
 
 }  // namespace backstop::inline v0

@@ -14,9 +14,14 @@
 /// (`authentication`, saying which variable to set), so that a client can be put together without it.
 ///
 /// What a target is known to refuse is lowered, cut or left out, with a note in the attempt's row: an output limit
-/// above the model's own, a temperature outside its range, stop sequences that are empty or too many; at OpenAI's
-/// reasoning models (o-series, GPT-5 and later) `temperature` and `top_p` while they reason, and `stop`. Reasoning of
-/// earlier turns is sent back only to the target that it came from.
+/// above the model's own, a temperature outside its range, stop sequences that are empty or too many, `top_k` and a
+/// `service_tier` where the provider has none; at OpenAI's reasoning models (o-series, GPT-5 and later) `temperature`
+/// and `top_p` while they reason, the penalties, and `stop`. Reasoning of earlier turns is sent back only to the target
+/// that it came from.
+///
+/// What a server itself refuses by name is left out as well, or written in its other way (`max_completion_tokens` for
+/// `max_tokens`): the request is sent once more with that, and the target asked so from then on. Where
+/// `retry({.max_attempts = 1})` allows one send, only later requests are.
 namespace backstop::inline v0 {
 
 /// A model at OpenAI. Key: OPENAI_API_KEY.

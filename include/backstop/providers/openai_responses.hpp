@@ -31,7 +31,8 @@ struct ResponsesOptions {
 /// - System text in front of the conversation becomes `instructions`; later one stays in its place.
 /// - A tool is held to its schema only if `strict` says so, as on the other wires.
 /// - What a model refuses is changed or left out, with a note in the attempt's row: an output limit below 16 or above
-///   the model's own, `stop` (the wire has none), `temperature` and `top_p` while OpenAI's models reason.
+///   the model's own, `stop`, `top_k`, `seed` and the penalties (the wire has none), `temperature` and `top_p` while
+///   OpenAI's models reason.
 /// - Calls of tools that the provider runs itself (search, code) are not listed; the text that comes of them is.
 ///
 /// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an

@@ -13,6 +13,7 @@
 #include "models.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
+#include "providers/wire/service_tier.hpp"
 #include "schema.hpp"
 
 namespace backstop::inline v0::detail {
@@ -37,6 +38,11 @@ constexpr std::array<Effort, 6> efforts{{
     {"max", 32768, "max"},
 }};
 
+// Priority is bought for an account, and then used unless a request says otherwise.
+constexpr std::array claude_tiers{ServiceTier{"auto", "auto"}, ServiceTier{"priority", "auto"},
+                                  ServiceTier{"default", "standard_only"},
+                                  ServiceTier{"standard_only", "standard_only"}};
+
 /// Writes the body of one request, key by key.
 class BodyWriter {
  public:
@@ -60,12 +66,16 @@ class BodyWriter {
     if (auto error = write_tools()) return *std::move(error);
     if (auto error = write_response_format(conversation->system)) return *std::move(error);
     if (auto error = write_thinking(conversation->in_unthought_tool_loop)) return *std::move(error);
-    if (!conversation->system.empty()) body_["system"] = std::move(conversation->system);
+    if (!conversation->system.empty()) body_["system"] = anthropic_system(*conversation);
     body_["messages"] = std::move(conversation->messages);
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
-    if (platform_.version.empty()) body_["stream"] = stream;  // some gateways stream unless told not to
+    if (platform_.version.empty()) {
+      body_["stream"] = stream;  // some gateways stream unless told not to
+      const std::string_view tier = service_tier_word(claude_tiers, request_.service_tier).value_or("");
+      if (!tier.empty()) body_["service_tier"] = tier;
+    }
     return json_text(body_);
   }
 
@@ -90,6 +100,7 @@ class BodyWriter {
       if (!tool.description.empty()) entry["description"] = tool.description;
       entry["input_schema"] = strict ? anthropic_schema(*schema) : std::move(*schema);
       if (strict) entry["strict"] = true;
+      if (tool.cache) mark_for_cache(entry);
       tools.push_back(std::move(entry));
     }
     body_["tools"] = std::move(tools);
@@ -182,6 +193,7 @@ class BodyWriter {
     if (request_.temperature) body_["temperature"] = *request_.temperature;
     // Newer models refuse the two together, and advise to set one only.
     if (request_.top_p && !request_.temperature) body_["top_p"] = *request_.top_p;
+    if (request_.top_k) body_["top_k"] = *request_.top_k;
   }
 
   [[nodiscard]] static Result<Json> parse_schema(const std::string& text, std::string_view place) {
@@ -209,7 +221,11 @@ RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& 
   RequestLimits limits = WireFormat::limits(request, target);
   limits.sampling = claude_family(target.model()).takes_sampling;
   limits.most_temperature = 1;
+  limits.penalties = false;
+  limits.seed = false;
   limits.blank_stop_sequences = false;
+  limits.cache_marks = 4;
+  limits.service_tier = service_tier_word(claude_tiers, request.service_tier).has_value();
   return limits;
 }
 

@@ -11,6 +11,7 @@ namespace backstop::inline v0::detail {
 /// Anthropic's Messages API.
 class AnthropicFormat final : public WireFormat {
  public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "anthropic"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;

@@ -18,6 +18,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* cache_field = "cache_control";
+
 [[nodiscard]] Json bytes_source(const std::string& media_type, const std::string& data) {
   return Json{{"type", "base64"}, {"media_type", media_type}, {"data", data}};
 }
@@ -52,6 +54,10 @@ class AnthropicBlocks {
     if (!document.name.empty()) block["title"] = document.name;
     return block;
   }
+  Json operator()(const Audio&) {
+    unsupported_ = "a recording, which this API does not take";
+    return nullptr;
+  }
   Json operator()(const Reasoning& reasoning) const {
     if (!reasoning.redacted.empty()) return Json{{"type", "redacted_thinking"}, {"data", reasoning.redacted}};
     if (reasoning.signature.empty()) return nullptr;
@@ -61,9 +67,16 @@ class AnthropicBlocks {
     return Json{
         {"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", arguments_to_json(call.arguments)}};
   }
-  Json operator()(const ToolResult& result) const {
+  Json operator()(const ToolResult& result) {
     Json block{{"type", "tool_result"}, {"tool_use_id", result.call_id}};
-    if (!result.text.empty()) block["content"] = result.text;
+    if (!result.files.empty()) {
+      Json content = Json::array();
+      if (!trim(result.text).empty()) content.push_back(text(result.text));
+      for (const ToolFile& file : result.files) content.push_back(std::visit(*this, file));
+      block["content"] = std::move(content);
+    } else if (!result.text.empty()) {
+      block["content"] = result.text;
+    }
     if (result.is_error) block["is_error"] = true;
     return block;
   }
@@ -71,6 +84,8 @@ class AnthropicBlocks {
   [[nodiscard]] const std::string& unsupported() const noexcept { return unsupported_; }
 
   [[nodiscard]] static Json text(std::string words) { return Json{{"type", "text"}, {"text", std::move(words)}}; }
+  static void mark(Json& block) { mark_for_cache(block); }
+  static void place_marks(const Json&) {}
   [[nodiscard]] static bool is_result(const Json& block) { return is_block(block, "tool_result"); }
   [[nodiscard]] static bool is_thinking(const Json& block) {
     return is_block(block, "thinking") || is_block(block, "redacted_thinking");
@@ -93,13 +108,30 @@ class AnthropicBlocks {
 
 }  // namespace
 
+void mark_for_cache(Json& block) { block[cache_field] = Json{{"type", "ephemeral"}}; }
+
+Json anthropic_system(const BlockConversation& conversation) {
+  if (conversation.system_marks.empty()) return conversation.system;
+  Json blocks = Json::array();
+  std::size_t marks = conversation.system_marks.size();
+  for (std::string& piece : pieces_of_system(conversation)) {
+    if (piece.empty()) continue;
+    blocks.push_back(AnthropicBlocks::text(std::move(piece)));
+    if (marks == 0) continue;
+    mark_for_cache(blocks.back());
+    --marks;
+  }
+  return blocks;
+}
+
 Result<BlockConversation> encode_anthropic_conversation(const std::vector<Message>& messages) {
   Result<BlockConversation> conversation = BlockTurns<AnthropicBlocks>{}.write(messages);
   if (!conversation) return conversation;
   // A turn of one text is written as that text.
   for (Json& turn : conversation->messages) {
     Json& blocks = turn["content"];
-    if (blocks.size() != 1 || !is_block(blocks.front(), "text")) continue;
+    const bool plain = blocks.size() == 1 && is_block(blocks.front(), "text") && !blocks.front().contains(cache_field);
+    if (!plain) continue;
     std::string text = std::move(blocks.front()["text"].get_ref<std::string&>());
     blocks = std::move(text);
   }

@@ -15,4 +15,10 @@ namespace backstop::inline v0::detail {
 /// for.
 [[nodiscard]] Result<BlockConversation> encode_anthropic_conversation(const std::vector<Message>& messages);
 
+/// The system text: as it is, or in blocks where something of it is marked for the prompt cache.
+[[nodiscard]] nlohmann::ordered_json anthropic_system(const BlockConversation& conversation);
+
+/// Marks a block, or a tool.
+void mark_for_cache(nlohmann::ordered_json& block);
+
 }  // namespace backstop::inline v0::detail

@@ -239,6 +239,7 @@ const HandoverRules& BedrockFormat::handover_rules(const Target& target) const n
       return v0::handover_rules("bedrock_anthropic");
     case BedrockMaker::mistral:
       return v0::handover_rules("bedrock_mistral");
+    case BedrockMaker::amazon_nova:
     case BedrockMaker::amazon_nova_2:
     case BedrockMaker::openai:
     case BedrockMaker::other:

@@ -16,6 +16,7 @@
 #include "providers/anthropic/schema.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
+#include "providers/wire/service_tier.hpp"
 #include "sigv4.hpp"
 
 namespace backstop::inline v0::detail {
@@ -42,6 +43,13 @@ constexpr std::array<BedrockEffort, 7> bedrock_efforts{{
     {"max", 32768, "max", "high"},
 }};
 
+constexpr std::array bedrock_tiers{ServiceTier{"default", "default"}, ServiceTier{"flex", "flex"},
+                                   ServiceTier{"priority", "priority"}, ServiceTier{"reserved", "reserved"}};
+
+[[nodiscard]] bool is_nova(BedrockMaker maker) noexcept {
+  return maker == BedrockMaker::amazon_nova || maker == BedrockMaker::amazon_nova_2;
+}
+
 /// Writes the body of one request, key by key.
 class ConverseBody {
  public:
@@ -63,10 +71,12 @@ class ConverseBody {
     if (auto error = write_thinking(conversation->in_unthought_tool_loop)) return *std::move(error);
     body_["messages"] = std::move(conversation->messages);
     if (!conversation->system.empty()) {
-      body_["system"] = Json::array({Json{{"text", std::move(conversation->system)}}});
+      body_["system"] = bedrock_system(*conversation);
     }
     write_inference();
     if (!more_.empty()) body_["additionalModelRequestFields"] = std::move(more_);
+    const std::string_view tier = service_tier_word(bedrock_tiers, request_.service_tier).value_or("");
+    if (!tier.empty()) body_["serviceTier"] = Json{{"type", tier}};
     return json_text(body_);
   }
 
@@ -90,6 +100,7 @@ class ConverseBody {
       spec["inputSchema"] = Json{{"json", strict ? anthropic_schema(*schema) : *std::move(schema)}};
       if (strict) spec["strict"] = true;
       tools.push_back(Json{{"toolSpec", std::move(spec)}});
+      if (tool.cache) tools.push_back(bedrock_cache_point());
     }
     body_["toolConfig"] = Json{{"tools", std::move(tools)}};
     if (!request_.tool_choice) return std::nullopt;
@@ -148,6 +159,7 @@ class ConverseBody {
       case BedrockMaker::openai:
         more_["reasoning_effort"] = effort.level;
         break;
+      case BedrockMaker::amazon_nova:
       case BedrockMaker::mistral:
       case BedrockMaker::other:
         break;
@@ -201,6 +213,8 @@ class ConverseBody {
       // Newer models of Claude refuse the two together.
       const bool both = request_.temperature && maker_ == BedrockMaker::anthropic;
       if (request_.top_p && !both) config["topP"] = *request_.top_p;
+      if (request_.top_k && maker_ == BedrockMaker::anthropic) more_["top_k"] = *request_.top_k;
+      if (request_.top_k && is_nova(maker_)) more_["inferenceConfig"] = Json{{"topK", *request_.top_k}};
     }
     if (!request_.stop.empty()) config["stopSequences"] = request_.stop;
     if (!config.empty()) body_["inferenceConfig"] = std::move(config);
@@ -226,12 +240,19 @@ Result<std::string> encode_bedrock_body(const ChatRequest& request, const Target
 
 RequestLimits BedrockFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
   RequestLimits limits = WireFormat::limits(request, target);
-  if (bedrock_maker(target.model()) == BedrockMaker::anthropic) {
-    limits.sampling = claude_family(target.model()).takes_sampling;
-  }
+  const BedrockMaker maker = bedrock_maker(target.model());
+  if (maker == BedrockMaker::anthropic) limits.sampling = claude_family(target.model()).takes_sampling;
+  // Beside the fields of the API a model takes what its maker says.
+  limits.top_k = maker == BedrockMaker::anthropic || is_nova(maker);
+  limits.penalties = false;
+  limits.seed = false;
   limits.most_temperature = 1;
   limits.stop_sequences = 2500;
   limits.blank_stop_sequences = false;
+  // Amazon's guide to prompt caching has these makers.
+  limits.cache_marks = maker == BedrockMaker::anthropic || is_nova(maker) ? 4 : 0;
+  limits.cache_marks_of_tools = maker == BedrockMaker::anthropic;
+  limits.service_tier = service_tier_word(bedrock_tiers, request.service_tier).has_value();
   return limits;
 }
 

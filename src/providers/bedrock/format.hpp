@@ -15,6 +15,7 @@ class BedrockFormat : public WireFormat {
   /// `region`: to sign for; empty where none is known.
   explicit BedrockFormat(std::string region) noexcept : region_{std::move(region)} {}
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "bedrock"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;
@@ -39,6 +40,7 @@ class BedrockMessagesFormat final : public BedrockFormat {
  public:
   using BedrockFormat::BedrockFormat;
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "bedrock_anthropic"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;

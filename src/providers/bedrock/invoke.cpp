@@ -10,6 +10,7 @@
 #include "models.hpp"
 #include "providers/anthropic/format.hpp"
 #include "providers/wire/base64.hpp"
+#include "providers/wire/service_tier.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -44,7 +45,9 @@ class InvokeStreamDecoder final : public StreamDecoder {
 }  // namespace
 
 RequestLimits BedrockMessagesFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
-  return AnthropicFormat{}.limits(request, target);
+  RequestLimits limits = AnthropicFormat{}.limits(request, target);
+  limits.service_tier = service_tier_word({}, request.service_tier).has_value();  // not in the body of InvokeModel
+  return limits;
 }
 
 Result<HttpRequest> BedrockMessagesFormat::encode(const ChatRequest& request, const Endpoint& endpoint,

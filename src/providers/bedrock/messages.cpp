@@ -71,6 +71,8 @@ template <std::size_t size>
 
 [[nodiscard]] bool holds(const Json& block, const char* sort) { return block.contains(sort); }
 
+constexpr const char* cache_field = "cachePoint";
+
 /// A part as a content block; null for one that the wire has no place for, such as reasoning without its proof.
 class ConverseBlocks {
  public:
@@ -90,6 +92,10 @@ class ConverseBlocks {
     if (!block.is_null()) block["document"]["name"] = own_name(document.name);
     return block;
   }
+  Json operator()(const Audio&) {
+    unsupported_ = "a recording, which this API does not take";
+    return nullptr;
+  }
   Json operator()(const Reasoning& reasoning) const {
     if (!reasoning.redacted.empty()) return Json{{"reasoningContent", {{"redactedContent", reasoning.redacted}}}};
     if (reasoning.signature.empty()) return nullptr;
@@ -101,10 +107,12 @@ class ConverseBlocks {
     return Json{
         {"toolUse", {{"toolUseId", call.id}, {"name", call.name}, {"input", arguments_to_json(call.arguments)}}}};
   }
-  Json operator()(const ToolResult& result) const {
+  Json operator()(const ToolResult& result) {
     if (!tools_) return text(told_as_text({result}));
-    Json block{{"toolUseId", result.call_id}, {"content", Json::array({text(result.text)})}};
-    if (trim(result.text).empty()) block["content"] = Json::array({text("(empty)")});
+    const bool blank = trim(result.text).empty();
+    Json content = Json::array({text(!blank ? result.text : result.files.empty() ? "(empty)" : "(see the files)")});
+    for (const ToolFile& file : result.files) content.push_back(std::visit(*this, file));
+    Json block{{"toolUseId", result.call_id}, {"content", std::move(content)}};
     if (result.is_error) block["status"] = "error";
     return Json{{"toolResult", std::move(block)}};
   }
@@ -112,6 +120,17 @@ class ConverseBlocks {
   [[nodiscard]] const std::string& unsupported() const noexcept { return unsupported_; }
 
   [[nodiscard]] static Json text(std::string words) { return Json{{"text", std::move(words)}}; }
+  static void mark(Json& block) { block[cache_field] = Json{{"type", "default"}}; }
+  /// A mark is a block of its own behind the one that it is for.
+  static void place_marks(Json& blocks) {
+    Json placed = Json::array();
+    for (Json& block : blocks) {
+      const bool marked = block.erase(cache_field) > 0;
+      placed.push_back(std::move(block));
+      if (marked) placed.push_back(bedrock_cache_point());
+    }
+    blocks = std::move(placed);
+  }
   [[nodiscard]] static bool is_result(const Json& block) { return holds(block, "toolResult"); }
   [[nodiscard]] static bool is_thinking(const Json& block) { return holds(block, "reasoningContent"); }
   static void arrange(Json& blocks) {
@@ -167,6 +186,21 @@ class ConverseBlocks {
 };
 
 }  // namespace
+
+Json bedrock_cache_point() { return Json{{cache_field, {{"type", "default"}}}}; }
+
+Json bedrock_system(const BlockConversation& conversation) {
+  Json blocks = Json::array();
+  std::size_t marks = conversation.system_marks.size();
+  for (std::string& piece : pieces_of_system(conversation)) {
+    if (piece.empty()) continue;
+    blocks.push_back(ConverseBlocks::text(std::move(piece)));
+    if (marks == 0) continue;
+    blocks.push_back(bedrock_cache_point());
+    --marks;
+  }
+  return blocks;
+}
 
 Result<BlockConversation> encode_bedrock_conversation(const std::vector<Message>& messages, bool tools) {
   return BlockTurns<ConverseBlocks>{ConverseBlocks{tools}}.write(messages);

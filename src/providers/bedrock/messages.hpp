@@ -15,4 +15,10 @@ namespace backstop::inline v0::detail {
 /// no form for.
 [[nodiscard]] Result<BlockConversation> encode_bedrock_conversation(const std::vector<Message>& messages, bool tools);
 
+/// The system text as blocks, with the marks for the prompt cache between them.
+[[nodiscard]] nlohmann::ordered_json bedrock_system(const BlockConversation& conversation);
+
+/// A mark, as a block of its own.
+[[nodiscard]] nlohmann::ordered_json bedrock_cache_point();
+
 }  // namespace backstop::inline v0::detail

@@ -7,9 +7,10 @@
 namespace backstop::inline v0::detail {
 
 BedrockMaker bedrock_maker(std::string_view model) noexcept {
-  constexpr std::array<std::pair<std::string_view, BedrockMaker>, 4> marks{{
+  constexpr std::array<std::pair<std::string_view, BedrockMaker>, 5> marks{{
       {"anthropic.", BedrockMaker::anthropic},
       {"amazon.nova-2", BedrockMaker::amazon_nova_2},
+      {"amazon.nova-", BedrockMaker::amazon_nova},
       {"openai.", BedrockMaker::openai},
       {"mistral.", BedrockMaker::mistral},
   }};

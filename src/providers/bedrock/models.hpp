@@ -6,7 +6,7 @@
 namespace backstop::inline v0::detail {
 
 /// Who made a model, where the makers' models differ on this wire.
-enum class BedrockMaker : std::uint8_t { anthropic, amazon_nova_2, openai, mistral, other };
+enum class BedrockMaker : std::uint8_t { anthropic, amazon_nova, amazon_nova_2, openai, mistral, other };
 
 /// By the model's name: an id, an inference profile (`us.anthropic.claude-...`) or an ARN that ends in one.
 [[nodiscard]] BedrockMaker bedrock_maker(std::string_view model) noexcept;

@@ -15,6 +15,7 @@
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/schema_subset.hpp"
+#include "providers/wire/service_tier.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -71,6 +72,10 @@ class CohereBody {
     if (request_.max_output_tokens) body_["max_tokens"] = *request_.max_output_tokens;
     if (request_.temperature) body_["temperature"] = *request_.temperature;
     if (request_.top_p) body_["p"] = std::clamp(*request_.top_p, least_p, most_p);
+    if (request_.top_k) body_["k"] = *request_.top_k;
+    if (request_.frequency_penalty) body_["frequency_penalty"] = *request_.frequency_penalty;
+    if (request_.presence_penalty) body_["presence_penalty"] = *request_.presence_penalty;
+    if (request_.seed) body_["seed"] = *request_.seed;
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     return json_text(body_);
   }
@@ -186,7 +191,12 @@ Result<std::string> encode_cohere_body(const ChatRequest& request, const Target&
 
 RequestLimits CohereFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
   RequestLimits limits = WireFormat::limits(request, target);
+  limits.most_top_k = 500;
+  limits.least_penalty = 0;
+  limits.most_penalty = 1;
+  limits.least_seed = 0;
   limits.stop_sequences = 5;
+  limits.service_tier = service_tier_word({}, request.service_tier).has_value();
   return limits;
 }
 

@@ -81,6 +81,8 @@ class CohereTurns {
       } else if (const auto* document = std::get_if<Document>(&part)) {
         add_document(*document);
         has_document = true;
+      } else if (std::holds_alternative<Audio>(part) && !unsupported_) {
+        unsupported_ = Error{ErrorKind::unsupported_capability, fmt::format("{} takes no recordings", target_->name())};
       }
     }
     if (parts.empty() && has_document) parts.push_back(cohere_text(std::string{only_documents}));

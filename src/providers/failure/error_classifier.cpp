@@ -153,7 +153,7 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
   return error;
 }
 
-Error classify_body(std::string_view body, const FailureSource& source) {
+ProviderFailure failure_in(std::string_view body, const HttpResponseHead& head) {
   ProviderFailure failure;
   JsonDocument document{body};
   ServerSentEvents events;
@@ -166,19 +166,19 @@ Error classify_body(std::string_view body, const FailureSource& source) {
   if (document.valid()) failure = read_failure(document.root());
   if (failure.code.empty() && failure.type.empty()) {
     // AWS: "ThrottlingException:http://internal.amazon.com/..."
-    const std::string_view type = source.head.header("x-amzn-errortype");
+    const std::string_view type = head.header("x-amzn-errortype");
     failure.type = type.substr(0, type.find(':'));
   }
-  if (source.head.status >= 300 && source.head.status < 400) {
+  if (head.status >= 300 && head.status < 400) {
     failure.finding = "the server answered with a redirect, and redirects are not followed";
-    const std::string_view location = source.head.header("location");
+    const std::string_view location = head.header("location");
     if (failure.message.empty() && !location.empty()) failure.message.append("a redirect to ").append(location);
   }
   if (failure.message.empty()) {
     failure.message = body;
     failure.quotes_body = true;
   }
-  return classify(failure, source);
+  return failure;
 }
 
 void add_source(Error& error, const HttpResponseHead& head, const Secrets& secrets) {

@@ -34,8 +34,12 @@ struct FailureSource {
 /// id, hints, and how safe a replay is.
 [[nodiscard]] Error classify(const ProviderFailure& failure, const FailureSource& source);
 
-/// The same for a status that is no success, whatever the body is; JSON is looked for whatever its content type.
-[[nodiscard]] Error classify_body(std::string_view body, const FailureSource& source);
+/// What stands in the body of a refusal, whatever it is; JSON is looked for whatever its content type.
+[[nodiscard]] ProviderFailure failure_in(std::string_view body, const HttpResponseHead& head);
+/// The same as an error, for a status that is no success.
+[[nodiscard]] inline Error classify_body(std::string_view body, const FailureSource& source) {
+  return classify(failure_in(body, source.head), source);
+}
 
 /// Fills in what an answer's head says of an error that is not the provider's own, such as an empty answer: status and
 /// request id.

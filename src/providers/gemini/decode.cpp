@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format.hpp"
+#include "models.hpp"
 #include "providers/failure/read_failure.hpp"
 #include "providers/wire/finish_reasons.hpp"
 
@@ -333,8 +334,7 @@ void GeminiFormat::decode(const JsonElement& body, AnswerBuilder& answer) const 
 std::unique_ptr<StreamDecoder> GeminiFormat::stream_decoder() const { return std::make_unique<GeminiStreamDecoder>(); }
 
 const HandoverRules& GeminiFormat::handover_rules(const Target& target) const noexcept {
-  static_cast<void>(target);
-  return v0::handover_rules("gemini");
+  return v0::handover_rules(gemini_family(target.model()).files_in_results ? "gemini" : "gemini_2");
 }
 
 }  // namespace backstop::inline v0::detail

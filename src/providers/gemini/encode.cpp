@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "models.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
+#include "providers/wire/service_tier.hpp"
 #include "providers/wire/schema_subset.hpp"
 
 namespace backstop::inline v0::detail {
@@ -52,6 +55,9 @@ constexpr std::array<std::string_view, 22> gemini_keywords{
   return within_subset(*schema, {.refuses = refused_by_gemini, .const_as_enum = true});
 }
 
+constexpr std::array gemini_tiers{ServiceTier{"default", "standard"}, ServiceTier{"standard", "standard"},
+                                  ServiceTier{"flex", "flex"}, ServiceTier{"priority", "priority"}};
+
 /// Writes the body of one request, key by key.
 class GeminiBody {
  public:
@@ -71,8 +77,14 @@ class GeminiBody {
     if (request_.max_output_tokens) config_["maxOutputTokens"] = *request_.max_output_tokens;
     if (request_.temperature) config_["temperature"] = *request_.temperature;
     if (request_.top_p) config_["topP"] = *request_.top_p;
+    if (request_.top_k) config_["topK"] = *request_.top_k;
+    if (request_.frequency_penalty) config_["frequencyPenalty"] = *request_.frequency_penalty;
+    if (request_.presence_penalty) config_["presencePenalty"] = *request_.presence_penalty;
+    if (request_.seed) config_["seed"] = *request_.seed;
     if (!request_.stop.empty()) config_["stopSequences"] = request_.stop;
     if (!config_.empty()) body_["generationConfig"] = std::move(config_);
+    const std::string_view tier = service_tier_word(gemini_tiers, request_.service_tier).value_or("");
+    if (!tier.empty()) body_["serviceTier"] = tier;
     return json_text(body_);
   }
 
@@ -182,7 +194,11 @@ Result<std::string> encode_gemini_body(const ChatRequest& request, const Target&
 
 RequestLimits GeminiFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
   RequestLimits limits = WireFormat::limits(request, target);
+  limits.penalties = gemini_family(target.model()).takes_penalties;
+  limits.least_seed = std::numeric_limits<std::int32_t>::min();
+  limits.most_seed = std::numeric_limits<std::int32_t>::max();
   limits.stop_sequences = 5;
+  limits.service_tier = service_tier_word(gemini_tiers, request.service_tier).has_value();
   return limits;
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "providers/wire/wire_format.hpp"
 
@@ -10,6 +11,7 @@ namespace backstop::inline v0::detail {
 /// Google's generateContent.
 class GeminiFormat final : public WireFormat {
  public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "gemini"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;

@@ -76,6 +76,9 @@ class GeminiTurns {
   }
   void add_part(std::string_view role, const Image& image) { append(role, file_part(image)); }
   void add_part(std::string_view role, const Document& document) { append(role, file_part(document)); }
+  void add_part(std::string_view role, const Audio& audio) {
+    append(role, Json{{"inlineData", {{"mimeType", audio.media_type}, {"data", audio.data}}}});
+  }
   /// Its text is a summary, and is not asked back; its signature goes with what follows it.
   void add_part(std::string_view role, const Reasoning& reasoning) {
     if (reasoning.signature.empty()) return;
@@ -96,10 +99,13 @@ class GeminiTurns {
   void add_part(std::string_view role, const ToolResult& result) {
     const auto name = names_.find(result.call_id);
     Json response{{result.is_error ? "error" : "output", result.text}};
-    append(role, Json{{"functionResponse",
-                       {{"id", result.call_id},
-                        {"name", name == names_.end() ? std::string{"unknown"} : name->second},
-                        {"response", std::move(response)}}}});
+    Json answer{{"id", result.call_id},
+                {"name", name == names_.end() ? std::string{"unknown"} : name->second},
+                {"response", std::move(response)}};
+    for (const ToolFile& file : result.files) {
+      answer["parts"].push_back(std::visit([](const auto& one) { return file_part(one); }, file));
+    }
+    append(role, Json{{"functionResponse", std::move(answer)}});
   }
 
   /// One that no call has taken stands on its own.

@@ -22,6 +22,8 @@ struct GeminiFamily {
   bool takes_instruction;        ///< `systemInstruction`
   bool schema_beside_tools;      ///< takes tools and a schema of the answer in one request
   bool needs_signature;          ///< of the first call in each of the model's turns
+  bool files_in_results;         ///< takes images and documents in results of functions
+  bool takes_penalties;          ///< `frequencyPenalty` and `presencePenalty`
 };
 
 /// The family of a model, by its name on any platform (`gemini-2.5-flash`, `models/gemini-3-pro-preview`).

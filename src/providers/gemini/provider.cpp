@@ -18,7 +18,7 @@ std::string_view detail::gemini_key_variable() noexcept {
 
 Provider gemini(ModelOptions options) {
   const detail::ProviderDefaults defaults{"google", "https://generativelanguage.googleapis.com",
-                                          detail::gemini_key_variable()};
+                                          detail::gemini_key_variable(), true, true};
   detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
   endpoint.reports_usage_in_streams = true;
   return detail::http_provider(std::move(endpoint), std::make_shared<const detail::GeminiFormat>());

@@ -178,6 +178,7 @@ void AnswerReader::take(const EventStream::Message& message) {
 
 void AnswerReader::take_document(std::string_view event_name) {
   if (!document_.valid()) return fail("an event of the stream is no JSON");
+  note_raw();
   // On no wire is a mere text a piece of an answer.
   const bool unnamed = event_name.empty() || equal_ignoring_case(event_name, "message");
   const bool is_words = unnamed && document_.root().is_string() && !as_text(document_.root()).empty();
@@ -193,6 +194,17 @@ void AnswerReader::take_document(std::string_view event_name) {
   if (!member(root, "choices") && !member(root, "type")) note_words();
 }
 
+void AnswerReader::note_raw() {
+  if (!keeps_raw_) return;
+  raw_[0] = std::move(raw_[1]);
+  raw_[1] = json_of(document_.root());
+}
+
+std::string AnswerReader::take_raw() {
+  if (raw_is_whole_ || raw_[1].empty()) return std::move(raw_[1]);
+  return "[" + raw_[0] + (raw_[0].empty() ? "" : ",") + raw_[1] + "]";
+}
+
 // Where nothing else comes, the last that a document said is the reason.
 void AnswerReader::note_words() {
   if (answer_->has_content() || answer_->failure()) return;
@@ -204,6 +216,8 @@ void AnswerReader::take_documents() {
   document_.parse(body_);
   if (!document_.valid()) return fail("the answer is no JSON");
   if (document_.is_last()) {
+    note_raw();
+    raw_is_whole_ = true;
     wire_->decode(document_.root(), *answer_);
     note_words();
     at_end_ = answer_->failure().has_value();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -24,6 +25,11 @@ class AnswerReader {
  public:
   /// All of them must outlive the reader.
   AnswerReader(const WireFormat& wire, AnswerBuilder& answer, const AnswerLimits& limits);
+
+  /// From now on what comes is kept for `take_raw`.
+  void keep_raw() noexcept { keeps_raw_ = true; }
+  /// See `ChatResponse::raw`.
+  [[nodiscard]] std::string take_raw();
 
   /// More of the body; the bytes must live until `next` has returned false.
   void feed(std::string_view bytes);
@@ -54,6 +60,7 @@ class AnswerReader {
   void take_documents();
   void take_document(std::string_view event_name);
   void note_words();
+  void note_raw();
   void fail(std::string finding, std::string_view words);
   [[nodiscard]] StreamDecoder& decoder();
 
@@ -74,6 +81,9 @@ class AnswerReader {
   std::unique_ptr<StreamDecoder> decoder_;
   JsonDocument document_;  ///< being read; one parser for all
   bool any_event_ = false;
+  bool keeps_raw_ = false;
+  bool raw_is_whole_ = false;         ///< an answer, not an event
+  std::array<std::string, 2> raw_{};  ///< the one before, and the last
   bool at_end_ = false;
 };
 

@@ -12,11 +12,12 @@
 #include "answer_reader.hpp"
 #include "handover/projection.hpp"
 #include "keyed_provider.hpp"
+#include "own_fields.hpp"
 #include "providers/failure/error_classifier.hpp"
+#include "providers/failure/find_repair.hpp"
 #include "providers/failure/rate_limit_headers.hpp"
 #include "providers/failure/retry_hints.hpp"
 #include "providers/wire/content_coding.hpp"
-#include "renewing_provider.hpp"
 #include "request_headers.hpp"
 #include "resolve_endpoint.hpp"
 #include "runtime/http_exchange.hpp"
@@ -70,7 +71,10 @@ struct Attempting {
   HttpExchange& exchange;
   DrainLimit& drain;
   AnswerBuilder& answer;
+  RepairSet may_repair;  ///< in this request
+  RepairSet repaired;    ///< that it was sent with
   bool stream;  ///< was asked for
+  bool keep_raw;
 
   [[nodiscard]] TimePoint after(Duration span) const {
     return saturating_add(context.runtime().refresh_now(), span);
@@ -96,6 +100,11 @@ struct Attempting {
   }
 };
 
+void add_note(Attempt& row, std::string_view note) {
+  if (note.empty()) return;
+  row.reason.append(row.reason.empty() ? "" : "; ").append(note);
+}
+
 // With what had been written of the answer, whether or not the consumer has it.
 Error in_the_middle(Error error, const AnswerBuilder& answer) {
   error.partial_text = answer.partial_text();
@@ -120,7 +129,7 @@ Error broken(const Attempting& attempt, const Error& cause) {
   return in_the_middle(std::move(error), attempt.answer);
 }
 
-Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& reader) {
+Result<ChatResponse> conclude(const Attempting& attempt, AnswerReader& reader) {
   AnswerBuilder& answer = attempt.answer;
   const auto classified = [&](const ProviderFailure& failure) {
     const Secrets secrets = attempt.secrets();
@@ -128,7 +137,10 @@ Result<ChatResponse> conclude(const Attempting& attempt, const AnswerReader& rea
   };
   if (answer.failure()) return classified(*answer.failure());
   Result<ChatResponse> response = answer.take();
-  if (response) return response;
+  if (response) {
+    if (attempt.keep_raw) response->raw = reader.take_raw();
+    return response;
+  }
   Error error = std::move(response).error();
   add_source(error, attempt.exchange.response(), attempt.secrets());
   error.provider_message = attempt.secrets().quote(reader.words(), longest_quote);
@@ -164,6 +176,7 @@ Error unfinished(const Attempting& attempt, const AnswerReader& reader) {
 
 Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   AnswerReader reader{attempt.wire, attempt.answer, attempt.endpoint.answer_limits};
+  if (attempt.keep_raw) reader.keep_raw();
   ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   bool ended = false;
   std::optional<TimePoint> patience;  // while the answer is complete as far as anybody knows; comments do not renew it
@@ -216,8 +229,24 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   co_return conclude(attempt, reader);
 }
 
+// What the server says that it does not take is left out from now on. Whether this call is sent again with that is for
+// those around it to say.
+void note_repair(const Attempting& attempt, const ProviderFailure& failure, std::size_t row) {
+  const int status = attempt.exchange.response().status;
+  Repairs* const repairs = attempt.endpoint.repairs.get();
+  if (repairs == nullptr || (status != 400 && status != 422)) return;
+  const RepairSet on_trial = repairs->on_trial(attempt.repaired);
+  const RepairSet found = find_repair(failure) & attempt.may_repair & ~attempt.repaired;
+  if (found == 0) return repairs->undo(on_trial);
+  repairs->begin_trial(found);
+  const bool again = on_trial == 0 && !attempt.context.hint().once;
+  attempt.context.progress()->mended = again;
+  add_note(attempt.context.state().ledger[row],
+           (again ? "sent again with " : "from now on with ") + to_string_of(found));
+}
+
 // A body that breaks off, does not end or is too long is still one to classify: by its status, and by what has come.
-Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
+Task<Result<ChatResponse>> read_refusal(const Attempting& attempt, std::size_t row) {
   ContentDecoder decoder{attempt.exchange.response().header("content-encoding")};
   std::string body;
   ObjectScan scan;
@@ -239,12 +268,9 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt) {
   attempt.drain.rest();
   const Secrets secrets = attempt.secrets();
   const FailureSource source = attempt.source(secrets);
-  co_return classify_body(body, source);
-}
-
-void add_note(Attempt& row, std::string_view note) {
-  if (note.empty()) return;
-  row.reason.append(row.reason.empty() ? "" : "; ").append(note);
+  const ProviderFailure failure = failure_in(body, attempt.exchange.response());
+  note_repair(attempt, failure, row);
+  co_return classify(failure, source);
 }
 
 // Which key is used, and what became of the conversation and the settings on their way to this target, stand in the
@@ -288,12 +314,7 @@ HttpModelProvider::HttpModelProvider(Endpoint endpoint, std::shared_ptr<const Wi
 Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire) {
   auto secrets = std::make_shared<const Secrets>(secrets_of(endpoint));
   const Credentials credentials = endpoint.credentials;
-  const bool fetches = !credentials.empty() && KeyRing::of(credentials).renewed() != nullptr;
-  if (fetches || !endpoint.access_key_id.empty()) {
-    auto provider = std::make_unique<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets));
-    return Provider{std::make_shared<const RenewingProvider>(std::move(provider))};
-  }
-  if (credentials.empty()) {
+  if (credentials.empty() || KeyRing::of(credentials).renewed() != nullptr) {
     return Provider{
         std::make_shared<const HttpModelProvider>(std::move(endpoint), std::move(wire), std::move(secrets))};
   }
@@ -322,6 +343,12 @@ bool HttpModelProvider::note_server_clock(const HttpResponseHead& head, WallTime
   }
   server_clock_ahead_.store(Duration{ahead}.count(), std::memory_order_relaxed);
   return true;
+}
+
+Layer HttpModelProvider::layer() const {
+  Layer layer = ModelProvider::layer();
+  layer.sends = 2;
+  return layer;
 }
 
 Task<Result<ChatResponse>> HttpModelProvider::send(const ChatRequest& request, CallContext& context) const {
@@ -357,9 +384,19 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   const bool stream = context.progress()->streamed;
   context.progress()->network = true;  // until it is connected nothing has been sent, whatever happens
   const Projection projection = project(request, endpoint.target, wire_->handover_rules(endpoint.target));
-  const FittedRequest fitted{projection.request(), wire_->limits(projection.request(), endpoint.target)};
+  RequestLimits limits = wire_->limits(projection.request(), endpoint.target);
+  const RepairSet repairs = endpoint.repairs != nullptr ? endpoint.repairs->active() : 0;
+  limits.refused = repairs;
+  const FittedRequest fitted{projection.request(), limits};
+  const RepairSet own = wire_->own_repairs(fitted.request(), endpoint.target, stream);
   note_circumstances(endpoint, projection, fitted, context.state().ledger[row]);
+  add_note(context.state().ledger[row], to_string_of(repairs & own));
   Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint, stream);
+  if (encoded) {
+    if (Result<void> added = add_own_fields(encoded->body, request, endpoint, wire_->name()); !added) {
+      encoded = std::move(added).error();
+    }
+  }
   if (!encoded) {
     context.progress()->network = false;
     co_return std::move(encoded).error();
@@ -379,7 +416,9 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   AnswerBuilder answer{endpoint.target, &context};
   answer.set_projection(projection);
   answer.set_limits(endpoint.answer_limits);
-  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, stream};
+  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer,
+                           repairs_of(fitted.request()) | own, repairs, stream,
+                           request.keep_raw};
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
@@ -388,11 +427,12 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   if (status < 200 || status >= 300) {
     const bool signs = !endpoint.access_key_id.empty();
     const bool clock = signs && note_server_clock(exchange.response(), context.runtime().wall_now());
-    Result<ChatResponse> refused = co_await read_refusal(attempt);
-    context.progress()->mended = clock && is_refused_key(refused);
+    Result<ChatResponse> refused = co_await read_refusal(attempt, row);
+    if (clock && is_refused_key(refused)) context.progress()->mended = true;
     co_return refused;
   }
   Result<ChatResponse> answered = co_await read_answer(attempt);
+  if (answered && endpoint.repairs != nullptr) endpoint.repairs->confirm(repairs);
   co_return answered;
 }
 

@@ -30,6 +30,7 @@ class HttpModelProvider final : public ModelProvider {
   /// `row`: the attempt's in the ledger; other attempts of the call may add theirs meanwhile.
   Task<Result<ChatResponse>> send_to(const Endpoint& endpoint, const Secrets& secrets, std::size_t row,
                                      const ChatRequest& request, CallContext& context) const;
+  [[nodiscard]] Layer layer() const override;
   [[nodiscard]] bool can_stream_plain_calls() const noexcept override { return endpoint_.reports_usage_in_streams; }
   /// Whether a refusal has told that the server's clock is another than was believed.
   [[nodiscard]] bool note_server_clock(const HttpResponseHead& head, WallTime now) const noexcept;
@@ -40,8 +41,8 @@ class HttpModelProvider final : public ModelProvider {
   mutable std::atomic<std::int64_t> server_clock_ahead_{0};  // nanoseconds
 };
 
-/// The provider for an endpoint. With several keys it goes on to the next when one is refused; where the key is
-/// fetched or signs, it may send a second time.
+/// The provider for an endpoint. With several keys it goes on to the next when one is refused. A refusal that it can do
+/// something about (`AttemptProgress::mended`) is followed by a second send.
 [[nodiscard]] Provider http_provider(Endpoint endpoint, std::shared_ptr<const WireFormat> wire);
 
 }  // namespace backstop::inline v0::detail

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "backstop/catalog/catalog.hpp"
+#include "backstop/handover/needs.hpp"
+#include "json/added_fields.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
 #include "text/ascii.hpp"
@@ -47,15 +49,28 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
   return false;
 }
 
-ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url) {
+ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url, bool audio) {
   ModelFacts facts = facts_for(provider, options.model);
+  facts.capabilities.audio = audio;
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
   facts.failure_domain = options.failure_domain;
+  facts.defaults = options.defaults;
+  facts.overrides = options.overrides;
   facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
   return facts;
+}
+
+void check_parameters(const Target& target, std::string_view name, const Parameters& own) {
+  std::string problem = problem_with(own);
+  if (problem.empty() && asks_for_reasoning(own.reasoning_effort) && !target.facts().capabilities.reasoning) {
+    problem = "reasoning_effort is " + in_quotes(own.reasoning_effort) +
+              ", and the model does not reason; where it does, say so in `capabilities`";
+  }
+  if (problem.empty()) return;
+  throw std::invalid_argument{target.name() + ": `" + std::string{name} + "`: " + problem};
 }
 
 void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view usual_variable) {
@@ -91,8 +106,18 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
 
   Endpoint endpoint;
-  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model, facts_of(options, provider, base_url)};
+  endpoint.target = Target{options.id.empty() ? provider : std::string_view{options.id}, options.model,
+                           facts_of(options, provider, base_url, defaults.audio)};
+  check_parameters(endpoint.target, "defaults", options.defaults);
+  check_parameters(endpoint.target, "overrides", options.overrides);
   endpoint.provider = defaults.name;
+  endpoint.name = provider;
+  if (!options.parameters.empty()) {
+    const auto fields = read_fields_text(options.parameters, endpoint.target.name() + ": `parameters`");
+    if (!fields) throw std::invalid_argument{fields.error().message};
+  }
+  endpoint.parameters = options.parameters;
+  endpoint.repairs = std::make_shared<Repairs>();
   endpoint.base_url = checked_base_url(base_url, endpoint.target.name());
   // Another server that speaks the wire does not get the provider's key. It may need none, and says so where it does.
   const bool usual = provider == defaults.name || options.base_url.empty();

@@ -12,6 +12,7 @@
 #include "messages.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
+#include "providers/wire/service_tier.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -128,6 +129,10 @@ class OllamaBody {
     if (request_.max_output_tokens) options["num_predict"] = *request_.max_output_tokens;
     if (request_.temperature) options["temperature"] = *request_.temperature;
     if (request_.top_p) options["top_p"] = *request_.top_p;
+    if (request_.top_k) options["top_k"] = *request_.top_k;
+    if (request_.frequency_penalty) options["frequency_penalty"] = *request_.frequency_penalty;
+    if (request_.presence_penalty) options["presence_penalty"] = *request_.presence_penalty;
+    if (request_.seed) options["seed"] = *request_.seed;
     if (!request_.stop.empty()) options["stop"] = request_.stop;
     if (!options.empty()) body_["options"] = std::move(options);
   }
@@ -146,6 +151,12 @@ class OllamaBody {
 
 Result<std::string> encode_ollama_body(const ChatRequest& request, const Target& target, bool stream) {
   return OllamaBody{request, target}.write(stream);
+}
+
+RequestLimits OllamaFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
+  RequestLimits limits = WireFormat::limits(request, target);
+  limits.service_tier = service_tier_word({}, request.service_tier).has_value();
+  return limits;
 }
 
 Result<HttpRequest> OllamaFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {

@@ -52,6 +52,7 @@ class OllamaTurns {
     turn["images"].push_back(image.data);
   }
   void add_part(Json&, const Document&) { refuse("no documents"); }
+  void add_part(Json&, const Audio&) { refuse("no recordings"); }
   static void add_part(Json& turn, const Reasoning& reasoning) {
     if (reasoning.text.empty()) return;
     const auto before = turn.find("thinking");

@@ -8,29 +8,55 @@ namespace {
 using ReasoningField = OpenAiDialect::ReasoningField;
 using User = OpenAiDialect::UserField;
 
+// Those of the providers' references.
+constexpr std::array openai_tiers{ServiceTier{"auto", "auto"}, ServiceTier{"default", "default"},
+                                  ServiceTier{"flex", "flex"}, ServiceTier{"priority", "priority"},
+                                  ServiceTier{"scale", "scale"}};
+constexpr std::array azure_tiers{ServiceTier{"auto", "auto"}, ServiceTier{"default", "default"},
+                                 ServiceTier{"priority", "priority"}};
+constexpr std::array groq_tiers{ServiceTier{"auto", "auto"},           ServiceTier{"default", "on_demand"},
+                                ServiceTier{"on_demand", "on_demand"}, ServiceTier{"flex", "flex"},
+                                ServiceTier{"priority", "performance"}, ServiceTier{"performance", "performance"}};
+constexpr std::array fireworks_tiers{ServiceTier{"priority", "priority"}};
+
 constexpr OpenAiDialect openai_itself{
     .max_completion_tokens = true,
     .developer_role = true,
     .user = User::safety_identifier,
+    .top_k = false,
+    .service_tiers = openai_tiers,
     .stop_sequences = 4,
     .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
 constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .developer_role = true,
                               .user = User::user,
                               .key = OpenAiDialect::KeyHeader::api_key,
+                              .top_k = false,
+                              .service_tiers = azure_tiers,
                               .stop_sequences = 4,
                               .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
 constexpr OpenAiDialect mistral{
-    .stream_options = false, .document_urls = true, .user = User::none, .most_temperature = 1.5};
-constexpr OpenAiDialect deepseek{
-    .json_schema = false, .reasoning = ReasoningField::reasoning_content, .user = User::none, .stop_sequences = 16};
+    .stream_options = false, .document_urls = true, .user = User::none, .seed = "random_seed", .top_k = false,
+    .most_temperature = 1.5};
+constexpr OpenAiDialect deepseek{.json_schema = false,
+                                 .reasoning = ReasoningField::reasoning_content,
+                                 .user = User::none,
+                                 .top_k = false,
+                                 .stop_sequences = 16};
 constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
-constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning, .stop_sequences = 4};
-constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning};
+constexpr OpenAiDialect groq{.max_completion_tokens = true,
+                             .reasoning = ReasoningField::reasoning,
+                             .top_k = false,
+                             .service_tiers = groq_tiers,
+                             .stop_sequences = 4};
+constexpr OpenAiDialect cerebras{
+    .max_completion_tokens = true, .reasoning = ReasoningField::reasoning, .top_k = false};
 constexpr OpenAiDialect xai{.max_completion_tokens = true,
+                            .top_k = false,
                             .stop_refused = OpenAiDialect::StopRefused::by_reasoning_grok};
-constexpr OpenAiDialect moonshot{.most_temperature = 1, .stop_sequences = 5};
-constexpr OpenAiDialect zai{.user = User::none, .most_temperature = 1, .stop_sequences = 1};
+constexpr OpenAiDialect moonshot{.top_k = false, .most_temperature = 1, .stop_sequences = 5};
+constexpr OpenAiDialect zai{.user = User::none, .top_k = false, .most_temperature = 1, .stop_sequences = 1};
+constexpr OpenAiDialect fireworks{.service_tiers = fireworks_tiers};
 constexpr OpenAiDialect plain{};
 constexpr OpenAiDialect without_user{.user = User::none};
 
@@ -45,7 +71,7 @@ constexpr std::array known{
     KnownProvider{{"openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"}, openrouter},
     KnownProvider{{"xai", "https://api.x.ai/v1", "XAI_API_KEY"}, xai},
     KnownProvider{{"together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"}, plain},
-    KnownProvider{{"fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"}, plain},
+    KnownProvider{{"fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"}, fireworks},
     KnownProvider{{"cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"}, cerebras},
     KnownProvider{{"perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY"}, without_user},
     KnownProvider{{"moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"}, moonshot},

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "providers/http/resolve_endpoint.hpp"
 #include "providers/wire/request_limits.hpp"
+#include "providers/wire/service_tier.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -29,6 +31,10 @@ struct OpenAiDialect {
   ReasoningField reasoning = ReasoningField::none;
   UserField user = UserField::user;
   KeyHeader key = KeyHeader::bearer;
+  std::string_view seed = "seed";  ///< what the field is called
+  bool top_k = true;
+  std::span<const ServiceTier> service_tiers{};
+  bool any_service_tier = false;  ///< which ones it has is not known
   double most_temperature = 2;
   std::size_t stop_sequences = RequestLimits::any_number;  ///< how many are taken
   StopRefused stop_refused = StopRefused::never;
@@ -44,6 +50,6 @@ struct KnownProvider {
 [[nodiscard]] const KnownProvider* find_known_provider(std::string_view name) noexcept;
 
 /// For servers of which only the address is known: `max_tokens`, role `system`.
-inline constexpr OpenAiDialect unknown_dialect{};
+inline constexpr OpenAiDialect unknown_dialect{.any_service_tier = true};
 
 }  // namespace backstop::inline v0::detail

@@ -25,6 +25,12 @@ bool refuses_stop(std::string_view model, const OpenAiDialect& dialect) noexcept
   return reasons && model.find("non-reasoning") == std::string_view::npos;
 }
 
+// As the dialect knows it; where it is not known whether it has one, as it is.
+std::optional<std::string_view> tier_word(const ChatRequest& request, const OpenAiDialect& dialect) noexcept {
+  if (dialect.any_service_tier) return request.service_tier;
+  return service_tier_word(dialect.service_tiers, request.service_tier);
+}
+
 Error unreadable(std::string_view what) {
   return {ErrorKind::invalid_request, std::string{what} + " is no JSON object; a JSON Schema is expected"};
 }
@@ -102,12 +108,18 @@ void write_effort(JsonWriter& json, std::string_view effort, const OpenAiDialect
   json.end_object();
 }
 
-void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect) {
+void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDialect& dialect,
+                    const Endpoint& endpoint) {
   if (request.max_output_tokens) {
-    json.field(dialect.max_completion_tokens ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
+    const bool newer = dialect.max_completion_tokens != endpoint.has(Repair::output_limit_name);
+    json.field(newer ? "max_completion_tokens" : "max_tokens", *request.max_output_tokens);
   }
   if (request.temperature) json.field("temperature", *request.temperature);
   if (request.top_p) json.field("top_p", *request.top_p);
+  if (request.top_k) json.field("top_k", *request.top_k);
+  if (request.frequency_penalty) json.field("frequency_penalty", *request.frequency_penalty);
+  if (request.presence_penalty) json.field("presence_penalty", *request.presence_penalty);
+  if (request.seed) json.field(dialect.seed, *request.seed);
   if (!request.stop.empty()) {
     json.key("stop");
     json.begin_array();
@@ -115,6 +127,9 @@ void write_settings(JsonWriter& json, const ChatRequest& request, const OpenAiDi
     json.end_array();
   }
   if (!request.reasoning_effort.empty()) write_effort(json, request.reasoning_effort, dialect);
+  if (const std::string_view tier = tier_word(request, dialect).value_or(""); !tier.empty()) {
+    json.field("service_tier", tier);
+  }
 }
 
 void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDialect& dialect) {
@@ -125,9 +140,9 @@ void write_metadata(JsonWriter& json, const Metadata& metadata, const OpenAiDial
   if (dialect.session_id && !metadata.session_id.empty()) json.field("session_id", metadata.session_id);
 }
 
-void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
+void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect, const Endpoint& endpoint) {
   json.field("stream", stream);  // some gateways stream unless told not to
-  if (!stream || !dialect.stream_options) return;
+  if (!stream || !dialect.stream_options || endpoint.has(Repair::stream_options)) return;
   json.key("stream_options");
   json.begin_object();
   json.field("include_usage", true);
@@ -149,13 +164,29 @@ RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& targe
   RequestLimits limits = WireFormat::limits(request, target);
   limits.sampling = !dialect_.developer_role || takes_sampling(target.model(), request);
   limits.most_temperature = dialect_.most_temperature;
-  limits.stop_sequences = refuses_stop(target.model(), dialect_) ? 0 : dialect_.stop_sequences;
+  limits.top_k = dialect_.top_k;
+  // The models that refuse `stop` refuse the penalties, too.
+  const bool refuses = refuses_stop(target.model(), dialect_);
+  limits.penalties = !refuses;
+  limits.stop_sequences = refuses ? 0 : dialect_.stop_sequences;
+  limits.service_tier = tier_word(request, dialect_).has_value();
   return limits;
+}
+
+RepairSet OpenAiChat::own_repairs(const ChatRequest& request, const Target& target, bool stream) const noexcept {
+  RepairSet own = 0;
+  if (stream && dialect_.stream_options) own |= static_cast<RepairSet>(Repair::stream_options);
+  if (request.max_output_tokens) own |= static_cast<RepairSet>(Repair::output_limit_name);
+  if (dialect_.developer_role && is_reasoning_model(target.model())) {
+    own |= static_cast<RepairSet>(Repair::developer_role);
+  }
+  return own;
 }
 
 Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   const std::string_view model = endpoint.target.model();
-  const bool developer = dialect_.developer_role && is_reasoning_model(model);
+  const bool developer =
+      dialect_.developer_role && is_reasoning_model(model) && !endpoint.has(Repair::developer_role);
   JsonWriter json;
   json.begin_object();
   json.field("model", model);
@@ -174,9 +205,9 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
     auto written = write_response_format(json, *request.response_format, dialect_, endpoint.target.name());
     if (!written) return std::move(written).error();
   }
-  write_settings(json, request, dialect_);
+  write_settings(json, request, dialect_, endpoint);
   write_metadata(json, request.metadata, dialect_);
-  write_stream(json, stream, dialect_);
+  write_stream(json, stream, dialect_, endpoint);
   json.end_object();
 
   HttpRequest http;

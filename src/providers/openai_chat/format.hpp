@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "dialect.hpp"
 #include "providers/wire/wire_format.hpp"
@@ -15,9 +16,12 @@ class OpenAiChat final : public WireFormat {
  public:
   explicit OpenAiChat(OpenAiDialect dialect) noexcept : dialect_{dialect} {}
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "openai"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;
+  [[nodiscard]] RepairSet own_repairs(const ChatRequest& request, const Target& target,
+                                      bool stream) const noexcept override;
   void decode(const JsonElement& body, AnswerBuilder& answer) const override;
   [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
 

@@ -100,6 +100,8 @@ class Writer {
         write_image(*image);
       } else if (const auto* document = std::get_if<Document>(&part)) {
         if (auto written = write_document(*document); !written) return written;
+      } else if (const auto* audio = std::get_if<Audio>(&part)) {
+        if (auto written = write_audio(*audio); !written) return written;
       } else {
         return misplaced("reasoning or a tool call", message.role);
       }
@@ -149,6 +151,23 @@ class Writer {
     json_.begin_object();
     json_.field("filename", document.name.empty() ? std::string_view{"document"} : std::string_view{document.name});
     write_address("file_data", {}, document.media_type, document.data);
+    json_.end_object();
+    return {};
+  }
+
+  Result<void> write_audio(const Audio& audio) {
+    const std::string_view type = audio.media_type;
+    const bool wav = type == "audio/wav" || type == "audio/x-wav" || type == "audio/wave";
+    if (!wav && type != "audio/mpeg" && type != "audio/mp3") {
+      return Error{ErrorKind::unsupported_capability,
+                   "the conversation has a recording of type \"" + audio.media_type +
+                       "\": audio/wav and audio/mpeg are what this API takes"};
+    }
+    json_.field("type", "input_audio");
+    json_.key("input_audio");
+    json_.begin_object();
+    json_.field("data", audio.data);
+    json_.field("format", wav ? "wav" : "mp3");
     json_.end_object();
     return {};
   }

@@ -28,7 +28,7 @@ Provider openai_compatible(ModelOptions options) {
     throw std::invalid_argument{options.name + ": `base_url` is needed, such as http://localhost:8080/v1"};
   }
   if (auto known = known_provider(options.name, options)) return *std::move(known);
-  const detail::ProviderDefaults defaults{options.name, {}, {}, false};
+  const detail::ProviderDefaults defaults{options.name, {}, {}, false, true};
   return make(detail::resolve_endpoint(options, defaults), detail::unknown_dialect);
 }
 
@@ -36,7 +36,11 @@ std::optional<Provider> known_provider(std::string_view name, ModelOptions optio
   const detail::KnownProvider* known = detail::find_known_provider(name);
   if (known == nullptr) return std::nullopt;
   if (options.name.empty()) options.name = name;
-  detail::Endpoint endpoint = detail::resolve_endpoint(options, known->defaults);
+  detail::ProviderDefaults defaults = known->defaults;
+  // Of OpenAI's own models those that hear say so in their names.
+  const bool by_name = defaults.name == "openai" || defaults.name == "azure";
+  defaults.audio = !by_name || options.model.find("audio") != std::string::npos;
+  detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
   if (known->defaults.name == "ollama" && !endpoint.base_url.ends_with("/v1")) endpoint.base_url += "/v1";
   endpoint.reports_usage_in_streams = true;
   return make(std::move(endpoint), known->dialect);

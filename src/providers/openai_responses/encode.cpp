@@ -110,7 +110,12 @@ RequestLimits OpenAiResponses::limits(const ChatRequest& request, const Target& 
   limits.least_output_tokens = least_output_limit;
   limits.sampling = !dialect_.developer_role || takes_sampling(target.model(), request);
   limits.most_temperature = dialect_.most_temperature;
-  limits.stop_sequences = 0;  // the wire has no field for them
+  // The wire has no fields for these.
+  limits.top_k = false;
+  limits.penalties = false;
+  limits.seed = false;
+  limits.stop_sequences = 0;
+  limits.service_tier = dialect_.any_service_tier || service_tier_word(dialect_.service_tiers, request.service_tier);
   return limits;
 }
 
@@ -138,6 +143,10 @@ Result<HttpRequest> OpenAiResponses::encode(const ChatRequest& request, const En
   if (request.temperature) json.field("temperature", *request.temperature);
   if (request.top_p) json.field("top_p", *request.top_p);
   write_reasoning(json, request, target, summary_);
+  const std::string_view tier = dialect_.any_service_tier
+                                    ? std::string_view{request.service_tier}
+                                    : service_tier_word(dialect_.service_tiers, request.service_tier).value_or("");
+  if (!tier.empty()) json.field("service_tier", tier);
   json.field("store", false);  // the server keeps what is not told otherwise
   write_user_id(json, request.metadata.user_id, dialect_.user);
   json.field("stream", stream);  // some gateways stream unless told not to

@@ -21,6 +21,7 @@ class OpenAiResponses final : public WireFormat {
   OpenAiResponses(OpenAiDialect dialect, std::string summary) noexcept
       : dialect_{dialect}, summary_{std::move(summary)} {}
 
+  [[nodiscard]] std::string_view name() const noexcept override { return "openai_responses"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
   [[nodiscard]] Result<HttpRequest> encode(const ChatRequest& request, const Endpoint& endpoint,
                                            bool stream) const override;

@@ -99,9 +99,11 @@ class InputWriter {
         json_.field("type", "input_text");
         json_.field("text", text->text);
       } else if (const auto* image = std::get_if<Image>(&part)) {
-        write_image(*image);
+        write_file(*image);
       } else if (const auto* document = std::get_if<Document>(&part)) {
-        write_document(*document);
+        write_file(*document);
+      } else if (std::holds_alternative<Audio>(part)) {
+        return Error{ErrorKind::unsupported_capability, target_.name() + " takes no recordings over this wire"};
       } else {
         return misplaced("reasoning or a tool call", message.role);
       }
@@ -121,7 +123,7 @@ class InputWriter {
     json_.end_string();
   }
 
-  void write_image(const Image& image) {
+  void write_file(const Image& image) {
     json_.field("type", "input_image");
     if (image.url.empty()) {
       write_data_url("image_url", image.media_type, image.data);
@@ -131,7 +133,7 @@ class InputWriter {
     json_.field("detail", image.detail.empty() ? std::string_view{"auto"} : std::string_view{image.detail});
   }
 
-  void write_document(const Document& document) {
+  void write_file(const Document& document) {
     json_.field("type", "input_file");
     if (!document.url.empty()) return json_.field("file_url", document.url);
     json_.field("filename", document.name.empty() ? std::string_view{"document"} : std::string_view{document.name});
@@ -143,11 +145,32 @@ class InputWriter {
     json_.field("type", "function_call_output");
     json_.field("call_id", result.call_id);
     json_.key("output");
+    if (result.files.empty()) {
+      write_words(result);
+    } else {
+      json_.begin_array();
+      if (!result.text.empty() || result.is_error) {
+        json_.begin_object();
+        json_.field("type", "input_text");
+        json_.key("text");
+        write_words(result);
+        json_.end_object();
+      }
+      for (const ToolFile& file : result.files) {
+        json_.begin_object();
+        std::visit([this](const auto& one) { write_file(one); }, file);
+        json_.end_object();
+      }
+      json_.end_array();
+    }
+    json_.end_object();
+  }
+
+  void write_words(const ToolResult& result) {
     json_.begin_string();
     if (result.is_error) json_.add_to_string("Error: ");
     json_.add_to_string(result.text);
     json_.end_string();
-    json_.end_object();
   }
 
   // Items in the order of the parts; texts that follow one another are one message.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "backstop/chat/message.hpp"
 #include "backstop/chat/result.hpp"
+#include "chat/cache_marks.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
@@ -19,17 +21,32 @@ namespace backstop::inline v0::detail {
 /// user's.
 struct BlockConversation {
   std::string system;
+  std::vector<std::size_t> system_marks;  ///< how much of it stands before each mark for the prompt cache
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   /// The last turn of the model called tools without thinking first, and their results follow: Claude's budgeted
   /// thinking must then be off, or the turn is refused.
   bool in_unthought_tool_loop = false;
 };
 
+/// The system text in pieces, each of which but the last ends with a mark; the last one may be empty.
+[[nodiscard]] inline std::vector<std::string> pieces_of_system(const BlockConversation& conversation) {
+  std::vector<std::string> pieces;
+  std::size_t from = 0;
+  for (const std::size_t end : conversation.system_marks) {
+    if (end > from) pieces.push_back(conversation.system.substr(from, end - from));
+    from = conversation.system.find_first_not_of('\n', end);
+    if (from == std::string::npos) from = conversation.system.size();
+  }
+  pieces.push_back(conversation.system.substr(from));
+  return pieces;
+}
+
 /// Writes a conversation made acceptable by `project`.
 ///
 /// `Blocks` makes a content block of a part: null for one that the wire has no place for; `unsupported` says what makes
 /// the whole conversation unsupported. Its static functions are the wire's forms: `text` makes a block of a text,
-/// `is_result` and `is_thinking` know a block, `arrange` puts the blocks of a finished turn in the wire's order.
+/// `is_result` and `is_thinking` know a block, `arrange` puts the blocks of a finished turn in the wire's order, `mark`
+/// marks a block for the prompt cache, and `place_marks` gives the marks of a turn their form in the end.
 template <class Blocks>
 class BlockTurns {
  public:
@@ -56,6 +73,7 @@ class BlockTurns {
     for (Json& turn : out_.messages) Blocks::arrange(turn["content"]);
     trim_last_turn();
     find_tool_loop();
+    for (Json& turn : out_.messages) Blocks::place_marks(turn["content"]);
     return std::move(out_);
   }
 
@@ -70,6 +88,7 @@ class BlockTurns {
     if (trim(text).empty()) return;
     if (!out_.system.empty()) out_.system += "\n\n";
     out_.system += text;
+    if (has_mark(message)) out_.system_marks.push_back(out_.system.size());
   }
 
   void add(const Message& message, bool plain) {
@@ -77,14 +96,17 @@ class BlockTurns {
     if (message.role == Role::system) {
       // Moving it to the front would change its meaning, and break the provider's prompt cache.
       const std::string text = text_of(message.parts);
-      if (!trim(text).empty()) append(role, Blocks::text(plain ? text : "<system>" + text + "</system>"));
-      return;
+      if (trim(text).empty()) return;
+      return append(role, Blocks::text(plain ? text : "<system>" + text + "</system>"), has_mark(message));
     }
-    for (const Part& part : message.parts) append(role, std::visit(blocks_, part));
+    for (std::size_t place = 0; place < message.parts.size(); ++place) {
+      append(role, std::visit(blocks_, message.parts[place]), is_marked(message, place));
+    }
   }
 
-  void append(std::string_view role, Json block) {
+  void append(std::string_view role, Json block, bool marked = false) {
     if (block.is_null()) return;
+    if (marked) Blocks::mark(block);
     if (out_.messages.empty() && role == "assistant") append("user", Blocks::text(std::string{missing_beginning}));
     if (out_.messages.empty() || out_.messages.back()["role"].template get_ref<const std::string&>() != role) {
       out_.messages.push_back(Json{{"role", role}, {"content", Json::array()}});

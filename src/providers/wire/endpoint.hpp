@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,8 @@
 #include "backstop/chat/target.hpp"
 #include "backstop/providers/answer_limits.hpp"
 #include "backstop/providers/credentials.hpp"
+#include "backstop/runtime/http_options.hpp"
+#include "repairs.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -15,6 +18,8 @@ namespace backstop::inline v0::detail {
 struct Endpoint {
   Target target;
   std::string provider;  ///< whose quirks apply, whatever the target's name is
+  std::string name;      ///< the provider's, also where the target has an `id`
+  std::string parameters;  ///< fields that every body gets: a JSON object; empty: none
   std::string base_url;  ///< without a trailing slash
   std::string api_key;   ///< empty: none is sent
   std::string key_hint;  ///< how to set the key, for the error where one is needed and missing
@@ -26,8 +31,11 @@ struct Endpoint {
   bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
   std::vector<Header> headers;               ///< this target's own, added to every request
   std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+  std::shared_ptr<Repairs> repairs;  ///< the target's; null: none are made
   AnswerLimits answer_limits;
   std::optional<HttpOptions> http;  ///< where the target has some
+
+  [[nodiscard]] bool has(Repair one) const noexcept { return repairs != nullptr && has_repair(repairs->active(), one); }
 };
 
 }  // namespace backstop::inline v0::detail

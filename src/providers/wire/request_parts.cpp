@@ -5,6 +5,7 @@
 
 #include "backstop/json.hpp"
 #include "json_document.hpp"
+#include "text/efforts.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -30,7 +31,7 @@ std::string format_in_words(const nlohmann::ordered_json* schema) {
 
 Error unknown_effort(std::string_view wanted) {
   return Error{ErrorKind::invalid_request,
-               fmt::format("reasoning_effort: \"{}\" is none of none, minimal, low, medium, high, xhigh, max", wanted)};
+               fmt::format("reasoning_effort: \"{}\" is none of {}", wanted, efforts_text)};
 }
 
 }  // namespace backstop::inline v0::detail

@@ -43,6 +43,8 @@ class WireFormat {
  public:
   virtual ~WireFormat() = default;
 
+  /// As policy files name it.
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// What the target refuses of the request; by its facts alone unless the wire knows more.
   [[nodiscard]] virtual RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept {
     static_cast<void>(request);
@@ -59,6 +61,12 @@ class WireFormat {
   [[nodiscard]] virtual Result<void> sign(HttpRequest& http, const Endpoint& endpoint, WallTime now) const {
     static_cast<void>(http), static_cast<void>(endpoint), static_cast<void>(now);
     return {};
+  }
+  /// Of the repairs that are the wire's own, those that change this request.
+  [[nodiscard]] virtual RepairSet own_repairs(const ChatRequest& request, const Target& target,
+                                              bool stream) const noexcept {
+    static_cast<void>(request), static_cast<void>(target), static_cast<void>(stream);
+    return 0;
   }
   /// A whole answer with a status of 200, or an error in one of the generic shapes (`holds_failure`).
   virtual void decode(const JsonElement& body, AnswerBuilder& answer) const = 0;
