@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "backstop/catalog/catalog.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
 #include "text/ascii.hpp"
@@ -48,7 +47,7 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
 }
 
 ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url) {
-  ModelFacts facts = facts_for(provider, options.model);
+  ModelFacts facts = options.catalog.facts_for(provider, options.model);
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
