@@ -2,7 +2,7 @@
 #
 #   cmake -P cmake/go.cmake          installs what is missing, builds, runs the quickstart
 #   cmake -P cmake/go.cmake test     the same for the tests
-#   cmake -P cmake/go.cmake PRESET   the same for another preset's workflow: asan, tsan, clang, release
+#   cmake -P cmake/go.cmake PRESET   the same for another preset's workflow: asan, tsan, clang, fuzz, release
 #
 # Every command is printed before it runs. Where everything is there already, no package manager is called, and this
 # comes down to `cmake --workflow --preset PRESET`, which who has the dependencies from elsewhere calls directly.
@@ -15,7 +15,7 @@ endif()
 if(goal STREQUAL "test")
   set(goal dev)
 endif()
-set(goals quickstart dev release asan tsan clang)
+set(goals quickstart dev release asan tsan clang fuzz)
 if(NOT goal IN_LIST goals)
   string(JOIN ", " names test ${goals})
   message(FATAL_ERROR "'${goal}' is none of: ${names}")
@@ -39,7 +39,7 @@ endfunction()
 
 include("${CMAKE_CURRENT_LIST_DIR}/go/requirements.cmake")
 install_requirements(${goal})
-if(NOT goal STREQUAL "quickstart")
+if(NOT goal MATCHES "^(quickstart|fuzz)$")
   include("${CMAKE_CURRENT_LIST_DIR}/go/real_model.cmake")
   install_real_model("${build_dir}/real-model")
 endif()

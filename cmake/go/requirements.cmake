@@ -1,6 +1,6 @@
 # What a build needs, how to see that it is there, and which Debian package brings it.
 
-# program:NAMES (commas between alternatives) or header:FILE | Debian's package | what it is
+# program:NAMES or file:PATTERNS (commas between alternatives) or header:FILE | Debian's package | what it is
 set(library_requirements
   "program:c++,g++,clang++|g++|a C++20 compiler (g++ 12 or newer, clang 16 or newer)"
   "program:ninja|ninja-build|Ninja"
@@ -22,6 +22,9 @@ set(optional_test_requirements
 set(clang_requirements
   "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
 
+set(fuzz_requirements
+  "file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a,/usr/lib/clang/*/lib/*/libclang_rt.fuzzer*.a|libclang-rt-dev|libFuzzer, of clang's compiler-rt")
+
 function(is_there probe result)
   string(REGEX MATCH "^([a-z]+):(.*)$" matched "${probe}")
   set(kind "${CMAKE_MATCH_1}")
@@ -29,6 +32,8 @@ function(is_there probe result)
   unset(found)
   if(kind STREQUAL "program")
     find_program(found NAMES ${names} NO_CACHE)
+  elseif(kind STREQUAL "file")
+    file(GLOB found ${names})
   else()
     file(GLOB multiarch "/usr/include/*-linux-gnu*")
     find_path(found NAMES ${names} NO_CACHE
@@ -86,6 +91,7 @@ function(install_with_apt)
   file(STRINGS /etc/os-release debian_12 REGEX "^VERSION_CODENAME=bookworm$")
   if(debian_12)
     list(TRANSFORM packages REPLACE "^clang$" "clang-16;libclang-rt-16-dev")
+    list(TRANSFORM packages REPLACE "^libclang-rt-dev$" "libclang-rt-16-dev")
     if("catch2" IN_LIST packages)
       list(TRANSFORM packages REPLACE "^catch2$" "libcatch2-dev")
       set(folder "${build_dir}/apt/sources.list.d")
@@ -105,8 +111,11 @@ function(install_requirements goal)
   if(NOT goal STREQUAL "quickstart")
     list(APPEND rows ${test_requirements})
   endif()
-  if(goal STREQUAL "clang")
+  if(goal MATCHES "^(clang|fuzz)$")
     list(APPEND rows ${clang_requirements})
+  endif()
+  if(goal STREQUAL "fuzz")
+    list(APPEND rows ${fuzz_requirements})
   endif()
   find_program(apt_get apt-get NO_CACHE)
   find_missing(optional ${optional_test_requirements})

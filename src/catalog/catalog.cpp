@@ -79,18 +79,31 @@ const CatalogRow* newest(std::span<const CatalogRow> rows, std::string_view stem
   return found;
 }
 
-const CatalogRow* find_loosely(std::span<const CatalogRow> rows, std::string_view model) noexcept {
-  if (const CatalogRow* row = find(rows, model)) return row;
-  if (constexpr std::string_view folder = "models/"; model.starts_with(folder)) {
-    return find_loosely(rows, model.substr(folder.size()));
-  }
-  if (const std::string_view stem = undated(model); !stem.empty()) return find(rows, stem);
-  if (constexpr std::string_view suffix = "-latest"; model.ends_with(suffix)) {
-    const std::string_view stem = model.substr(0, model.size() - suffix.size());
-    const CatalogRow* row = find(rows, stem);
-    return row != nullptr ? row : newest(rows, stem);
-  }
+constexpr std::string_view latest = "-latest";
+
+std::string_view without_folder(std::string_view model) noexcept {
+  constexpr std::string_view folder = "models/";
+  while (model.starts_with(folder)) model.remove_prefix(folder.size());
+  return model;
+}
+
+/// By the name as it is written, else without what may stand around it. `find` gives a pointer to a row, or null.
+template <class Find>
+auto find_loosely(std::string_view model, const Find& find) -> decltype(find(model)) {
+  if (const auto* row = find(model)) return row;
+  model = without_folder(model);
+  if (const auto* row = find(model)) return row;
+  if (const std::string_view stem = undated(model); !stem.empty()) return find(stem);
+  if (model.ends_with(latest)) return find(model.substr(0, model.size() - latest.size()));
   return nullptr;
+}
+
+const CatalogRow* find_built_in(std::string_view provider, std::string_view model) noexcept {
+  const auto rows = rows_of(provider);
+  const CatalogRow* row = find_loosely(model, [rows](std::string_view name) { return find(rows, name); });
+  if (row != nullptr || !model.ends_with(latest)) return row;
+  model = without_folder(model);
+  return newest(rows, model.substr(0, model.size() - latest.size()));
 }
 
 std::optional<Money> money(detail::Rate rate) noexcept {
@@ -110,9 +123,7 @@ ModelFacts facts_of(const CatalogRow& row) noexcept {
   const auto has = [&](std::uint8_t bit) { return (row.lacks & bit) == 0; };
   facts.capabilities = {has(detail::no_tools),       has(detail::no_vision),    has(detail::no_documents),
                         has(detail::no_json_schema), has(detail::no_reasoning), !has(detail::has_prefill)};
-  // Their chat wire shows no reasoning.
-  const bool hides_thinking = row.provider == "openai" || row.provider == "azure" || row.provider == "xai";
-  facts.thinks_unseen = hides_thinking && facts.capabilities.reasoning;
+  facts.thinks_unseen = detail::hides_thinking(row.provider) && facts.capabilities.reasoning;
   if (row.rates.input == detail::unknown_rate || row.rates.output == detail::unknown_rate) return facts;
 
   Price price{Money::from_units(row.rates.input), Money::from_units(row.rates.output), money(row.rates.cache_read),
@@ -128,11 +139,36 @@ ModelFacts facts_of(const CatalogRow& row) noexcept {
 
 }  // namespace
 
+bool detail::hides_thinking(std::string_view provider) noexcept {
+  return provider == "openai" || provider == "azure" || provider == "xai";
+}
+
 ModelFacts facts_for(std::string_view provider, std::string_view model) noexcept {
-  const CatalogRow* row = find_loosely(rows_of(source_name(provider)), model);
+  const CatalogRow* row = find_built_in(source_name(provider), model);
   return row != nullptr ? facts_of(*row) : ModelFacts{};
 }
 
 ModelFacts facts_for(const Target& target) noexcept { return facts_for(target.provider(), target.model()); }
+
+Catalog& Catalog::set(std::string_view provider, std::string_view model, ModelFacts facts) {
+  if (!rows_) {
+    rows_ = std::make_shared<Rows>();
+  } else if (rows_.use_count() > 1) {
+    rows_ = std::make_shared<Rows>(*rows_);
+  }
+  (*rows_)[{std::string{source_name(provider)}, std::string{model}}] = std::move(facts);
+  return *this;
+}
+
+ModelFacts Catalog::facts_for(std::string_view provider, std::string_view model) const {
+  if (rows_) {
+    const ModelFacts* own = find_loosely(model, [&](std::string_view name) -> const ModelFacts* {
+      const auto row = rows_->find(std::pair{source_name(provider), name});
+      return row != rows_->end() ? &row->second : nullptr;
+    });
+    if (own != nullptr) return *own;
+  }
+  return backstop::facts_for(provider, model);
+}
 
 }  // namespace backstop::inline v0

@@ -37,6 +37,9 @@ inline constexpr std::uint8_t no_json_schema = 8;
 inline constexpr std::uint8_t no_reasoning = 16;
 inline constexpr std::uint8_t has_prefill = 32;
 
+/// Whether models that reason at that provider do not show it: its chat wire has no field for it.
+[[nodiscard]] bool hides_thinking(std::string_view provider) noexcept;
+
 /// All rows, sorted by provider, then model.
 [[nodiscard]] std::span<const CatalogRow> catalog_rows() noexcept;
 

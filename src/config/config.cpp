@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <fstream>
+#include <filesystem>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,6 +14,7 @@
 #include "config/policy_blocks.hpp"
 #include "config/group_reader.hpp"
 #include "config/target_reader.hpp"
+#include "json/file.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -26,6 +25,7 @@ using namespace std::string_view_literals;
 /// A policy being read: what is only known at its end.
 struct Draft {
   Config config;
+  std::string folder;  ///< names of other files start from there
   bool enabled = true;
   std::vector<Rung> allowed_degradation;
 };
@@ -60,6 +60,15 @@ void read_mid_stream(const Setting& at, Draft& out) {
   read_mid_stream_name(at, accepted, out.config.mid_stream);
 }
 
+void read_catalog(const Setting& at, Draft& out) {
+  const std::optional<std::string> name = at.text();
+  if (!name) return;
+  const std::string path = (std::filesystem::path{out.folder} / *name).string();
+  Result<Catalog> catalog = load_catalog(path);
+  if (!catalog) return at.complain("names a file of models: " + catalog.error().message);
+  out.config.catalog = *std::move(catalog);
+}
+
 constexpr std::array policy_fields{
     Field<Draft>{"enabled", [](const Setting& at, Draft& out) { set(out.enabled, at.boolean()); }},
     Field<Draft>{"strategy"},
@@ -69,6 +78,7 @@ constexpr std::array policy_fields{
     Field<Draft>{"mid_stream", read_mid_stream},
     Field<Draft>{"escalation"},
     Field<Draft>{"targets"},
+    Field<Draft>{"catalog", read_catalog},
     Field<Draft>{"providers", [](const Setting& at, Draft&) { check_providers(at); }},
     Field<Draft>{"retry_on"},
     Field<Draft>{"max_retries"},
@@ -111,10 +121,13 @@ void make_room_for_retries(const Setting& policy, Config& config) {
   }
 }
 
-Result<Config> read_config(const nlohmann::ordered_json& document) {
+Result<Config> read_config(std::string_view text, std::string folder) {
+  const Result<nlohmann::ordered_json> document = parse_document(text);
+  if (!document) return document.error();
   Problems problems;
-  const Setting root{document, problems};
+  const Setting root{*document, problems};
   Draft draft;
+  draft.folder = std::move(folder);
   if (!root.is_object() || !root["fallback_policy"].present()) {
     root["fallback_policy"].refuse("an object with `targets`");
   }
@@ -124,7 +137,9 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   const Setting policy = root["fallback_policy"];
   read_fields(policy, policy_fields, draft);
   choose_ladder(policy, draft);
-  if (policy.is_object()) read_group({policy}, draft.enabled, draft.config.targets, draft.config.root);
+  if (policy.is_object()) {
+    read_group({policy}, draft.enabled, draft.config.catalog, draft.config.targets, draft.config.root);
+  }
   if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};
   if (!draft.enabled) {
     draft.config.targets.resize(1);
@@ -134,31 +149,15 @@ Result<Config> read_config(const nlohmann::ordered_json& document) {
   return std::move(draft.config);
 }
 
-Result<std::string> read_file(const std::string& path) {
-  errno = 0;
-  std::ifstream file{path, std::ios::binary};
-  std::string text(largest_policy_file + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad() || (file.fail() && !file.eof())) {
-    const std::string why = errno == 0 ? "unknown reason" : std::generic_category().message(errno);
-    return Error{ErrorKind::invalid_request, "cannot be read: " + why};
-  }
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return text;
-}
-
 }  // namespace
 }  // namespace detail
 
-Result<Config> parse_config(std::string_view text) {
-  const Result<nlohmann::ordered_json> document = detail::parse_document(text);
-  if (!document) return document.error();
-  return detail::read_config(*document);
-}
+Result<Config> parse_config(std::string_view text) { return detail::read_config(text, {}); }
 
 Result<Config> load_config(const std::string& path) {
-  const Result<std::string> text = detail::read_file(path);
-  Result<Config> config = text ? parse_config(*text) : Result<Config>{text.error()};
+  const Result<std::string> text = detail::read_file(path, detail::largest_policy_file);
+  const std::string folder = std::filesystem::path{path}.parent_path().string();
+  Result<Config> config = text ? detail::read_config(*text, folder) : Result<Config>{text.error()};
   if (!config) config.error().message = fmt::format("{}: {}", path, config.error().message);
   return config;
 }

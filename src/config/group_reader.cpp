@@ -91,7 +91,8 @@ constexpr std::array cascade_fields{
 
 class Reader {
  public:
-  Reader(bool enabled, std::vector<TargetConfig>& targets) : enabled_{enabled}, targets_{&targets} {}
+  Reader(bool enabled, const Catalog& catalog, std::vector<TargetConfig>& targets)
+      : enabled_{enabled}, catalog_{&catalog}, targets_{&targets} {}
 
   void read(const Above& above, GroupConfig& out) {
     const Setting group = above.back();
@@ -131,7 +132,7 @@ class Reader {
     member.when = read_condition(at["when"]);
     if (!at["targets"].present()) {
       member.target = targets_->size();
-      targets_->push_back(read_target(at, above));
+      targets_->push_back(read_target(at, above, *catalog_));
       refuse_repeated(at, targets_->back().model);
       return member;
     }
@@ -157,14 +158,16 @@ class Reader {
   }
 
   bool enabled_;
+  const Catalog* catalog_;
   std::vector<TargetConfig>* targets_;
   std::unordered_map<std::string, std::string> places_;  // of each target, by its name
 };
 
 }  // namespace
 
-void read_group(const Above& above, bool enabled, std::vector<TargetConfig>& targets, GroupConfig& out) {
-  Reader{enabled, targets}.read(above, out);
+void read_group(const Above& above, bool enabled, const Catalog& catalog, std::vector<TargetConfig>& targets,
+                GroupConfig& out) {
+  Reader{enabled, catalog, targets}.read(above, out);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -21,6 +21,8 @@
 namespace backstop::inline v0::detail {
 namespace {
 
+using namespace std::string_view_literals;
+
 Provider over_chat_completions(ModelOptions options) {
   if (!options.base_url.empty()) return openai_compatible(std::move(options));
   const std::string name = options.name;
@@ -58,19 +60,44 @@ bool are_at_one_address(std::string_view wire, std::string_view other) noexcept 
   return one != nullptr && two != nullptr && one->address == two->address;
 }
 
+/// A provider that has other wires than OpenAI's.
+struct OtherWire {
+  std::string_view provider;
+  std::string_view wire;
+  std::string_view base_url;
+  std::string_view (*key_variable)();
+  bool needs_key = true;
+  bool own_adapter = true;  ///< whose adapter knows the address
+};
+
+std::string_view minimax_key() { return "MINIMAX_API_KEY"; }
+
+// Of the last three, which speak another provider's wire: models.dev.
+constexpr std::array other_wires{
+    OtherWire{"anthropic", "anthropic", "https://api.anthropic.com", [] { return "ANTHROPIC_API_KEY"sv; }},
+    OtherWire{"google", "gemini", "https://generativelanguage.googleapis.com", gemini_key_variable},
+    OtherWire{"gemini", "gemini", "https://generativelanguage.googleapis.com", gemini_key_variable},
+    OtherWire{"cohere", "cohere", "https://api.cohere.com", cohere_key_variable},
+    // The region belongs to its address, and is not known here.
+    OtherWire{"bedrock", "bedrock", "https://bedrock-runtime.amazonaws.com", bedrock_key_variable},
+    OtherWire{"ollama_native", "ollama", "http://localhost:11434", [] { return ""sv; }, false},
+    OtherWire{"minimax", "anthropic", "https://api.minimax.io/anthropic", minimax_key, true, false},
+    OtherWire{"minimax-cn", "anthropic", "https://api.minimaxi.com/anthropic", minimax_key, true, false},
+    OtherWire{"kimi-coding", "anthropic", "https://api.kimi.com/coding", [] { return "KIMI_API_KEY"sv; }, true, false},
+};
+
+const OtherWire* find_other_wire(std::string_view provider) noexcept {
+  const auto row = std::find_if(other_wires.begin(), other_wires.end(),
+                                [provider](const OtherWire& other) { return other.provider == provider; });
+  return row != other_wires.end() ? &*row : nullptr;
+}
+
 /// Where the provider's name leads.
 Route usual_route(std::string_view provider) {
-  if (provider == "anthropic") return {true, "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", true};
-  if (provider == "google" || provider == "gemini") {
-    const std::string_view key = gemini_key_variable();
-    return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
+  if (const OtherWire* other = find_other_wire(provider)) {
+    return {true, std::string{other->wire}, std::string{other->base_url}, std::string{other->key_variable()},
+            other->needs_key};
   }
-  if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
-  if (provider == "bedrock") {
-    // The region belongs to it, and is not known here.
-    return {true, "bedrock", "https://bedrock-runtime.amazonaws.com", std::string{bedrock_key_variable()}, true};
-  }
-  if (provider == "ollama_native") return {true, "ollama", "http://localhost:11434", "", false};
   const bool responses = provider == "openai_responses";
   const KnownProvider* known = find_known_provider(responses ? "openai" : provider);
   if (known == nullptr) return {false, "openai", "", "", false};
@@ -115,6 +142,8 @@ Provider provider_for(const TargetConfig& target, const Credentials& keys) {
     options.credentials = keys;
   }
   // A provider's own adapter knows its address, and what else belongs to it.
+  const OtherWire* other = find_other_wire(options.name);
+  if (other != nullptr && !other->own_adapter) options.base_url = route.base_url;
   return wire->make(std::move(options));
 }
 

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "backstop/catalog/catalog.hpp"
 #include "backstop/json.hpp"
 #include "config/document.hpp"
 #include "config/fields.hpp"
@@ -94,7 +93,7 @@ void read_price(const Setting& at, TargetConfig& out) {
 }
 
 void read_capabilities(const Setting& at, TargetConfig& out) {
-  Capabilities capabilities = facts_for(out.model.name, out.model.model).capabilities;
+  Capabilities capabilities = out.model.catalog.facts_for(out.model.name, out.model.model).capabilities;
   read_fields(at, capability_fields, capabilities);
   out.model.capabilities = capabilities;
 }
@@ -256,8 +255,9 @@ void check_providers(const Setting& at) {
   }
 }
 
-TargetConfig read_target(const Setting& at, const Above& above) {
+TargetConfig read_target(const Setting& at, const Above& above, const Catalog& catalog) {
   TargetConfig target;
+  target.model.catalog = catalog;
   read_name(at.is_object() ? at["target"] : at, target);
   read_provider(above.front()["providers"][target.model.name], at, target);
   if (at.is_object()) read_fields(at, target_fields, target);

@@ -38,6 +38,23 @@ std::string explanation(std::string_view what) {
   return text;
 }
 
+template <class Json>
+Result<Json> parse_text(std::string_view text) {
+  if (nesting_of(text) > deepest_json) {
+    return Error{ErrorKind::invalid_request,
+                 fmt::format("the JSON is nested too deeply; at most {} levels are accepted", deepest_json)};
+  }
+  try {
+    return Json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    const Position position = position_after(text, error.byte);
+    return Error{ErrorKind::invalid_request, fmt::format("broken JSON at line {}, column {}: {}", position.line,
+                                                         position.column, explanation(error.what()))};
+  } catch (const nlohmann::json::exception&) {
+    return Error{ErrorKind::invalid_request, "the JSON holds a number that is out of range"};
+  }
+}
+
 }  // namespace
 
 std::size_t nesting_of(std::string_view text) noexcept {
@@ -60,21 +77,9 @@ std::size_t nesting_of(std::string_view text) noexcept {
   return deepest;
 }
 
-Result<nlohmann::ordered_json> parse_json(std::string_view text) {
-  if (nesting_of(text) > deepest_json) {
-    return Error{ErrorKind::invalid_request,
-                 fmt::format("the JSON is nested too deeply; at most {} levels are accepted", deepest_json)};
-  }
-  try {
-    return nlohmann::ordered_json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    const Position position = position_after(text, error.byte);
-    return Error{ErrorKind::invalid_request, fmt::format("broken JSON at line {}, column {}: {}", position.line,
-                                                         position.column, explanation(error.what()))};
-  } catch (const nlohmann::json::exception&) {
-    return Error{ErrorKind::invalid_request, "the JSON holds a number that is out of range"};
-  }
-}
+Result<nlohmann::ordered_json> parse_json(std::string_view text) { return parse_text<nlohmann::ordered_json>(text); }
+
+Result<nlohmann::json> parse_sorted_json(std::string_view text) { return parse_text<nlohmann::json>(text); }
 
 }  // namespace detail
 

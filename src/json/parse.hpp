@@ -18,5 +18,7 @@ inline constexpr std::size_t deepest_json = 500;
 /// The text as JSON, or `invalid_request` with line, column and what was expected there. The message quotes nothing
 /// of the text, which may hold a prompt.
 [[nodiscard]] Result<nlohmann::ordered_json> parse_json(std::string_view text);
+/// The same with the keys of objects sorted, for objects of thousands: the other one takes time by their square.
+[[nodiscard]] Result<nlohmann::json> parse_sorted_json(std::string_view text);
 
 }  // namespace backstop::inline v0::detail

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "backstop/providers/openai.hpp"
 #include "catalog/table.hpp"
 
 namespace catalog_test {
@@ -132,6 +134,91 @@ TEST_CASE("a dated name has the facts of the undated one") {
   CHECK(facts_for("gemini", "models/models/") == ModelFacts{});
 }
 
+TEST_CASE("models that providers have retired are known by the names that configurations still have") {
+  struct Example {
+    const char* name;
+    double input;   // dollars per million tokens
+    double output;
+    std::int64_t window;
+  };
+  for (const Example& example : {
+           Example{"anthropic/claude-3-opus-20240229", 15, 75, 200'000},
+           Example{"anthropic/claude-3-5-sonnet-20240620", 3, 15, 200'000},
+           Example{"anthropic/claude-3-5-sonnet-latest", 3, 15, 200'000},
+           Example{"anthropic/claude-3-5-haiku-20241022", 0.8, 4, 200'000},
+           Example{"anthropic/claude-3-7-sonnet-20250219", 3, 15, 200'000},
+           Example{"anthropic/claude-sonnet-4-20250514", 3, 15, 200'000},
+           Example{"bedrock/anthropic.claude-3-haiku-20240307-v1:0", 0.25, 1.25, 200'000},
+           Example{"openai/gpt-3.5-turbo", 0.5, 1.5, 16'385},
+           Example{"openai/gpt-3.5-turbo-0613", 1.5, 2, 4'097},
+           Example{"openai/gpt-4", 30, 60, 8'192},
+           Example{"openai/gpt-4-turbo-2024-04-09", 10, 30, 128'000},
+           Example{"openai/gpt-4o-2024-05-13", 5, 15, 128'000},
+           Example{"openai/gpt-4o-2024-08-06", 2.5, 10, 128'000},
+           Example{"openai/o1-preview-2024-09-12", 15, 60, 128'000},
+           Example{"openai/o3-mini", 1.1, 4.4, 200'000},
+           Example{"gemini/gemini-1.5-pro-latest", 1.25, 5, 2'097'152},
+           Example{"gemini/models/gemini-2.0-flash-001", 0.1, 0.4, 1'048'576},
+           Example{"groq/mixtral-8x7b-32768", 0.24, 0.24, 32'768},
+           Example{"groq/llama-3.1-70b-versatile", 0.59, 0.79, 0},
+           Example{"together/meta-llama/Meta-Llama-3.1-70B-Instruct-Turbo", 0.88, 0.88, 131'072},
+           Example{"deepseek/deepseek-coder", 0.14, 0.28, 128'000},
+       }) {
+    CAPTURE(example.name);
+    const ModelFacts facts = facts_for(Target::parse(example.name));
+    REQUIRE(facts.price);
+    CHECK(facts.price->input == Money::usd_per_million(example.input));
+    CHECK(facts.price->output == Money::usd_per_million(example.output));
+    CHECK(facts.context_window.value_or(0) == example.window);
+  }
+  CHECK(facts_for("gemini", "gemini-1.5-pro").price->long_input->above_input_tokens == 128'000);
+  CHECK_FALSE(facts_for("openai", "o1-mini").capabilities.tools);
+  CHECK(facts_for("anthropic", "claude-3-5-sonnet-latest").capabilities.prefill);
+}
+
+TEST_CASE("an application's own facts stand before the library's") {
+  ModelFacts cheap;
+  cheap.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
+  ModelFacts own = cheap;
+  own.context_window = 5'000;
+  Catalog catalog;
+  CHECK(catalog.facts_for("openai", "gpt-4o") == facts_for("openai", "gpt-4o"));
+  catalog.set("openai", "gpt-4o", cheap).set("mine", "model", own).set("gemini", "gemini-9", own);
+  CHECK(catalog.size() == 3);
+  CHECK(catalog.facts_for("openai", "gpt-4o") == cheap);
+  CHECK(catalog.facts_for("openai", "gpt-4o-2024-11-20") == cheap);
+  CHECK(catalog.facts_for("mine", "model") == own);
+  CHECK(catalog.facts_for("mine", "model-latest") == own);
+  CHECK(catalog.facts_for("google", "models/gemini-9-001") == own);
+  CHECK(catalog.facts_for("openai", "gpt-5") == facts_for("openai", "gpt-5"));
+  CHECK(catalog.facts_for("mine", "other") == ModelFacts{});
+}
+
+TEST_CASE("a copy of a catalogue does not change with it") {
+  Catalog first;
+  first.set("a", "m", {});
+  Catalog second = first;
+  CHECK(second == first);
+  ModelFacts facts;
+  facts.context_window = 7;
+  second.set("a", "m", facts);
+  CHECK_FALSE(first.facts_for("a", "m").context_window);
+  CHECK(second.facts_for("a", "m").context_window == 7);
+  CHECK_FALSE(second == first);
+  CHECK(Catalog{} == Catalog{});
+}
+
+TEST_CASE("a target takes what its catalogue says, and what it is told itself before that") {
+  ModelFacts facts;
+  facts.price = Price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
+  facts.context_window = 5'000;
+  Catalog catalog;
+  catalog.set("openai", "gpt-4o", facts);
+  const Provider target = openai({.model = "gpt-4o", .catalog = catalog, .context_window = 6'000});
+  CHECK(target.target().facts().price == facts.price);
+  CHECK(target.target().facts().context_window == 6'000);
+}
+
 TEST_CASE("latest is the name without it, or the newest dated one") {
   CHECK(facts_for("anthropic", "claude-haiku-4-5-latest") == facts_for("anthropic", "claude-haiku-4-5"));
   CHECK(facts_for("mistral", "mistral-large-latest") == facts_for("mistral", "mistral-large-2512"));
@@ -151,9 +238,9 @@ TEST_CASE("every row of the catalogue is found by its own name and is plausible"
     CHECK(facts.price->input >= (free ? Money{} : least));
     CHECK(facts.price->input <= facts.price->output);
     CHECK(facts.price->output <= facts.price->input * 12);
-    CHECK(facts.price->output <= Money::usd_per_million(200));
-    CHECK(facts.context_window.value_or(0) >= 100'000);
-    CHECK(facts.max_output_tokens.value_or(1) <= facts.context_window);
+    CHECK(facts.price->output <= Money::usd_per_million(row.model == "o1-pro" ? 600 : 200));
+    CHECK(facts.context_window.value_or(4'097) >= 4'097);
+    CHECK(facts.max_output_tokens.value_or(1) <= facts.context_window.value_or(1));
     if (const Money read = facts.price->cache_read.value_or(Money{}); read != Money{}) {
       CHECK(read <= facts.price->input);
       CHECK(read * 150 >= facts.price->input);

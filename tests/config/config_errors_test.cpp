@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backstop/config/config.hpp"
+#include "backstop/config/target.hpp"
 
 namespace config_errors_test {
 
@@ -303,6 +304,37 @@ TEST_CASE("complaints about a file begin with its name") {
   REQUIRE_FALSE(missing);
   CHECK_THAT(missing.error().message, ContainsSubstring(path + ": cannot be read: No such file"));
   REQUIRE_FALSE(load_config(std::filesystem::temp_directory_path().string()));
+}
+
+TEST_CASE("a policy names a file of prices, which is looked for beside it") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "backstop_config_errors_test";
+  std::filesystem::create_directory(folder);
+  const auto write = [&](const char* name, std::string_view text) { std::ofstream{folder / name} << text; };
+  const auto load = [&] { return load_config((folder / "policy.json").string()); };
+  write("policy.json", R"({"fallback_policy": {"catalog": "prices.json", "targets": [
+      {"target": "openai/gpt-next", "capabilities": {"tools": false}}, "openai/gpt-4o"]}})");
+  write("prices.json", R"({"gpt-next": {"litellm_provider": "openai", "input_cost_per_token": 1e-6,
+                                        "output_cost_per_token": 2e-6, "supports_vision": false}})");
+  const Result<Config> config = load();
+  REQUIRE(config);
+  CHECK(config->catalog.size() == 1);
+  CHECK(config->targets[0].model.capabilities == Capabilities{.tools = false, .vision = false});
+  const auto price_of = [&](std::string_view name) {
+    return backstop::target(name, config->targets[1].model).target().facts().price;
+  };
+  CHECK(price_of("openai/gpt-next") == Price{Money::usd_per_million(1), Money::usd_per_million(2)});
+  CHECK(price_of("openai/gpt-4o") == facts_for("openai", "gpt-4o").price);
+
+  write("prices.json", R"({"gpt-next": {"litellm_provider": "openai", "input_cost_per_token": "dear"}})");
+  const Result<Config> bad = load();
+  REQUIRE_FALSE(bad);
+  CHECK_THAT(bad.error().message, ContainsSubstring("`fallback_policy.catalog` names a file of models: " +
+                                                    (folder / "prices.json").string() + ": the model \"gpt-next\": "
+                                                    "`input_cost_per_token` must be"));
+  std::filesystem::remove_all(folder);
+  CHECK_THAT(problem_with(policy(R"("catalog": 7)")), ContainsSubstring("`fallback_policy.catalog` is 7; it must be"));
+  CHECK_THAT(problem_with(policy(R"("catalog": "/nowhere/prices.json")")),
+             ContainsSubstring("/nowhere/prices.json: cannot be read"));
 }
 
 TEST_CASE("a quality floor that says nothing, or what cannot be, is refused") {

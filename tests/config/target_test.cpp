@@ -60,7 +60,11 @@ TEST_CASE("a name alone is a target on every wire") {
             "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro:generateContent", "x-goog-api-key",
             "k"},
            {"cohere/command-a", "https://api.cohere.com/v2/chat", "authorization", "Bearer k"},
-           {"ollama_native/llama3.2", "http://localhost:11434/api/chat", "authorization", "Bearer k"}}) {
+           {"ollama_native/llama3.2", "http://localhost:11434/api/chat", "authorization", "Bearer k"},
+           {"zhipu/glm-5.2", "https://open.bigmodel.cn/api/paas/v4/chat/completions", "authorization", "Bearer k"},
+           {"minimax/MiniMax-M2.5", "https://api.minimax.io/anthropic/v1/messages", "x-api-key", "k"},
+           {"minimax-cn/MiniMax-M2.5", "https://api.minimaxi.com/anthropic/v1/messages", "x-api-key", "k"},
+           {"kimi-coding/k2p5", "https://api.kimi.com/coding/v1/messages", "x-api-key", "k"}}) {
     CAPTURE(row.name);
     const Provider provider = target(row.name, {.api_key = "k"});
     CHECK(provider.target().model() == row.name.substr(row.name.find('/') + 1));
@@ -68,6 +72,16 @@ TEST_CASE("a name alone is a target on every wire") {
     CHECK(request.url == row.url);
     CHECK(header(request, row.key_header) == row.key);
   }
+}
+
+TEST_CASE("a provider of another's wire has its own key, which it asks for, and its own address for that wire") {
+  const auto refused = call_with(target("minimax/MiniMax-M2.5"), "Hi", ReplayedAnswer{}, false);
+  REQUIRE_FALSE(refused.result);
+  CHECK(refused.result.error().message.find("MINIMAX_API_KEY") != std::string::npos);
+  CHECK(refused.requests.empty());
+  CHECK(refusal("minimax/m", {}, "openai").find("give its `base_url`") != std::string::npos);
+  CHECK(sent_to(target("minimax/m", {.api_key = "k", .base_url = "http://gateway.test"})).url ==
+        "http://gateway.test/v1/messages");
 }
 
 TEST_CASE("a name that is not known is a target with its address, on the wire that it is said to speak") {

@@ -851,6 +851,25 @@ TEST_CASE("a capped target without a price is no target that is ready") {
   CHECK(unpriced.send_count() == 0);
 }
 
+TEST_CASE("a call says once of a capped target that its price is not known, whatever repeats around it") {
+  Lab lab;
+  const ScriptedProvider unpriced{"b/m"};
+  const Policy cap = cost_cap({.per_request = Money::usd(1)});
+  const ScriptedProvider priced{dollar_target("openai", 1e-6), {answer("hi"), answer("hi")}};
+  for (const FallbackClient& client : {lab.client(unpriced | cap | retry({.max_attempts = 3}), priced | cap),
+                                       lab.client(unpriced | retry({.max_attempts = 3}) | cap, priced | cap)}) {
+    const Plan plan = client.explain("hello");
+    CHECK(std::count_if(plan.steps.begin(), plan.steps.end(), [](const Plan::Step& step) {
+            return step.skipped && step.skipped->message.find("price is not known") != std::string::npos;
+          }) == 1);
+    const auto reply = client.chat("hello");
+    REQUIRE(reply);
+    REQUIRE(reply->attempts.size() == 2);
+    CHECK(reply->attempts[0].outcome == ErrorKind::budget_exceeded);
+    CHECK_THAT(reply->attempts[0].reason, ContainsSubstring("price is not known; give the target its price"));
+  }
+}
+
 TEST_CASE("a cost cap describes itself, and refuses options that make no sense") {
   CHECK(cost_cap({.per_request = Money::usd(0.5), .per_period = Money::usd(20)}).describe() ==
         "cost_cap(per_request = $0.50, per_period = $20.00)");

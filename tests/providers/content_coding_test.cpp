@@ -66,6 +66,12 @@ TEST_CASE("members of gzip follow one another, and what else follows is nothing"
   CHECK(decoded("gzip", two).plain == "one two");
   CHECK(decoded("gzip", two, 1).plain == "one two");
   CHECK(decoded("gzip", two + "trailing").plain == "one two");
+  // What begins like a member behind something else, or behind another coding, is none, however the bytes are cut.
+  for (const std::size_t piece_size : {0U, 1U, 3U}) {
+    CHECK(decoded("gzip", two + "x\x1F and more", piece_size).fault.empty());
+    CHECK(decoded("deflate", compressed("one", Coding::zlib) + "\x1F and more", piece_size).fault.empty());
+    CHECK(decoded("gzip", two + "\x1F and more", piece_size).fault == "the compressed body is damaged");
+  }
 }
 
 TEST_CASE("what was flushed can be read before the body ends") {

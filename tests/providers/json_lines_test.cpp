@@ -38,6 +38,17 @@ TEST_CASE("lines of JSON are documents, however they are cut into pieces") {
   }
 }
 
+TEST_CASE("what follows a document on its line is another one, or nothing, however the bytes are cut") {
+  const std::string body =
+      "{\"a\": 1} tail {\"not\": 1}\n{\"b\": 1},{\"c\":\n 1}] }\n{\"d\": 1}\t[1, 2]\n{\"e\": 1}, \"done\": {}}\n{\"f\": 1}x";
+  const Documents wanted{"{\"a\": 1}", "{\"b\": 1}", "{\"c\":\n 1}", "{\"d\": 1}",
+                         "[1, 2]",     "{\"e\": 1}", "{\"f\": 1}"};
+  for (std::size_t piece = 1; piece <= body.size(); ++piece) {
+    CAPTURE(piece);
+    CHECK(documents_of(body, piece) == wanted);
+  }
+}
+
 TEST_CASE("a document that is whole does not wait for the end of its line") {
   detail::JsonLines lines{1000};
   std::string_view document;

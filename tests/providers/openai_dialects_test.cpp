@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,11 +12,13 @@
 #include "backstop/providers/openai.hpp"
 #include "providers/openai_chat/dialect.hpp"
 #include "providers/openai_chat/format.hpp"
+#include "support/replayed_call.hpp"
 
 namespace openai_dialects_test {
 
 using namespace backstop;
 using namespace backstop::detail;
+using namespace backstop::testing_support;
 using Json = nlohmann::json;
 
 namespace {
@@ -55,6 +60,16 @@ const std::vector<Example> examples{
     {"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY", old_limit, "user", ""},
     {"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY", old_limit, "user", ""},
     {"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY", old_limit, "user", ""},
+    {"moonshot-cn", "https://api.moonshot.cn/v1", "MOONSHOT_API_KEY", old_limit, "user", ""},
+    {"zhipu", "https://open.bigmodel.cn/api/paas/v4", "ZHIPU_API_KEY", old_limit, "", ""},
+    {"qwen-cn", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY", old_limit, "", ""},
+    {"siliconflow", "https://api.siliconflow.com/v1", "SILICONFLOW_API_KEY", old_limit, "user", ""},
+    {"siliconflow-cn", "https://api.siliconflow.cn/v1", "SILICONFLOW_CN_API_KEY", old_limit, "user", ""},
+    {"volcengine", "https://ark.cn-beijing.volces.com/api/v3", "VOLCENGINE_API_KEY", old_limit, "", ""},
+    {"stepfun", "https://api.stepfun.com/v1", "STEPFUN_API_KEY", old_limit, "", ""},
+    {"modelscope", "https://api-inference.modelscope.cn/v1", "MODELSCOPE_API_KEY", old_limit, "", ""},
+    {"xiaomi", "https://api.xiaomimimo.com/v1", "XIAOMI_API_KEY", old_limit, "", ""},
+    {"cloudflare", "", "CLOUDFLARE_API_KEY", old_limit, "", ""},
     {"ollama", "http://localhost:11434", "", old_limit, "user", ""},
     {"lmstudio", "http://127.0.0.1:1234/v1", "", old_limit, "user", ""},
     {"llamacpp", "http://127.0.0.1:8080/v1", "", old_limit, "user", ""},
@@ -107,12 +122,44 @@ TEST_CASE("providers are found by the other names that are in use for them") {
     std::string_view name;
   };
   for (const Name& row : {Name{"moonshotai", "moonshot"}, Name{"togetherai", "together"}, Name{"alibaba", "qwen"},
-                          Name{"dashscope", "qwen"}, Name{"fireworks-ai", "fireworks"}, Name{"zhipu", "zai"},
-                          Name{"hf", "huggingface"}, Name{"grok", "xai"}}) {
+                          Name{"dashscope", "qwen"}, Name{"fireworks-ai", "fireworks"}, Name{"zhipuai", "zhipu"},
+                          Name{"hf", "huggingface"}, Name{"grok", "xai"}, Name{"moonshotai-cn", "moonshot-cn"},
+                          Name{"alibaba-cn", "qwen-cn"}, Name{"doubao", "volcengine"},
+                          Name{"cloudflare-workers-ai", "cloudflare"}}) {
     CAPTURE(row.other);
     const KnownProvider* known = find_known_provider(row.other);
     REQUIRE(known != nullptr);
     CHECK(known->defaults.name == row.name);
+  }
+}
+
+TEST_CASE("a provider's further address has its limits, and its codes of errors mean the same") {
+  const auto failure_at = [](std::string_view name) {
+    ReplayedAnswer answer;
+    answer.status = 400;
+    answer.body = R"({"error":{"code":"1113","message":"no"}})";
+    return call_with(*known_provider(name, {.model = "m", .api_key = "k"}), "Hi", answer, false).result.error().kind;
+  };
+  CHECK(failure_at("zai") == ErrorKind::quota_exhausted);
+  CHECK(failure_at("zhipu") == ErrorKind::quota_exhausted);
+  CHECK(failure_at("openrouter") == ErrorKind::invalid_request);
+  ChatRequest request{"Hi"};
+  request.temperature = 1.5;
+  CHECK(body_of("moonshot-cn", request)["temperature"] == 1.0);
+}
+
+TEST_CASE("the README and the header name every known provider") {
+  for (const char* file : {"README.md", "include/backstop/providers/openai.hpp"}) {
+    CAPTURE(file);
+    std::ifstream input{std::filesystem::path{BACKSTOP_SOURCE_DIR} / file};
+    std::string text{std::istreambuf_iterator<char>{input}, {}};
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    for (const Example& example : examples) {
+      CAPTURE(example.name);
+      const std::string name{example.name};
+      CHECK((text.find(" " + name + ",") != std::string::npos || text.find(" " + name + " ") != std::string::npos ||
+             text.find("`" + name + "`") != std::string::npos));
+    }
   }
 }
 

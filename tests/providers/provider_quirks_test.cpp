@@ -1,6 +1,7 @@
 #include "providers/failure/provider_quirks.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "providers/failure/error_classifier.hpp"
+#include "providers/failure/retry_hints.hpp"
 #include "text/ascii.hpp"
 
 namespace provider_quirks_test {
@@ -26,6 +28,8 @@ struct Example {
 };
 
 using enum ErrorKind;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 const std::vector<Example> codes{
     // clang-format off
@@ -315,6 +319,13 @@ const std::vector<Example> params{
     // clang-format on
 };
 
+const std::vector<Example> statuses{
+    {"openai", 409, "", server_error},
+    {"azure", 409, "", server_error},
+    {"anthropic", 409, "", server_error},
+    {"cohere", 498, "", authentication},
+};
+
 /// Under a status that alone means something else, where the example does not name one.
 ErrorKind kind_of_example(const Example& example, const ProviderFailure& failure) {
   const std::string_view provider = example.provider.empty() ? "somebody" : example.provider;
@@ -367,6 +378,40 @@ TEST_CASE("a field at fault means what it means") {
   }
 }
 
+TEST_CASE("a status that means something of its own at a provider gives way to what is said with it") {
+  for (const Example& example : statuses) {
+    CAPTURE(example.provider, example.status);
+    ProviderFailure failure;
+    failure.message = "no";
+    CHECK(kind_of(failure, example.provider, example.status) == example.kind);
+    CHECK(kind_of(failure, "somebody", example.status) == kind_of_status(example.status));
+    CHECK(kind_of(failure, "somebody", example.status) != example.kind);
+    failure.code = "model_not_found";
+    CHECK(kind_of(failure, example.provider, example.status) == model_not_found);
+  }
+}
+
+TEST_CASE("every header and phrase that asks for a wait is read") {
+  HttpResponseHead head;
+  head.status = 429;
+  const auto hint = [&](std::string message) {
+    ProviderFailure failure;
+    failure.message = std::move(message);
+    return retry_hint(head, failure, WallTime{});
+  };
+  for (const std::string_view phrase : wait_phrases) CHECK(hint("Now " + std::string{phrase} + "4s.") == seconds{4});
+  for (const std::string_view name : wait_headers_in_milliseconds) {
+    head.headers = {{std::string{name}, "1500"}, {"retry-after", "9"}};
+    CHECK(hint("no") == milliseconds{1500});
+  }
+  for (const RenewalHeader& row : renewal_headers) {
+    head.headers = {{"retry-after", "1"}, {std::string{row.remaining}, "0"}, {std::string{row.renewal}, "60"}};
+    CHECK(hint("no") == seconds{60});
+    head.headers[1].second = "5";
+    CHECK(hint("no") == seconds{1});
+  }
+}
+
 TEST_CASE("a code that only one provider has means nothing at another") {
   for (const Example& example : codes) {
     const auto same = [&](const Example& other) { return other.said == example.said && other.provider.empty(); };
@@ -384,7 +429,8 @@ TEST_CASE("every row of the table has an example") {
     CAPTURE(row.provider, row.status, row.pattern);
     const bool in_words = row.where == ProviderQuirk::Where::message;
     const bool in_field = row.where == ProviderQuirk::Where::param;
-    const std::vector<Example>& examples = in_words ? sentences : in_field ? params : codes;
+    const bool in_status = row.where == ProviderQuirk::Where::status;
+    const std::vector<Example>& examples = in_words ? sentences : in_field ? params : in_status ? statuses : codes;
     const auto fits = [&row](const Example& example) { return is_about(row, example); };
     CHECK(std::any_of(examples.begin(), examples.end(), fits));
   }

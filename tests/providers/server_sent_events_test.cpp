@@ -152,6 +152,20 @@ TEST_CASE("a line or an event above the limit ends the reading") {
   }
 }
 
+TEST_CASE("the limit is the same however the bytes are cut") {
+  for (const std::size_t size : {93U, 94U, 95U}) {
+    CAPTURE(size);
+    const std::string event = "data: " + std::string(size, 'x') + "\n\ndata: y\n\n";
+    for (const std::size_t piece_size : {1U, 7U, 100U, 1000U}) {
+      ServerSentEvents events{100};
+      Seen seen;
+      for (std::size_t at = 0; at < event.size(); at += piece_size) feed(events, event.substr(at, piece_size), seen);
+      CHECK(events.too_large() == (size > 94));
+      CHECK(seen.size() == (size > 94 ? 0U : 2U));
+    }
+  }
+}
+
 TEST_CASE("many small events fit under a small limit") {
   ServerSentEvents events{100};
   Seen seen;

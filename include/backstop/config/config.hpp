@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backstop/catalog/catalog.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/export.hpp"
 #include "backstop/fallback_client.hpp"
@@ -79,6 +80,7 @@ struct GroupConfig {
 /// A policy file, read: which targets in which order, and how they are called.
 struct Config {
   std::vector<TargetConfig> targets;    ///< those of all groups
+  Catalog catalog;                      ///< of the file that `catalog` names; each target has it, too
   GroupConfig root;                     ///< who is asked; without members: the targets as they are listed
   /// Of these two what is not the default, or is `given`, is laid over what the application gives.
   std::optional<HedgeOptions> hedge;
@@ -107,6 +109,10 @@ struct Config {
 /// `providers` tells of a provider once what all targets there have in common, and so adds one that is not known:
 /// `{"my-gateway": {"base_url": "https://llm.example/v1", "wire": "openai", "api_key_env": "GATEWAY_KEY"}}`. What a
 /// target says itself stands in its place.
+///
+/// `catalog` names a file of prices and limits in the form of `parse_catalog`, which is read with the policy:
+/// `"catalog": "model_prices_and_context_window.json"`. A name that is no whole path starts from the policy's folder, or
+/// from the working directory where the policy is a text.
 ///
 /// `"enabled": false` keeps the first target alone, with its own policies. What a strategy has put on it goes with the
 /// strategy: the floor of `cascade` has no next target to leave the call to.

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backstop/catalog/catalog.hpp"
 #include "backstop/chat/parameters.hpp"
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/target.hpp"
@@ -31,6 +32,7 @@ struct ModelOptions {
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
   AnswerLimits answer_limits{};
   HttpOptions http{};  ///< how connections to this target are made, in place of the runtime's
+  Catalog catalog{};     ///< what is known about the model, where the next ones say nothing
   // What the catalogue does not know, or knows differently.
   std::optional<Price> price{};
   std::optional<std::int64_t> context_window{};

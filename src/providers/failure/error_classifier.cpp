@@ -1,5 +1,6 @@
 #include "error_classifier.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ constexpr std::size_t searched_of_body = 500;
 bool is_success(int status) noexcept { return status >= 200 && status < 300; }
 
 bool fits(const ProviderQuirk& quirk, const ProviderFailure& failure, std::string_view lower_message) noexcept {
+  if (quirk.where == ProviderQuirk::Where::status) return true;
   if (quirk.where == ProviderQuirk::Where::message) return lower_message.find(quirk.pattern) != std::string_view::npos;
   if (quirk.where == ProviderQuirk::Where::param) return failure.param == quirk.pattern;
   for (const std::string_view code : {std::string_view{failure.code}, std::string_view{failure.type},
@@ -48,7 +50,8 @@ ReplaySafety replay_after(int status) noexcept {
 bool never_fits_the_limit(const ProviderFailure& failure, ErrorKind kind) {
   if (kind != ErrorKind::rate_limited) return false;
   const std::string message = lower_case(failure.message);
-  return message.find("request too large") != std::string::npos && message.find("requested") != std::string::npos;
+  return std::all_of(larger_than_limit_words.begin(), larger_than_limit_words.end(),
+                     [&message](std::string_view words) { return message.find(words) != std::string::npos; });
 }
 
 // Refused, and nothing is said that could be read: by whatever stands before the model as likely as by the model.
@@ -64,7 +67,7 @@ bool may_carry_hint(ErrorKind kind, bool in_answer) noexcept {
 
 }  // namespace
 
-ErrorKind kind_of_status(int status, std::string_view provider) noexcept {
+ErrorKind kind_of_status(int status) noexcept {
   switch (status) {
     case 401: return ErrorKind::authentication;
     case 402: return ErrorKind::quota_exhausted;
@@ -72,16 +75,12 @@ ErrorKind kind_of_status(int status, std::string_view provider) noexcept {
     case 404:
     case 410: return ErrorKind::model_not_found;
     case 408: return ErrorKind::timeout;
-    case 409: {
-      const bool lock = provider == "openai" || provider == "azure" || provider == "anthropic";
-      return lock ? ErrorKind::server_error : ErrorKind::invalid_request;
-    }
     case 413: return ErrorKind::context_window_exceeded;
     case 424: return ErrorKind::server_error;
     case 425:
     case 429: return ErrorKind::rate_limited;
-    case 498: return provider == "cohere" ? ErrorKind::authentication : ErrorKind::overloaded;
-    case 499: return ErrorKind::overloaded;
+    case 498:
+    case 499:
     case 503:
     case 529: return ErrorKind::overloaded;
     default: break;
@@ -123,7 +122,7 @@ ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int
   if (status >= 500 && failure.http_status == 429) return ErrorKind::rate_limited;
   // It might be the same elsewhere, which is found out by asking.
   if (status == 400 && says_nothing(failure)) return ErrorKind::unsupported_capability;
-  return telling != 0 ? kind_of_status(telling, provider) : kind_of_generic_type(failure);
+  return telling != 0 ? kind_of_status(telling) : kind_of_generic_type(failure);
 }
 
 Error classify(const ProviderFailure& failure, const FailureSource& source) {
@@ -187,8 +186,7 @@ void add_source(Error& error, const HttpResponseHead& head, const Secrets& secre
 }
 
 std::string_view request_id_of(const HttpResponseHead& head) noexcept {
-  for (const std::string_view name : {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid",
-                                      "mistral-correlation-id", "inference-id"}) {
+  for (const std::string_view name : request_id_headers) {
     if (const std::string_view id = head.header(name); !id.empty()) return id;
   }
   return {};

@@ -24,8 +24,8 @@ struct FailureSource {
 /// error that came under a status of 200, the one inside it.
 [[nodiscard]] ErrorKind kind_of(const ProviderFailure& failure, std::string_view provider, int status);
 
-/// The kind of a status alone.
-[[nodiscard]] ErrorKind kind_of_status(int status, std::string_view provider) noexcept;
+/// The kind of a status alone, at a provider of which nothing else is known.
+[[nodiscard]] ErrorKind kind_of_status(int status) noexcept;
 
 /// A sentence on a failure of that kind, ours; nothing that a provider said.
 [[nodiscard]] std::string_view sentence_of(ErrorKind kind) noexcept;

@@ -15,6 +15,7 @@ struct ProviderQuirk {
     prefix,   ///< one of them begins with it
     message,  ///< the message contains it, in any case (`pattern` is in lower case)
     param,    ///< it is the field of the request that is at fault
+    status,   ///< the status alone, whatever is said with it; `pattern` is empty
   };
 
   std::string_view provider;  ///< empty: any
@@ -24,7 +25,8 @@ struct ProviderQuirk {
   ErrorKind kind;
 };
 
-/// The only place where providers' codes and wordings are known. The first row that fits decides, and a code is more
+/// The only place where providers' codes and wordings are known, with what follows it here; the names of their headers
+/// about limits stand in rate_limit_headers.cpp. The first row that fits decides, and a code is more
 /// trustworthy than a wording: rows of codes stand before those of messages. Types that say nothing specific
 /// (`invalid_request_error`, `api_error`) have no row here; the status decides then.
 ///
@@ -338,8 +340,54 @@ inline constexpr auto provider_quirks = [] {
       {"", 400, Where::message, "not supported by the model", unsupported_capability},
       // Within a stream there is no status that would say so.
       {"bedrock", 0, Where::code, "ValidationException", invalid_request},
+
+      // Statuses that mean something else elsewhere. A lock that passes, by the SDKs of the three, which retry it:
+      {"openai", 409, Where::status, "", server_error},
+      {"azure", 409, Where::status, "", server_error},
+      {"anthropic", 409, Where::status, "", server_error},
+      {"cohere", 498, Where::status, "", authentication},  // InvalidTokenError of its SDK; Groq's is "flex capacity"
   });
   // clang-format on
 }();
+
+/// Headers that ask for a wait in milliseconds, finer than `retry-after`, in the order of trust.
+inline constexpr std::array<std::string_view, 2> wait_headers_in_milliseconds{
+    "retry-after-ms",       // OpenAI, Anthropic, Azure, Cohere: their SDKs
+    "x-ms-retry-after-ms",  // Azure: Portkey's gateway
+};
+
+/// A header with a wait that counts where `retry-after` may speak of another limit, which is not used up.
+struct RenewalHeader {
+  std::string_view remaining;  ///< of the limit: used up when it says so
+  std::string_view renewal;    ///< how long it takes to be whole again
+};
+/// Source: answers of Azure OpenAI whose `retry-after: 1` is about requests while the tokens are used up.
+inline constexpr std::array renewal_headers{
+    RenewalHeader{"x-ratelimit-remaining-tokens", "x-ratelimit-renewalperiod-tokens"},
+};
+
+/// What stands before the wait in a message, in lower case.
+inline constexpr std::array<std::string_view, 5> wait_phrases{
+    "try again in ",     // OpenAI, Groq, Azure
+    "retry in ",         // Gemini: gemini-cli's table
+    "try again after ",  // reports of users
+    "retry after ",      // Azure
+    "please wait ",      // GitHub Models
+};
+
+/// Words of a rate limit that no wait helps against: one request is larger than all that the limit allows. Both
+/// in lower case, in one message. Source: OpenAI and Groq ("Request too large for model ... Limit 8000, Requested
+/// 10098").
+inline constexpr std::array<std::string_view, 2> larger_than_limit_words{"request too large", "requested"};
+
+/// Where a provider writes its id of a request, in the order of trust.
+inline constexpr std::array<std::string_view, 6> request_id_headers{
+    "x-request-id",            // OpenAI and most that speak its wire
+    "request-id",              // Anthropic
+    "apim-request-id",         // Azure
+    "x-amzn-requestid",        // Bedrock
+    "mistral-correlation-id",  // Mistral
+    "inference-id",            // Cerebras, Hugging Face's router
+};
 
 }  // namespace backstop::inline v0::detail

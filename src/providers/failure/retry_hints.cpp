@@ -4,9 +4,9 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <initializer_list>
 #include <string>
 
+#include "provider_quirks.hpp"
 #include "text/duration.hpp"
 #include "text/ascii.hpp"
 
@@ -112,7 +112,7 @@ std::optional<Duration> until(WallTime at, WallTime now) noexcept {
 }
 
 std::optional<Duration> retry_after_header(const HttpResponseHead& head, WallTime now) noexcept {
-  for (const std::string_view name : {"retry-after-ms", "x-ms-retry-after-ms"}) {
+  for (const std::string_view name : wait_headers_in_milliseconds) {
     const std::optional<double> milliseconds = parse_decimal(head.header(name));
     if (!milliseconds) continue;
     if (const auto span = believable_seconds(*milliseconds / 1000)) return span;
@@ -143,10 +143,13 @@ std::optional<Duration> latest_reset(const HttpResponseHead& head, WallTime now,
   return latest;
 }
 
-// Azure's `retry-after` may speak of the requests while the tokens are used up.
-std::optional<Duration> token_renewal(const HttpResponseHead& head) {
-  if (!is_used_up(head.header("x-ratelimit-remaining-tokens"))) return std::nullopt;
-  return parse_duration(head.header("x-ratelimit-renewalperiod-tokens"));
+// The longest wait for a limit that is used up, whatever `retry-after` speaks of.
+std::optional<Duration> longest_renewal(const HttpResponseHead& head) {
+  std::optional<Duration> longest;
+  for (const RenewalHeader& header : renewal_headers) {
+    if (is_used_up(head.header(header.remaining))) longest = std::max(longest, parse_duration(head.header(header.renewal)));
+  }
+  return longest;
 }
 
 // Letters and digits only, in lower case, however the text was wrapped, spaced or written as JSON.
@@ -167,8 +170,7 @@ std::optional<Duration> hint_in_words(std::string_view message, std::string_view
   int most_comparisons = 8;  // each reads the whole request
   const std::string lower = lower_case(message.substr(0, searched));
   std::optional<std::string> request;
-  for (const std::string_view phrase :
-       {"try again in ", "retry in ", "try again after ", "retry after ", "please wait "}) {
+  for (const std::string_view phrase : wait_phrases) {
     for (std::size_t at = lower.find(phrase); at != std::string::npos; at = lower.find(phrase, at + 1)) {
       const std::size_t number = at + phrase.size();
       const auto span = leading_duration(std::string_view{lower}.substr(number));
@@ -213,7 +215,7 @@ std::optional<Duration> parse_reset(std::string_view text, WallTime now) noexcep
 std::optional<Duration> retry_hint(const HttpResponseHead& head, const ProviderFailure& failure, WallTime now,
                                    std::string_view request_body) {
   if (auto span = retry_after_header(head, now)) {
-    if (const auto renewal = token_renewal(head)) span = std::max(*span, *renewal);
+    if (const auto renewal = longest_renewal(head)) span = std::max(*span, *renewal);
     return span;
   }
   if (failure.retry_after) return failure.retry_after;

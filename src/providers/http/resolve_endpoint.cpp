@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "backstop/catalog/catalog.hpp"
 #include "backstop/handover/needs.hpp"
 #include "json/added_fields.hpp"
 #include "key_ring.hpp"
@@ -50,7 +49,7 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
 }
 
 ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url, bool audio) {
-  ModelFacts facts = facts_for(provider, options.model);
+  ModelFacts facts = options.catalog.facts_for(provider, options.model);
   facts.capabilities.audio = audio;
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;

@@ -60,7 +60,7 @@ constexpr OpenAiDialect fireworks{.service_tiers = fireworks_tiers};
 constexpr OpenAiDialect plain{};
 constexpr OpenAiDialect without_user{.user = User::none};
 
-// Addresses and variables: the providers' documentation, and models.dev.
+// Addresses and variables: the providers' documentation, models.dev, and of Volcengine LiteLLM.
 constexpr std::array known{
     // clang-format off
     KnownProvider{{"openai", "https://api.openai.com/v1", "OPENAI_API_KEY"}, openai_itself},
@@ -75,8 +75,11 @@ constexpr std::array known{
     KnownProvider{{"cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"}, cerebras},
     KnownProvider{{"perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY"}, without_user},
     KnownProvider{{"moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"}, moonshot},
+    KnownProvider{{"moonshot-cn", "https://api.moonshot.cn/v1", "MOONSHOT_API_KEY"}, moonshot, "moonshot"},
     KnownProvider{{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"}, zai},
+    KnownProvider{{"zhipu", "https://open.bigmodel.cn/api/paas/v4", "ZHIPU_API_KEY"}, zai, "zai"},
     KnownProvider{{"qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"}, without_user},
+    KnownProvider{{"qwen-cn", "https://dashscope.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"}, without_user, "qwen"},
     KnownProvider{{"deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"}, plain},
     KnownProvider{{"nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"}, without_user},
     KnownProvider{{"sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"}, plain},
@@ -87,6 +90,13 @@ constexpr std::array known{
     KnownProvider{{"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"}, plain},
     KnownProvider{{"baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY"}, plain},
     KnownProvider{{"siliconflow", "https://api.siliconflow.com/v1", "SILICONFLOW_API_KEY"}, plain},
+    KnownProvider{{"siliconflow-cn", "https://api.siliconflow.cn/v1", "SILICONFLOW_CN_API_KEY"}, plain, "siliconflow"},
+    KnownProvider{{"volcengine", "https://ark.cn-beijing.volces.com/api/v3", "VOLCENGINE_API_KEY"}, without_user},
+    KnownProvider{{"stepfun", "https://api.stepfun.com/v1", "STEPFUN_API_KEY"}, without_user},
+    KnownProvider{{"modelscope", "https://api-inference.modelscope.cn/v1", "MODELSCOPE_API_KEY"}, without_user},
+    KnownProvider{{"xiaomi", "https://api.xiaomimimo.com/v1", "XIAOMI_API_KEY"}, without_user},
+    // The account is a part of its address: https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1
+    KnownProvider{{"cloudflare", "", "CLOUDFLARE_API_KEY"}, without_user},
     KnownProvider{{"upstage", "https://api.upstage.ai/v1/solar", "UPSTAGE_API_KEY"}, plain},
     KnownProvider{{"scaleway", "https://api.scaleway.ai/v1", "SCALEWAY_API_KEY"}, plain},
     KnownProvider{{"friendli", "https://api.friendli.ai/serverless/v1", "FRIENDLI_TOKEN"}, plain},
@@ -107,8 +117,10 @@ struct OtherName {
 };
 constexpr std::array other_names{
     OtherName{"moonshotai", "moonshot"}, OtherName{"togetherai", "together"}, OtherName{"alibaba", "qwen"},
-    OtherName{"dashscope", "qwen"},      OtherName{"fireworks-ai", "fireworks"}, OtherName{"zhipu", "zai"},
+    OtherName{"dashscope", "qwen"},      OtherName{"fireworks-ai", "fireworks"}, OtherName{"zhipuai", "zhipu"},
     OtherName{"hf", "huggingface"},      OtherName{"grok", "xai"},
+    OtherName{"moonshotai-cn", "moonshot-cn"}, OtherName{"alibaba-cn", "qwen-cn"}, OtherName{"doubao", "volcengine"},
+    OtherName{"cloudflare-workers-ai", "cloudflare"},
 };
 
 }  // namespace

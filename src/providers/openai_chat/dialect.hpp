@@ -44,6 +44,7 @@ struct OpenAiDialect {
 struct KnownProvider {
   ProviderDefaults defaults;
   OpenAiDialect dialect;
+  std::string_view company{};  ///< whose further address it is: codes of errors are that provider's; empty: its own
 };
 
 /// By its name or another that is in use for it; null when unknown.

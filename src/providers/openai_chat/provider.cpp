@@ -43,6 +43,7 @@ std::optional<Provider> known_provider(std::string_view name, ModelOptions optio
   detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
   if (known->defaults.name == "ollama" && !endpoint.base_url.ends_with("/v1")) endpoint.base_url += "/v1";
   endpoint.reports_usage_in_streams = true;
+  if (!known->company.empty()) endpoint.provider = known->company;
   return make(std::move(endpoint), known->dialect);
 }
 

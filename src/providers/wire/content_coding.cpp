@@ -53,7 +53,7 @@ bool names(std::string_view label, std::string_view coding) noexcept {
 }  // namespace
 
 struct ContentDecoder::Inflater {
-  explicit Inflater(int form) {
+  explicit Inflater(int form) : has_members{form == gzip} {
     if (inflateInit2(&stream, form) != Z_OK) throw std::bad_alloc{};
   }
   ~Inflater() { inflateEnd(&stream); }
@@ -61,7 +61,9 @@ struct ContentDecoder::Inflater {
   Inflater& operator=(const Inflater&) = delete;
 
   z_stream stream{};
+  bool has_members;
   bool ended = false;
+  bool over = false;  ///< something else followed the end
   std::array<char, chunk> plain;
 };
 
@@ -115,8 +117,10 @@ bool ContentDecoder::inflate_next(std::string_view& plain) {
   z_stream& stream = inflater_->stream;
   for (;;) {
     if (inflater_->ended) {
-      // Members of gzip may follow one another; whatever else does is nothing.
-      if (piece_.empty() || piece_.front() != gzip_mark || inflateReset(&stream) != Z_OK) return false;
+      // Members of gzip may follow one another; whatever else does is nothing, and so is all behind it.
+      if (piece_.empty()) return false;
+      inflater_->over = inflater_->over || !inflater_->has_members || piece_.front() != gzip_mark;
+      if (inflater_->over || inflateReset(&stream) != Z_OK) return false;
       inflater_->ended = false;
     }
     const std::size_t taken = std::min<std::size_t>(piece_.size(), std::numeric_limits<uInt>::max());

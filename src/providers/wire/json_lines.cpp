@@ -5,6 +5,12 @@
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
+namespace {
+
+// On one line; as `JsonDocument::next` passes over between values.
+constexpr std::string_view between_documents{" \t\r,\0\x1E", 6};
+
+}  // namespace
 
 void JsonLines::feed(std::string_view piece) {
   bytes_.erase(0, begin_);
@@ -16,18 +22,36 @@ void JsonLines::feed(std::string_view piece) {
 
 bool JsonLines::next(std::string_view& document) {
   while (!too_large_ && seen_ < bytes_.size()) {
+    if (place_ != Place::document) {
+      pass_rest_of_line();
+      continue;
+    }
     const std::size_t end = std::min(bytes_.find('\n', seen_), bytes_.size());
-    const bool at_line_end = end < bytes_.size();
-    scan_.feed(std::string_view{bytes_}.substr(seen_, end - seen_));
-    seen_ = at_line_end ? end + 1 : end;
+    seen_ += scan_.feed_to_end(std::string_view{bytes_}.substr(seen_, end - seen_));
+    const bool closed = scan_.closed();
+    const bool at_line_end = !closed && end < bytes_.size();
+    if (at_line_end) ++seen_;
     too_large_ = seen_ - begin_ > limit_;
-    const bool whole = scan_.closed() || (at_line_end && !scan_.open());
-    if (!too_large_ && whole && take(seen_, document)) return true;
+    if (closed) place_ = Place::behind;
+    if (!too_large_ && (closed || (at_line_end && !scan_.open())) && take(seen_, document)) return true;
   }
   return false;
 }
 
-bool JsonLines::finish(std::string_view& document) { return !too_large_ && take(bytes_.size(), document); }
+// Of a line whose document has been handed out.
+void JsonLines::pass_rest_of_line() {
+  const std::size_t found = place_ == Place::behind ? bytes_.find_first_not_of(between_documents, seen_)
+                                                    : bytes_.find('\n', seen_);
+  begin_ = seen_ = std::min(found, bytes_.size());
+  if (seen_ == bytes_.size()) return;
+  const char letter = bytes_[seen_];
+  if (letter == '\n') begin_ = ++seen_;
+  place_ = letter == '\n' || letter == '{' || letter == '[' ? Place::document : Place::nothing;
+}
+
+bool JsonLines::finish(std::string_view& document) {
+  return !too_large_ && place_ == Place::document && take(bytes_.size(), document);
+}
 
 bool JsonLines::take(std::size_t end, std::string_view& document) {
   document = trim(std::string_view{bytes_}.substr(begin_, end - begin_));

@@ -12,7 +12,8 @@ namespace backstop::inline v0::detail {
 /// call `next` until it yields nothing; at the clean end of the body call `finish`.
 ///
 /// Beyond that, because servers do: blank lines are skipped, an object may go on over several lines, and one that is
-/// whole at the end of a piece does not wait for its line to end. What is no JSON is handed out as it stands.
+/// whole does not wait for its line to end. What follows it on its line is another document where it begins like one,
+/// else nothing. A line that is no JSON is handed out as it stands.
 ///
 /// Cost: linear in the bytes; what is kept is the document that is not whole yet.
 class JsonLines {
@@ -31,7 +32,11 @@ class JsonLines {
   [[nodiscard]] bool too_large() const noexcept { return too_large_; }
 
  private:
+  /// Where the reader is: in a document, behind one on its line, or in what is none there.
+  enum class Place : unsigned char { document, behind, nothing };
+
   [[nodiscard]] bool take(std::size_t end, std::string_view& document);
+  void pass_rest_of_line();
 
   std::size_t limit_;
   std::string bytes_;
@@ -39,6 +44,7 @@ class JsonLines {
   std::size_t seen_ = 0;   ///< up to where it was looked at
   std::size_t behind_ = 0;  ///< where the last document ends
   ObjectScan scan_;        ///< of the document
+  Place place_ = Place::document;
   bool too_large_ = false;
 };
 

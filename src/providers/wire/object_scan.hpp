@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -18,6 +19,15 @@ class ObjectScan {
       }
       take(piece[at]);
     }
+  }
+  /// The same up to the object's last bracket; how many bytes that is, or all of them where it has not come.
+  [[nodiscard]] std::size_t feed_to_end(std::string_view piece) noexcept {
+    for (std::size_t at = 0; at < piece.size(); ++at) {
+      if (state_ == State::string) at = std::min(piece.find_first_of("\"\\", at), piece.size() - 1);
+      take(piece[at]);
+      if (state_ == State::closed) return at + 1;
+    }
+    return piece.size();
   }
   /// The text is one object, its last bracket closed, with nothing but blanks around it.
   [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }

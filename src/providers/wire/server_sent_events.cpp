@@ -45,7 +45,8 @@ bool ServerSentEvents::take_whole_event(Event& event) noexcept {
   const bool at_start = !has_data_ && name_.empty() && partial_line_.empty() && !too_large_;
   if (!at_start || !piece_.starts_with(field)) return false;
   const std::size_t end = find_line_end();
-  if (end == std::string_view::npos || end == field.size() || !piece_.substr(end).starts_with("\n\n")) return false;
+  if (end == std::string_view::npos || end == field.size() || end > limit_) return false;
+  if (!piece_.substr(end).starts_with("\n\n")) return false;
   event.name = {};
   event.data = piece_.substr(field.size(), end - field.size());
   event.bare = false;
@@ -71,8 +72,9 @@ bool ServerSentEvents::finish(Event& event) {
 
 bool ServerSentEvents::next_line(std::string_view& line) {
   const std::size_t end = find_line_end();
+  too_large_ = partial_line_.size() + std::min(end, piece_.size()) > limit_;
+  if (too_large_) return false;
   if (end == std::string_view::npos) {
-    if (partial_line_.size() + piece_.size() > limit_) too_large_ = true;
     partial_line_.append(piece_);
     piece_ = {};
     return false;
