@@ -9,7 +9,9 @@
 #include <string_view>
 #include <utility>
 
+#include "backstop/chat/format.hpp"
 #include "backstop/policies/retry.hpp"
+#include "handover/cost_estimate.hpp"
 #include "text/duration.hpp"
 
 namespace backstop::inline v0 {
@@ -110,6 +112,7 @@ class Linter {
     std::size_t others = 0;  ///< other targets that the call may go to
     bool retried = false;
     std::size_t depth = 0;
+    std::optional<Money> most_cost;  ///< that a send may have, by the caps around it
   };
 
   void visit(const ChatProvider& provider, Stack stack, Surroundings outside) {
@@ -117,6 +120,7 @@ class Linter {
     const bool idle_retry = layer.name == "retry" && layer.sends <= 1;
     const std::vector<const ChatProvider*> around = layer.around;
     if (layer.name == "retry" && !idle_retry) outside.retried = true;
+    if (layer.most_cost) outside.most_cost = std::min(outside.most_cost.value_or(*layer.most_cost), *layer.most_cost);
     const bool chooses = layer.name == "fallback";
     if (chooses && outside.depth == 0) call_ = layer;
     if (!idle_retry) stack.layers.push_back(std::move(layer));
@@ -136,6 +140,7 @@ class Linter {
     for (const Layer& layer : stack.layers) check_limits(stack, layer);
     check_nested_timeouts(stack);
     check_company(stack, outside);
+    check_cost(stack, outside);
   }
 
   void check_order(const Stack& stack) {
@@ -202,6 +207,17 @@ class Linter {
       add(stack, "the only target has no retry", "one failure that a repeat would mend fails the call",
           "put retry or standard() around it, or give the client another target");
     }
+  }
+
+  /// The least that is sent: a few words, answered within the least limit.
+  void check_cost(const Stack& stack, const Surroundings& outside) {
+    if (stack.target.empty() || !outside.most_cost) return;
+    const std::optional<Price> price = price_of(stack.target);
+    if (!price) return;  // may be assumed
+    const Money least = cost_of(least_usage(stack.target, std::nullopt, {.tokens = 10}), *price);
+    if (least <= *outside.most_cost) return;
+    add(stack, fmt::format("a cap of {}, and the least that a send costs is {}", *outside.most_cost, least),
+        "the target can never be asked", "raise the cap, or take a cheaper model");
   }
 
   using Iterator = std::vector<Layer>::const_iterator;

@@ -19,7 +19,7 @@ struct Finding {
 
 /// Looks at how a client, or a single target with its policies, is put together and names what is odd: policies in an
 /// order in which they do not work together, limits that cannot be reached, a retry or a hedge that is missing what it
-/// needs. Sends nothing. Nothing is found in the `standard()` stack.
+/// needs, a target that its caps leave no room for. Sends nothing. Nothing is found in the `standard()` stack.
 ///
 /// Of the application's own policies, what stands inside them is found too (`ChatProvider::layer`).
 /// Example: `for (const Finding& finding : lint(client)) fmt::print("{}: {}\n", finding.what, finding.instead);`

@@ -39,6 +39,7 @@ struct Layer {
   std::vector<const ChatProvider*> around{};  ///< what it calls; nothing for a model
   int sends = 1;  ///< the most that it makes of one call to it, by itself
   std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
+  std::optional<Money> most_cost{};  ///< of a send below it, whatever has been spent; empty: any
   bool judges = false;  ///< refuses answers, as a quality floor does: none of a ladder behind it goes round it
   const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order
   /// Of a policy that may refuse single sends below it: why it would refuse that one, whatever else is settled until

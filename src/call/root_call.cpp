@@ -64,6 +64,9 @@ void RootCall::start(const ChatProvider& provider, const ChatRequest& request, S
   state_.started = runtime.now();
   if (sink != nullptr) context_.set_sink(&consumer_.emplace(*sink, state_));
   context_.set_deadline(saturating_add(state_.started, limits_.deadline));
+  if (state_.observers != nullptr) {
+    for (const auto& observer : *state_.observers) observer->on_begin();
+  }
   try {
     if (limits_.deadline <= Duration::zero()) {
       stop_.request_stop(StopReason::deadline);

@@ -18,6 +18,25 @@ bool fell_back(const CallEvent& event) noexcept {
 
 }  // namespace
 
+void LatencyHistogram::add(std::chrono::nanoseconds span) noexcept {
+  const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), span) - bounds.begin();
+  ++counts_[static_cast<std::size_t>(bucket)];
+  ++count_;
+  sum_ += span;
+  longest_ = std::max(longest_, span);
+}
+
+std::chrono::nanoseconds LatencyHistogram::at_most(double share) const noexcept {
+  const double wanted = share * static_cast<double>(count_);
+  std::uint64_t seen = 0;
+  for (std::size_t bucket = 0; bucket < bounds.size(); ++bucket) {
+    seen += counts_[bucket];
+    if (seen == 0 || static_cast<double>(seen) < wanted) continue;
+    return std::min<std::chrono::nanoseconds>(bounds[bucket], longest_);
+  }
+  return longest_;
+}
+
 double TargetMetrics::success_rate() const noexcept {
   const std::uint64_t judged = attempts - failures[ErrorKind::cancelled] - failures[ErrorKind::deadline_exceeded] -
                                failures[ErrorKind::local_limit];
@@ -38,6 +57,11 @@ MetricsSnapshot Metrics::snapshot() const {
   return copy;
 }
 
+void Metrics::on_begin() noexcept {
+  const std::scoped_lock lock{mutex_};
+  ++totals_.in_flight;
+}
+
 void Metrics::on_attempt(const AttemptEvent& event) noexcept {
   const std::scoped_lock lock{mutex_};
   try {
@@ -49,6 +73,7 @@ void Metrics::on_attempt(const AttemptEvent& event) noexcept {
 
 void Metrics::on_call(const CallEvent& event) noexcept {
   const std::scoped_lock lock{mutex_};
+  if (totals_.in_flight > 0) --totals_.in_flight;
   try {
     count_call(event);
   } catch (const std::bad_alloc&) {
@@ -83,7 +108,9 @@ void Metrics::count_attempt(const Attempt& attempt) {
   metrics.elapsed += attempt.elapsed;
   metrics.spend += attempt.cost;
   if (attempt.cost_estimated) metrics.estimated_spend += attempt.cost;
+  if (attempt.ttft) metrics.ttft.add(*attempt.ttft);
   if (!attempt.outcome) {
+    metrics.latency.add(attempt.elapsed);
     ++metrics.succeeded;
     return;
   }
@@ -107,6 +134,7 @@ void Metrics::count_call(const CallEvent& event) {
     return;
   }
   ++totals_.succeeded;
+  totals_.latency.add(event.elapsed);
   if (troubled) ++totals_.rescued;
   if (const auto& price = event.first_choice.facts().price) {
     totals_.compared_spend += event.cost;

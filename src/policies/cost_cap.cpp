@@ -402,6 +402,11 @@ Layer CostCap::layer() const {
   layer.refuses = [this](const Send& send) {
     return EachSend{*this, *send.context}.hopeless(*send.target, *send.request);
   };
+  layer.most_cost = options_.per_request;
+  for (const Budget& budget : options_.budgets) {
+    const std::optional<Money>& whole = budget.options().per_period;
+    if (whole) layer.most_cost = std::min(layer.most_cost.value_or(*whole), *whole);
+  }
   return layer;
 }
 

@@ -53,6 +53,7 @@ void Runtime::PostedList::append(PostedList& other) noexcept {
 Runtime::Runtime(RuntimeOptions options)
     : clock_{options.clock != nullptr ? options.clock : &machine_clock()},
       transport_{options.transport ? std::move(options.transport) : curl_transport(*clock_, std::move(options.http))},
+      wire_log_{std::move(options.wire_log)},
       now_{clock_->now()},
       random_state_{options.seed},
       process_{detail::process_number()},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -145,6 +146,25 @@ TEST_CASE("limits that can never be reached are named") {
   CHECK(findings[0].what == "timeout: attempt is 6s, and the call's deadline 5s");
   CHECK(findings[1].what == "retry allows 4 sends, and the call 2");
   CHECK(findings[1].target.name() == "b/m");
+}
+
+TEST_CASE("a target that can never fit a cap around it is named, wherever the cap stands") {
+  const auto priced = [](int usd_per_million) {
+    ModelFacts facts;
+    facts.price = Price{.input = Money{}, .output = Money::usd_per_million(usd_per_million)};
+    return ScriptedProvider{Target{"a", "m", facts}};
+  };
+  const Policy cap = cost_cap({.per_request = Money::usd_per_million(2560)});  // 256 tokens at $10 a million
+  CHECK(lint(FallbackClient{priced(10) | standard() | cap, other()}).empty());
+  for (const Provider& client :
+       {Provider{FallbackClient{priced(11) | standard() | cap, other()}},
+        FallbackClient{priced(11) | standard(), other()} | cap,
+        FallbackClient{priced(11) | standard(), other()} | cost_cap(Budget{{.per_period = Money::usd_per_million(2560)}})}) {
+    const std::vector<Finding> findings = lint(client);
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].target.name() == "a/m");
+    CHECK(findings[0].what == "a cap of $0.00256, and the least that a send costs is $0.002816");
+  }
 }
 
 TEST_CASE("a target that is alone needs a retry, and a hedge needs another target") {

@@ -1,9 +1,16 @@
 #include "backstop/observe/metrics.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
 
+#include <memory>
 #include <thread>
 #include <vector>
+
+#include "backstop/fallback_client.hpp"
+#include "backstop/observe/metrics_json.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
 
 namespace metrics_test {
 
@@ -173,6 +180,84 @@ TEST_CASE("a breaker's last state stands in its target's row") {
   const MetricsSnapshot snapshot = metrics.snapshot();
   CHECK(snapshot.find("a/1")->breaker == "half_open");
   CHECK(snapshot.find("a/1")->breaker_changes == 2);
+}
+
+TEST_CASE("times are counted in buckets that double") {
+  LatencyHistogram histogram;
+  CHECK(histogram.at_most(0.5) == 0ms);
+  for (const std::chrono::nanoseconds span : {1ms, 10ms, 11ms, 300ms, 200'000ms}) histogram.add(span);
+  CHECK(histogram.count() == 5);
+  CHECK(histogram.sum() == 200'322ms);
+  CHECK(histogram.counts()[0] == 2);
+  CHECK(histogram.counts()[1] == 1);
+  CHECK(histogram.counts()[5] == 1);
+  CHECK(histogram.counts().back() == 1);
+  CHECK(histogram.at_most(0) == 10ms);
+  CHECK(histogram.at_most(0.4) == 10ms);
+  CHECK(histogram.at_most(0.5) == 20ms);
+  CHECK(histogram.at_most(0.8) == 320ms);
+  CHECK(histogram.at_most(1) == 200s);
+}
+
+TEST_CASE("latencies are those of answers, and the time to the first token is known of failures too") {
+  Metrics metrics;
+  Attempt broken = attempt_at("a/1", ErrorKind::stream_interrupted);
+  broken.ttft = 2ms;
+  Attempt answered = attempt_at("b/1", {});
+  answered.ttft = 5ms;
+  tell(metrics, {broken, answered}, Target::parse("a/1"));
+  const MetricsSnapshot snapshot = metrics.snapshot();
+  CHECK(snapshot.latency.sum() == 20ms);
+  CHECK(snapshot.find("a/1")->latency.count() == 0);
+  CHECK(snapshot.find("a/1")->ttft.sum() == 2ms);
+  CHECK(snapshot.find("b/1")->latency.sum() == 10ms);
+  CHECK(snapshot.find("b/1")->ttft.sum() == 5ms);
+}
+
+TEST_CASE("calls in flight are those that have begun and not ended, however they end") {
+  testing::VirtualRuntime runtime;
+  const auto metrics = std::make_shared<Metrics>();
+  FallbackOptions options;
+  options.observers = {metrics};
+  options.runtime = runtime.share();
+  const testing::ScriptedProvider model{"a/1", {testing::answer("hi").after(1s)}};
+  const FallbackClient client{model, options};
+  PendingCall first = client.start("hello");
+  {
+    PendingCall second = client.start("hello");
+    runtime.run_for(1ms);
+    CHECK(metrics->snapshot().in_flight == 2);
+    CHECK(metrics->snapshot().calls == 0);
+  }
+  runtime.run_for(1ms);
+  CHECK(metrics->snapshot().in_flight == 1);
+  CHECK(first.wait());
+  CHECK(metrics->snapshot().in_flight == 0);
+  CHECK(metrics->snapshot().calls == 2);
+}
+
+TEST_CASE("metrics as JSON have every count, by name") {
+  Metrics metrics;
+  metrics.on_begin();
+  const Attempt paid = attempt_at("b/1", {}, Money::usd(0.25));
+  tell(metrics, {attempt_at("a/1", ErrorKind::overloaded), paid}, Target::parse("a/1"));
+  metrics.on_begin();
+  metrics.on_breaker(BreakerEvent{Target::parse("a/1"), "closed", "open", ""});
+  const nlohmann::json json = to_json(metrics.snapshot());
+  CHECK(json["calls"] == 1);
+  CHECK(json["in_flight"] == 1);
+  CHECK(json["rescued"] == 1);
+  CHECK(json["fallback_rate"] == 1.0);
+  CHECK(json["spend_usd"] == 0.25);
+  CHECK(json["latency"]["count"] == 1);
+  CHECK(json["latency"]["sum_ms"] == 20.0);
+  CHECK(json["latency"]["counts"].size() == json["latency"]["bounds_ms"].size() + 1);
+  REQUIRE(json["targets"].size() == 2);
+  CHECK(json["targets"][0]["target"] == "a/1");
+  CHECK(json["targets"][0]["failures"] == nlohmann::json{{"overloaded", 1}});
+  CHECK(json["targets"][0]["breaker"] == "open");
+  CHECK(json["targets"][1]["breaker"].is_null());
+  CHECK(json["targets"][1]["success_rate"] == 1.0);
 }
 
 TEST_CASE("events from several threads are all counted") {

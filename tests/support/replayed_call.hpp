@@ -27,7 +27,8 @@ struct ReplayedCall {
 /// stream's consumer beforehand.
 inline ReplayedCall call_with(const Provider& provider, const ChatRequest& request,
                               const ReplayTransport::Answering& answering, bool stream,
-                              const std::function<void(testing::EventLog&, Runtime&)>& prepare = nullptr) {
+                              const std::function<void(testing::EventLog&, Runtime&)>& prepare = nullptr,
+                              WireLog wire_log = {}) {
   testing::VirtualClock clock;
   const TimePoint start = clock.now();
   auto transport = std::make_unique<ReplayTransport>(clock, answering);
@@ -36,6 +37,7 @@ inline ReplayedCall call_with(const Provider& provider, const ChatRequest& reque
   options.clock = &clock;
   options.transport = std::move(transport);
   options.seed = 7;
+  options.wire_log = std::move(wire_log);
   options.background_driver = false;
   Runtime runtime{std::move(options)};
 

@@ -34,6 +34,33 @@ class KindCounts {
   std::array<std::uint64_t, error_kind_count> counts_{};
 };
 
+/// How long something took, counted in buckets whose bounds double.
+class LatencyHistogram {
+ public:
+  /// The longest time in each bucket but the last, which takes the rest. Source: OpenTelemetry's conventions for
+  /// generative AI, `gen_ai.client.operation.duration`.
+  static constexpr std::array<std::chrono::milliseconds, 14> bounds{
+      std::chrono::milliseconds{10},    std::chrono::milliseconds{20},    std::chrono::milliseconds{40},
+      std::chrono::milliseconds{80},    std::chrono::milliseconds{160},   std::chrono::milliseconds{320},
+      std::chrono::milliseconds{640},   std::chrono::milliseconds{1280},  std::chrono::milliseconds{2560},
+      std::chrono::milliseconds{5120},  std::chrono::milliseconds{10240}, std::chrono::milliseconds{20480},
+      std::chrono::milliseconds{40960}, std::chrono::milliseconds{81920}};
+
+  BACKSTOP_EXPORT void add(std::chrono::nanoseconds span) noexcept;
+  [[nodiscard]] const std::array<std::uint64_t, bounds.size() + 1>& counts() const noexcept { return counts_; }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] std::chrono::nanoseconds sum() const noexcept { return sum_; }
+  /// The bound that at least that share (from 0 to 1) did not exceed: for 0.5 at most twice the median. 0 when nothing
+  /// was counted; the longest of all in the last bucket.
+  [[nodiscard]] BACKSTOP_EXPORT std::chrono::nanoseconds at_most(double share) const noexcept;
+
+ private:
+  std::array<std::uint64_t, bounds.size() + 1> counts_{};
+  std::uint64_t count_ = 0;
+  std::chrono::nanoseconds sum_{0};
+  std::chrono::nanoseconds longest_{0};
+};
+
 /// What became of the attempts at one target.
 struct TargetMetrics {
   std::string target;                   ///< `provider/model`
@@ -44,6 +71,8 @@ struct TargetMetrics {
   KindCounts failures;                  ///< of what was sent, by kind
   KindCounts skips;                     ///< candidates that were not sent to, by kind
   std::chrono::nanoseconds elapsed{0};  ///< of all attempts together
+  LatencyHistogram latency;             ///< of those that succeeded, from the send to the end
+  LatencyHistogram ttft;                ///< from the send to the first content, where there was any
   Money spend;                          ///< of all attempts, estimates included
   Money estimated_spend;                ///< the part of it that is estimated
   std::string breaker;                  ///< the last state that its circuit breaker reported; empty for none
@@ -56,7 +85,8 @@ struct TargetMetrics {
 
 /// All counts since the start, at one moment.
 struct MetricsSnapshot {
-  std::uint64_t calls = 0;
+  std::uint64_t calls = 0;      ///< that have ended
+  std::uint64_t in_flight = 0;  ///< calls that have begun and not ended
   std::uint64_t succeeded = 0;
   std::uint64_t fallbacks = 0;  ///< calls that went on from their first choice to another target
   std::uint64_t troubled = 0;   ///< calls in which a target failed or was out
@@ -65,6 +95,7 @@ struct MetricsSnapshot {
   Money spend;                  ///< of all calls
   Money compared_spend;         ///< of answered calls whose first choice has a known price
   Money first_choice_cost;      ///< what that first choice would have cost for the same answers
+  LatencyHistogram latency;     ///< of answered calls, from the entry to the end
   std::vector<TargetMetrics> targets;  ///< by name
 
   /// From 0 to 1: fallbacks by calls; 0 before the first call.
@@ -94,6 +125,7 @@ class BACKSTOP_EXPORT Metrics final : public Observer {
  public:
   [[nodiscard]] MetricsSnapshot snapshot() const;
 
+  void on_begin() noexcept override;
   void on_attempt(const AttemptEvent& event) noexcept override;
   void on_call(const CallEvent& event) noexcept override;
   void on_breaker(const BreakerEvent& event) noexcept override;

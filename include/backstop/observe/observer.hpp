@@ -70,6 +70,8 @@ struct BreakerEvent {
 class BACKSTOP_EXPORT Observer {
  public:
   virtual ~Observer() = default;
+  /// A call of the application begins. Its end is an `on_call`.
+  virtual void on_begin() noexcept {}
   virtual void on_attempt(const AttemptEvent& event) noexcept { static_cast<void>(event); }
   virtual void on_progress(const ProgressEvent& event) noexcept { static_cast<void>(event); }
   virtual void on_call(const CallEvent& event) noexcept { static_cast<void>(event); }

@@ -12,6 +12,7 @@
 #include "backstop/runtime/network_watch.hpp"
 #include "backstop/runtime/ready_queue.hpp"
 #include "backstop/runtime/timer.hpp"
+#include "backstop/runtime/wire_log.hpp"
 
 namespace backstop::inline v0 {
 
@@ -27,6 +28,9 @@ struct RuntimeOptions {
   /// Whether `start` and `chat_async` may start a thread that drives their calls. Without it the application calls
   /// `poll`.
   bool background_driver = true;
+  /// Is told of every HTTP exchange of the library's providers.
+  /// Example: `{.wire_log = {.write = [](const WireEvent& event) { fmt::print(stderr, "{}\n", event.url); }}}`
+  WireLog wire_log{};
 };
 
 /// The event loop that calls run on: a queue of coroutines that are ready, timers, and HTTP.
@@ -69,6 +73,10 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// For random numbers of somebody else's; a different one each time, the same row of them for the same seed.
   [[nodiscard]] std::uint64_t new_seed() noexcept;
   [[nodiscard]] HttpTransport& http() noexcept { return *transport_; }
+  /// Null where nobody is to be told.
+  [[nodiscard]] const WireLog* wire_log() const noexcept { return wire_log_.write ? &wire_log_ : nullptr; }
+  /// Numbers exchanges for it.
+  [[nodiscard]] std::uint64_t next_exchange() noexcept { return ++exchanges_; }
   [[nodiscard]] TimerQueue& timers() noexcept { return timers_; }
   /// What the connections of all targets say of this machine's network.
   [[nodiscard]] NetworkWatch& network() noexcept { return network_; }
@@ -210,6 +218,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
   const Clock* clock_;
   std::unique_ptr<HttpTransport> transport_;
+  WireLog wire_log_;
+  std::uint64_t exchanges_ = 0;
   TimePoint now_;
   TimerQueue timers_;
   NetworkWatch network_;

@@ -60,6 +60,12 @@ bool says_nothing(const ProviderFailure& failure) noexcept {
   return (failure.message.empty() || failure.quotes_body) && !coded;
 }
 
+// By a server that does not know the path, rather than a provider that does not know the model.
+bool is_no_such_path(const ProviderFailure& failure, int status) noexcept {
+  if (status != 404 && status != 405) return false;
+  return says_nothing(failure) || equal_ignoring_case(failure.message, status == 404 ? "not found" : "method not allowed");
+}
+
 bool may_carry_hint(ErrorKind kind, bool in_answer) noexcept {
   if (!in_answer) return true;
   return kind == ErrorKind::rate_limited || kind == ErrorKind::overloaded;
@@ -133,6 +139,10 @@ Error classify(const ProviderFailure& failure, const FailureSource& source) {
   Error error{kind, failure.finding.empty() ? std::string{sentence_of(kind)} : failure.finding};
   if (kind == ErrorKind::unsupported_capability && says_nothing(failure) && failure.finding.empty()) {
     error.message = "the provider refused the request and did not say why";
+  }
+  if (is_no_such_path(failure, status) && !source.url.empty()) {
+    error.message = "the server has nothing at " + source.secrets.quote(source.url, longest_code) +
+                    ", and says nothing of a model: is the base URL right?";
   }
   if (kind == ErrorKind::authentication && source.endpoint.api_key.empty() && source.endpoint.headers.empty()) {
     error.message += "; no key was sent: " + source.endpoint.key_hint;

@@ -18,6 +18,7 @@ struct FailureSource {
   WallTime now;  ///< for hints that are dates
   const Secrets& secrets;
   std::string_view request_body{};  ///< whose words are no hints, should the provider repeat them
+  std::string_view url{};           ///< that was asked
 };
 
 /// The kind of a failure, from the quirks' table and, where that has no row, from the status: the line's, or, of an

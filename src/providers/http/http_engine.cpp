@@ -22,6 +22,7 @@
 #include "resolve_endpoint.hpp"
 #include "runtime/http_exchange.hpp"
 #include "text/ascii.hpp"
+#include "wire_trace.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -71,6 +72,7 @@ struct Attempting {
   HttpExchange& exchange;
   DrainLimit& drain;
   AnswerBuilder& answer;
+  WireTrace* trace;  ///< null: nobody is told
   RepairSet may_repair;  ///< in this request
   RepairSet repaired;    ///< that it was sent with
   bool stream;  ///< was asked for
@@ -96,7 +98,7 @@ struct Attempting {
     return all;
   }
   [[nodiscard]] FailureSource source(const Secrets& secrets) const {
-    return {endpoint, exchange.response(), context.runtime().wall_now(), secrets, request.body};
+    return {endpoint, exchange.response(), context.runtime().wall_now(), secrets, request.body, request.url};
   }
 };
 
@@ -208,6 +210,7 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
         if (!went_on) co_return broken(attempt, went_on.error());
         decoded = 0;
       }
+      if (attempt.trace != nullptr) attempt.trace->add(plain);
       reader.feed(plain);
       while (reader.next()) {
         patience.reset();
@@ -259,6 +262,7 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt, std::size_t r
     decoder.feed(*piece);
     std::string_view plain;
     while (body.size() <= largest_error_body && decoder.next(plain)) {
+      if (attempt.trace != nullptr) attempt.trace->add(plain);
       body.append(plain);
       const bool was_closed = scan.closed();
       scan.feed(plain);
@@ -416,13 +420,17 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   AnswerBuilder answer{endpoint.target, &context};
   answer.set_projection(projection);
   answer.set_limits(endpoint.answer_limits);
-  const Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer,
-                           repairs_of(fitted.request()) | own, repairs, stream,
-                           request.keep_raw};
+  std::optional<WireTrace> trace;
+  Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, nullptr,
+                     repairs_of(fitted.request()) | own, repairs, stream, request.keep_raw};
+  if (const WireLog* log = context.runtime().wire_log()) {
+    attempt.trace = &trace.emplace(context.runtime(), *log, endpoint.target, *encoded, attempt.secrets());
+  }
 
   const Result<void> head = co_await exchange.head();
   if (!head) co_return broken(attempt, head.error());
   note_head(exchange.response(), secrets, context, context.state().ledger[row]);
+  if (attempt.trace != nullptr) attempt.trace->note_head(exchange.response());
   const int status = exchange.response().status;
   if (status < 200 || status >= 300) {
     const bool signs = !endpoint.access_key_id.empty();
