@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -121,12 +122,13 @@ TEST_CASE("open streams that say nothing do not wake the application's loop") {
   std::vector<PendingCall> calls;
   int begun = 0;
   const auto on_event = [&](const StreamEvent& event) { begun += event.type == StreamEvent::Type::text ? 1 : 0; };
-  for (int i = 0; i < 8; ++i) calls.push_back(client.start("hello", {.on_event = on_event}));
+  const CallOptions options{.limits = {.deadline = 600ms, .recovery_wait = 0s}, .on_event = on_event};
+  for (int i = 0; i < 8; ++i) calls.push_back(client.start("hello", options));
   loop.run_until([&] { return begun == 8; });
-  for (int i = 0; i < 3; ++i) REQUIRE(loop.runtime->poll());
-  pollfd one{loop.descriptor, POLLIN, 0};
-  CHECK(::poll(&one, 1, 0) == 0);
-  CHECK(loop.runtime->next_due() - machine_clock().now() > 10s);
+  loop.turns = 0;
+  loop.run_until([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.done(); }); });
+  // A moment of libcurl's for new connections, and the ends of the streams.
+  CHECK(loop.turns < 20);
 }
 
 TEST_CASE("a call that another thread begins wakes the application's loop") {
