@@ -247,8 +247,8 @@ TEST_CASE("a bad content part is named by its place") {
   const auto part_problem = [](const std::string& part) {
     return message_problem(R"({"role": "user", "content": [)" + part + "]}");
   };
-  CHECK(part_problem(R"({"type": "input_audio"})") ==
-        "`messages[0].content[0].type` is not supported; accepted are text, image_url, file");
+  CHECK(part_problem(R"({"type": "input_video"})") ==
+        "`messages[0].content[0].type` is not supported; accepted are text, image_url, file, input_audio");
   CHECK(part_problem(R"("text")") == "`messages[0].content[0]` must be an object with a `type`, not a string");
   CHECK(part_problem(R"({"type": "text"})") == "`messages[0].content[0].text` is missing; it must be a string");
   CHECK_THAT(part_problem(R"({"type": "image_url", "image_url": {"url": "a.png"}})"),

@@ -103,7 +103,7 @@ TEST_CASE("a field that a server says it does not take is left out, and the requ
     REQUIRE(call.result->attempts.size() == 2);
     CHECK(call.result->attempts[0].outcome);
     CHECK(call.result->attempts[0].sent);
-    CHECK_THAT(call.result->attempts[0].reason, ContainsSubstring("sent again with " + std::string{row.note}));
+    CHECK_THAT(call.result->attempts[0].reason, ContainsSubstring("from now on with " + std::string{row.note}));
     CHECK_FALSE(call.result->attempts[1].outcome);
     CHECK_FALSE(call.result->attempts[1].reason.empty());
     // What was learned is remembered, for streams as well.

@@ -52,8 +52,8 @@ struct ChatResponse {
   bool fallback = false;    ///< another than the first choice answered
   std::optional<Degradation> degradation;
   /// With `ChatRequest::keep_raw`: what the provider sent, as JSON text, for fields that have no place here. Of a whole
-  /// answer all of it; of a stream a list of its last two events, which have why the model stopped and the usage. Empty
-  /// for what did not come over a wire. It is no part of the conversation, and nothing else reads it.
+  /// answer all of it; of a stream a list of its last two events (one alone as it is), which have why the model stopped
+  /// and the usage. Empty for what did not come over a wire. Nothing else reads it, and no conversation has it.
   std::string raw;
   Money cost;               ///< of the whole call: failed, rejected and abandoned attempts too
   bool cost_known = true;   ///< false where the price of an attempt is not known: `cost` is then the least that it can be

@@ -63,7 +63,7 @@ constexpr std::array<std::string_view, 14> refusing_words{"unsupported parameter
                                                           "is unsupported", "does not support", "not enabled",
                                                           "is deprecated", "not permitted"};
 
-constexpr std::size_t searched = 500;
+constexpr std::size_t searched_of_message = 500;
 
 [[nodiscard]] bool is_of_word(char letter) noexcept {
   return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_';
@@ -90,7 +90,7 @@ constexpr std::size_t searched = 500;
 }  // namespace
 
 RepairSet find_repair(const ProviderFailure& failure) {
-  const std::string message = lower_case(std::string_view{failure.message}.substr(0, searched));
+  const std::string message = lower_case(std::string_view{failure.message}.substr(0, searched_of_message));
   if (!refuses_a_field(failure, message)) return 0;
   const std::string param = lower_case(failure.param);
   const std::string_view last = std::string_view{param}.substr(param.rfind('.') + 1);

@@ -201,8 +201,8 @@ void AnswerReader::note_raw() {
 }
 
 std::string AnswerReader::take_raw() {
-  if (raw_is_whole_ || raw_[1].empty()) return std::move(raw_[1]);
-  return "[" + raw_[0] + (raw_[0].empty() ? "" : ",") + raw_[1] + "]";
+  if (raw_[0].empty()) return std::move(raw_[1]);  // a whole answer, or all of the stream
+  return "[" + raw_[0] + "," + raw_[1] + "]";
 }
 
 // Where nothing else comes, the last that a document said is the reason.
@@ -217,7 +217,6 @@ void AnswerReader::take_documents() {
   if (!document_.valid()) return fail("the answer is no JSON");
   if (document_.is_last()) {
     note_raw();
-    raw_is_whole_ = true;
     wire_->decode(document_.root(), *answer_);
     note_words();
     at_end_ = answer_->failure().has_value();

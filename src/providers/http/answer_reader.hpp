@@ -82,7 +82,6 @@ class AnswerReader {
   JsonDocument document_;  ///< being read; one parser for all
   bool any_event_ = false;
   bool keeps_raw_ = false;
-  bool raw_is_whole_ = false;         ///< an answer, not an event
   std::array<std::string, 2> raw_{};  ///< the one before, and the last
   bool at_end_ = false;
 };

@@ -232,8 +232,8 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
   co_return conclude(attempt, reader);
 }
 
-// What the server says that it does not take is left out from now on. Whether this call is sent again with that is for
-// those around it to say.
+// What the server says that it does not take is left out from now on, in a repeat of this very request as well unless
+// one has been made or may not be.
 void note_repair(const Attempting& attempt, const ProviderFailure& failure, std::size_t row) {
   const int status = attempt.exchange.response().status;
   Repairs* const repairs = attempt.endpoint.repairs.get();
@@ -242,10 +242,8 @@ void note_repair(const Attempting& attempt, const ProviderFailure& failure, std:
   const RepairSet found = find_repair(failure) & attempt.may_repair & ~attempt.repaired;
   if (found == 0) return repairs->undo(on_trial);
   repairs->begin_trial(found);
-  const bool again = on_trial == 0 && !attempt.context.hint().once;
-  attempt.context.progress()->mended = again;
-  add_note(attempt.context.state().ledger[row],
-           (again ? "sent again with " : "from now on with ") + to_string_of(found));
+  attempt.context.progress()->mended = on_trial == 0 && !attempt.context.hint().once;
+  add_note(attempt.context.state().ledger[row], "from now on with " + to_string_of(found));
 }
 
 // A body that breaks off, does not end or is too long is still one to classify: by its status, and by what has come.
