@@ -17,7 +17,7 @@ constexpr OpenAiDialect openai_itself{
 constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .developer_role = true,
                               .user = User::user,
-                              .key = OpenAiDialect::KeyHeader::api_key,
+                              .key_header = "api-key",
                               .stop_sequences = 4,
                               .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
 constexpr OpenAiDialect mistral{

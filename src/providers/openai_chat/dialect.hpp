@@ -15,7 +15,6 @@ struct OpenAiDialect {
   enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content };
   /// Which field names the end user.
   enum class UserField : std::uint8_t { none, user, safety_identifier };
-  enum class KeyHeader : std::uint8_t { bearer, api_key };
   /// Which models refuse `stop`.
   enum class StopRefused : std::uint8_t { never, by_reasoning_gpt, by_reasoning_grok };
 
@@ -28,7 +27,7 @@ struct OpenAiDialect {
   bool session_id = false;
   ReasoningField reasoning = ReasoningField::none;
   UserField user = UserField::user;
-  KeyHeader key = KeyHeader::bearer;
+  std::string_view key_header = "authorization";  ///< see `Platform`
   double most_temperature = 2;
   std::size_t stop_sequences = RequestLimits::any_number;  ///< how many are taken
   StopRefused stop_refused = StopRefused::never;

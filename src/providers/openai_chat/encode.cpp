@@ -5,7 +5,7 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "models.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/wire/json_writer.hpp"
 
 namespace backstop::inline v0::detail {
@@ -134,15 +134,6 @@ void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect) {
   json.end_object();
 }
 
-void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader header) {
-  if (key.empty()) return;
-  if (header == OpenAiDialect::KeyHeader::api_key) {
-    set_header(http, "api-key", key);
-  } else {
-    set_header(http, "authorization", "Bearer " + key);
-  }
-}
-
 }  // namespace
 
 RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& target) const noexcept {
@@ -179,12 +170,8 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   write_stream(json, stream, dialect_);
   json.end_object();
 
-  HttpRequest http;
-  http.url = address_below(endpoint.base_url, "/chat/completions");
-  add_key(http, endpoint.api_key, dialect_.key);
-  if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
-  http.body = json.take();
-  return http;
+  const Platform platform{.path = "/chat/completions", .key_header = dialect_.key_header};
+  return request_at(platform, json.take(), request, endpoint, stream);
 }
 
 }  // namespace backstop::inline v0::detail

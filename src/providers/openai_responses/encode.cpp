@@ -4,7 +4,7 @@
 
 #include "format.hpp"
 #include "messages.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/openai_chat/models.hpp"
 #include "providers/wire/json_writer.hpp"
 
@@ -143,15 +143,8 @@ Result<HttpRequest> OpenAiResponses::encode(const ChatRequest& request, const En
   json.field("stream", stream);  // some gateways stream unless told not to
   json.end_object();
 
-  HttpRequest http;
-  http.url = address_below(endpoint.base_url, "/responses");
-  if (!endpoint.api_key.empty()) {
-    const bool bearer = dialect_.key == OpenAiDialect::KeyHeader::bearer;
-    set_header(http, bearer ? "authorization" : "api-key", bearer ? "Bearer " + endpoint.api_key : endpoint.api_key);
-  }
-  if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
-  http.body = json.take();
-  return http;
+  const Platform platform{.path = "/responses", .key_header = dialect_.key_header};
+  return request_at(platform, json.take(), request, endpoint, stream);
 }
 
 const HandoverRules& OpenAiResponses::handover_rules(const Target& target) const noexcept {
