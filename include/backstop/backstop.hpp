@@ -53,6 +53,7 @@
 #include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "backstop/routing/choice.hpp"
 #include "backstop/routing/degrade.hpp"
 #include "backstop/routing/escalation.hpp"

@@ -14,16 +14,18 @@ namespace {
 
 using detail::CatalogRow;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> aliases{{
     {"bedrock", "amazon-bedrock"},
     {"gemini", "google"},
     {"moonshot", "moonshotai"},
     {"openai_responses", "openai"},
     {"qwen", "alibaba"},
     {"together", "togetherai"},
+    {"vertex", "google"},  // whose prices it has, but for Claude
 }};
 
-std::string_view source_name(std::string_view provider) noexcept {
+std::string_view source_name(std::string_view provider, std::string_view model) noexcept {
+  if (provider == "vertex" && model.starts_with("claude-")) return "anthropic";
   for (const auto& [ours, theirs] : aliases) {
     if (ours == provider) return theirs;
   }
@@ -84,6 +86,9 @@ const CatalogRow* find_loosely(std::span<const CatalogRow> rows, std::string_vie
   if (constexpr std::string_view folder = "models/"; model.starts_with(folder)) {
     return find_loosely(rows, model.substr(folder.size()));
   }
+  if (const std::size_t at = model.find('@'); at != std::string_view::npos) {
+    return find_loosely(rows, model.substr(0, at));
+  }
   if (const std::string_view stem = undated(model); !stem.empty()) return find(rows, stem);
   if (constexpr std::string_view suffix = "-latest"; model.ends_with(suffix)) {
     const std::string_view stem = model.substr(0, model.size() - suffix.size());
@@ -129,7 +134,7 @@ ModelFacts facts_of(const CatalogRow& row) noexcept {
 }  // namespace
 
 ModelFacts facts_for(std::string_view provider, std::string_view model) noexcept {
-  const CatalogRow* row = find_loosely(rows_of(source_name(provider)), model);
+  const CatalogRow* row = find_loosely(rows_of(source_name(provider, model)), model);
   return row != nullptr ? facts_of(*row) : ModelFacts{};
 }
 

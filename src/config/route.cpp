@@ -13,39 +13,70 @@
 #include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "providers/bedrock/key_variable.hpp"
 #include "providers/cohere/key_variable.hpp"
 #include "providers/gemini/key_variable.hpp"
 #include "providers/openai_chat/dialect.hpp"
+#include "providers/vertex/key_variable.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
 
-Provider over_chat_completions(ModelOptions options) {
+using PlatformKey = std::string PlatformConfig::*;
+
+Provider over_chat_completions(ModelOptions options, const PlatformConfig&) {
   if (!options.base_url.empty()) return openai_compatible(std::move(options));
   const std::string name = options.name;
   if (auto known = known_provider(name, std::move(options))) return *std::move(known);
   throw std::invalid_argument{fmt::format("the provider \"{}\" is not known; give its `base_url`", name)};
 }
 
-Provider over_responses(ModelOptions options) { return openai_responses(std::move(options)); }
+Provider over_responses(ModelOptions options, const PlatformConfig&) { return openai_responses(std::move(options)); }
 
-Provider over_bedrock(ModelOptions options) { return bedrock(std::move(options)); }
+/// Of a wire whose model options say everything.
+template <Provider (*make)(ModelOptions)>
+Provider over(ModelOptions options, const PlatformConfig&) {
+  return make(std::move(options));
+}
 
-Provider over_bedrock_messages(ModelOptions options) { return bedrock_anthropic(std::move(options)); }
+template <Provider (*make)(ModelOptions, BedrockOptions)>
+Provider over_aws(ModelOptions options, const PlatformConfig& platform) {
+  return make(std::move(options), {.region = platform.region});
+}
+
+template <Provider (*make)(ModelOptions, VertexOptions)>
+Provider over_google_cloud(ModelOptions options, const PlatformConfig& platform) {
+  return make(std::move(options), {.project = platform.project, .location = platform.location});
+}
 
 struct Wire {
   std::string_view name;
-  Provider (*make)(ModelOptions options);
+  Provider (*make)(ModelOptions options, const PlatformConfig& platform);
   std::string_view address;  ///< wires of the same word are found at the same address
 };
 
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
-                           Wire{"anthropic", anthropic, "anthropic"}, Wire{"gemini", gemini, "google"},
-                           Wire{"cohere", cohere, "cohere"}, Wire{"ollama", ollama_native, "ollama"},
-                           Wire{"bedrock", over_bedrock, "bedrock"},
-                           Wire{"bedrock_anthropic", over_bedrock_messages, "bedrock"}};
+                           Wire{"anthropic", over<anthropic>, "anthropic"},
+                           Wire{"gemini", over<gemini>, "google"},
+                           Wire{"cohere", over<cohere>, "cohere"},
+                           Wire{"ollama", over<ollama_native>, "ollama"},
+                           Wire{"bedrock", over_aws<bedrock>, "bedrock"},
+                           Wire{"bedrock_anthropic", over_aws<bedrock_anthropic>, "bedrock"},
+                           Wire{"vertex", over_google_cloud<vertex>, "vertex"},
+                           Wire{"vertex_anthropic", over_google_cloud<vertex_anthropic>, "vertex"}};
+
+/// A key of a policy file that only these wires have a use for.
+struct PlatformSetting {
+  std::string_view key;
+  PlatformKey value;
+  std::array<std::string_view, 2> wires;
+};
+constexpr std::array platform_settings{
+    PlatformSetting{"region", &PlatformConfig::region, {"bedrock", "bedrock_anthropic"}},
+    PlatformSetting{"project", &PlatformConfig::project, {"vertex", "vertex_anthropic"}},
+    PlatformSetting{"location", &PlatformConfig::location, {"vertex", "vertex_anthropic"}}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -58,8 +89,9 @@ bool are_at_one_address(std::string_view wire, std::string_view other) noexcept 
   return one != nullptr && two != nullptr && one->address == two->address;
 }
 
-/// Where the provider's name leads.
-Route usual_route(std::string_view provider) {
+/// Where the provider's name leads; where it has models of several makers, that of the model.
+Route usual_route(const TargetConfig& target) {
+  const std::string_view provider = target.model.name;
   if (provider == "anthropic") return {true, "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", true};
   if (provider == "google" || provider == "gemini") {
     const std::string_view key = gemini_key_variable();
@@ -69,6 +101,14 @@ Route usual_route(std::string_view provider) {
   if (provider == "bedrock") {
     // The region belongs to it, and is not known here.
     return {true, "bedrock", "https://bedrock-runtime.amazonaws.com", std::string{bedrock_key_variable()}, true};
+  }
+  if (provider == "vertex") {
+    // The location and the project belong to it, and are not known here.
+    const bool claude = is_vertex_claude(target.model.model) || target.wire == "vertex_anthropic";
+    const bool has_project =
+        !target.platform.project.empty() || target.model.base_url.find("/projects/") != std::string::npos;
+    const std::string_view key = vertex_key_variable(claude || has_project);
+    return {true, claude ? "vertex_anthropic" : "vertex", "https://aiplatform.googleapis.com", std::string{key}, true};
   }
   if (provider == "ollama_native") return {true, "ollama", "http://localhost:11434", "", false};
   const bool responses = provider == "openai_responses";
@@ -82,7 +122,7 @@ Route usual_route(std::string_view provider) {
 }  // namespace
 
 Route route_of(const TargetConfig& target) {
-  Route route = usual_route(target.model.name);
+  Route route = usual_route(target);
   if (!target.wire.empty() && target.wire != route.wire) {
     // Else the provider has another address for this wire. A wire of its own name is at its own address.
     if (!are_at_one_address(target.wire, route.wire) && target.wire != target.model.name) route.base_url.clear();
@@ -92,6 +132,15 @@ Route route_of(const TargetConfig& target) {
   if (!target.model.api_key_env.empty()) route.key_variable = target.model.api_key_env;
   if (!target.model.api_key_env.empty() || !target.key_variables.empty()) route.needs_key = true;
   return route;
+}
+
+std::string idle_setting_of(const TargetConfig& target) {
+  const std::string wire = route_of(target).wire;
+  for (const PlatformSetting& setting : platform_settings) {
+    const bool used = std::find(setting.wires.begin(), setting.wires.end(), wire) != setting.wires.end();
+    if (!used && !(target.platform.*setting.value).empty()) return std::string{setting.key};
+  }
+  return {};
 }
 
 bool is_wire(std::string_view name) noexcept { return find_wire(name) != nullptr; }
@@ -115,7 +164,7 @@ Provider provider_for(const TargetConfig& target, const Credentials& keys) {
     options.credentials = keys;
   }
   // A provider's own adapter knows its address, and what else belongs to it.
-  return wire->make(std::move(options));
+  return wire->make(std::move(options), target.platform);
 }
 
 }  // namespace backstop::inline v0::detail
