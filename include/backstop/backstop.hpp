@@ -44,6 +44,7 @@
 #include "backstop/policy.hpp"
 #include "backstop/provider.hpp"
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/azure.hpp"
 #include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/cohere.hpp"
 #include "backstop/providers/credentials.hpp"

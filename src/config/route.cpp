@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/azure.hpp"
 #include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/cohere.hpp"
 #include "backstop/providers/gemini.hpp"
@@ -17,6 +18,7 @@
 #include "providers/bedrock/key_variable.hpp"
 #include "providers/cohere/key_variable.hpp"
 #include "providers/gemini/key_variable.hpp"
+#include "providers/openai_chat/azure.hpp"
 #include "providers/openai_chat/dialect.hpp"
 #include "providers/vertex/key_variable.hpp"
 
@@ -40,6 +42,10 @@ Provider over(ModelOptions options, const PlatformConfig&) {
   return make(std::move(options));
 }
 
+Provider over_azure(ModelOptions options, const PlatformConfig& platform) {
+  return azure(std::move(options), {.api_version = platform.api_version});
+}
+
 template <Provider (*make)(ModelOptions, BedrockOptions)>
 Provider over_aws(ModelOptions options, const PlatformConfig& platform) {
   return make(std::move(options), {.region = platform.region});
@@ -58,6 +64,7 @@ struct Wire {
 
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
+                           Wire{"azure", over_azure, "openai"},
                            Wire{"anthropic", over<anthropic>, "anthropic"},
                            Wire{"gemini", over<gemini>, "google"},
                            Wire{"cohere", over<cohere>, "cohere"},
@@ -76,7 +83,8 @@ struct PlatformSetting {
 constexpr std::array platform_settings{
     PlatformSetting{"region", &PlatformConfig::region, {"bedrock", "bedrock_anthropic"}},
     PlatformSetting{"project", &PlatformConfig::project, {"vertex", "vertex_anthropic"}},
-    PlatformSetting{"location", &PlatformConfig::location, {"vertex", "vertex_anthropic"}}};
+    PlatformSetting{"location", &PlatformConfig::location, {"vertex", "vertex_anthropic"}},
+    PlatformSetting{"api_version", &PlatformConfig::api_version, {"azure"}}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });
@@ -96,6 +104,9 @@ Route usual_route(const TargetConfig& target) {
   if (provider == "google" || provider == "gemini") {
     const std::string_view key = gemini_key_variable();
     return {true, "gemini", "https://generativelanguage.googleapis.com", std::string{key}, true};
+  }
+  if (provider == "azure") {
+    return {true, "azure", std::string{azure_address()}, std::string{azure_key_variable()}, true};
   }
   if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
   if (provider == "bedrock") {

@@ -140,6 +140,7 @@ constexpr std::array provider_fields{
     Field<TargetConfig>{"region", read_platform<&PlatformConfig::region>},
     Field<TargetConfig>{"project", read_platform<&PlatformConfig::project>},
     Field<TargetConfig>{"location", read_platform<&PlatformConfig::location>},
+    Field<TargetConfig>{"api_version", read_platform<&PlatformConfig::api_version>},
     Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"failure_domain",
                         [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},

@@ -42,6 +42,7 @@ struct PlatformConfig {
   std::string region{};    ///< of `bedrock` and `bedrock_anthropic`, see `BedrockOptions`
   std::string project{};   ///< of `vertex` and `vertex_anthropic`, see `VertexOptions`
   std::string location{};  ///< likewise
+  std::string api_version{};  ///< of `azure`, see `AzureOptions`
 
   friend bool operator==(const PlatformConfig&, const PlatformConfig&) = default;
 };
@@ -52,7 +53,7 @@ struct TargetConfig {
   /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
   /// state of the keys.
   std::vector<std::string> key_variables{};
-  /// "openai", "openai_responses", "anthropic", "gemini", "cohere", "ollama"
+  /// "openai", "openai_responses", "azure" (Chat Completions there), "anthropic", "gemini", "cohere", "ollama"
   /// (Ollama's own), "bedrock", "bedrock_anthropic", "vertex" or "vertex_anthropic"; empty: the provider's usual one,
   /// "openai" where none is known
   std::string wire{};
