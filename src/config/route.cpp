@@ -46,6 +46,11 @@ Provider over_azure(ModelOptions options, const PlatformConfig& platform) {
   return azure(std::move(options), {.api_version = platform.api_version});
 }
 
+Provider over_messages(ModelOptions options, const PlatformConfig& platform) {
+  if (platform.api_version.empty()) return anthropic(std::move(options));
+  return anthropic(std::move(options), {.api_version = platform.api_version});
+}
+
 template <Provider (*make)(ModelOptions, BedrockOptions)>
 Provider over_aws(ModelOptions options, const PlatformConfig& platform) {
   return make(std::move(options), {.region = platform.region});
@@ -65,7 +70,7 @@ struct Wire {
 constexpr std::array wires{Wire{"openai", over_chat_completions, "openai"},
                            Wire{"openai_responses", over_responses, "openai"},
                            Wire{"azure", over_azure, "openai"},
-                           Wire{"anthropic", over<anthropic>, "anthropic"},
+                           Wire{"anthropic", over_messages, "anthropic"},
                            Wire{"gemini", over<gemini>, "google"},
                            Wire{"cohere", over<cohere>, "cohere"},
                            Wire{"ollama", over<ollama_native>, "ollama"},
@@ -84,7 +89,7 @@ constexpr std::array platform_settings{
     PlatformSetting{"region", &PlatformConfig::region, {"bedrock", "bedrock_anthropic"}},
     PlatformSetting{"project", &PlatformConfig::project, {"vertex", "vertex_anthropic"}},
     PlatformSetting{"location", &PlatformConfig::location, {"vertex", "vertex_anthropic"}},
-    PlatformSetting{"api_version", &PlatformConfig::api_version, {"azure"}}};
+    PlatformSetting{"api_version", &PlatformConfig::api_version, {"azure", "anthropic"}}};
 
 const Wire* find_wire(std::string_view name) noexcept {
   const auto wire = std::find_if(wires.begin(), wires.end(), [name](const Wire& row) { return row.name == name; });

@@ -39,6 +39,9 @@ inline std::vector<SpokenWire> every_wire() {
   const auto responses = [](ModelOptions options) { return openai_responses(std::move(options)); };
   const auto on_azure = [](ModelOptions options) { return azure(std::move(options)); };
   const auto messages = [](ModelOptions options) { return anthropic(std::move(options)); };
+  const auto messages_2026 = [](ModelOptions options) {
+    return anthropic(std::move(options), {.api_version = "2026-10-21"});
+  };
   const auto converse = [](ModelOptions options) { return bedrock(std::move(options), {.region = "us-east-1"}); };
   const auto claude_on_bedrock = [](ModelOptions options) {
     return bedrock_anthropic(std::move(options), {.region = "us-east-1"});
@@ -50,6 +53,7 @@ inline std::vector<SpokenWire> every_wire() {
   return {{"chat", faults::Wire::openai, openai, "/v1", "gpt-4o"},
           {"azure", faults::Wire::openai, on_azure, "", "gpt-4o", "api-key"},
           {"messages", faults::Wire::anthropic, messages, "", "claude-sonnet-4-5", "x-api-key"},
+          {"messages of 2026", faults::Wire::anthropic, messages_2026, "", "claude-sonnet-4-5"},
           {"messages on Vertex AI", faults::Wire::anthropic, claude_on_vertex, "", "claude-sonnet-4-5@20250929"},
           {"responses", faults::Wire::responses, responses, "/v1", "gpt-5.4"},
           {"gemini", faults::Wire::gemini, gemini, "", "gemini-3-pro-preview", "x-goog-api-key"},

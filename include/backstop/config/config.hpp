@@ -42,7 +42,7 @@ struct PlatformConfig {
   std::string region{};    ///< of `bedrock` and `bedrock_anthropic`, see `BedrockOptions`
   std::string project{};   ///< of `vertex` and `vertex_anthropic`, see `VertexOptions`
   std::string location{};  ///< likewise
-  std::string api_version{};  ///< of `azure`, see `AzureOptions`
+  std::string api_version{};  ///< of `azure`, see `AzureOptions`, and of `anthropic`, see `AnthropicOptions`
 
   friend bool operator==(const PlatformConfig&, const PlatformConfig&) = default;
 };

@@ -216,7 +216,7 @@ Result<std::string> encode_anthropic_body(const ChatRequest& request, const Targ
 
 RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
   RequestLimits limits = WireFormat::limits(request, target);
-  limits.sampling = claude_family(target.model()).takes_sampling;
+  limits.sampling = platform_.takes_sampling && claude_family(target.model()).takes_sampling;
   limits.most_temperature = 1;
   limits.blank_stop_sequences = false;
   return limits;

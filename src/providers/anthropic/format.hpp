@@ -13,6 +13,7 @@ namespace backstop::inline v0::detail {
 struct AnthropicPlatform {
   Platform at;
   std::string_view rules = "anthropic";  ///< of conversations (`handover_rules`)
+  bool takes_sampling = true;            ///< where the model does
   bool stream_in_body = true;            ///< the body says whether a stream is wanted, whatever the path says
   bool enforces_schema = true;           ///< where the model does
   bool fetches_files = true;             ///< takes images and documents by their address
@@ -23,6 +24,11 @@ inline constexpr AnthropicPlatform anthropic_itself{.at = {.path = "/messages",
                                                            .key_header = "x-api-key",
                                                            .version = "2023-06-01",
                                                            .version_header = "anthropic-version"}};
+inline constexpr AnthropicPlatform anthropic_since_2026{.at = {.path = "/messages",
+                                                               .root = "/v1",
+                                                               .version = "2026-10-21",
+                                                               .version_header = "anthropic-version"},
+                                                        .takes_sampling = false};
 
 /// Anthropic's Messages API.
 class AnthropicFormat final : public WireFormat {
