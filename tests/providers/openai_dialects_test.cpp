@@ -174,6 +174,35 @@ TEST_CASE("what only one known provider does, no other does") {
   }
 }
 
+TEST_CASE("Mistral is told that a last turn of the assistant's is to be gone on with, and no other is") {
+  ChatRequest request{std::vector<Message>{Message::user("Count."), Message::assistant("One, two,")}};
+  CHECK(body_of("mistral", request)["messages"][1] ==
+        Json::parse(R"({"role": "assistant", "content": "One, two,", "prefix": true})"));
+  CHECK_FALSE(body_of("openai", request)["messages"][1].contains("prefix"));
+  request.messages.push_back(Message::user("Go on."));
+  CHECK_FALSE(body_of("mistral", request)["messages"][1].contains("prefix"));
+  request.messages.pop_back();
+  request.messages.back().parts.emplace_back(ToolCall{"abc123XYZ", "clock", "{}"});
+  CHECK_FALSE(body_of("mistral", request)["messages"][1].contains("prefix"));
+}
+
+TEST_CASE("what a model of Mistral's thought goes back to it in front of its text, and to no other model") {
+  const auto turn_with = [](const Target& origin, std::vector<Part> rest) {
+    std::vector<Part> parts{Reasoning{"Hm.", "", "", origin}};
+    for (Part& part : rest) parts.push_back(std::move(part));
+    ChatRequest request{std::vector<Message>{Message::user("Why?"), Message{Role::assistant, std::move(parts)},
+                                             Message::user("And now?")}};
+    return body_of("mistral", request)["messages"][1];
+  };
+  const Json thinking = Json::parse(R"({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": true})");
+  CHECK(turn_with(Target{"mistral", "m"}, {Text{"So."}})["content"] ==
+        Json::array({thinking, Json{{"type", "text"}, {"text", "So."}}}));
+  CHECK(turn_with(Target{"mistral", "other"}, {Text{"So."}})["content"] == "So.");
+  const Json with_call = turn_with(Target{"mistral", "m"}, {ToolCall{"abc123XYZ", "clock", "{}"}});
+  CHECK(with_call["content"] == Json::array({thinking}));
+  CHECK(with_call["tool_calls"].size() == 1);
+}
+
 TEST_CASE("models that reason are told from those made to chat, and those without a number") {
   ChatRequest request{"Hi"};
   request.temperature = 0.5;

@@ -20,8 +20,12 @@ constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .key_header = "api-key",
                               .stop_sequences = 4,
                               .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
-constexpr OpenAiDialect mistral{
-    .stream_options = false, .document_urls = true, .user = User::none, .most_temperature = 1.5};
+constexpr OpenAiDialect mistral{.stream_options = false,
+                                .document_urls = true,
+                                .prefix = true,
+                                .reasoning = ReasoningField::thinking_part,
+                                .user = User::none,
+                                .most_temperature = 1.5};
 constexpr OpenAiDialect deepseek{
     .json_schema = false, .reasoning = ReasoningField::reasoning_content, .user = User::none, .stop_sequences = 16};
 constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};

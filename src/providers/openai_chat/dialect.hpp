@@ -12,7 +12,7 @@ namespace backstop::inline v0::detail {
 /// How a server that speaks OpenAI Chat Completions differs from OpenAI's own.
 struct OpenAiDialect {
   /// Where an assistant's earlier reasoning goes when the conversation is sent back to its origin.
-  enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content };
+  enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content, thinking_part };
   /// Which field names the end user.
   enum class UserField : std::uint8_t { none, user, safety_identifier };
   /// Which models refuse `stop`.
@@ -25,6 +25,7 @@ struct OpenAiDialect {
   bool document_urls = false;          ///< takes documents by address (Mistral's `document_url`)
   bool effort_in_object = false;       ///< `"reasoning": {"effort": ...}` instead of `reasoning_effort`
   bool session_id = false;
+  bool prefix = false;                 ///< a last turn of the assistant's says that it is to be gone on with
   ReasoningField reasoning = ReasoningField::none;
   UserField user = UserField::user;
   std::string_view key_header = "authorization";  ///< see `Platform`
