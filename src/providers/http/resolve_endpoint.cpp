@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "backstop/catalog/catalog.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
@@ -77,6 +79,17 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
   }
 }
 
+void check_extra_body(const std::string& text, const std::string& who) {
+  if (text.empty()) return;
+  const auto body = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!body.is_object()) throw std::invalid_argument{who + ": `extra_body` is no JSON object"};
+  for (const std::string_view owned : {"model", "messages", "contents", "input", "tools", "stream"}) {
+    if (!body.contains(owned)) continue;
+    throw std::invalid_argument{who + ": `extra_body` must not hold " + in_quotes(owned) +
+                                ", which the request itself says"};
+  }
+}
+
 }  // namespace
 
 Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& defaults) {
@@ -105,6 +118,9 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
   endpoint.headers = options.headers;
   endpoint.forward_headers = options.forward_headers;
+  check_extra_body(options.extra_body, endpoint.target.name());
+  endpoint.extra_body = options.extra_body;
+  endpoint.gateway_failover = options.gateway_failover;
   const AnswerLimits& limits = options.answer_limits;
   if (limits.bytes == 0 || limits.stream_bytes == 0 || limits.tool_calls == 0) {
     throw std::invalid_argument{endpoint.target.name() + ": `answer_limits` must be above zero"};
