@@ -5,6 +5,7 @@
 
 #include "fault_http.hpp"
 #include "fault_streams.hpp"
+#include "fault_wires.hpp"
 
 namespace backstop::faults {
 namespace {
@@ -34,6 +35,7 @@ Behaviour broken_stream(std::string name, std::size_t after, Answer what, std::v
 
 ErrorWords overloaded_words(Wire wire) {
   if (wire == Wire::anthropic) return {"overloaded_error", "Overloaded", {}};
+  if (is_binary(wire)) return {"serviceUnavailableException", "The model is busy.", {}};
   return {"server_error", "The engine is currently overloaded, please try again later", {}};
 }
 
@@ -43,7 +45,10 @@ std::string broken_json(Wire wire) {
     case Wire::openai:
       return R"({"choices":[{"delta":{"content")";
     case Wire::anthropic:
+    case Wire::invoke:
       return R"({"type":"content_block_delta","delta":{"text")";
+    case Wire::bedrock:
+      return R"({"contentBlockIndex":0,"delta":{"text")";
     case Wire::responses:
       return R"({"type":"response.output_text.delta","delta")";
     case Wire::gemini:
@@ -54,6 +59,14 @@ std::string broken_json(Wire wire) {
       return R"({"message":{"content")";
   }
   return {};
+}
+
+std::string broken_event(Wire wire, const std::string& broken) {
+  if (wire == Wire::ollama) return broken + "\n";
+  if (wire == Wire::bedrock) return bedrock_message("event", "contentBlockDelta", broken);
+  if (wire == Wire::invoke) return invoke_message(broken);
+  const std::string name = wire == Wire::anthropic ? "event: content_block_delta\n" : "";
+  return name + "data: " + broken + "\n\n";
 }
 
 }  // namespace
@@ -168,8 +181,7 @@ Behaviour malformed_json(std::size_t after, Answer what) {
     if (!asked.stream) return sending(json_response(200, {}, broken));
     auto parts = parts_of(wire, what, asked);
     const auto place = static_cast<std::ptrdiff_t>(place_after(after, parts));
-    const std::string name = wire == Wire::anthropic ? "event: content_block_delta\n" : "";
-    parts.insert(parts.begin() + place, {wire == Wire::ollama ? broken + "\n" : name + "data: " + broken + "\n\n"});
+    parts.insert(parts.begin() + place, {broken_event(wire, broken)});
     return whole_stream(wire, parts, what);
   });
 }

@@ -9,13 +9,13 @@
 namespace backstop::faults {
 namespace {
 
-/// A stream whose events are changed before they are sent.
+/// A stream whose events are changed before they are sent; on wires whose streams are text.
 Behaviour changed_stream(std::string name, Answer what, std::function<void(Wire, Parts&)> change) {
   return understood(std::move(name),
                     [what = std::move(what), change = std::move(change)](Wire wire, const Asked& asked) {
                       if (!asked.stream) return plain_script(wire, what, asked);
                       auto parts = parts_of(wire, what, asked);
-                      change(wire, parts);
+                      if (!is_binary(wire)) change(wire, parts);
                       return whole_stream(wire, parts, what);
                     });
 }
@@ -61,7 +61,7 @@ Behaviour blanks_before(std::size_t count, Answer what) {
     if (!asked.stream)
       return sending(json_response(200, {}, std::string(count, ' ') + plain_body(wire, what, asked.model)));
     auto parts = parts_of(wire, what, asked);
-    parts.insert(parts.begin(), {std::string(count, '\n')});
+    if (!is_binary(wire)) parts.insert(parts.begin(), {std::string(count, '\n')});
     return whole_stream(wire, parts, what);
   });
 }

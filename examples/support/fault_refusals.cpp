@@ -39,6 +39,7 @@ struct Refusals {
   Refusal gemini;
   Refusal cohere;
   Refusal ollama;
+  Refusal bedrock;
 
   [[nodiscard]] const Refusal& on(Wire wire) const {
     switch (wire) {
@@ -50,6 +51,9 @@ struct Refusals {
         return cohere;
       case Wire::ollama:
         return ollama;
+      case Wire::bedrock:
+      case Wire::invoke:
+        return bedrock;
       case Wire::openai:
       case Wire::responses:
         break;
@@ -65,7 +69,9 @@ Behaviour refused(std::string name, Refusals refusals, HeaderList headers = {}) 
   return scripted(std::move(name), [=](const ReceivedRequest& request) {
     const Wire wire = wire_spoken(request);
     const Refusal& said = refusals.on(wire);
-    return sending(json_response(said.status, headers, error_body(wire, said.words, said.status)));
+    HeaderList all = headers;
+    if (is_binary(wire)) all.emplace_back("x-amzn-errortype", said.words.type);
+    return sending(json_response(said.status, std::move(all), error_body(wire, said.words, said.status)));
   });
 }
 
@@ -84,7 +90,8 @@ Behaviour rate_limited(std::chrono::seconds retry_after) {
                   {429, {"rate_limit_error", "This request would exceed your rate limit.", {}}},
                   saying(429, "You exceeded your current quota, please check your plan and billing details."),
                   saying(429, "You are past the per minute request limit, please wait and try again later."),
-                  saying(429, "too many concurrent requests")},
+                  saying(429, "too many concurrent requests"),
+                  {429, {"ThrottlingException", "Too many requests, please wait before trying again.", {}}}},
                  {{"retry-after", std::to_string(retry_after.count())}});
 }
 
@@ -94,7 +101,8 @@ Behaviour quota_exhausted() {
                   {400, {"invalid_request_error", "Your credit balance is too low to access the API.", {}}},
                   saying(429, "Quota exceeded for metric: generate_content_requests, limit: 0, model: fault-model"),
                   saying(402, "payment required"),
-                  saying(402, "payment required")});
+                  saying(402, "payment required"),
+                  {400, {"ServiceQuotaExceededException", "Your request exceeds the service quota.", {}}}});
 }
 
 Behaviour overloaded(HeaderList headers) {
@@ -103,7 +111,8 @@ Behaviour overloaded(HeaderList headers) {
                   {529, {"overloaded_error", "Overloaded", {}}},
                   saying(503, "The model is overloaded. Please try again later."),
                   saying(503, "the service is unavailable"),
-                  saying(503, "server busy, please try again. maximum pending requests exceeded")},
+                  saying(503, "server busy, please try again. maximum pending requests exceeded"),
+                  {503, {"ServiceUnavailableException", "The service is busy. Try again later.", {}}}},
                  std::move(headers));
 }
 
@@ -112,7 +121,10 @@ Behaviour unauthorized() {
                                   {401, {"authentication_error", "invalid x-api-key", {}}},
                                   saying(400, "API key not valid. Please pass a valid API key."),
                                   saying(401, "invalid api token"),
-                                  saying(401, "unauthorized")});
+                                  saying(401, "unauthorized"),
+                                  {403,
+                                   {"UnrecognizedClientException",
+                                    "The security token included in the request is invalid.", {}}}});
 }
 
 Behaviour context_too_long() {
@@ -125,12 +137,13 @@ Behaviour context_too_long() {
        {400, {"invalid_request_error", "prompt is too long: 9000 tokens > 8192 maximum", {}}},
        saying(400, "The input token count (9000) exceeds the maximum number of tokens allowed (8192)."),
        saying(400, "too many tokens: size limit exceeded by 808 tokens."),
-       saying(400, "the input length exceeds the context length")});
+       saying(400, "the input length exceeds the context length"),
+       {400, {"ValidationException", "Input is too long for requested model.", {}}}});
 }
 
 Behaviour content_filtered(std::string reason) {
   const Refusal refusal{400, {"invalid_request_error", std::move(reason), "content_policy_violation"}};
-  return refused("content_filtered", {refusal, refusal, refusal, refusal, refusal});
+  return refused("content_filtered", {refusal, refusal, refusal, refusal, refusal, refusal});
 }
 
 Behaviour model_not_found() {
@@ -138,7 +151,8 @@ Behaviour model_not_found() {
                                      {404, {"not_found_error", "model: fault-model", {}}},
                                      saying(404, "models/fault-model is not found for API version v1beta"),
                                      saying(404, "model 'fault-model' not found"),
-                                     saying(404, "model 'fault-model' not found")});
+                                     saying(404, "model 'fault-model' not found"),
+                                     {404, {"ResourceNotFoundException", "The model does not exist.", {}}}});
 }
 
 Behaviour html_502() {

@@ -68,15 +68,19 @@ std::optional<Wire> ReceivedRequest::wire() const {
   const auto route = std::string_view{path}.substr(0, path.find('?'));
   if (route.ends_with("/chat/completions")) return Wire::openai;
   if (route.ends_with("/messages")) return Wire::anthropic;
+  if (route.ends_with(":rawPredict") || route.ends_with(":streamRawPredict")) return Wire::anthropic;
   if (route.ends_with("/responses")) return Wire::responses;
   if (route.ends_with(":generateContent") || route.ends_with(":streamGenerateContent")) return Wire::gemini;
   if (route.ends_with("/v2/chat")) return Wire::cohere;
   if (route.ends_with("/api/chat")) return Wire::ollama;
+  if (route.ends_with("/converse") || route.ends_with("/converse-stream")) return Wire::bedrock;
+  if (route.ends_with("/invoke") || route.ends_with("/invoke-with-response-stream")) return Wire::invoke;
   return std::nullopt;
 }
 
 bool ReceivedRequest::wants_stream() const {
   if (wire() == Wire::gemini) return path.find(":streamGenerateContent") != std::string::npos;
+  if (wire() && is_binary(*wire())) return path.find("-stream") != std::string::npos;
   const auto json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object()) return false;
   const auto stream = json.find("stream");

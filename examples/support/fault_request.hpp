@@ -13,14 +13,19 @@ namespace backstop::faults {
 /// The dialects that the fault server speaks. The request's path chooses.
 enum class Wire {
   openai,     ///< Chat Completions: any path that ends in `/chat/completions`
-  anthropic,  ///< Messages: any path that ends in `/messages`
+  anthropic,  ///< Messages: any path that ends in `/messages`, or in `:rawPredict` or `:streamRawPredict` (Vertex AI)
   responses,  ///< OpenAI's Responses: any path that ends in `/responses`
   gemini,     ///< Google's generateContent: any path that ends in `:generateContent` or `:streamGenerateContent`
   cohere,     ///< Cohere's Chat: any path that ends in `/v2/chat`
   ollama,     ///< Ollama's own: any path that ends in `/api/chat`
+  bedrock,    ///< Amazon Bedrock's Converse: any path that ends in `/converse` or `/converse-stream`
+  invoke,     ///< Anthropic's Messages there: any that ends in `/invoke` or `/invoke-with-response-stream`
 };
-inline constexpr std::array every_wire{Wire::openai, Wire::anthropic, Wire::responses,
-                                       Wire::gemini, Wire::cohere,    Wire::ollama};
+inline constexpr std::array every_wire{Wire::openai, Wire::anthropic, Wire::responses, Wire::gemini,
+                                       Wire::cohere, Wire::ollama,    Wire::bedrock,   Wire::invoke};
+
+/// Its streams are binary messages rather than text.
+[[nodiscard]] constexpr bool is_binary(Wire wire) noexcept { return wire == Wire::bedrock || wire == Wire::invoke; }
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 
@@ -38,7 +43,7 @@ struct ReceivedRequest {
   /// The dialect asked for, or nothing for a path or method that belongs to none.
   [[nodiscard]] std::optional<Wire> wire() const;
 
-  /// Whether the body, if it is JSON, says `"stream": true`; on Google's wire the path says it.
+  /// Whether the body, if it is JSON, says `"stream": true`; on Google's wire and Bedrock's the path says it.
   [[nodiscard]] bool wants_stream() const;
 };
 

@@ -8,10 +8,12 @@
 namespace backstop::faults {
 namespace {
 
-/// "m" in ".../models/m:generateContent".
+/// "m" in ".../models/m:generateContent" and in ".../model/m/converse".
 std::string model_in_path(std::string_view path) {
-  const auto begin = path.rfind('/') + 1;
-  return std::string{path.substr(begin, path.find(':', begin) - begin)};
+  constexpr std::string_view folder = "/model/";
+  const auto bedrock = path.rfind(folder);
+  const auto begin = bedrock == std::string_view::npos ? path.rfind('/') + 1 : bedrock + folder.size();
+  return std::string{path.substr(begin, path.find_first_of(":/", begin) - begin)};
 }
 
 std::optional<Asked> read_asked(const ReceivedRequest& request) {
@@ -23,7 +25,7 @@ std::optional<Asked> read_asked(const ReceivedRequest& request) {
   };
   Asked asked;
   if (const auto model = json.find("model"); model != json.end() && model->is_string()) asked.model = *model;
-  if (request.wire() == Wire::gemini) asked.model = model_in_path(request.path);
+  if (asked.model.empty()) asked.model = model_in_path(request.path);
   asked.stream = request.wants_stream();
   const auto options = json.find("stream_options");
   for (const char* key : {"messages", "contents"}) {

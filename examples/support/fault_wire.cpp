@@ -342,6 +342,9 @@ Json error_json(Wire wire, const ErrorWords& error, int status) {
       return {{"id", "req_fault"}, {"message", error.message}};
     case Wire::ollama:
       return {{"error", error.message}};
+    case Wire::bedrock:
+    case Wire::invoke:
+      return {{"message", error.message}};
     case Wire::openai:
     case Wire::responses:
       break;
@@ -369,6 +372,10 @@ std::string plain_body(Wire wire, const Answer& answer, std::string_view asked_m
       return cohere_plain(answer);
     case Wire::ollama:
       return ollama_plain(answer, asked_model);
+    case Wire::bedrock:
+      return bedrock_plain(answer);
+    case Wire::invoke:
+      return anthropic_plain(answer, asked_model);
   }
   return {};
 }
@@ -388,6 +395,10 @@ std::vector<StreamPart> stream_parts(Wire wire, const Answer& answer, std::strin
       return cohere_stream(answer);
     case Wire::ollama:
       return ollama_stream(answer, asked_model);
+    case Wire::bedrock:
+      return bedrock_stream(answer);
+    case Wire::invoke:
+      return invoke_stream(AnthropicStream{answer, asked_model}.parts());
   }
   return {};
 }
@@ -412,6 +423,10 @@ std::string error_event(Wire wire, const ErrorWords& error) {
       return error_json(wire, error, status).dump() + "\r\n";  // a document and no event
     case Wire::ollama:
       return json_line(error_json(wire, error, status));
+    case Wire::bedrock:
+    case Wire::invoke:
+      return bedrock_message("exception", error.type.empty() ? "serviceUnavailableException" : error.type,
+                             error_json(wire, error, status).dump());
     case Wire::openai:
       break;
   }
@@ -420,10 +435,13 @@ std::string error_event(Wire wire, const ErrorWords& error) {
 
 std::string ping_event(Wire wire) {
   if (wire == Wire::anthropic) return named_event({{"type", "ping"}});
+  if (wire == Wire::invoke) return invoke_message(R"({"type":"ping"})");
+  if (wire == Wire::bedrock) return bedrock_message("event", "ping", "{}");
   return wire == Wire::ollama ? "\n" : ": keep-alive\n\n";
 }
 
 std::string_view stream_type(Wire wire) {
+  if (is_binary(wire)) return "application/vnd.amazon.eventstream";
   return wire == Wire::ollama ? "application/x-ndjson" : "text/event-stream; charset=utf-8";
 }
 

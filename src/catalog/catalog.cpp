@@ -14,16 +14,18 @@ namespace {
 
 using detail::CatalogRow;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> aliases{{
     {"bedrock", "amazon-bedrock"},
     {"gemini", "google"},
     {"moonshot", "moonshotai"},
     {"openai_responses", "openai"},
     {"qwen", "alibaba"},
     {"together", "togetherai"},
+    {"vertex", "google"},  // whose prices it has, but for Claude
 }};
 
-std::string_view source_name(std::string_view provider) noexcept {
+std::string_view source_name(std::string_view provider, std::string_view model) noexcept {
+  if (provider == "vertex" && model.starts_with("claude-")) return "anthropic";
   for (const auto& [ours, theirs] : aliases) {
     if (ours == provider) return theirs;
   }
@@ -93,6 +95,8 @@ auto find_loosely(std::string_view model, const Find& find) -> decltype(find(mod
   if (const auto* row = find(model)) return row;
   model = without_folder(model);
   if (const auto* row = find(model)) return row;
+  model = model.substr(0, model.find('@'));  // Google Cloud's versions
+  if (const auto* row = find(model)) return row;
   if (const std::string_view stem = undated(model); !stem.empty()) return find(stem);
   if (model.ends_with(latest)) return find(model.substr(0, model.size() - latest.size()));
   return nullptr;
@@ -144,7 +148,7 @@ bool detail::hides_thinking(std::string_view provider) noexcept {
 }
 
 ModelFacts facts_for(std::string_view provider, std::string_view model) noexcept {
-  const CatalogRow* row = find_built_in(source_name(provider), model);
+  const CatalogRow* row = find_built_in(source_name(provider, model), model);
   return row != nullptr ? facts_of(*row) : ModelFacts{};
 }
 
@@ -156,14 +160,14 @@ Catalog& Catalog::set(std::string_view provider, std::string_view model, ModelFa
   } else if (rows_.use_count() > 1) {
     rows_ = std::make_shared<Rows>(*rows_);
   }
-  (*rows_)[{std::string{source_name(provider)}, std::string{model}}] = std::move(facts);
+  (*rows_)[{std::string{source_name(provider, model)}, std::string{model}}] = std::move(facts);
   return *this;
 }
 
 ModelFacts Catalog::facts_for(std::string_view provider, std::string_view model) const {
   if (rows_) {
     const ModelFacts* own = find_loosely(model, [&](std::string_view name) -> const ModelFacts* {
-      const auto row = rows_->find(std::pair{source_name(provider), name});
+      const auto row = rows_->find(std::pair{source_name(provider, name), name});
       return row != rows_->end() ? &row->second : nullptr;
     });
     if (own != nullptr) return *own;

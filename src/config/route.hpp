@@ -19,6 +19,9 @@ struct Route {
 
 [[nodiscard]] Route route_of(const TargetConfig& target);
 
+/// The key of a setting of the platform that the target's wire has no use for; empty without one.
+[[nodiscard]] std::string idle_setting_of(const TargetConfig& target);
+
 [[nodiscard]] bool is_wire(std::string_view name) noexcept;
 /// Which wires this build speaks, for complaints.
 [[nodiscard]] std::string wires_text();

@@ -167,11 +167,37 @@ void read_id(const Setting& at, TargetConfig& out) {
   out.model.id = id;
 }
 
-constexpr std::array target_fields{
-    Field<TargetConfig>{"target"},
+template <std::string PlatformConfig::*value>
+void read_platform(const Setting& at, TargetConfig& out) {
+  set(out.platform.*value, at.text());
+}
+
+template <class Out, std::size_t first, std::size_t second>
+[[nodiscard]] constexpr std::array<Field<Out>, first + second> both_of(const std::array<Field<Out>, first>& one,
+                                                                      const std::array<Field<Out>, second>& other) {
+  std::array<Field<Out>, first + second> all;
+  std::copy(other.begin(), other.end(), std::copy(one.begin(), one.end(), all.begin()));
+  return all;
+}
+
+/// What a policy may tell of a provider once, for all targets there.
+constexpr std::array provider_fields{
     Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
     Field<TargetConfig>{"api_key_env", read_key_variables},
     Field<TargetConfig>{"wire", read_wire},
+    Field<TargetConfig>{"region", read_platform<&PlatformConfig::region>},
+    Field<TargetConfig>{"project", read_platform<&PlatformConfig::project>},
+    Field<TargetConfig>{"location", read_platform<&PlatformConfig::location>},
+    Field<TargetConfig>{"api_version", read_platform<&PlatformConfig::api_version>},
+    Field<TargetConfig>{"headers", read_headers},
+    Field<TargetConfig>{"gateway_failover",
+                        [](const Setting& at, TargetConfig& out) { set(out.model.gateway_failover, at.boolean()); }},
+    Field<TargetConfig>{"failure_domain",
+                        [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
+};
+
+constexpr std::array own_fields{
+    Field<TargetConfig>{"target"},
     Field<TargetConfig>{"id", read_id},
     Field<TargetConfig>{"weight"},
     Field<TargetConfig>{"when"},
@@ -180,8 +206,6 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"max_output_tokens",
                         [](const Setting& at, TargetConfig& out) { out.model.max_output_tokens = at.tokens(); }},
     Field<TargetConfig>{"capabilities", read_capabilities},
-    Field<TargetConfig>{"failure_domain",
-                        [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
     Field<TargetConfig>{"price", read_price},
     Field<TargetConfig>{"defaults", read_parameters<&ModelOptions::defaults>},
     Field<TargetConfig>{"overrides", read_parameters<&ModelOptions::overrides>},
@@ -197,16 +221,7 @@ constexpr std::array target_fields{
     Field<TargetConfig>{"probe"},
     Field<TargetConfig>{"http"},
 };
-
-/// What a policy may tell of a provider once, for all targets there.
-constexpr std::array provider_fields{
-    Field<TargetConfig>{"base_url", [](const Setting& at, TargetConfig& out) { set(out.model.base_url, at.text()); }},
-    Field<TargetConfig>{"api_key_env", read_key_variables},
-    Field<TargetConfig>{"wire", read_wire},
-    Field<TargetConfig>{"headers", read_headers},
-    Field<TargetConfig>{"failure_domain",
-                        [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
-};
+constexpr auto target_fields = both_of(own_fields, provider_fields);
 
 // What the target says itself stands in the place of what its provider's row says.
 void read_provider(const Setting& row, const Setting& at, TargetConfig& out) {
@@ -237,6 +252,9 @@ void check_route(const Setting& at, const TargetConfig& target) {
   };
   need(route.known || !target.wire.empty(), "wire");
   need(!route.base_url.empty() || at["base_url"].present(), "base_url");
+  if (const std::string idle = idle_setting_of(target); !idle.empty()) {
+    at.complain(fmt::format("has `{}`, which the wire \"{}\" has no use for", idle, route.wire));
+  }
   if (missing.empty()) return;
   at.complain(fmt::format("goes to the provider \"{}\", {}; give {} too", target.model.name,
                           route.known ? "whose name does not tell everything" : "which this build does not know",

@@ -46,7 +46,8 @@ std::vector<OnWire> on_every_wire(const faults::FaultServer& server) {
           {"anthropic", client(anthropic(model("")))},
           {"gemini", client(gemini(model("")))},
           {"cohere", client(cohere(model("")))},
-          {"ollama", client(ollama_native(model("")))}};
+          {"ollama", client(ollama_native(model("")))},
+          {"bedrock", client(bedrock(model("")))}};
 }
 
 double call_cost(const FallbackClient& client) {

@@ -32,6 +32,7 @@ ROOMS = [
     ("providers/openai_responses",),  # has the dialects of the chat wire
     ("providers/anthropic",),
     ("providers/gemini",),
+    ("providers/vertex",),  # Gemini and Claude, at Google Cloud
     ("providers/cohere",),
     ("providers/ollama",),
     ("providers/bedrock",),  # asks what is known of Claude

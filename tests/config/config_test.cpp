@@ -449,6 +449,7 @@ TEST_CASE("Bedrock's address is its region's, and its key an API key or an acces
   CHECK(client_of(nova));
 
   faults::FaultServer server;
+  server.next(faults::overloaded());
   const auto client = client_of(R"({"target": "bedrock/a:0", "base_url": ")" + server.base_url() + R"("},
     {"target": "local/m", "wire": "bedrock", "base_url": ")" + server.base_url() + R"("})");
   REQUIRE(client);

@@ -3,14 +3,18 @@
 #include <string_view>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 #include <nlohmann/json.hpp>
 
+#include "backstop/providers/anthropic.hpp"
 #include "providers/anthropic/format.hpp"
 #include "providers/anthropic/schema.hpp"
+#include "support/replayed_call.hpp"
 
 namespace anthropic_encode_test {
 
 using namespace backstop;
+using namespace backstop::testing_support;
 using Json = nlohmann::json;
 
 namespace {
@@ -84,6 +88,33 @@ TEST_CASE("where and with what headers a request to Anthropic goes") {
     endpoint.api_key.clear();
     CHECK(header(*detail::AnthropicFormat{}.encode("Hello", endpoint, false), "x-api-key").empty());
   }
+}
+
+TEST_CASE("the API of 2026-10-21 takes a bearer token, and no sampling from anybody") {
+  ChatRequest request{"Hello"};
+  request.temperature = 0.5;
+  request.top_p = 0.9;
+  ReplayedAnswer answer;
+  answer.headers.emplace_back("content-type", "application/json");
+  answer.body = R"({"type": "message", "content": [{"type": "text", "text": "Hi."}], "stop_reason": "end_turn"})";
+  const ModelOptions options{.model = "claude-sonnet-4-5", .api_key = "sk-ant-1"};
+  const ReplayedCall old = call_with(anthropic(options), request, answer, false);
+  const ReplayedCall recent = call_with(anthropic(options, {.api_version = "2026-10-21"}), request, answer, false);
+  CHECK(header(old.requests.at(0), "anthropic-version") == "2023-06-01");
+  CHECK(header(old.requests.at(0), "x-api-key") == "sk-ant-1");
+  CHECK(header(recent.requests.at(0), "anthropic-version") == "2026-10-21");
+  CHECK(header(recent.requests.at(0), "authorization") == "Bearer sk-ant-1");
+  CHECK(header(recent.requests.at(0), "x-api-key").empty());
+  CHECK(Json::parse(old.requests.at(0).body)["temperature"] == 0.5);
+  for (const char* refused : {"temperature", "top_p", "top_k"}) {
+    CHECK_FALSE(Json::parse(recent.requests.at(0).body).contains(refused));
+  }
+  CHECK_FALSE(recent.result->attempts.at(0).reason.empty());
+  CHECK(old.result->attempts.at(0).reason.empty());
+  CHECK(recent.requests.at(0).url == "https://api.anthropic.com/v1/messages");
+  CHECK_THROWS_MATCHES(anthropic(options, {.api_version = "2025-01-01"}), std::invalid_argument,
+                       Catch::Matchers::Message("anthropic/claude-sonnet-4-5: `api_version` is \"2025-01-01\"; it must "
+                                                "be \"2023-06-01\" or \"2026-10-21\""));
 }
 
 TEST_CASE("the output limit that the wire demands") {

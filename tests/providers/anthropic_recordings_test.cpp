@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "recordings.hpp"
 
 namespace anthropic_recordings_test {
@@ -31,6 +32,7 @@ std::string finish_of(const Recording& recording) {
 const RecordingRules rules{&Recording::usage_with_cache, finish_of, nullptr};
 
 Provider provider_for(const Recording& recording) {
+  if (recording.provider == "vertex") return vertex_anthropic(recording.options(), {.project = "p"});
   return anthropic(recording.options());
 }
 

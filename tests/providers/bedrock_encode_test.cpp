@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -20,6 +19,7 @@
 #include "handover/projection.hpp"
 #include "providers/bedrock/digest.hpp"
 #include "providers/bedrock/format.hpp"
+#include "support/environment.hpp"
 #include "support/replayed_call.hpp"
 
 namespace bedrock_encode_test {
@@ -82,28 +82,13 @@ std::string header_of(const ReplayedCall& call, std::string_view name) {
   return {};
 }
 
-/// Environment variables for the time of a test: those of AWS are unset unless given.
-class Environment {
+/// Those of AWS are unset unless given.
+class AwsEnvironment : public Environment {
  public:
-  explicit Environment(const std::vector<std::pair<std::string, std::string>>& variables = {}) {
-    for (const char* name : {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                             "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}) {
-      const char* const value = std::getenv(name);
-      before_.emplace_back(name, value == nullptr ? std::nullopt : std::optional<std::string>{value});
-      ::unsetenv(name);
-    }
-    for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
-  }
-  ~Environment() {
-    for (const auto& [name, value] : before_) {
-      value ? ::setenv(name.c_str(), value->c_str(), 1) : ::unsetenv(name.c_str());
-    }
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  std::vector<std::pair<std::string, std::optional<std::string>>> before_;
+  explicit AwsEnvironment(const std::vector<std::pair<std::string, std::string>>& variables = {})
+      : Environment{{"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+                     "AWS_REGION", "AWS_DEFAULT_REGION"},
+                    variables} {}
 };
 
 }  // namespace
@@ -135,7 +120,7 @@ TEST_CASE("what Converse refuses is lowered or left out") {
 }
 
 TEST_CASE("Bedrock's address has the region and the model, and the key goes along") {
-  const Environment environment;
+  const AwsEnvironment environment;
   const ReplayedCall plain =
       asked(bedrock({.model = "amazon.nova-lite-v1:0", .api_key = "the-key"}, {.region = "eu-west-1"}));
   REQUIRE(plain.result);
@@ -159,7 +144,7 @@ TEST_CASE("Bedrock's address has the region and the model, and the key goes alon
 
 TEST_CASE("a request to Bedrock is signed with the keys of the options, the session's token too") {
   if (!detail::has_digests()) SKIP("this build has no OpenSSL (BACKSTOP_WITH_OPENSSL)");
-  const Environment environment{{{"AWS_BEARER_TOKEN_BEDROCK", "not-this"}}};
+  const AwsEnvironment environment{{{"AWS_BEARER_TOKEN_BEDROCK", "not-this"}}};
   const ReplayedCall call = asked(bedrock({.model = "m"}, {.region = "eu-west-1",
                                                            .access_key_id = "AKID",
                                                            .secret_access_key = "the-secret",
@@ -232,7 +217,7 @@ TEST_CASE("where the machine's clock is wrong a request is signed by the server'
 }
 
 TEST_CASE("an access key that is asked for by its variable is needed, whatever the server is called") {
-  const Environment environment{{{"AWS_ACCESS_KEY_ID", ""}, {"AWS_SECRET_ACCESS_KEY", ""}}};
+  const AwsEnvironment environment{{{"AWS_ACCESS_KEY_ID", ""}, {"AWS_SECRET_ACCESS_KEY", ""}}};
   const ReplayedCall call = asked(bedrock({.model = "m",
                                            .api_key_env = "AWS_ACCESS_KEY_ID",
                                            .base_url = "http://gateway.test",
@@ -248,7 +233,7 @@ TEST_CASE("an access key that is asked for by its variable is needed, whatever t
 TEST_CASE("where Bedrock's key comes from, in this order") {
   using Variables = std::vector<std::pair<std::string, std::string>>;
   const auto authorization = [](const Variables& variables, ModelOptions options = {}) {
-    const Environment environment{variables};
+    const AwsEnvironment environment{variables};
     options.model = "m";
     return header_of(asked(bedrock(std::move(options), {.region = "us-east-1"})), "authorization");
   };
@@ -270,7 +255,7 @@ TEST_CASE("where Bedrock's key comes from, in this order") {
 TEST_CASE("without a key nothing is sent to Bedrock, and another server gets none of the environment's") {
   const auto failure = [](const std::vector<std::pair<std::string, std::string>>& variables,
                           ModelOptions options = {}) {
-    const Environment environment{variables};
+    const AwsEnvironment environment{variables};
     options.model = "m";
     const ReplayedCall call = asked(bedrock(std::move(options), {.region = "us-east-1"}));
     REQUIRE_FALSE(call.result);
@@ -288,7 +273,7 @@ TEST_CASE("without a key nothing is sent to Bedrock, and another server gets non
   CHECK(failure({{"AWS_BEARER_TOKEN_BEDROCK", "b"}}, {.api_key_env = "MY_UNSET_KEY"}) ==
         "no key for bedrock/m: set the environment variable MY_UNSET_KEY");
 
-  const Environment environment{{{"AWS_ACCESS_KEY_ID", "AKID"}, {"AWS_SECRET_ACCESS_KEY", "s"}}};
+  const AwsEnvironment environment{{{"AWS_ACCESS_KEY_ID", "AKID"}, {"AWS_SECRET_ACCESS_KEY", "s"}}};
   const ReplayedCall other = asked(bedrock({.model = "m", .base_url = "http://there.test", .name = "gateway"}));
   REQUIRE(other.result);
   CHECK(header_of(other, "authorization").empty());
@@ -302,7 +287,7 @@ TEST_CASE("which region it is") {
         .url;
   };
   const std::string arn = "arn:aws:bedrock:ap-south-1:1:inference-profile/x";
-  const Environment environment{{{"AWS_REGION", "us-west-1"}, {"AWS_DEFAULT_REGION", "us-west-2"}}};
+  const AwsEnvironment environment{{{"AWS_REGION", "us-west-1"}, {"AWS_DEFAULT_REGION", "us-west-2"}}};
   CHECK(url({.region = "eu-west-1"}).starts_with("https://bedrock-runtime.eu-west-1."));
   CHECK(url({}).starts_with("https://bedrock-runtime.us-west-1."));
   ::unsetenv("AWS_REGION");
@@ -328,7 +313,7 @@ TEST_CASE("which region it is") {
 }
 
 TEST_CASE("options of Bedrock's that cannot be right are refused, and no key is told") {
-  const Environment environment;
+  const AwsEnvironment environment;
   const auto refused = [](ModelOptions options, BedrockOptions aws, const std::string& message) {
     CHECK_THROWS_MATCHES(bedrock(std::move(options), std::move(aws)), std::invalid_argument,
                          Catch::Matchers::Message(message));
@@ -652,7 +637,7 @@ TEST_CASE("AWS's own library takes every request to Converse") {
 }
 
 TEST_CASE("Anthropic's Messages in Bedrock's form: the model in the address, the version in the body") {
-  const Environment environment;
+  const AwsEnvironment environment;
   const auto sent = [](const ChatRequest& request, bool stream = false,
                        std::string model = "us.anthropic.claude-3-haiku") {
     return asked(bedrock_anthropic({.model = std::move(model), .api_key = "the-key"}, {.region = "us-east-1"}), request,

@@ -7,6 +7,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "backstop/providers/gemini.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "recordings.hpp"
 
 namespace gemini_recordings_test {
@@ -55,6 +56,7 @@ const RecordingRules rules{usage_of, finish_of, [](const std::string& reason) {
                            }};
 
 Provider provider_for(const Recording& recording) {
+  if (recording.provider == "vertex") return vertex(recording.options(), {.project = "p"});
   return gemini(recording.options());
 }
 

@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/providers/anthropic.hpp"
+#include "backstop/providers/bedrock.hpp"
 #include "backstop/providers/cohere.hpp"
 #include "backstop/providers/gemini.hpp"
 #include "backstop/providers/ollama_native.hpp"
 #include "backstop/providers/openai.hpp"
 #include "backstop/providers/openai_responses.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "provider_rules.hpp"
 #include "support/replayed_call.hpp"
 
@@ -168,6 +170,28 @@ Said said_in_ollama(const Json& body) {
   return said;
 }
 
+Said said_in_converse(const Json& body) {
+  Said said;
+  for (const Json& message : body["messages"]) {
+    for (const Json& block : message["content"]) {
+      if (block.contains("text")) said.push_back("text " + block["text"].get<std::string>());
+      if (block.contains("reasoningContent")) {
+        said.push_back("reasoning " + block["reasoningContent"]["reasoningText"]["text"].get<std::string>());
+      }
+      if (block.contains("toolUse")) {
+        const Json& call = block["toolUse"];
+        said.push_back(call_line(call["toolUseId"], call["name"], call["input"]));
+      }
+      if (block.contains("toolResult")) {
+        const Json& result = block["toolResult"];
+        const std::string failed = result.value("status", "") == "error" ? "Error: " : "";
+        said.push_back(result_line(result["toolUseId"], failed + result["content"][0]["text"].get<std::string>()));
+      }
+    }
+  }
+  return said;
+}
+
 /// A wire: a target that speaks it, an answer with reasoning, text and two calls, and how its requests are read.
 struct WireCase {
   std::string name;
@@ -183,6 +207,10 @@ std::vector<WireCase> wires() {
   const auto options = [](const char* model) {
     return ModelOptions{.model = model, .api_key = "test-key", .base_url = "http://replayed.test"};
   };
+  const std::string message = R"({"type": "message", "stop_reason": "tool_use", "content": [
+             {"type": "thinking", "thinking": "Hm.", "signature": "proof"}, {"type": "text", "text": "I look."},
+             {"type": "tool_use", "id": "call_1", "name": "get", "input": {"q": 1}},
+             {"type": "tool_use", "id": "call_2", "name": "put", "input": {}}]})";
   return {{"chat", openai(options("gpt-5.6-sol")),
            R"({"choices": [{"message": {"reasoning_content": "Hm.", "content": "I look.", "tool_calls": [
              {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{\"q\":1}"}},
@@ -197,12 +225,17 @@ std::vector<WireCase> wires() {
              {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get", "arguments": "{\"q\":1}"},
              {"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "put", "arguments": "{}"}]})",
            said_in_responses, "reasoning Hm.", 1, broken_in_responses},
-          {"messages", claude(),
-           R"({"type": "message", "stop_reason": "tool_use", "content": [
-             {"type": "thinking", "thinking": "Hm.", "signature": "proof"}, {"type": "text", "text": "I look."},
-             {"type": "tool_use", "id": "call_1", "name": "get", "input": {"q": 1}},
-             {"type": "tool_use", "id": "call_2", "name": "put", "input": {}}]})",
+          {"messages", claude(), message, said_in_messages, "reasoning Hm.", 1, broken_in_messages},
+          {"messages on Vertex AI", vertex_anthropic(options("claude-sonnet-4-5@20250929"), {.project = "p"}), message,
            said_in_messages, "reasoning Hm.", 1, broken_in_messages},
+          {"messages on Bedrock", bedrock_anthropic(options("eu.anthropic.claude-sonnet-4-5-20250929-v1:0")), message,
+           said_in_messages, "reasoning Hm.", 1, broken_in_messages},
+          {"converse", bedrock(options("us.anthropic.claude-sonnet-4-5-20250929-v1:0")),
+           R"({"stopReason": "tool_use", "output": {"message": {"role": "assistant", "content": [
+             {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "proof"}}}, {"text": "I look."},
+             {"toolUse": {"toolUseId": "call_1", "name": "get", "input": {"q": 1}}},
+             {"toolUse": {"toolUseId": "call_2", "name": "put", "input": {}}}]}}})",
+           said_in_converse, "reasoning Hm.", 1, broken_in_converse},
           {"gemini", gemini(options("gemini-3-pro-preview")),
            R"({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
              {"text": "Hm.", "thought": true}, {"text": "I look."},
@@ -236,6 +269,7 @@ TEST_CASE("a conversation that began on one wire goes on at another with all tha
   const std::vector<WireCase> all = wires();
   for (const WireCase& from : all) {
     ChatRequest request{"Weather?"};
+    request.tools = {Tool{.name = "get"}, Tool{.name = "put"}};
     const ReplayedCall first = call_with(from.provider, request, answer_with(from.answer), false);
     REQUIRE(first.result);
     REQUIRE(first.result->tool_calls().size() == 2);
@@ -326,6 +360,7 @@ TEST_CASE("what a provider refuses in a conversation is mended, wherever it come
 TEST_CASE("ids that only one wire makes are the same in a call and its result on every other") {
   for (const std::string& id : {std::string{"functions.get:0"}, std::string{"a/\xC3\xA9"}, std::string(70, 'x')}) {
     ChatRequest request{"Weather?"};
+    request.tools = {Tool{.name = "get"}};
     request.messages.push_back(Message{Role::assistant, {ToolCall{id, "get", "{}"}}});
     request.messages.push_back(Message::tool_result(id, "sun"));
     for (const WireCase& to : wires()) {

@@ -59,6 +59,7 @@ TEST_CASE("errors within a stream are found in every shape", "[scenario-203]") {
        {faults::error_field_after(0), faults::bare_error_after(0), faults::error_beside_choices_after(0),
         faults::flat_error_after(0), faults::done_only(), faults::error_event_after(0)}) {
     for (const SpokenWire& wire : every_wire()) {
+      if (faults::is_binary(wire.wire) && fault.name != "error_event_after") continue;  // the shapes are of text
       CAPTURE(fault.name, wire.name);
       server.always(fault);
       const auto reply = streamed(wire.at(server));
@@ -73,6 +74,7 @@ TEST_CASE("errors within a stream are found in every shape", "[scenario-203]") {
        {faults::error_field_after(2), faults::bare_error_after(2), faults::error_beside_choices_after(2),
         faults::flat_error_after(2), faults::error_event_after(2)}) {
     for (const SpokenWire& wire : every_wire()) {
+      if (faults::is_binary(wire.wire) && fault.name != "error_event_after") continue;
       CAPTURE(fault.name, wire.name);
       server.always(fault);
       const auto reply = streamed(wire.at(server));

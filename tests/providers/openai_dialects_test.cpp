@@ -70,6 +70,8 @@ const std::vector<Example> examples{
     {"modelscope", "https://api-inference.modelscope.cn/v1", "MODELSCOPE_API_KEY", old_limit, "", ""},
     {"xiaomi", "https://api.xiaomimimo.com/v1", "XIAOMI_API_KEY", old_limit, "", ""},
     {"cloudflare", "", "CLOUDFLARE_API_KEY", old_limit, "", ""},
+    {"portkey", "https://api.portkey.ai/v1", "PORTKEY_API_KEY", old_limit, "user", ""},
+    {"litellm", "http://localhost:4000/v1", "LITELLM_PROXY_API_KEY", old_limit, "user", ""},
     {"ollama", "http://localhost:11434", "", old_limit, "user", ""},
     {"lmstudio", "http://127.0.0.1:1234/v1", "", old_limit, "user", ""},
     {"llamacpp", "http://127.0.0.1:8080/v1", "", old_limit, "user", ""},
@@ -111,7 +113,8 @@ TEST_CASE("every known provider is reached at its address with the key of its va
     CHECK(known->defaults.name == example.name);
     CHECK(known->defaults.base_url == example.base_url);
     CHECK(known->defaults.key_variable == example.key_variable);
-    CHECK(known->defaults.needs_key == !example.key_variable.empty());
+    // LiteLLM's proxy needs none unless it is told to.
+    CHECK(known->defaults.needs_key == (!example.key_variable.empty() && example.name != "litellm"));
   }
   CHECK(find_known_provider("somebody") == nullptr);
 }
@@ -213,12 +216,45 @@ TEST_CASE("what only one known provider does, no other does") {
       return std::find(http.headers.begin(), http.headers.end(), Header{name, value}) != http.headers.end();
     };
     CHECK(has("api-key", "k") == (example.name == "azure"));
-    CHECK(has("authorization", "Bearer k") == (example.name != "azure"));
+    CHECK(has("x-portkey-api-key", "k") == (example.name == "portkey"));
+    CHECK(has("authorization", "Bearer k") == (example.name != "azure" && example.name != "portkey"));
+    CHECK(has("x-litellm-num-retries", "0") == (example.name == "litellm"));
+    CHECK(body.contains("disable_fallbacks") == (example.name == "litellm"));
+    CHECK(body.contains("provider") == (example.name == "openrouter"));
 
     ChatRequest document{"Read."};
     document.messages[0].parts.emplace_back(Document{.url = "https://host/a.pdf"});
     CHECK(wire.encode(document, endpoint_of(example.name, "m"), false).has_value() == (example.name == "mistral"));
   }
+}
+
+TEST_CASE("Mistral is told that a last turn of the assistant's is to be gone on with, and no other is") {
+  ChatRequest request{std::vector<Message>{Message::user("Count."), Message::assistant("One, two,")}};
+  CHECK(body_of("mistral", request)["messages"][1] ==
+        Json::parse(R"({"role": "assistant", "content": "One, two,", "prefix": true})"));
+  CHECK_FALSE(body_of("openai", request)["messages"][1].contains("prefix"));
+  request.messages.push_back(Message::user("Go on."));
+  CHECK_FALSE(body_of("mistral", request)["messages"][1].contains("prefix"));
+  request.messages.pop_back();
+  request.messages.back().parts.emplace_back(ToolCall{"abc123XYZ", "clock", "{}"});
+  CHECK_FALSE(body_of("mistral", request)["messages"][1].contains("prefix"));
+}
+
+TEST_CASE("what a model of Mistral's thought goes back to it in front of its text, and to no other model") {
+  const auto turn_with = [](const Target& origin, std::vector<Part> rest) {
+    std::vector<Part> parts{Reasoning{"Hm.", "", "", origin}};
+    for (Part& part : rest) parts.push_back(std::move(part));
+    ChatRequest request{std::vector<Message>{Message::user("Why?"), Message{Role::assistant, std::move(parts)},
+                                             Message::user("And now?")}};
+    return body_of("mistral", request)["messages"][1];
+  };
+  const Json thinking = Json::parse(R"({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": true})");
+  CHECK(turn_with(Target{"mistral", "m"}, {Text{"So."}})["content"] ==
+        Json::array({thinking, Json{{"type", "text"}, {"text", "So."}}}));
+  CHECK(turn_with(Target{"mistral", "other"}, {Text{"So."}})["content"] == "So.");
+  const Json with_call = turn_with(Target{"mistral", "m"}, {ToolCall{"abc123XYZ", "clock", "{}"}});
+  CHECK(with_call["content"] == Json::array({thinking}));
+  CHECK(with_call["tool_calls"].size() == 1);
 }
 
 TEST_CASE("models that reason are told from those made to chat, and those without a number") {

@@ -172,6 +172,38 @@ Broken broken_in_messages(const Json& body) {
   return broken;
 }
 
+Broken broken_in_converse(const Json& body) {
+  Broken broken;
+  Calls calls{broken};
+  check_alternation(body["messages"], "assistant", broken);
+  for (const Json& block : body.value("system", Json::array())) {
+    if (is_blank(block.value("text", ""))) broken.push_back("a blank system text");
+  }
+  for (const Json& message : body["messages"]) {
+    if (!message["content"].is_array() || message["content"].empty()) broken.push_back("an empty turn");
+    for (const Json& block : message["content"]) {
+      if (block.contains("toolResult")) {
+        calls.result(block["toolResult"]["toolUseId"]);
+        continue;
+      }
+      if (message["role"] == "user") calls.other("a block");
+      if (block.contains("text") && is_blank(block["text"].get<std::string>())) broken.push_back("a blank text");
+      if (block.contains("reasoningContent") &&
+          block["reasoningContent"]["reasoningText"].value("signature", "").empty()) {
+        broken.push_back("reasoning without a signature");
+      }
+      if (!block.contains("toolUse")) continue;
+      const std::string id = block["toolUse"]["toolUseId"];
+      if (id.size() > 64 || !is_made_of(id, "_.:-")) broken.push_back("the id " + id);
+      if (!block["toolUse"]["input"].is_object()) broken.push_back("arguments that are no object");
+      if (!body.contains("toolConfig")) broken.push_back("a call without tools");
+      calls.call(id, block["toolUse"]["name"]);
+    }
+  }
+  calls.other("the end");
+  return broken;
+}
+
 Broken broken_in_gemini(const Json& body) {
   Broken broken;
   Calls calls{broken};

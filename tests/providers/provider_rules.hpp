@@ -18,5 +18,6 @@ using Broken = std::vector<std::string>;
 [[nodiscard]] Broken broken_in_gemini(const nlohmann::json& body);
 [[nodiscard]] Broken broken_in_cohere(const nlohmann::json& body);
 [[nodiscard]] Broken broken_in_ollama(const nlohmann::json& body);
+[[nodiscard]] Broken broken_in_converse(const nlohmann::json& body);
 
 }  // namespace backstop::testing_support

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "providers/wire/base64.hpp"
 #include "support/fault_server.hpp"
 
 /// A plain libcurl client, for tests of the servers that the library's own tests rely on.
@@ -91,6 +92,10 @@ class Client {
         return "/v2/chat";
       case Wire::ollama:
         return "/api/chat";
+      case Wire::bedrock:
+        return stream ? "/model/asked-model/converse-stream" : "/model/asked-model/converse";
+      case Wire::invoke:
+        return stream ? "/model/asked-model/invoke-with-response-stream" : "/model/asked-model/invoke";
     }
     return "";
   }
@@ -189,6 +194,29 @@ inline std::string ollama_text(const std::string& body) {
   return text;
 }
 
+/// The text that a stream of Bedrock's adds up to, over either of its wires.
+inline std::string bedrock_text(const std::string& body) {
+  std::string text;
+  for (std::size_t at = 0; at + 12 <= body.size();) {
+    const auto number = [&](std::size_t place) {
+      std::size_t value = 0;
+      for (std::size_t i = 0; i < 4; ++i) value = value * 256 + static_cast<unsigned char>(body[place + i]);
+      return value;
+    };
+    const std::size_t size = number(at);
+    const std::size_t head = 12 + number(at + 4);
+    if (size < head + 4 || at + size > body.size()) break;
+    auto event = nlohmann::json::parse(body.substr(at + head, size - head - 4), nullptr, false);
+    if (event.contains("bytes")) {
+      const auto bytes = detail::decode_base64(event["bytes"].get<std::string>());
+      event = nlohmann::json::parse(bytes.value_or(""), nullptr, false);
+    }
+    if (event.contains("delta")) text += event["delta"].value("text", "");
+    at += size;
+  }
+  return text;
+}
+
 /// The text that a stream of that wire adds up to.
 inline std::string text_on(Wire wire, const std::string& body) {
   switch (wire) {
@@ -204,6 +232,9 @@ inline std::string text_on(Wire wire, const std::string& body) {
       return cohere_text(body);
     case Wire::ollama:
       return ollama_text(body);
+    case Wire::bedrock:
+    case Wire::invoke:
+      return bedrock_text(body);
   }
   return {};
 }

@@ -64,6 +64,15 @@ TEST_CASE("a healthy server answers plainly on every wire, over one connection")
   CHECK(ollama.parsed()["eval_count"] == 2);
   CHECK(ollama.parsed()["model"] == "asked-model");
 
+  const auto bedrock = client.ask(server, Wire::bedrock, false);
+  CHECK(bedrock.parsed()["output"]["message"]["content"][0]["text"] == "Good morning.");
+  CHECK(bedrock.parsed()["stopReason"] == "end_turn");
+  CHECK(bedrock.parsed()["usage"]["outputTokens"] == 2);
+
+  const auto invoke = client.ask(server, Wire::invoke, false);
+  CHECK(invoke.parsed()["content"][0]["text"] == "Good morning.");
+  CHECK(invoke.parsed()["model"] == "asked-model");
+
   CHECK(server.request_count() == faults::every_wire.size());
   CHECK(server.connection_count() == 1);
 }
@@ -106,6 +115,13 @@ TEST_CASE("a healthy server streams on every wire, ends with the terminal marker
   CHECK(faults::ollama_text(ollama.body) == "Good morning to you.");
   CHECK(ollama.head.find("application/x-ndjson") != std::string::npos);
   CHECK(json::parse(ollama.body.substr(ollama.body.rfind('\n', ollama.body.size() - 2)))["done"] == true);
+
+  for (const Wire wire : {Wire::bedrock, Wire::invoke}) {
+    const auto messages = client.ask(server, wire, true);
+    CHECK(messages.code == CURLE_OK);
+    CHECK(faults::bedrock_text(messages.body) == "Good morning to you.");
+    CHECK(messages.head.find("application/vnd.amazon.eventstream") != std::string::npos);
+  }
   CHECK(server.connection_count() == 1);
 }
 

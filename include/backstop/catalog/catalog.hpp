@@ -30,8 +30,10 @@ inline constexpr std::string_view catalog_date = "2026-11-22";
 /// `Capabilities` has by default. A capability that the sources do not state keeps its default too.
 ///
 /// The provider goes by its name here (`gemini`, `bedrock`, `together`, `moonshot`, `qwen`) or by that of models.dev
-/// (`google`, `amazon-bedrock`, `togetherai`, `moonshotai`, `alibaba`). The model is looked up as it is written, then
+/// (`google`, `amazon-bedrock`, `togetherai`, `moonshotai`, `alibaba`). Models of `vertex` are taken for Google's and
+/// Anthropic's own, whose prices they have in the location `global`. The model is looked up as it is written, then
 /// - without `models/` before it (Gemini),
+/// - without `@` and what follows it (Vertex AI),
 /// - without a date or a revision after it (`-2024-11-20`, `-20250929`, `-001`), which may have had another price,
 /// - without `-latest`, or with the newest date in its place (`mistral-large-latest`).
 ///

@@ -38,15 +38,27 @@ struct FloorConfig {
   friend bool operator==(const FloorConfig&, const FloorConfig&) = default;
 };
 
+/// What the place has to know where a wire is offered. A key that the target's wire has no use for is an error.
+struct PlatformConfig {
+  std::string region{};    ///< of `bedrock` and `bedrock_anthropic`, see `BedrockOptions`
+  std::string project{};   ///< of `vertex` and `vertex_anthropic`, see `VertexOptions`
+  std::string location{};  ///< likewise
+  std::string api_version{};  ///< of `azure`, see `AzureOptions`, and of `anthropic`, see `AnthropicOptions`
+
+  friend bool operator==(const PlatformConfig&, const PlatformConfig&) = default;
+};
+
 /// A target of a policy file, the policy's own blocks merged in.
 struct TargetConfig {
   ModelOptions model{};  ///< `name` is the provider's; a file sets no key
   /// Several variables, each with a key, where `api_key_env` is a list. Targets that name the same ones share the
   /// state of the keys.
   std::vector<std::string> key_variables{};
-  /// "openai", "openai_responses", "anthropic", "gemini", "cohere", "ollama" (Ollama's own), "bedrock" or
-  /// "bedrock_anthropic"; empty: the provider's usual one, "openai" where none is known
+  /// "openai", "openai_responses", "azure" (Chat Completions there), "anthropic", "gemini", "cohere", "ollama"
+  /// (Ollama's own), "bedrock", "bedrock_anthropic", "vertex" or "vertex_anthropic"; empty: the provider's usual one,
+  /// "openai" where none is known
   std::string wire{};
+  PlatformConfig platform{};
   TimeoutOptions timeout{};
   RetryOptions retry{};
   CircuitBreakerOptions circuit_breaker{};

@@ -1,10 +1,19 @@
 #pragma once
 
+#include <string>
+
 #include "backstop/export.hpp"
 #include "backstop/provider.hpp"
 #include "backstop/providers/model_options.hpp"
 
 namespace backstop::inline v0 {
+
+/// What is particular to Anthropic's API.
+struct AnthropicOptions {
+  /// 2023-06-01, or 2026-10-21: with that the key is a bearer token, and `temperature` and `top_p`, which the API then
+  /// refuses from any model, are left out with a note in the attempt's row.
+  std::string api_version = "2023-06-01";
+};
 
 /// A model behind Anthropic's Messages API, or a server that speaks it (`base_url`).
 ///
@@ -20,11 +29,12 @@ namespace backstop::inline v0 {
 ///   a note, while thinking), `seed` and the penalties.
 /// - Marks for the prompt cache (`Message::cache`) become `cache_control`, of five minutes.
 ///
-/// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model. A missing key is an
-/// error of the call (`authentication`). A request that the model cannot take (`named` tool choice where calls cannot
-/// be forced, a document that is neither PDF nor text) is `unsupported_capability`, before anything is sent.
+/// Errors: throws std::invalid_argument for options that cannot be right, such as an empty model or a version that is
+/// not one of these. A missing key is an error of the call (`authentication`). A request that the model cannot take
+/// (`named` tool choice where calls cannot be forced, a document that is neither PDF nor text) is
+/// `unsupported_capability`, before anything is sent.
 ///
 /// Example: `auto claude = anthropic({.model = "claude-sonnet-5"});`
-[[nodiscard]] BACKSTOP_EXPORT Provider anthropic(ModelOptions options);
+[[nodiscard]] BACKSTOP_EXPORT Provider anthropic(ModelOptions options, AnthropicOptions anthropic = {});
 
 }  // namespace backstop::inline v0

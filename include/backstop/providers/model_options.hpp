@@ -30,6 +30,9 @@ struct ModelOptions {
   std::string id{};
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
+  /// A gateway that can be told not to fail over by itself (OpenRouter, LiteLLM) is told so, so that its attempts and
+  /// the client's do not multiply. True: it is not.
+  bool gateway_failover = false;
   AnswerLimits answer_limits{};
   HttpOptions http{};  ///< how connections to this target are made, in place of the runtime's
   Catalog catalog{};     ///< what is known about the model, where the next ones say nothing

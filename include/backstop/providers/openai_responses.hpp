@@ -23,7 +23,8 @@ struct ResponsesOptions {
 /// give it an `id` to tell the two apart. `name` may be a provider of `known_provider` whose server speaks this wire
 /// (xai, openrouter, deepseek, lmstudio, ollama, vllm, ...): its address and the variable of its key are filled in. For
 /// another server give `name` and `base_url`. Azure:
-/// `.name = "azure", .base_url = "https://<resource>.openai.azure.com/openai/v1"`, the deployment as `model`.
+/// `.name = "azure", .base_url = "https://<resource>.openai.azure.com"`, the deployment as `model`, the key as with
+/// `azure`.
 ///
 /// - The server stores nothing (`store: false`): every request has the whole conversation.
 /// - Reasoning comes back encrypted, as the signature of `Reasoning`, and goes along with later requests to the same

@@ -304,7 +304,7 @@ std::unique_ptr<StreamDecoder> AnthropicFormat::stream_decoder() const {
 
 const HandoverRules& AnthropicFormat::handover_rules(const Target& target) const noexcept {
   static_cast<void>(target);
-  return v0::handover_rules("anthropic");
+  return v0::handover_rules(platform_.rules);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,7 +12,6 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "models.hpp"
-#include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/service_tier.hpp"
 #include "schema.hpp"
@@ -43,6 +43,18 @@ constexpr std::array claude_tiers{ServiceTier{"auto", "auto"}, ServiceTier{"prio
                                   ServiceTier{"default", "standard_only"},
                                   ServiceTier{"standard_only", "standard_only"}};
 
+[[nodiscard]] bool is_by_address(const Part& part) noexcept {
+  const auto* image = std::get_if<Image>(&part);
+  const auto* document = std::get_if<Document>(&part);
+  return (image != nullptr && image->data.empty()) || (document != nullptr && document->data.empty());
+}
+
+[[nodiscard]] bool names_a_file(const ChatRequest& request) noexcept {
+  return std::any_of(request.messages.begin(), request.messages.end(), [](const Message& message) {
+    return std::any_of(message.parts.begin(), message.parts.end(), is_by_address);
+  });
+}
+
 /// Writes the body of one request, key by key.
 class BodyWriter {
  public:
@@ -57,11 +69,8 @@ class BodyWriter {
     Result<BlockConversation> conversation = encode_anthropic_conversation(request_.messages);
     if (!conversation) return std::move(conversation).error();
 
-    if (platform_.version.empty()) {
-      body_["model"] = target_.model();
-    } else {
-      body_["anthropic_version"] = platform_.version;
-    }
+    if (platform_.at.version_header.empty()) body_["anthropic_version"] = platform_.at.version;
+    if (!platform_.at.model_in_path()) body_["model"] = target_.model();
     body_["max_tokens"] = max_tokens();
     if (auto error = write_tools()) return *std::move(error);
     if (auto error = write_response_format(conversation->system)) return *std::move(error);
@@ -71,8 +80,8 @@ class BodyWriter {
     write_sampling();
     if (!request_.stop.empty()) body_["stop_sequences"] = request_.stop;
     if (!request_.metadata.user_id.empty()) body_["metadata"] = Json{{"user_id", request_.metadata.user_id}};
-    if (platform_.version.empty()) {
-      body_["stream"] = stream;  // some gateways stream unless told not to
+    if (platform_.stream_in_body) body_["stream"] = stream;  // some gateways stream unless told not to
+    if (platform_.service_tiers) {
       const std::string_view tier = service_tier_word(claude_tiers, request_.service_tier).value_or("");
       if (!tier.empty()) body_["service_tier"] = tier;
     }
@@ -219,32 +228,26 @@ Result<std::string> encode_anthropic_body(const ChatRequest& request, const Targ
 
 RequestLimits AnthropicFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
   RequestLimits limits = WireFormat::limits(request, target);
-  limits.sampling = claude_family(target.model()).takes_sampling;
+  limits.sampling = platform_.takes_sampling && claude_family(target.model()).takes_sampling;
   limits.most_temperature = 1;
   limits.penalties = false;
   limits.seed = false;
   limits.blank_stop_sequences = false;
   limits.cache_marks = 4;
-  limits.service_tier = service_tier_word(claude_tiers, request.service_tier).has_value();
+  using Tiers = std::span<const ServiceTier>;
+  limits.service_tier =
+      service_tier_word(platform_.service_tiers ? Tiers{claude_tiers} : Tiers{}, request.service_tier).has_value();
   return limits;
 }
 
 Result<HttpRequest> AnthropicFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
-  constexpr std::string_view version_path = "/v1";
-
-  Result<std::string> body = encode_anthropic_body(request, endpoint.target, stream);
+  if (!platform_.fetches_files && names_a_file(request)) {
+    return Error{ErrorKind::unsupported_capability,
+                 "the conversation has an image or a document by its address: the target takes bytes"};
+  }
+  Result<std::string> body = encode_anthropic_body(request, endpoint.target, stream, platform_);
   if (!body) return std::move(body).error();
-
-  HttpRequest http;
-  http.url = endpoint.base_url;
-  if (!endpoint.base_url.ends_with(version_path)) http.url += version_path;
-  http.url += "/messages";
-  http.headers.emplace_back("anthropic-version", "2023-06-01");
-  if (!endpoint.api_key.empty()) http.headers.emplace_back("x-api-key", endpoint.api_key);
-  Result<void> added = add_headers(http, request, endpoint, stream);
-  if (!added) return std::move(added).error();
-  http.body = *std::move(body);
-  return http;
+  return request_at(platform_.at, *std::move(body), request, endpoint, stream);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -14,7 +14,7 @@
 #include "models.hpp"
 #include "providers/anthropic/models.hpp"
 #include "providers/anthropic/schema.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/service_tier.hpp"
 #include "sigv4.hpp"
@@ -259,22 +259,10 @@ RequestLimits BedrockFormat::limits(const ChatRequest& request, const Target& ta
 Result<HttpRequest> BedrockFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   Result<std::string> body = encode_bedrock_body(request, endpoint.target);
   if (!body) return std::move(body).error();
-  return request_to(stream ? "converse-stream" : "converse", *std::move(body), request, endpoint, stream);
-}
-
-Result<HttpRequest> BedrockFormat::request_to(std::string_view operation, std::string body, const ChatRequest& request,
-                                              const Endpoint& endpoint, bool stream) {
-  HttpRequest http;
-  const std::string model = percent_encoded(endpoint.target.model());
-  http.url = address_below(endpoint.base_url, fmt::format("/model/{}/{}", model, operation));
-  if (!endpoint.api_key.empty() && endpoint.access_key_id.empty()) {
-    http.headers.emplace_back("authorization", "Bearer " + endpoint.api_key);
-  }
-  Result<void> added = add_headers(http, request, endpoint, stream);
-  if (!added) return std::move(added).error();
-  if (stream) set_header(http, "accept", "application/vnd.amazon.eventstream");
-  http.body = std::move(body);
-  return http;
+  constexpr Platform platform{.path = "/model/{model}/converse",
+                              .stream_path = "/model/{model}/converse-stream",
+                              .stream_type = event_stream_type};
+  return request_at(platform, *std::move(body), request, endpoint, stream);
 }
 
 Result<void> BedrockFormat::sign(HttpRequest& http, const Endpoint& endpoint, WallTime now) const {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "providers/anthropic/format.hpp"
 #include "providers/wire/wire_format.hpp"
 
 namespace backstop::inline v0::detail {
@@ -25,12 +26,6 @@ class BedrockFormat : public WireFormat {
   [[nodiscard]] bool streams_messages() const noexcept override { return true; }
   [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
 
- protected:
-  /// The request to an operation of the model: address, key and headers.
-  [[nodiscard]] static Result<HttpRequest> request_to(std::string_view operation, std::string body,
-                                                      const ChatRequest& request, const Endpoint& endpoint,
-                                                      bool stream);
-
  private:
   std::string region_;
 };
@@ -38,7 +33,8 @@ class BedrockFormat : public WireFormat {
 /// Anthropic's Messages API over Bedrock's InvokeModel and InvokeModelWithResponseStream.
 class BedrockMessagesFormat final : public BedrockFormat {
  public:
-  using BedrockFormat::BedrockFormat;
+  /// `model`: which Bedrock's own limits depend on.
+  BedrockMessagesFormat(std::string region, std::string_view model);
 
   [[nodiscard]] std::string_view name() const noexcept override { return "bedrock_anthropic"; }
   [[nodiscard]] RequestLimits limits(const ChatRequest& request, const Target& target) const noexcept override;
@@ -47,7 +43,13 @@ class BedrockMessagesFormat final : public BedrockFormat {
   void decode(const JsonElement& body, AnswerBuilder& answer) const override;
   [[nodiscard]] std::unique_ptr<StreamDecoder> stream_decoder() const override;
   [[nodiscard]] const HandoverRules& handover_rules(const Target& target) const noexcept override;
+
+ private:
+  AnthropicFormat messages_;
 };
+
+/// The media type of AWS's binary messages.
+inline constexpr std::string_view event_stream_type = "application/vnd.amazon.eventstream";
 
 /// The body of a request.
 [[nodiscard]] Result<std::string> encode_bedrock_body(const ChatRequest& request, const Target& target);

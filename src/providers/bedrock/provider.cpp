@@ -1,7 +1,6 @@
 #include "backstop/providers/bedrock.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -11,10 +10,10 @@
 
 #include "format.hpp"
 #include "key_variable.hpp"
+#include "providers/http/environment.hpp"
 #include "providers/http/http_engine.hpp"
 #include "providers/http/request_headers.hpp"
 #include "providers/http/resolve_endpoint.hpp"
-#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -22,11 +21,6 @@ namespace {
 
 constexpr std::string_view bearer_variable = "AWS_BEARER_TOKEN_BEDROCK";
 constexpr std::string_view id_variable = "AWS_ACCESS_KEY_ID";
-
-[[nodiscard]] std::string_view from_environment(std::string_view variable) noexcept {
-  const char* const value = std::getenv(std::string{variable}.c_str());
-  return value == nullptr ? std::string_view{} : trim(value);
-}
 
 /// Of AWS's own addresses, such as https://bedrock-runtime.eu-west-1.amazonaws.com; empty for others.
 [[nodiscard]] std::string_view region_in_address(std::string_view url) noexcept {
@@ -136,8 +130,9 @@ Provider bedrock(ModelOptions options, BedrockOptions aws) {
 
 Provider bedrock_anthropic(ModelOptions options, BedrockOptions aws) {
   detail::BedrockTarget target = detail::resolve(std::move(options), aws);
-  return detail::http_provider(std::move(target.endpoint),
-                               std::make_shared<const detail::BedrockMessagesFormat>(std::move(target.region)));
+  auto format = std::make_shared<const detail::BedrockMessagesFormat>(std::move(target.region),
+                                                                      target.endpoint.target.model());
+  return detail::http_provider(std::move(target.endpoint), std::move(format));
 }
 
 }  // namespace backstop::inline v0

@@ -11,6 +11,7 @@
 #include "digest.hpp"
 #include "providers/http/request_headers.hpp"
 #include "text/ascii.hpp"
+#include "text/percent.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -116,25 +117,6 @@ struct AddressParts {
 }
 
 }  // namespace
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char letter : text) {
-    const char lower = to_lower(letter);
-    const bool plain = (lower >= 'a' && lower <= 'z') || (letter >= '0' && letter <= '9') || letter == '-' ||
-                       letter == '.' || letter == '_' || letter == '~';
-    if (plain) {
-      encoded += letter;
-      continue;
-    }
-    const auto value = static_cast<unsigned char>(letter);
-    encoded += '%';
-    encoded += digits[value >> 4U];
-    encoded += digits[value & 15U];
-  }
-  return encoded;
-}
 
 CanonicalRequest canonical_request(const HttpRequest& http, std::string_view body_digest) {
   const AddressParts address = parts_of(http.url);

@@ -37,7 +37,4 @@ struct CanonicalRequest {
 };
 [[nodiscard]] CanonicalRequest canonical_request(const HttpRequest& http, std::string_view body_digest);
 
-/// RFC 3986: all but letters, digits and `-._~` as %XX.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 }  // namespace backstop::inline v0::detail

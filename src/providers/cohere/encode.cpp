@@ -12,7 +12,7 @@
 #include "backstop/json.hpp"
 #include "format.hpp"
 #include "messages.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/schema_subset.hpp"
 #include "providers/wire/service_tier.hpp"
@@ -178,11 +178,6 @@ class CohereBody {
   Json body_ = Json::object();
 };
 
-[[nodiscard]] std::string cohere_url(std::string_view base_url) {
-  const std::string_view path = base_url.substr(0, base_url.find('?'));
-  return address_below(base_url, path.ends_with("/v2") ? "/chat" : "/v2/chat");
-}
-
 }  // namespace
 
 Result<std::string> encode_cohere_body(const ChatRequest& request, const Target& target, bool stream) {
@@ -203,13 +198,8 @@ RequestLimits CohereFormat::limits(const ChatRequest& request, const Target& tar
 Result<HttpRequest> CohereFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   Result<std::string> body = encode_cohere_body(request, endpoint.target, stream);
   if (!body) return std::move(body).error();
-  HttpRequest http;
-  http.url = cohere_url(endpoint.base_url);
-  if (!endpoint.api_key.empty()) set_header(http, "authorization", "Bearer " + endpoint.api_key);
-  Result<void> added = add_headers(http, request, endpoint, stream);
-  if (!added) return std::move(added).error();
-  http.body = *std::move(body);
-  return http;
+  constexpr Platform platform{.path = "/chat", .root = "/v2"};
+  return request_at(platform, *std::move(body), request, endpoint, stream);
 }
 
 }  // namespace backstop::inline v0::detail

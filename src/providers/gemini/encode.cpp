@@ -13,7 +13,6 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "models.hpp"
-#include "providers/http/request_headers.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/service_tier.hpp"
 #include "providers/wire/schema_subset.hpp"
@@ -61,11 +60,11 @@ constexpr std::array gemini_tiers{ServiceTier{"default", "standard"}, ServiceTie
 /// Writes the body of one request, key by key.
 class GeminiBody {
  public:
-  GeminiBody(const ChatRequest& request, const Target& target)
-      : request_{request}, family_{gemini_family(target.model())} {}
+  GeminiBody(const ChatRequest& request, const Target& target, const GeminiPlatform& platform)
+      : request_{request}, family_{gemini_family(target.model())}, call_ids_{platform.call_ids} {}
 
   [[nodiscard]] Result<std::string> write() {
-    Result<GeminiConversation> conversation = encode_gemini_conversation(request_.messages, family_);
+    Result<GeminiConversation> conversation = encode_gemini_conversation(request_.messages, family_, call_ids_);
     if (!conversation) return std::move(conversation).error();
     if (auto error = write_response_format(conversation->instruction)) return *std::move(error);
     if (!conversation->instruction.empty()) {
@@ -170,26 +169,16 @@ class GeminiBody {
 
   const ChatRequest& request_;
   const GeminiFamily& family_;
+  const bool call_ids_;
   Json body_ = Json::object();
   Json config_ = Json::object();
 };
 
-[[nodiscard]] std::string gemini_url(std::string_view base_url, std::string_view model, bool stream) {
-  constexpr std::string_view collection = "models/";
-  const std::size_t query = std::min(base_url.find('?'), base_url.size());
-  std::string url{base_url.substr(0, query)};
-  if (!url.ends_with("/v1beta") && !url.ends_with("/v1")) url += "/v1beta";
-  url += '/';
-  if (!model.starts_with(collection)) url += collection;
-  url.append(model).append(stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
-  if (query < base_url.size()) url.append(stream ? "&" : "?").append(base_url.substr(query + 1));
-  return url;
-}
-
 }  // namespace
 
-Result<std::string> encode_gemini_body(const ChatRequest& request, const Target& target) {
-  return GeminiBody{request, target}.write();
+Result<std::string> encode_gemini_body(const ChatRequest& request, const Target& target,
+                                       const GeminiPlatform& platform) {
+  return GeminiBody{request, target, platform}.write();
 }
 
 RequestLimits GeminiFormat::limits(const ChatRequest& request, const Target& target) const noexcept {
@@ -203,15 +192,9 @@ RequestLimits GeminiFormat::limits(const ChatRequest& request, const Target& tar
 }
 
 Result<HttpRequest> GeminiFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
-  Result<std::string> body = encode_gemini_body(request, endpoint.target);
+  Result<std::string> body = encode_gemini_body(request, endpoint.target, platform_);
   if (!body) return std::move(body).error();
-  HttpRequest http;
-  http.url = gemini_url(endpoint.base_url, endpoint.target.model(), stream);
-  if (!endpoint.api_key.empty()) http.headers.emplace_back("x-goog-api-key", endpoint.api_key);
-  Result<void> added = add_headers(http, request, endpoint, stream);
-  if (!added) return std::move(added).error();
-  http.body = *std::move(body);
-  return http;
+  return request_at(platform_.at, *std::move(body), request, endpoint, stream);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -31,7 +31,7 @@ template <class File>
 
 class GeminiTurns {
  public:
-  explicit GeminiTurns(const GeminiFamily& family) noexcept : family_{&family} {}
+  GeminiTurns(const GeminiFamily& family, bool call_ids) noexcept : family_{&family}, call_ids_{call_ids} {}
 
   [[nodiscard]] Result<GeminiConversation> write(const std::vector<Message>& messages) {
     const auto first_turn = std::find_if(messages.begin(), messages.end(),
@@ -87,7 +87,9 @@ class GeminiTurns {
   }
   void add_part(std::string_view role, const ToolCall& call) {
     names_[call.id] = call.name;
-    Json part{{"functionCall", {{"id", call.id}, {"name", call.name}, {"args", arguments_to_json(call.arguments)}}}};
+    Json part{{"functionCall", identified(call.id)}};
+    part["functionCall"]["name"] = call.name;
+    part["functionCall"]["args"] = arguments_to_json(call.arguments);
     if (!signature_.empty()) {
       part["thoughtSignature"] = std::exchange(signature_, {});
     } else if (family_->needs_signature && !called_) {
@@ -98,14 +100,17 @@ class GeminiTurns {
   }
   void add_part(std::string_view role, const ToolResult& result) {
     const auto name = names_.find(result.call_id);
-    Json response{{result.is_error ? "error" : "output", result.text}};
-    Json answer{{"id", result.call_id},
-                {"name", name == names_.end() ? std::string{"unknown"} : name->second},
-                {"response", std::move(response)}};
+    Json answer = identified(result.call_id);
+    answer["name"] = name == names_.end() ? std::string{"unknown"} : name->second;
+    answer["response"] = Json{{result.is_error ? "error" : "output", result.text}};
     for (const ToolFile& file : result.files) {
       answer["parts"].push_back(std::visit([](const auto& one) { return file_part(one); }, file));
     }
     append(role, Json{{"functionResponse", std::move(answer)}});
+  }
+
+  [[nodiscard]] Json identified(const std::string& id) const {
+    return call_ids_ ? Json{{"id", id}} : Json::object();
   }
 
   /// One that no call has taken stands on its own.
@@ -125,6 +130,7 @@ class GeminiTurns {
   }
 
   const GeminiFamily* family_;
+  bool call_ids_;
   GeminiConversation out_;
   std::map<std::string, std::string> names_;  // of the calls so far, by id
   std::string signature_;                     // read, and not yet written
@@ -134,8 +140,8 @@ class GeminiTurns {
 }  // namespace
 
 Result<GeminiConversation> encode_gemini_conversation(const std::vector<Message>& messages,
-                                                      const GeminiFamily& family) {
-  return GeminiTurns{family}.write(messages);
+                                                      const GeminiFamily& family, bool call_ids) {
+  return GeminiTurns{family, call_ids}.write(messages);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -18,9 +18,9 @@ struct GeminiConversation {
   nlohmann::ordered_json contents = nlohmann::ordered_json::array();
 };
 
-/// Expects a conversation made acceptable by `project`.
+/// Expects a conversation made acceptable by `project`. `call_ids`: calls and results have their ids.
 /// Errors: `invalid_request` without any message.
 [[nodiscard]] Result<GeminiConversation> encode_gemini_conversation(const std::vector<Message>& messages,
-                                                                    const GeminiFamily& family);
+                                                                    const GeminiFamily& family, bool call_ids);
 
 }  // namespace backstop::inline v0::detail

@@ -54,9 +54,10 @@ Error unsendable(std::string_view what) {
 
 }  // namespace
 
-Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const Endpoint& endpoint, bool stream) {
+Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const Endpoint& endpoint,
+                         std::string_view accept) {
   set_header(http, "content-type", "application/json");
-  set_header(http, "accept", stream ? "text/event-stream" : "application/json");
+  set_header(http, "accept", accept);
   set_header(http, "accept-encoding", accepted_codings);
   if (const std::string_view parent = trace_parent_of(request); is_trace_parent(parent)) {
     set_header(http, trace_header, parent);
@@ -78,7 +79,9 @@ Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const En
 
 std::string address_below(std::string_view base_url, std::string_view path) {
   const std::size_t query = std::min(base_url.find('?'), base_url.size());
-  return std::string{base_url.substr(0, query)}.append(path).append(base_url.substr(query));
+  std::string url = std::string{base_url.substr(0, query)}.append(path);
+  if (query == base_url.size()) return url;
+  return url.append(path.find('?') == std::string_view::npos ? "?" : "&").append(base_url.substr(query + 1));
 }
 
 void set_header(HttpRequest& http, std::string_view name, std::string_view value) {

@@ -129,6 +129,7 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
   endpoint.headers = options.headers;
   endpoint.forward_headers = options.forward_headers;
+  endpoint.gateway_failover = options.gateway_failover;
   const AnswerLimits& limits = options.answer_limits;
   if (limits.bytes == 0 || limits.stream_bytes == 0 || limits.tool_calls == 0) {
     throw std::invalid_argument{endpoint.target.name() + ": `answer_limits` must be above zero"};

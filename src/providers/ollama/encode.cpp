@@ -10,7 +10,7 @@
 #include "backstop/json.hpp"
 #include "format.hpp"
 #include "messages.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/wire/request_parts.hpp"
 #include "providers/wire/service_tier.hpp"
 
@@ -142,11 +142,6 @@ class OllamaBody {
   Json body_ = Json::object();
 };
 
-[[nodiscard]] std::string ollama_url(std::string_view base_url) {
-  const std::string_view path = base_url.substr(0, base_url.find('?'));
-  return address_below(base_url, path.ends_with("/api") ? "/chat" : "/api/chat");
-}
-
 }  // namespace
 
 Result<std::string> encode_ollama_body(const ChatRequest& request, const Target& target, bool stream) {
@@ -162,13 +157,8 @@ RequestLimits OllamaFormat::limits(const ChatRequest& request, const Target& tar
 Result<HttpRequest> OllamaFormat::encode(const ChatRequest& request, const Endpoint& endpoint, bool stream) const {
   Result<std::string> body = encode_ollama_body(request, endpoint.target, stream);
   if (!body) return std::move(body).error();
-  HttpRequest http;
-  http.url = ollama_url(endpoint.base_url);
-  if (!endpoint.api_key.empty()) set_header(http, "authorization", "Bearer " + endpoint.api_key);
-  Result<void> added = add_headers(http, request, endpoint, stream);
-  if (!added) return std::move(added).error();
-  http.body = *std::move(body);
-  return http;
+  constexpr Platform platform{.path = "/chat", .root = "/api"};
+  return request_at(platform, *std::move(body), request, endpoint, stream);
 }
 
 }  // namespace backstop::inline v0::detail

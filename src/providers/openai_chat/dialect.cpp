@@ -30,20 +30,28 @@ constexpr OpenAiDialect openai_itself{
 constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .developer_role = true,
                               .user = User::user,
-                              .key = OpenAiDialect::KeyHeader::api_key,
+                              .key_header = "api-key",
                               .top_k = false,
                               .service_tiers = azure_tiers,
                               .stop_sequences = 4,
                               .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
-constexpr OpenAiDialect mistral{
-    .stream_options = false, .document_urls = true, .user = User::none, .seed = "random_seed", .top_k = false,
-    .most_temperature = 1.5};
+constexpr OpenAiDialect mistral{.stream_options = false,
+                                .document_urls = true,
+                                .prefix = true,
+                                .reasoning = ReasoningField::thinking_part,
+                                .user = User::none,
+                                .seed = "random_seed",
+                                .top_k = false,
+                                .most_temperature = 1.5};
 constexpr OpenAiDialect deepseek{.json_schema = false,
                                  .reasoning = ReasoningField::reasoning_content,
                                  .user = User::none,
                                  .top_k = false,
                                  .stop_sequences = 16};
-constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
+constexpr OpenAiDialect openrouter{
+    .effort_in_object = true, .session_id = true, .gateway = OpenAiDialect::GatewaySwitch::openrouter};
+constexpr OpenAiDialect litellm{.gateway = OpenAiDialect::GatewaySwitch::litellm};
+constexpr OpenAiDialect portkey{.key_header = "x-portkey-api-key"};
 constexpr OpenAiDialect groq{.max_completion_tokens = true,
                              .reasoning = ReasoningField::reasoning,
                              .top_k = false,
@@ -88,6 +96,8 @@ constexpr std::array known{
     KnownProvider{{"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"}, plain},
     KnownProvider{{"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY"}, plain},
     KnownProvider{{"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"}, plain},
+    KnownProvider{{"portkey", "https://api.portkey.ai/v1", "PORTKEY_API_KEY"}, portkey},
+    KnownProvider{{"litellm", "http://localhost:4000/v1", "LITELLM_PROXY_API_KEY", false}, litellm},
     KnownProvider{{"baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY"}, plain},
     KnownProvider{{"siliconflow", "https://api.siliconflow.com/v1", "SILICONFLOW_API_KEY"}, plain},
     KnownProvider{{"siliconflow-cn", "https://api.siliconflow.cn/v1", "SILICONFLOW_CN_API_KEY"}, plain, "siliconflow"},

@@ -14,10 +14,11 @@ namespace backstop::inline v0::detail {
 /// How a server that speaks OpenAI Chat Completions differs from OpenAI's own.
 struct OpenAiDialect {
   /// Where an assistant's earlier reasoning goes when the conversation is sent back to its origin.
-  enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content };
+  enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content, thinking_part };
   /// Which field names the end user.
   enum class UserField : std::uint8_t { none, user, safety_identifier };
-  enum class KeyHeader : std::uint8_t { bearer, api_key };
+  /// How a gateway is told not to fail over by itself.
+  enum class GatewaySwitch : std::uint8_t { none, openrouter, litellm };
   /// Which models refuse `stop`.
   enum class StopRefused : std::uint8_t { never, by_reasoning_gpt, by_reasoning_grok };
 
@@ -28,9 +29,10 @@ struct OpenAiDialect {
   bool document_urls = false;          ///< takes documents by address (Mistral's `document_url`)
   bool effort_in_object = false;       ///< `"reasoning": {"effort": ...}` instead of `reasoning_effort`
   bool session_id = false;
+  bool prefix = false;                 ///< a last turn of the assistant's says that it is to be gone on with
   ReasoningField reasoning = ReasoningField::none;
   UserField user = UserField::user;
-  KeyHeader key = KeyHeader::bearer;
+  std::string_view key_header = "authorization";  ///< see `Platform`
   std::string_view seed = "seed";  ///< what the field is called
   bool top_k = true;
   std::span<const ServiceTier> service_tiers{};
@@ -38,6 +40,7 @@ struct OpenAiDialect {
   double most_temperature = 2;
   std::size_t stop_sequences = RequestLimits::any_number;  ///< how many are taken
   StopRefused stop_refused = StopRefused::never;
+  GatewaySwitch gateway = GatewaySwitch::none;
 };
 
 /// A provider that is known by name.

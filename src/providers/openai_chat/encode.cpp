@@ -3,9 +3,10 @@
 #include <utility>
 
 #include "format.hpp"
+#include "gateway.hpp"
 #include "messages.hpp"
 #include "models.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
 #include "providers/wire/json_writer.hpp"
 
 namespace backstop::inline v0::detail {
@@ -149,15 +150,6 @@ void write_stream(JsonWriter& json, bool stream, const OpenAiDialect& dialect, c
   json.end_object();
 }
 
-void add_key(HttpRequest& http, const std::string& key, OpenAiDialect::KeyHeader header) {
-  if (key.empty()) return;
-  if (header == OpenAiDialect::KeyHeader::api_key) {
-    set_header(http, "api-key", key);
-  } else {
-    set_header(http, "authorization", "Bearer " + key);
-  }
-}
-
 }  // namespace
 
 RequestLimits OpenAiChat::limits(const ChatRequest& request, const Target& target) const noexcept {
@@ -208,13 +200,12 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   write_settings(json, request, dialect_, endpoint);
   write_metadata(json, request.metadata, dialect_);
   write_stream(json, stream, dialect_, endpoint);
+  if (!endpoint.gateway_failover) write_no_failover(json, dialect_.gateway);
   json.end_object();
 
-  HttpRequest http;
-  http.url = address_below(endpoint.base_url, "/chat/completions");
-  add_key(http, endpoint.api_key, dialect_.key);
-  if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
-  http.body = json.take();
+  const Platform platform{.path = "/chat/completions", .key_header = dialect_.key_header};
+  Result<HttpRequest> http = request_at(platform, json.take(), request, endpoint, stream);
+  if (http && !endpoint.gateway_failover) add_no_retries(*http, dialect_.gateway);
   return http;
 }
 

@@ -21,8 +21,9 @@ class Writer {
   Writer(JsonWriter& json, const Target& target, const OpenAiDialect& dialect, std::string_view system_role)
       : json_{json}, target_{target}, dialect_{dialect}, system_role_{system_role} {}
 
-  [[nodiscard]] Result<void> write(const Message& message, std::size_t place) {
+  [[nodiscard]] Result<void> write(const Message& message, std::size_t place, bool last) {
     place_ = place;
+    last_ = last;
     switch (message.role) {
       case Role::system: return write_system(message);
       case Role::user:
@@ -191,14 +192,17 @@ class Writer {
     }
     if (calls == 0 && says_nothing(message.parts)) return {};
     begin("assistant");
-    if (texts == 0 && calls != 0) {
-      json_.key("content");
-      json_.null();  // not an empty string beside calls
-    } else {
-      write_text(message.parts);
+    if (!write_thinking_part(message.parts)) {
+      if (texts == 0 && calls != 0) {
+        json_.key("content");
+        json_.null();  // not an empty string beside calls
+      } else {
+        write_text(message.parts);
+      }
     }
     write_reasoning(message.parts);
     if (calls != 0) write_calls(message.parts);
+    if (dialect_.prefix && last_ && calls == 0) json_.field("prefix", true);
     json_.end_object();
     return {};
   }
@@ -211,6 +215,43 @@ class Writer {
       if (text != nullptr) return text->text.empty();
       return thought == nullptr || thought->text.empty() || thought->origin.provider() != target_.provider();
     });
+  }
+
+  // Mistral has what the model thought in front of the text, in the same list. Only what this very model thought.
+  bool write_thinking_part(const std::vector<Part>& parts) {
+    if (dialect_.reasoning != OpenAiDialect::ReasoningField::thinking_part) return false;
+    const auto is_own = [this](const Part& part) {
+      const auto* thought = std::get_if<Reasoning>(&part);
+      return thought != nullptr && thought->origin == target_ && !thought->text.empty();
+    };
+    if (std::none_of(parts.begin(), parts.end(), is_own)) return false;
+    json_.key("content");
+    json_.begin_array();
+    for (const Part& part : parts) {
+      if (is_own(part)) write_thought(std::get<Reasoning>(part));
+      const auto* text = std::get_if<Text>(&part);
+      if (text == nullptr || text->text.empty()) continue;
+      json_.begin_object();
+      json_.field("type", "text");
+      json_.field("text", text->text);
+      json_.end_object();
+    }
+    json_.end_array();
+    return true;
+  }
+
+  void write_thought(const Reasoning& thought) {
+    json_.begin_object();
+    json_.field("type", "thinking");
+    json_.key("thinking");
+    json_.begin_array();
+    json_.begin_object();
+    json_.field("type", "text");
+    json_.field("text", thought.text);
+    json_.end_object();
+    json_.end_array();
+    json_.field("closed", true);
+    json_.end_object();
   }
 
   // DeepSeek's fourth generation wants the field on every assistant message, its earlier ones on none.
@@ -252,6 +293,7 @@ class Writer {
   const OpenAiDialect& dialect_;
   std::string_view system_role_;
   std::size_t place_ = 0;
+  bool last_ = false;
   bool wrote_any_ = false;
 };
 
@@ -262,7 +304,7 @@ Result<void> write_openai_messages(JsonWriter& json, const std::vector<Message>&
   Writer writer{json, target, dialect, system_role};
   json.begin_array();
   for (std::size_t place = 0; place < messages.size(); ++place) {
-    if (auto written = writer.write(messages[place], place); !written) return written;
+    if (auto written = writer.write(messages[place], place, place + 1 == messages.size()); !written) return written;
   }
   json.end_array();
   if (writer.wrote_any()) return {};

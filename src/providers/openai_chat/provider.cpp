@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "backstop/providers/azure.hpp"
 #include "dialect.hpp"
 #include "format.hpp"
 #include "providers/http/http_engine.hpp"
@@ -36,9 +37,10 @@ std::optional<Provider> known_provider(std::string_view name, ModelOptions optio
   const detail::KnownProvider* known = detail::find_known_provider(name);
   if (known == nullptr) return std::nullopt;
   if (options.name.empty()) options.name = name;
+  if (known->defaults.name == "azure") return azure(std::move(options));
   detail::ProviderDefaults defaults = known->defaults;
   // Of OpenAI's own models those that hear say so in their names.
-  const bool by_name = defaults.name == "openai" || defaults.name == "azure";
+  const bool by_name = defaults.name == "openai";
   defaults.audio = !by_name || options.model.find("audio") != std::string::npos;
   detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
   if (known->defaults.name == "ollama" && !endpoint.base_url.ends_with("/v1")) endpoint.base_url += "/v1";

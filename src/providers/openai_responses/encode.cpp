@@ -4,7 +4,8 @@
 
 #include "format.hpp"
 #include "messages.hpp"
-#include "providers/http/request_headers.hpp"
+#include "providers/http/platform.hpp"
+#include "providers/openai_chat/gateway.hpp"
 #include "providers/openai_chat/models.hpp"
 #include "providers/wire/json_writer.hpp"
 
@@ -150,16 +151,12 @@ Result<HttpRequest> OpenAiResponses::encode(const ChatRequest& request, const En
   json.field("store", false);  // the server keeps what is not told otherwise
   write_user_id(json, request.metadata.user_id, dialect_.user);
   json.field("stream", stream);  // some gateways stream unless told not to
+  if (!endpoint.gateway_failover) write_no_failover(json, dialect_.gateway);
   json.end_object();
 
-  HttpRequest http;
-  http.url = address_below(endpoint.base_url, "/responses");
-  if (!endpoint.api_key.empty()) {
-    const bool bearer = dialect_.key == OpenAiDialect::KeyHeader::bearer;
-    set_header(http, bearer ? "authorization" : "api-key", bearer ? "Bearer " + endpoint.api_key : endpoint.api_key);
-  }
-  if (auto added = add_headers(http, request, endpoint, stream); !added) return std::move(added).error();
-  http.body = json.take();
+  const Platform platform{.path = "/responses", .key_header = dialect_.key_header};
+  Result<HttpRequest> http = request_at(platform, json.take(), request, endpoint, stream);
+  if (http && !endpoint.gateway_failover) add_no_retries(*http, dialect_.gateway);
   return http;
 }
 

@@ -31,6 +31,7 @@ struct Endpoint {
   bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
   std::vector<Header> headers;               ///< this target's own, added to every request
   std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+  bool gateway_failover = false;             ///< a gateway is not told to leave failing over to us
   std::shared_ptr<Repairs> repairs;  ///< the target's; null: none are made
   AnswerLimits answer_limits;
   std::optional<HttpOptions> http;  ///< where the target has some
