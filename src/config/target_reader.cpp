@@ -174,7 +174,7 @@ void read_platform(const Setting& at, TargetConfig& out) {
 
 template <class Out, std::size_t first, std::size_t second>
 [[nodiscard]] constexpr std::array<Field<Out>, first + second> both_of(const std::array<Field<Out>, first>& one,
-                                                                      const std::array<Field<Out>, second>& other) {
+                                                                       const std::array<Field<Out>, second>& other) {
   std::array<Field<Out>, first + second> all;
   std::copy(other.begin(), other.end(), std::copy(one.begin(), one.end(), all.begin()));
   return all;
