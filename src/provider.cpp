@@ -191,6 +191,7 @@ class AttemptRecord {
     if (response.model.empty()) if_memory([&] { response.model = attempt.target.model(); });
     attempt.usage = response.usage;
     attempt.replay = ReplaySafety::processed;
+    if (take_reported_cost(attempt)) return;
     const std::optional<Price> price = price_of(attempt.target);
     attempt.cost_known = price.has_value();
     if (!price) return;
@@ -216,7 +217,7 @@ class AttemptRecord {
       const std::string noted = std::exchange(attempt.reason, error.message);
       if (!noted.empty()) attempt.reason.append(attempt.reason.empty() ? "" : "; ").append(noted);
     });
-    if (error.replay == ReplaySafety::not_sent) return;
+    if (error.replay == ReplaySafety::not_sent || take_reported_cost(attempt)) return;
     const std::optional<Price> price = price_of(attempt.target);
     attempt.cost_known = price.has_value();
     if (!price) return;
@@ -225,6 +226,14 @@ class AttemptRecord {
     usage.input_tokens = estimate_input_tokens(*send_->request);
     usage.output_tokens = estimate_tokens(error.partial_text.size());
     attempt.cost = cost_of(usage, *price);
+  }
+
+  /// A gateway knows what it charges better than any list of prices.
+  static bool take_reported_cost(Attempt& attempt) noexcept {
+    if (!attempt.gateway || !attempt.gateway->cost) return false;
+    attempt.cost = *attempt.gateway->cost;
+    attempt.cost_known = true;
+    return true;
   }
 
   static std::int64_t written_tokens(const ChatResponse& response) {

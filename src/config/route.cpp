@@ -102,6 +102,9 @@ bool are_at_one_address(std::string_view wire, std::string_view other) noexcept 
   return one != nullptr && two != nullptr && one->address == two->address;
 }
 
+/// Claude Code Router's on this machine.
+constexpr std::string_view claude_code_router = "http://127.0.0.1:3456";
+
 /// Where the provider's name leads; where it has models of several makers, that of the model.
 Route usual_route(const TargetConfig& target) {
   const std::string_view provider = target.model.name;
@@ -113,6 +116,7 @@ Route usual_route(const TargetConfig& target) {
   if (provider == "azure") {
     return {true, "azure", std::string{azure_address()}, std::string{azure_key_variable()}, true};
   }
+  if (provider == "ccr") return {true, "anthropic", std::string{claude_code_router}, "", false};
   if (provider == "cohere") return {true, "cohere", "https://api.cohere.com", std::string{cohere_key_variable()}, true};
   if (provider == "bedrock") {
     // The region belongs to it, and is not known here.
@@ -175,10 +179,12 @@ Provider provider_for(const TargetConfig& target, const Credentials& keys) {
   }
   ModelOptions options = target.model;
   if (keys.empty()) {
-    options.api_key_env = route.key_variable;
+    // Naming a variable says that there is a key; where none is needed, the adapter looks whether there is one.
+    if (route.needs_key) options.api_key_env = route.key_variable;
   } else {
     options.credentials = keys;
   }
+  if (options.name == "ccr" && options.base_url.empty()) options.base_url = route.base_url;
   // A provider's own adapter knows its address, and what else belongs to it.
   return wire->make(std::move(options), target.platform);
 }

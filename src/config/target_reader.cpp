@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "backstop/catalog/catalog.hpp"
+#include "backstop/json.hpp"
 #include "config/document.hpp"
 #include "config/fields.hpp"
 #include "config/policy_blocks.hpp"
@@ -119,6 +120,11 @@ void read_id(const Setting& at, TargetConfig& out) {
   out.model.id = id;
 }
 
+void read_extra_body(const Setting& at, TargetConfig& out) {
+  if (!at.is_object()) return at.refuse("an object of fields for the body of each request");
+  out.model.extra_body = json_text(*at.json());
+}
+
 template <std::string PlatformConfig::*value>
 void read_platform(const Setting& at, TargetConfig& out) {
   set(out.platform.*value, at.text());
@@ -126,7 +132,7 @@ void read_platform(const Setting& at, TargetConfig& out) {
 
 template <class Out, std::size_t first, std::size_t second>
 [[nodiscard]] constexpr std::array<Field<Out>, first + second> both_of(const std::array<Field<Out>, first>& one,
-                                                                      const std::array<Field<Out>, second>& other) {
+                                                                       const std::array<Field<Out>, second>& other) {
   std::array<Field<Out>, first + second> all;
   std::copy(other.begin(), other.end(), std::copy(one.begin(), one.end(), all.begin()));
   return all;
@@ -142,6 +148,9 @@ constexpr std::array provider_fields{
     Field<TargetConfig>{"location", read_platform<&PlatformConfig::location>},
     Field<TargetConfig>{"api_version", read_platform<&PlatformConfig::api_version>},
     Field<TargetConfig>{"headers", read_headers},
+    Field<TargetConfig>{"extra_body", read_extra_body},
+    Field<TargetConfig>{"gateway_failover",
+                        [](const Setting& at, TargetConfig& out) { set(out.model.gateway_failover, at.boolean()); }},
     Field<TargetConfig>{"failure_domain",
                         [](const Setting& at, TargetConfig& out) { set(out.model.failure_domain, at.text()); }},
 };

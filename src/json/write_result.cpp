@@ -50,9 +50,18 @@ Json rate_limit_json(const RateLimitStatus* status) {
           {"output_tokens", window_json(status->output_tokens)}};
 }
 
+Json gateway_json(const GatewayReport* report) {
+  if (report == nullptr) return nullptr;
+  return {{"served_by", text_or_null(report->served_by)},
+          {"model", text_or_null(report->model)},
+          {"cost_usd", report->cost ? dollars(*report->cost) : Json{}},
+          {"attempts", value_or_null(report->attempts)}};
+}
+
 /// The model worked, or may have, and nobody knows at what price.
 bool cost_is_unknown(const Attempt& attempt) noexcept {
   if (!attempt.sent || attempt.cost != Money{} || attempt.target.facts().price) return false;
+  if (attempt.gateway && attempt.gateway->cost) return false;
   return !attempt.outcome || attempt.usage.output_tokens.value_or(0) > 0 || attempt.usage.input_tokens.value_or(0) > 0;
 }
 
@@ -116,6 +125,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
           {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
+          {"gateway", gateway_json(attempt.gateway.get())},
           {"chosen_by", attempt.chosen_by ? nlohmann::ordered_json(*attempt.chosen_by) : nullptr},
           {"score", attempt.chosen_by && std::isfinite(attempt.score) ? nlohmann::ordered_json(attempt.score) : nullptr},
           {"reason", text_or_null(quoted_reason_of(attempt))}};

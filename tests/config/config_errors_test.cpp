@@ -105,7 +105,8 @@ TEST_CASE("keys of features that this build lacks are refused, never ignored") {
       {policy(R"("strategy": {"name": "ordered", "spread": 2})"), {"`fallback_policy.strategy.spread` is not known"}},
       {target(R"("wire": "morse")"),
        {R"(`fallback_policy.targets[1].wire` is "morse")",
-        R"("openai" or "openai_responses" or "anthropic" or "gemini" or "cohere" or "ollama" or "bedrock" or "bedrock_anthropic")"}},
+        R"("openai" or "openai_responses" or "azure" or "anthropic" or "gemini" or "cohere" or "ollama" or "bedrock" )"
+        R"(or "bedrock_anthropic" or "vertex" or "vertex_anthropic")"}},
   });
 }
 

@@ -7,6 +7,8 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "backstop/config/config.hpp"
+#include "config/route.hpp"
+#include "support/environment.hpp"
 #include "support/replayed_call.hpp"
 
 namespace target_test {
@@ -60,6 +62,12 @@ TEST_CASE("a name alone is a target on every wire") {
             "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-pro:generateContent", "x-goog-api-key",
             "k"},
            {"cohere/command-a", "https://api.cohere.com/v2/chat", "authorization", "Bearer k"},
+           {"litellm/gpt-4o", "http://localhost:4000/v1/chat/completions", "authorization", "Bearer k"},
+           {"portkey/@openai-prod/gpt-4o", "https://api.portkey.ai/v1/chat/completions", "x-portkey-api-key", "k"},
+           {"vercel/anthropic/claude-sonnet-5", "https://ai-gateway.vercel.sh/v1/chat/completions", "authorization",
+            "Bearer k"},
+           {"openrouter/openai/gpt-4o", "https://openrouter.ai/api/v1/chat/completions", "authorization", "Bearer k"},
+           {"ccr/openrouter,anthropic/claude-sonnet-5", "http://127.0.0.1:3456/v1/messages", "x-api-key", "k"},
            {"ollama_native/llama3.2", "http://localhost:11434/api/chat", "authorization", "Bearer k"}}) {
     CAPTURE(row.name);
     const Provider provider = target(row.name, {.api_key = "k"});
@@ -87,9 +95,64 @@ TEST_CASE("a name that is not known is a target with its address, on the wire th
     CHECK(refusal(name).find("must be \"provider/model\"") != std::string::npos);
   }
   CHECK(refusal("mine/m").find("give its `base_url`") != std::string::npos);
+  const Environment environment{{"AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_AD_TOKEN"}};
   CHECK(refusal("azure/m").find("give its `base_url`") != std::string::npos);
   CHECK(refusal("groq/m", {}, "anthropic").find("give its `base_url`") != std::string::npos);
   CHECK(refusal("groq/m", at, "soap").find("it must be a wire that this build speaks") != std::string::npos);
+}
+
+TEST_CASE("a policy tells what a platform has to know, and no other target may have it") {
+  const auto config = parse_config(R"({"fallback_policy": {
+    "providers": {"vertex": {"project": "p", "location": "eu"},
+                  "azure-eu": {"wire": "azure", "api_version": "2024-10-21", "base_url": "http://azure.test"}},
+    "targets": ["vertex/gemini-3.5-flash", {"target": "vertex/claude-opus-4-8", "location": "us-east5"},
+                {"target": "bedrock/m", "region": "eu-west-1"}, "azure-eu/d",
+                {"target": "anthropic/m", "api_version": "2026-10-21"},
+                {"target": "mistral/m", "extra_body": {"safe_prompt": true}},
+                {"target": "openrouter/m", "gateway_failover": true}]}})");
+  REQUIRE(config);
+  CHECK(config->targets[0].platform == PlatformConfig{.project = "p", .location = "eu"});
+  CHECK(config->targets[1].platform == PlatformConfig{.project = "p", .location = "us-east5"});
+  CHECK(config->targets[2].platform == PlatformConfig{.region = "eu-west-1"});
+  CHECK(config->targets[3].platform == PlatformConfig{.api_version = "2024-10-21"});
+  CHECK(config->targets[4].platform == PlatformConfig{.api_version = "2026-10-21"});
+  CHECK(config->targets[5].model.extra_body == R"({"safe_prompt":true})");
+  CHECK(config->targets[6].model.gateway_failover);
+
+  const auto wrong = parse_config(R"({"fallback_policy": {"targets": [{"target": "openai/m", "region": "eu-west-1"},
+    {"target": "gemini/m", "project": "p"}, {"target": "cohere/m", "extra_body": 7},
+    {"target": "bedrock/m", "api_version": "1"}]}})");
+  REQUIRE_FALSE(wrong);
+  const std::string& said = wrong.error().message;
+  CAPTURE(said);
+  for (const std::string_view part :
+       {"`fallback_policy.targets[0]` has `region`, which the wire \"openai\" has no use for",
+        "`fallback_policy.targets[1]` has `project`, which the wire \"gemini\" has no use for",
+        "`fallback_policy.targets[2].extra_body` is 7; it must be an object",
+        "`fallback_policy.targets[3]` has `api_version`, which the wire \"bedrock\" has no use for"}) {
+    CAPTURE(part);
+    CHECK(said.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("the platform of a policy's target is the one that its requests go to") {
+  const Environment environment{{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID",
+                                 "GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION",
+                                 "THE_TOKEN"},
+                                {{"THE_TOKEN", "the-token"}}};
+  const auto url_of = [](const std::string& target) {
+    const auto config = parse_config(R"({"fallback_policy": {"targets": [)" + target + "]}}");
+    REQUIRE(config);
+    return sent_to(detail::provider_for(config->targets[0], {})).url;
+  };
+  CHECK(url_of(R"({"target": "bedrock/m", "region": "eu-west-1", "api_key_env": "THE_TOKEN"})")
+            .starts_with("https://bedrock-runtime.eu-west-1.amazonaws.com/"));
+  CHECK(url_of(R"({"target": "vertex/m", "project": "p", "location": "eu", "api_key_env": "THE_TOKEN"})")
+            .starts_with("https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/p/locations/eu/"));
+  CHECK(url_of(R"({"target": "vertex/claude-x", "project": "p", "api_key_env": "THE_TOKEN"})")
+            .ends_with("/locations/global/publishers/anthropic/models/claude-x:rawPredict"));
+  CHECK(url_of(R"({"target": "eu/d", "wire": "azure", "base_url": "http://a.test", "api_version": "2024-10-21"})") ==
+        "http://a.test/openai/deployments/d/chat/completions?api-version=2024-10-21");
 }
 
 TEST_CASE("a policy tells of a provider once, and each target may say otherwise") {

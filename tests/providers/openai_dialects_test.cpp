@@ -55,6 +55,8 @@ const std::vector<Example> examples{
     {"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY", old_limit, "user", ""},
     {"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY", old_limit, "user", ""},
     {"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY", old_limit, "user", ""},
+    {"portkey", "https://api.portkey.ai/v1", "PORTKEY_API_KEY", old_limit, "user", ""},
+    {"litellm", "http://localhost:4000/v1", "LITELLM_PROXY_API_KEY", old_limit, "user", ""},
     {"ollama", "http://localhost:11434", "", old_limit, "user", ""},
     {"lmstudio", "http://127.0.0.1:1234/v1", "", old_limit, "user", ""},
     {"llamacpp", "http://127.0.0.1:8080/v1", "", old_limit, "user", ""},
@@ -96,7 +98,8 @@ TEST_CASE("every known provider is reached at its address with the key of its va
     CHECK(known->defaults.name == example.name);
     CHECK(known->defaults.base_url == example.base_url);
     CHECK(known->defaults.key_variable == example.key_variable);
-    CHECK(known->defaults.needs_key == !example.key_variable.empty());
+    // LiteLLM's proxy needs none unless it is told to.
+    CHECK(known->defaults.needs_key == (!example.key_variable.empty() && example.name != "litellm"));
   }
   CHECK(find_known_provider("somebody") == nullptr);
 }
@@ -166,7 +169,11 @@ TEST_CASE("what only one known provider does, no other does") {
       return std::find(http.headers.begin(), http.headers.end(), Header{name, value}) != http.headers.end();
     };
     CHECK(has("api-key", "k") == (example.name == "azure"));
-    CHECK(has("authorization", "Bearer k") == (example.name != "azure"));
+    CHECK(has("x-portkey-api-key", "k") == (example.name == "portkey"));
+    CHECK(has("authorization", "Bearer k") == (example.name != "azure" && example.name != "portkey"));
+    CHECK(has("x-litellm-num-retries", "0") == (example.name == "litellm"));
+    CHECK(body.contains("disable_fallbacks") == (example.name == "litellm"));
+    CHECK(body.contains("provider") == (example.name == "openrouter"));
 
     ChatRequest document{"Read."};
     document.messages[0].parts.emplace_back(Document{.url = "https://host/a.pdf"});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backstop/chat/error_kind.hpp"
+#include "backstop/chat/gateway_report.hpp"
 #include "backstop/chat/money.hpp"
 #include "backstop/chat/rate_limit_status.hpp"
 #include "backstop/chat/target.hpp"
@@ -52,6 +53,8 @@ struct Attempt {
   std::string request_id{};  ///< the provider's
   /// What the answer's headers said of the provider's limits; null when nothing.
   std::shared_ptr<const RateLimitStatus> rate_limit{};
+  /// What a gateway said of how it served the request; null when nothing. A cost that it names is the attempt's.
+  std::shared_ptr<const GatewayReport> gateway{};
   std::string reason{};      ///< why it failed or was skipped, and what was decided, for people; no foreign words
   std::string provider_message{};  ///< see `Error::provider_message`; observers get rows without it
   /// The strategy that gave the target its place in the order, such as `lowest_latency`; null where they stood as

@@ -9,7 +9,8 @@
 namespace backstop::inline v0 {
 
 /// A model by its name alone, "provider/model", on whatever wire the provider speaks: the names that policy files
-/// take, which are those of `known_provider`, anthropic, google, cohere, bedrock, ollama_native and openai_responses.
+/// take, which are those of `known_provider`, anthropic, google, vertex, cohere, bedrock, ollama_native,
+/// openai_responses and ccr (Claude Code Router).
 /// The model may have slashes of its own.
 ///
 /// A provider that is not known needs `base_url`, and speaks `wire`, OpenAI's Chat Completions where none is given; of

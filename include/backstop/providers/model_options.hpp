@@ -28,6 +28,13 @@ struct ModelOptions {
   std::string id{};
   std::vector<Header> headers{};               ///< sent with every request to this target, and to no other
   std::vector<std::string> forward_headers{};  ///< which of `ChatRequest::headers` this target gets, in any case
+  /// A JSON object that is laid over the body of every request (a merge patch, RFC 7396: null takes a field out), for
+  /// what only this target has: `{"safe_prompt": true}`. It may not hold what the conversation is written to (`model`,
+  /// `messages`, `contents`, `input`, `tools`, `stream`).
+  std::string extra_body{};
+  /// A gateway that can be told not to fail over by itself (OpenRouter, LiteLLM) is told so, so that its attempts and
+  /// the client's do not multiply. True: it is not.
+  bool gateway_failover = false;
   AnswerLimits answer_limits{};
   HttpOptions http{};  ///< how connections to this target are made, in place of the runtime's
   // What the catalogue does not know, or knows differently.

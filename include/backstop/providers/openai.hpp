@@ -36,11 +36,11 @@ namespace backstop::inline v0 {
 /// Example: `ollama({.model = "llama3.2"})`
 [[nodiscard]] BACKSTOP_EXPORT Provider ollama(ModelOptions options);
 
-/// A model at a provider that is known by its name and speaks this wire: openai, azure (with its `base_url`), groq,
+/// A model at a provider that is known by its name and speaks this wire: openai, azure (as `azure` does it), groq,
 /// mistral, deepseek, openrouter, xai, together, fireworks, cerebras, perplexity, moonshot, zai, qwen, deepinfra,
-/// nvidia, sambanova, huggingface, github, nebius, novita, vercel, baseten, siliconflow, upstage, scaleway, friendli,
-/// poe, llama, ovhcloud, ollama-cloud, ollama, lmstudio, llamacpp, vllm. Its address and the variable of its key are
-/// filled in. Empty for other names. `target` takes names of all wires.
+/// nvidia, sambanova, huggingface, github, nebius, novita, vercel, portkey, litellm, baseten, siliconflow, upstage,
+/// scaleway, friendli, poe, llama, ovhcloud, ollama-cloud, ollama, lmstudio, llamacpp, vllm. Its address and the
+/// variable of its key are filled in. Empty for other names. `target` takes names of all wires.
 ///
 /// Example: `known_provider("groq", {.model = "llama-3.3-70b-versatile"})`
 [[nodiscard]] BACKSTOP_EXPORT std::optional<Provider> known_provider(std::string_view name, ModelOptions options);

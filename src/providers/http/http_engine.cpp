@@ -10,6 +10,7 @@
 
 #include "backstop/runtime/call_context.hpp"
 #include "answer_reader.hpp"
+#include "gateway_headers.hpp"
 #include "handover/projection.hpp"
 #include "keyed_provider.hpp"
 #include "providers/failure/error_classifier.hpp"
@@ -268,6 +269,20 @@ void note_head(const HttpResponseHead& head, const Secrets& secrets, const CallC
   if (head.asked_again) add_note(row, "asked again on a fresh connection: the server had given up the kept one (408)");
 }
 
+// What the gateway said of itself: what the answer has of it counts before what its head has.
+void note_gateway(const HttpResponseHead& head, GatewayReport& said, const Secrets& secrets, Attempt& row) {
+  constexpr std::size_t longest_name = 200;
+  GatewayReport report = gateway_report(head);
+  if (!said.served_by.empty()) report.served_by = std::move(said.served_by);
+  if (!said.model.empty()) report.model = std::move(said.model);
+  if (said.cost) report.cost = said.cost;
+  if (said.attempts) report.attempts = said.attempts;
+  if (report == GatewayReport{}) return;
+  report.served_by = secrets.quote(report.served_by, longest_name);
+  report.model = secrets.quote(report.model, longest_name);
+  row.gateway = std::make_shared<const GatewayReport>(std::move(report));
+}
+
 [[nodiscard]] bool is_refused_key(const Result<ChatResponse>& result) noexcept {
   return !result && result.error().kind == ErrorKind::authentication && result.error().http_status != 0;
 }
@@ -390,9 +405,11 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
     const bool clock = signs && note_server_clock(exchange.response(), context.runtime().wall_now());
     Result<ChatResponse> refused = co_await read_refusal(attempt);
     context.progress()->mended = clock && is_refused_key(refused);
+    note_gateway(exchange.response(), answer.gateway(), secrets, context.state().ledger[row]);
     co_return refused;
   }
   Result<ChatResponse> answered = co_await read_answer(attempt);
+  note_gateway(exchange.response(), answer.gateway(), secrets, context.state().ledger[row]);
   co_return answered;
 }
 

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
+#include "backstop/json.hpp"
 #include "request_headers.hpp"
 #include "text/percent.hpp"
 
@@ -29,6 +32,12 @@ namespace {
   return address_below(base, path);
 }
 
+[[nodiscard]] std::string patched(std::string_view body, std::string_view patch) {
+  auto json = nlohmann::ordered_json::parse(body, nullptr, false);
+  json.merge_patch(nlohmann::ordered_json::parse(patch, nullptr, false));
+  return json_text(json);
+}
+
 }  // namespace
 
 Result<HttpRequest> request_at(const Platform& platform, std::string body, const ChatRequest& request,
@@ -42,7 +51,7 @@ Result<HttpRequest> request_at(const Platform& platform, std::string body, const
   }
   Result<void> added = add_headers(http, request, endpoint, stream ? platform.stream_type : "application/json");
   if (!added) return std::move(added).error();
-  http.body = std::move(body);
+  http.body = endpoint.extra_body.empty() ? std::move(body) : patched(body, endpoint.extra_body);
   return http;
 }
 

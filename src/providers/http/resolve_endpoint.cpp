@@ -1,8 +1,12 @@
 #include "resolve_endpoint.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "backstop/catalog/catalog.hpp"
 #include "key_ring.hpp"
@@ -47,6 +51,12 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
   return false;
 }
 
+/// On this machine it may be, but its models are elsewhere, and cost something.
+bool is_gateway(std::string_view provider) noexcept {
+  constexpr std::array<std::string_view, 5> gateways{"ccr", "litellm", "openrouter", "portkey", "vercel"};
+  return std::find(gateways.begin(), gateways.end(), provider) != gateways.end();
+}
+
 ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url) {
   ModelFacts facts = facts_for(provider, options.model);
   if (options.price) facts.price = options.price;
@@ -54,7 +64,8 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
   facts.failure_domain = options.failure_domain;
-  facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
+  const bool nearby = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
+  facts.local = nearby && !is_gateway(provider);
   return facts;
 }
 
@@ -74,6 +85,17 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
                                        : "set the environment variable " + variable;
   if (!is_header_value(endpoint.api_key)) {
     throw std::invalid_argument{endpoint.target.name() + ": the key holds line breaks or other control characters"};
+  }
+}
+
+void check_extra_body(const std::string& text, const std::string& who) {
+  if (text.empty()) return;
+  const auto body = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!body.is_object()) throw std::invalid_argument{who + ": `extra_body` is no JSON object"};
+  for (const std::string_view owned : {"model", "messages", "contents", "input", "tools", "stream"}) {
+    if (!body.contains(owned)) continue;
+    throw std::invalid_argument{who + ": `extra_body` must not hold " + in_quotes(owned) +
+                                ", which the request itself says"};
   }
 }
 
@@ -105,6 +127,9 @@ Endpoint resolve_endpoint(const ModelOptions& options, const ProviderDefaults& d
   }
   endpoint.headers = options.headers;
   endpoint.forward_headers = options.forward_headers;
+  check_extra_body(options.extra_body, endpoint.target.name());
+  endpoint.extra_body = options.extra_body;
+  endpoint.gateway_failover = options.gateway_failover;
   const AnswerLimits& limits = options.answer_limits;
   if (limits.bytes == 0 || limits.stream_bytes == 0 || limits.tool_calls == 0) {
     throw std::invalid_argument{endpoint.target.name() + ": `answer_limits` must be above zero"};

@@ -3,6 +3,7 @@
 
 #include "format.hpp"
 #include "providers/failure/read_failure.hpp"
+#include "providers/http/gateway_headers.hpp"
 #include "usage.hpp"
 
 namespace backstop::inline v0::detail {
@@ -126,6 +127,32 @@ void read_calls(const JsonElement& calls, CallNumbers& numbers, AnswerBuilder& a
   }
 }
 
+[[nodiscard]] std::optional<int> as_attempts(const std::optional<JsonElement>& list) noexcept {
+  constexpr std::size_t most = 1000;
+  JsonArray attempts;
+  if (!list || list->get(attempts) != simdjson::SUCCESS || attempts.size() > most) return std::nullopt;
+  return static_cast<int>(attempts.size());
+}
+
+// With the header `X-OpenRouter-Metadata: enabled`.
+void read_openrouter_metadata(const JsonElement& metadata, GatewayReport& report) {
+  if (const auto attempts = as_attempts(member(metadata, "attempts"))) report.attempts = attempts;
+}
+
+// Vercel's AI Gateway: `{"gateway": {"routing": {"finalProvider": ..., "attempts": [...]}, "cost": "0.0012"}}`.
+void read_provider_metadata(const JsonElement& metadata, GatewayReport& report) {
+  const std::optional<JsonElement> gateway = member(metadata, "gateway");
+  if (!gateway) return;
+  if (const auto cost = member(*gateway, "cost")) {
+    if (const auto dollars = as_dollars(*cost)) report.cost = reported_cost(*dollars);
+  }
+  const std::optional<JsonElement> routing = member(*gateway, "routing");
+  if (!routing) return;
+  const std::string_view last = text_of(*routing, "finalProvider");
+  if (!last.empty()) report.served_by = last;
+  if (const auto attempts = as_attempts(member(*routing, "attempts"))) report.attempts = attempts;
+}
+
 /// A message or the piece of one, in the order in which a model writes: reasoning, text, calls.
 void read_message(const JsonElement& message, CallNumbers& numbers, AnswerBuilder& answer) {
   JsonObject object;
@@ -151,6 +178,8 @@ void read_message(const JsonElement& message, CallNumbers& numbers, AnswerBuilde
       calls = field.value;
     } else if (is_key(key, "function_call")) {
       function = field.value;
+    } else if (is_key(key, "provider_metadata")) {
+      read_provider_metadata(field.value, answer.gateway());
     }
   }
   const bool has_reasoning = reasoning && !(reasoning->is_string() && as_text(*reasoning).empty());
@@ -247,6 +276,7 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
           answer.model(as_text(field.value));
         } else if (is_key(key, "usage")) {
           read_openai_usage(field.value, answer.usage());
+          read_openai_cost(field.value, answer.gateway());
         }
         break;
       case 6:
@@ -256,6 +286,12 @@ void read_document(const JsonElement& document, Form form, CallNumbers& numbers,
         break;
       case 7:
         if (is_key(key, "choices") && !field.value.is_null()) choices = field.value;
+        break;
+      case 8:
+        if (is_key(key, "provider")) answer.gateway().served_by = as_text(field.value);  // OpenRouter
+        break;
+      case 19:
+        if (is_key(key, "openrouter_metadata")) read_openrouter_metadata(field.value, answer.gateway());
         break;
       default: break;
     }

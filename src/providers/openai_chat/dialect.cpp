@@ -28,7 +28,10 @@ constexpr OpenAiDialect mistral{.stream_options = false,
                                 .most_temperature = 1.5};
 constexpr OpenAiDialect deepseek{
     .json_schema = false, .reasoning = ReasoningField::reasoning_content, .user = User::none, .stop_sequences = 16};
-constexpr OpenAiDialect openrouter{.effort_in_object = true, .session_id = true};
+constexpr OpenAiDialect openrouter{
+    .effort_in_object = true, .session_id = true, .gateway = OpenAiDialect::GatewaySwitch::openrouter};
+constexpr OpenAiDialect litellm{.gateway = OpenAiDialect::GatewaySwitch::litellm};
+constexpr OpenAiDialect portkey{.key_header = "x-portkey-api-key"};
 constexpr OpenAiDialect groq{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning, .stop_sequences = 4};
 constexpr OpenAiDialect cerebras{.max_completion_tokens = true, .reasoning = ReasoningField::reasoning};
 constexpr OpenAiDialect xai{.max_completion_tokens = true,
@@ -63,6 +66,8 @@ constexpr std::array known{
     KnownProvider{{"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"}, plain},
     KnownProvider{{"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY"}, plain},
     KnownProvider{{"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"}, plain},
+    KnownProvider{{"portkey", "https://api.portkey.ai/v1", "PORTKEY_API_KEY"}, portkey},
+    KnownProvider{{"litellm", "http://localhost:4000/v1", "LITELLM_PROXY_API_KEY", false}, litellm},
     KnownProvider{{"baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY"}, plain},
     KnownProvider{{"siliconflow", "https://api.siliconflow.com/v1", "SILICONFLOW_API_KEY"}, plain},
     KnownProvider{{"upstage", "https://api.upstage.ai/v1/solar", "UPSTAGE_API_KEY"}, plain},

@@ -15,6 +15,8 @@ struct OpenAiDialect {
   enum class ReasoningField : std::uint8_t { none, reasoning, reasoning_content, thinking_part };
   /// Which field names the end user.
   enum class UserField : std::uint8_t { none, user, safety_identifier };
+  /// How a gateway is told not to fail over by itself.
+  enum class GatewaySwitch : std::uint8_t { none, openrouter, litellm };
   /// Which models refuse `stop`.
   enum class StopRefused : std::uint8_t { never, by_reasoning_gpt, by_reasoning_grok };
 
@@ -32,6 +34,7 @@ struct OpenAiDialect {
   double most_temperature = 2;
   std::size_t stop_sequences = RequestLimits::any_number;  ///< how many are taken
   StopRefused stop_refused = StopRefused::never;
+  GatewaySwitch gateway = GatewaySwitch::none;
 };
 
 /// A provider that is known by name.

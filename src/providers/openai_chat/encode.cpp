@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "format.hpp"
+#include "gateway.hpp"
 #include "messages.hpp"
 #include "models.hpp"
 #include "providers/http/platform.hpp"
@@ -168,10 +169,13 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   write_settings(json, request, dialect_);
   write_metadata(json, request.metadata, dialect_);
   write_stream(json, stream, dialect_);
+  if (!endpoint.gateway_failover) write_no_failover(json, dialect_.gateway);
   json.end_object();
 
   const Platform platform{.path = "/chat/completions", .key_header = dialect_.key_header};
-  return request_at(platform, json.take(), request, endpoint, stream);
+  Result<HttpRequest> http = request_at(platform, json.take(), request, endpoint, stream);
+  if (http && !endpoint.gateway_failover) add_no_retries(*http, dialect_.gateway);
+  return http;
 }
 
 }  // namespace backstop::inline v0::detail

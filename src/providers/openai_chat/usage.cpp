@@ -1,5 +1,10 @@
 #include "usage.hpp"
 
+#include <charconv>
+#include <system_error>
+
+#include "providers/http/gateway_headers.hpp"
+
 namespace backstop::inline v0::detail {
 namespace {
 
@@ -70,6 +75,33 @@ void read_openai_usage(const JsonElement& element, Usage& usage) noexcept {
       reasoning_stands_beside(prompt, *completion, *usage.reasoning_tokens, total)) {
     usage.output_tokens = *completion + *usage.reasoning_tokens;
   }
+}
+
+std::optional<double> as_dollars(const JsonElement& element) noexcept {
+  double dollars = 0;
+  if (element.get(dollars) == simdjson::SUCCESS) return dollars;
+  const std::string_view text = as_text(element);
+  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), dollars);
+  if (text.empty() || problem != std::errc{} || stop != text.data() + text.size()) return std::nullopt;
+  return dollars;
+}
+
+void read_openai_cost(const JsonElement& usage, GatewayReport& report) noexcept {
+  const std::optional<JsonElement> cost = member(usage, "cost");
+  if (!cost) return;
+  const std::optional<JsonElement> total = cost->is_object() ? member(*cost, "total_cost") : cost;
+  std::optional<double> dollars = total ? as_dollars(*total) : std::nullopt;
+  if (!dollars) return;
+  bool own_key = false;
+  const std::optional<JsonElement> byok = member(usage, "is_byok");
+  if (byok && byok->get(own_key) == simdjson::SUCCESS && own_key) {
+    const std::optional<JsonElement> details = member(usage, "cost_details");
+    const std::optional<JsonElement> upstream = details ? member(*details, "upstream_inference_cost") : std::nullopt;
+    const std::optional<double> charged = upstream ? as_dollars(*upstream) : std::nullopt;
+    if (!charged) return;  // what the key was charged with is not known
+    *dollars += *charged;
+  }
+  report.cost = reported_cost(*dollars);
 }
 
 }  // namespace backstop::inline v0::detail

@@ -5,6 +5,7 @@
 #include "format.hpp"
 #include "messages.hpp"
 #include "providers/http/platform.hpp"
+#include "providers/openai_chat/gateway.hpp"
 #include "providers/openai_chat/models.hpp"
 #include "providers/wire/json_writer.hpp"
 
@@ -141,10 +142,13 @@ Result<HttpRequest> OpenAiResponses::encode(const ChatRequest& request, const En
   json.field("store", false);  // the server keeps what is not told otherwise
   write_user_id(json, request.metadata.user_id, dialect_.user);
   json.field("stream", stream);  // some gateways stream unless told not to
+  if (!endpoint.gateway_failover) write_no_failover(json, dialect_.gateway);
   json.end_object();
 
   const Platform platform{.path = "/responses", .key_header = dialect_.key_header};
-  return request_at(platform, json.take(), request, endpoint, stream);
+  Result<HttpRequest> http = request_at(platform, json.take(), request, endpoint, stream);
+  if (http && !endpoint.gateway_failover) add_no_retries(*http, dialect_.gateway);
+  return http;
 }
 
 const HandoverRules& OpenAiResponses::handover_rules(const Target& target) const noexcept {

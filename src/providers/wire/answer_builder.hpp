@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backstop/chat/gateway_report.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/chat/stream_event.hpp"
@@ -74,6 +75,8 @@ class AnswerBuilder {
   void finish_word(std::string_view word);
   void finish_reason(FinishReason reason) noexcept { finish_reason_ = reason; }
   [[nodiscard]] Usage& usage() noexcept { return usage_; }
+  /// What the answer tells of a gateway in front of the model.
+  [[nodiscard]] GatewayReport& gateway() noexcept { return gateway_; }
 
   /// The wire's terminal marker (one that may stand before further events, such as usage): if the body ends now, the
   /// answer is complete. Content that comes after it takes that back.
@@ -142,6 +145,7 @@ class AnswerBuilder {
   std::size_t bytes_ = 0;
   bool exceeded_ = false;
   Usage usage_;
+  GatewayReport gateway_;
   std::string id_;
   std::string model_;
   std::optional<FinishReason> finish_reason_;

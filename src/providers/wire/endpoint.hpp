@@ -26,6 +26,8 @@ struct Endpoint {
   bool reports_usage_in_streams = false;  ///< known to: a plain call may ask for a stream
   std::vector<Header> headers;               ///< this target's own, added to every request
   std::vector<std::string> forward_headers;  ///< names of the request's headers that this target gets
+  std::string extra_body;                    ///< a JSON object, laid over each body; empty: nothing
+  bool gateway_failover = false;             ///< a gateway is not told to leave failing over to us
   AnswerLimits answer_limits;
   std::optional<HttpOptions> http;  ///< where the target has some
 };
