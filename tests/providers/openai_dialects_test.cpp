@@ -201,7 +201,8 @@ TEST_CASE("what a model of Mistral's thought goes back to it in front of its tex
                                              Message::user("And now?")}};
     return body_of("mistral", request)["messages"][1];
   };
-  const Json thinking = Json::parse(R"({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": true})");
+  const Json thinking =
+      Json::parse(R"({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": true})");
   CHECK(turn_with(Target{"mistral", "m"}, {Text{"So."}})["content"] ==
         Json::array({thinking, Json{{"type", "text"}, {"text", "So."}}}));
   CHECK(turn_with(Target{"mistral", "other"}, {Text{"So."}})["content"] == "So.");

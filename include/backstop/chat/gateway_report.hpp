@@ -7,7 +7,7 @@
 
 namespace backstop::inline v0 {
 
-/// What a gateway (LiteLLM, OpenRouter, Vercel AI Gateway, Portkey, Claude Code Router) said of how it served a request.
+/// What a gateway (LiteLLM, OpenRouter, Vercel, Portkey, Claude Code Router) said of how it served a request.
 struct GatewayReport {
   /// Who served it, in the gateway's words: a provider's name, or where it stands in the gateway's configuration.
   std::string served_by{};

@@ -15,8 +15,8 @@ struct VertexOptions {
   std::string location{};
 };
 
-/// A model of Gemini in Google's Vertex AI, or at a server that speaks its API (`base_url`). What holds for requests and
-/// answers is what `gemini` says, but calls go without their ids, which Vertex AI does not take.
+/// A model of Gemini in Google's Vertex AI, or at a server that speaks its API (`base_url`). What holds for requests
+/// and answers is what `gemini` says, but calls go without their ids, which Vertex AI does not take.
 ///
 /// `model` is a name (`gemini-3.5-flash`), or a path below the location (`endpoints/1234`,
 /// `publishers/google/models/gemini-3.5-flash`). Requests go to
@@ -46,7 +46,7 @@ struct VertexOptions {
 ///
 /// Errors: as with `vertex`; images and documents by an address are `unsupported_capability`, before anything is sent.
 ///
-/// Example: `vertex_anthropic({.model = "claude-sonnet-4-5@20250929", .credentials = token}, {.project = "my-project"})`
+/// Example: `vertex_anthropic({.model = "claude-opus-4-8", .credentials = token}, {.project = "my-project"})`
 [[nodiscard]] BACKSTOP_EXPORT Provider vertex_anthropic(ModelOptions options, VertexOptions google = {});
 
 }  // namespace backstop::inline v0

@@ -10,8 +10,8 @@
 
 namespace backstop::inline v0::detail {
 
-/// Where a wire is offered, as data: in what its maker's own API and those of other companies differ besides what stands
-/// in the body.
+/// Where a wire is offered, as data: in what its maker's own API and those of other companies differ besides what
+/// stands in the body.
 struct Platform {
   /// The path of a call below the base address. `{model}` in it stands for the model's name, which the body then lacks.
   std::string_view path;
@@ -20,8 +20,8 @@ struct Platform {
   /// Stands in front of the path, such as /v1, unless the base address ends with it or with `other_root`.
   std::string_view root{};
   std::string_view other_root{};
-  /// Where models are kept, such as `models/`: goes in front of a model's name in the path, unless the name is a path of
-  /// its own (`tunedModels/mine`). Empty: slashes in the name are a part of it.
+  /// Where models are kept, such as `models/`: goes in front of a model's name in the path, unless the name is a path
+  /// of its own (`tunedModels/mine`). Empty: slashes in the name are a part of it.
   std::string_view collection{};
   /// The header that has the key: in `authorization` it is a bearer token, in any other it stands alone.
   std::string_view key_header = "authorization";

@@ -11,7 +11,7 @@
 
 namespace backstop::inline v0::detail {
 
-/// Adds the header fields that go with a request whatever its wire: `content-type` and what it accepts, the trace context
+/// Adds the header fields that go with a request whatever its wire: `content-type`, what it accepts, the trace context
 /// and the application's request id (`x-client-request-id`), those of the request's headers that
 /// `endpoint.forward_headers` names, and the endpoint's own. A later source replaces a field of an earlier one, but a
 /// forwarded header never replaces what carries a key (`authorization`, `x-api-key`, `api-key` and the like) nor what
@@ -21,7 +21,7 @@ namespace backstop::inline v0::detail {
 [[nodiscard]] Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const Endpoint& endpoint,
                                        std::string_view accept);
 
-/// The address of a path below the base address. The two may have a query each (`?alt=sse`, Azure's `?api-version=...`):
+/// The address of a path below the base address. The two may have a query each (`?alt=sse`, Azure's `?api-version=`):
 /// both stand at the end, the base address's last.
 [[nodiscard]] std::string address_below(std::string_view base_url, std::string_view path);
 
