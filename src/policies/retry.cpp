@@ -266,9 +266,9 @@ class Retry::Repeats {
 Task<Result<ChatResponse>> Retry::call(const ChatRequest& request, CallContext& outer) const {
   CallContext context = outer;
   Repeats repeats{*this, request, context};
-  if (repeats.limit() <= 1) {
+  if (const bool once = repeats.limit() <= 1; once != context.hint().once) {
     RoutingHint hint = context.hint();
-    hint.once = true;
+    hint.once = once;
     context.set_hint(hint);
   }
   detail::Boxed<Error> last_failure;  // an empty optional of that size would be cleared whole, with every call

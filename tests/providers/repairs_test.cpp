@@ -195,6 +195,9 @@ TEST_CASE("where one send is allowed none is made to repair it, but the next cal
   CHECK(next.result);
   CHECK(next.requests.size() == 1);
   CHECK_THAT(next.result->attempts.at(0).reason, ContainsSubstring("seed left out: the server refused it"));
+  // The innermost retry says how often the target may be asked.
+  const Provider twice = my_gateway() | retry({.max_attempts = 2}) | retry({.max_attempts = 1});
+  CHECK(call_with(twice, with_everything(), server, false).requests.size() == 2);
 }
 
 }  // namespace repairs_test
