@@ -42,6 +42,8 @@ install_requirements(${goal})
 if(NOT goal MATCHES "^(quickstart|fuzz)$")
   include("${CMAKE_CURRENT_LIST_DIR}/go/real_model.cmake")
   install_real_model("${build_dir}/real-model")
+  include("${CMAKE_CURRENT_LIST_DIR}/go/sdk_models.cmake")
+  install_sdk_models("${build_dir}/sdk-models")
 endif()
 
 find_program(ccache ccache)

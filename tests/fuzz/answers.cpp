@@ -18,11 +18,12 @@ constexpr std::size_t answer_limit = 4096;
 
 std::vector<Provider> make_targets() {
   std::vector<Provider> made;
-  const auto options = [](std::string_view model) {
+  constexpr AnswerLimits limits{.bytes = answer_limit, .stream_bytes = std::size_t{1} << 20U, .tool_calls = 8};
+  const auto options = [&limits](std::string_view model) {
     return ModelOptions{.model = std::string{model},
                         .api_key = "test-key",
                         .base_url = "http://replayed.test/v1",
-                        .answer_limits = {.bytes = answer_limit, .stream_bytes = std::size_t{1} << 20U, .tool_calls = 8}};
+                        .answer_limits = limits};
   };
   for (const SpokenWire& wire : every_wire()) made.push_back(wire.make(options(wire.model)));
   made.push_back(bedrock({options("amazon.nova-lite-v1:0")}));

@@ -61,7 +61,8 @@ void failures(std::string_view bytes) {
   }
   testing::VirtualClock clock;
   if (const auto limits = detail::rate_limit_status(head, clock)) {
-    for (const RateLimitWindow& limit : {limits->requests, limits->tokens, limits->input_tokens, limits->output_tokens}) {
+    for (const RateLimitWindow& limit :
+         {limits->requests, limits->tokens, limits->input_tokens, limits->output_tokens}) {
       check_limit(limit.limit);
       check_limit(limit.remaining);
     }

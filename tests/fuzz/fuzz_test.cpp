@@ -68,7 +68,9 @@ TEST_CASE("so does it for a few hundred changes of each, where there is no fuzze
 
 TEST_CASE("every folder of the corpus has a target, and every target a dictionary") {
   std::vector<std::string> folders;
-  for (const auto& entry : std::filesystem::directory_iterator{corpus}) folders.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator{corpus}) {
+    folders.push_back(entry.path().filename().string());
+  }
   std::sort(folders.begin(), folders.end());
   std::vector<std::string> names;
   for (const FuzzTarget& target : targets()) {

@@ -3,8 +3,8 @@
 #
 #   build/fuzz/bin/backstop-fuzz-sse -dict=tests/fuzz/dictionaries/sse.dict found tests/fuzz/corpus/sse
 #
-# What fails is written to build/fuzz/failed. Mended, it becomes a file of the corpus, which the test `fuzz.fuzz` replays
-# in every other build.
+# What fails is written to build/fuzz/failed. Mended, it becomes a file of the corpus, which the test `fuzz.fuzz`
+# replays in every other build.
 set(BACKSTOP_FUZZ_SECONDS 5 CACHE STRING "How long each fuzzer runs as a test")
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*.cpp)

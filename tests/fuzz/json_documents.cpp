@@ -7,15 +7,18 @@
 #include "providers/failure/read_failure.hpp"
 #include "providers/wire/json_document.hpp"
 #include "providers/wire/mended_json.hpp"
+#include "text/bare_words.hpp"
 
 namespace backstop::fuzz {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Numbers of more digits than a double has are kept as they are written, and doubled keys are kept, too.
+/// Whether a parser's value is what is written again: numbers of more digits than a double has are kept as they stand,
+/// and so is a word behind the mark that is for uses inside a program.
 bool is_plain(const Json& json) {
   if (json.is_number_float()) return false;
+  if (json.is_string()) return !json.get_ref<const std::string&>().starts_with(detail::bare_word_mark);
   if (!json.is_structured()) return true;
   return std::all_of(json.begin(), json.end(), [](const Json& value) { return is_plain(value); });
 }

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string>
 
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 
 namespace outage_test {
 

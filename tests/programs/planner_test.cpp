@@ -1,6 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 
 namespace planner_test {
 

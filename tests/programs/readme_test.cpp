@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 #include "support/fault_server.hpp"
 
 namespace readme_test {

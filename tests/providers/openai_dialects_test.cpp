@@ -161,7 +161,7 @@ TEST_CASE("the README and the header name every known provider") {
       CAPTURE(example.name);
       const std::string name{example.name};
       CHECK((text.find(" " + name + ",") != std::string::npos || text.find(" " + name + " ") != std::string::npos ||
-             text.find("`" + name + "`") != std::string::npos));
+             text.find(" " + name + ".") != std::string::npos || text.find("`" + name + "`") != std::string::npos));
     }
   }
 }

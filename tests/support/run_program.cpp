@@ -1,4 +1,4 @@
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -52,7 +52,7 @@ ProgramRun run_program(const std::string& program, const std::vector<std::string
 
   const Redirections redirections{in, out, err};
   pid_t child = 0;
-  if (posix_spawn(&child, program.c_str(), redirections.get(), nullptr, pointers(words).data(),
+  if (posix_spawnp(&child, program.c_str(), redirections.get(), nullptr, pointers(words).data(),
                   pointers(environment).data()) != 0) {
     throw std::runtime_error{"cannot start " + program};
   }
