@@ -86,6 +86,12 @@ TEST_CASE("LiteLLM's proxy gets a key where there is one, and is asked without w
   CHECK(header(call_with(target("litellm/m"), "Hi", answer_with({}), false), "authorization") == "Bearer sk-1");
 }
 
+TEST_CASE("a gateway on this machine is no model of this machine, which would cost nothing") {
+  for (const char* name : {"litellm/m", "ccr/m"}) CHECK_FALSE(target(name).target().facts().local);
+  CHECK_FALSE(target("portkey/m", {.base_url = "http://localhost:8787/v1"}).target().facts().local);
+  CHECK(target("ollama/m").target().facts().local);
+}
+
 TEST_CASE("what only one gateway has goes out in the parameters of its target") {
   const ReplayedAnswer answer = answer_with({});
   const Json routed = body_of(ask("openrouter/m", answer,

@@ -1,6 +1,8 @@
 #include "resolve_endpoint.hpp"
 
 #include <cstdlib>
+#include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -48,6 +50,12 @@ bool is_on_this_machine(std::string_view base_url) noexcept {
   return false;
 }
 
+/// On this machine it may be, but its models are elsewhere, and cost something.
+bool is_gateway(std::string_view provider) noexcept {
+  constexpr std::array<std::string_view, 5> gateways{"ccr", "litellm", "openrouter", "portkey", "vercel"};
+  return std::find(gateways.begin(), gateways.end(), provider) != gateways.end();
+}
+
 ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url, bool audio) {
   ModelFacts facts = options.catalog.facts_for(provider, options.model);
   facts.capabilities.audio = audio;
@@ -58,7 +66,8 @@ ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std:
   facts.failure_domain = options.failure_domain;
   facts.defaults = options.defaults;
   facts.overrides = options.overrides;
-  facts.local = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
+  const bool nearby = !options.http.unix_socket.empty() || is_on_this_machine(base_url);
+  facts.local = nearby && !is_gateway(provider);
   return facts;
 }
 
