@@ -1,8 +1,8 @@
 #include "resolve_endpoint.hpp"
 
-#include <cstdlib>
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
