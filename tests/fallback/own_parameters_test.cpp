@@ -240,7 +240,7 @@ TEST_CASE("an answer that another target goes on with is not thought about again
   options.mid_stream = MidStream::resume;
   const FallbackClient client = client_of(runtime, {first, second}, options);
   EventLog log{runtime.runtime()};
-  const auto reply = client.start("Count.", {}, log).wait();
+  const auto reply = client.start("Count.", {.sink = &log}).wait();
   REQUIRE(reply);
   CHECK(reply->text() == "One, two, three.");
   CHECK(first.sends()[0].request.reasoning_effort == "high");

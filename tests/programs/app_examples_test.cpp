@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 #include "support/fault_server.hpp"
 
 namespace app_examples_test {

@@ -13,7 +13,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/providers/openai.hpp"
-#include "programs/run_program.hpp"
+#include "support/run_program.hpp"
 
 namespace backstop_faults_test {
 
@@ -85,8 +85,8 @@ TEST_CASE("the program fails as its command line says, in order, then as the las
   Running program{{"overloaded", "unauthorized", "answer"}};
   const std::string url = program.line();
   REQUIRE(url.starts_with("http://127.0.0.1:"));
-  CHECK(client_of(url, "m").chat("hello", {.max_attempts = 1}).error().kind == ErrorKind::overloaded);
-  CHECK(client_of(url, "m").chat("hello", {.max_attempts = 1}).error().kind == ErrorKind::authentication);
+  CHECK(client_of(url, "m").chat("hello", {.limits = {.max_attempts = 1}}).error().kind == ErrorKind::overloaded);
+  CHECK(client_of(url, "m").chat("hello", {.limits = {.max_attempts = 1}}).error().kind == ErrorKind::authentication);
   CHECK(client_of(url, "m").chat("hello"));
   CHECK(client_of(url, "fault/model_not_found").chat("hello").error().kind == ErrorKind::model_not_found);
   CHECK(program.end(SIGTERM) == 0);

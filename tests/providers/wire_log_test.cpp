@@ -105,7 +105,8 @@ TEST_CASE("a wire log has each request and what came of it, on every wire, and n
 }
 
 TEST_CASE("a wire log leaves prompts and answers out unless it is told, and keeps so much of them") {
-  const ReplayedAnswer answer{.body = R"({"choices":[{"message":{"content":"the answer"},"finish_reason":"stop"}]})"};
+  ReplayedAnswer answer;
+  answer.body = R"({"choices":[{"message":{"content":"the answer"},"finish_reason":"stop"}]})";
   const auto answering = [&](const HttpRequest&) { return answer; };
   Log silent;
   REQUIRE(call_with(asked(), "the question", answering, false, nullptr, silent.to(false)).result);
@@ -140,7 +141,8 @@ TEST_CASE("a key that a server repeats is masked in a wire log, also where it co
 }
 
 TEST_CASE("a wire log is told of what broke off, and its own exceptions are dropped") {
-  ReplayedAnswer cut{.body = R"({"choices":[)"};
+  ReplayedAnswer cut;
+  cut.body = R"({"choices":[)";
   cut.cut = true;
   Log log;
   WireLog throwing = log.to(true);

@@ -17,7 +17,9 @@ namespace {
 Error refused_with(int status, const std::string& body) {
   const Provider asked =
       openai({.model = "m", .api_key = "sk-hunter2", .base_url = "http://gateway.test/v2", .name = "gateway"});
-  ReplayedAnswer refusal{.status = status, .body = body};
+  ReplayedAnswer refusal;
+  refusal.status = status;
+  refusal.body = body;
   return call_with(asked, "hello", refusal, false).result.error();
 }
 
