@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -52,7 +54,13 @@ TEST_CASE("what the provider sent is kept where the request asks for it, on ever
           REQUIRE(raw.is_object());
           CHECK_THAT(reply->raw, ContainsSubstring("One and two."));
         }
-        CHECK((reply->raw.find("sage") != std::string::npos || reply->raw.find("eval_count") != std::string::npos));
+        // What says of the tokens; in base64 where a stream of events is inside another.
+        const bool wrapped = wire.wire == faults::Wire::invoke && stream;
+        const std::vector<std::string_view> words = wrapped ? std::vector<std::string_view>{"bytes"}
+                                                            : std::vector<std::string_view>{"sage", "eval_count"};
+        CHECK(std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+          return reply->raw.find(word) != std::string::npos;
+        }));
         CHECK(to_json(*reply)["raw"] == nlohmann::ordered_json::parse(reply->raw));
       }
     }

@@ -97,7 +97,9 @@ TEST_CASE("a wire log has each request and what came of it, on every wire, and n
       CHECK_THAT(request.body, ContainsSubstring("the question"));
       CHECK(request.body.size() == request.body_size);
       CHECK(response.status == 200);
-      CHECK_THAT(response.body, ContainsSubstring("answer"));
+      // Where a stream of events is inside another they are in base64.
+      const bool wrapped = wire.wire == faults::Wire::invoke && stream;
+      CHECK_THAT(response.body, ContainsSubstring(wrapped ? "bytes" : "answer"));
       CHECK(response.body.size() == response.body_size);
       CHECK_THAT(log.all(), !ContainsSubstring("hunter2"));
     }
