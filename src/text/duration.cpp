@@ -90,7 +90,8 @@ std::optional<std::chrono::nanoseconds> take_duration(std::string_view& text) no
 
 std::optional<std::chrono::nanoseconds> believable_seconds(double seconds) noexcept {
   if (!(seconds > 0) || seconds > std::chrono::duration<double>{longest_wait}.count()) return std::nullopt;
-  return std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9 + 0.5)};
+  const std::chrono::nanoseconds span{static_cast<std::int64_t>(seconds * 1e9 + 0.5)};
+  return span > std::chrono::nanoseconds::zero() ? std::optional{span} : std::nullopt;
 }
 
 std::optional<std::chrono::nanoseconds> leading_duration(std::string_view text) noexcept { return take_duration(text); }

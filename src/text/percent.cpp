@@ -5,7 +5,7 @@
 namespace backstop::inline v0::detail {
 
 std::string percent_encoded(std::string_view text, std::string_view kept) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
+  constexpr std::string_view hex_digits = "0123456789ABCDEF";
   constexpr std::string_view marks = "-._~";
   std::string encoded;
   for (const char letter : text) {
@@ -17,8 +17,8 @@ std::string percent_encoded(std::string_view text, std::string_view kept) {
     }
     const auto value = static_cast<unsigned char>(letter);
     encoded += '%';
-    encoded += digits[value >> 4U];
-    encoded += digits[value & 15U];
+    encoded += hex_digits[value >> 4U];
+    encoded += hex_digits[value & 15U];
   }
   return encoded;
 }

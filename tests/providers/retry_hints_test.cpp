@@ -164,6 +164,8 @@ TEST_CASE("the body's own delay goes before the words and after the headers") {
 TEST_CASE("durations as servers write them") {
   CHECK(parse_duration("34.4s") == 34400ms);
   CHECK(parse_duration("900ms") == 900ms);
+  CHECK(parse_duration("0.6ns") == 1ns);
+  CHECK_FALSE(parse_duration("0.2ns"));  // nothing, as it is rounded
   CHECK(parse_duration("1.5") == 1500ms);
   CHECK(parse_duration("2 minutes") == 2min);
   CHECK(parse_duration("1h2m3s") == 1h + 2min + 3s);
