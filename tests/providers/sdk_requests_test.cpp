@@ -165,7 +165,7 @@ std::string objections(const std::vector<std::string>& files) {
   arguments.insert(arguments.end(), files.begin(), files.end());
   const ProgramRun run = run_program("python3", arguments, {"PYTHONDONTWRITEBYTECODE=1"});
   if (run.status == 77) {
-    SKIP("the providers' Python libraries are needed in " BACKSTOP_SDK_MODELS_DIR " (cmake/go/sdk_models.cmake): "
+    SKIP("the providers' Python libraries are needed in " BACKSTOP_SDK_MODELS_DIR " (cmake/go/python_packages.cmake): "
          << run.err);
   }
   INFO(run.err);

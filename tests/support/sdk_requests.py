@@ -1,6 +1,6 @@
 """What the providers' own Python libraries object to in requests.
 
-Arguments: the folder that has the packages (cmake/go/sdk_models.cmake), then files. A file has a request on each line,
+Arguments: the folder that has the packages (cmake/go/python_packages.cmake), then files. A file has a request on each line,
 `{"wire": "chat", "body": {...}}`, or is a recording of what a client sent, `{"requests": [{"path", "headers",
 "body"}]}`. Prints a line for each objection, and `checked N` in the end. Ends with 77 where the packages are missing.
 
