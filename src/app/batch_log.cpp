@@ -20,6 +20,12 @@ namespace {
           fmt::format("the log {} cannot be {}: {}", path, what, std::generic_category().message(errno))};
 }
 
+/// Whether a line without its end may be one that a run could not finish. Anything else is somebody's file, and stays.
+[[nodiscard]] bool may_be_cut(std::string_view line) {
+  constexpr std::string_view begin = R"({"custom_id":)";
+  return line.starts_with(begin) || begin.starts_with(line);
+}
+
 /// Cuts off what stands behind the last line break; false when that fails.
 [[nodiscard]] bool cut_to(const std::string& path, std::uintmax_t size) {
   std::error_code failed;
@@ -36,12 +42,17 @@ Result<BatchLog> BatchLog::open(const std::string& path) {
   std::uintmax_t whole = 0;  // bytes of whole lines
   if (std::ifstream file{path, std::ios::binary}; file) {
     std::string line;
-    for (std::size_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
+    std::size_t number = 1;
+    for (; std::getline(file, line) && !file.eof(); ++number) {
       whole += line.size() + 1;
       if (line.empty()) continue;
       if (auto problem = log.read_line(line)) {
         return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: {}", path, number, *problem)};
       }
+    }
+    if (!may_be_cut(line)) {
+      return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: is no line of a batch's log, with "
+                                                           "`custom_id` and `ok`", path, number)};
     }
     if (!cut_to(path, whole)) return file_problem("written", path);
   }

@@ -7,6 +7,7 @@
 
 #include "backstop/text/duration.hpp"
 #include "backstop/json.hpp"
+#include "json/node.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -100,11 +101,9 @@ std::optional<std::int64_t> Setting::tokens() const {
 
 std::optional<std::int64_t> Setting::integer() const {
   if (!present()) return std::nullopt;
-  const bool fits = json_->is_number_integer() &&
-                    (!json_->is_number_unsigned() || json_->get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
-  if (fits) return json_->get<std::int64_t>();
-  refuse("a whole number of 64 bits");
-  return std::nullopt;
+  const std::optional<std::int64_t> number = whole_number(*json_);
+  if (!number) refuse("a whole number of 64 bits");
+  return number;
 }
 
 std::optional<Duration> Setting::duration() const {

@@ -109,13 +109,17 @@ std::optional<std::int64_t> Node::positive_integer() const {
   return std::nullopt;
 }
 
+std::optional<std::int64_t> whole_number(const nlohmann::ordered_json& json) {
+  const bool fits = json.is_number_integer() &&
+                    (!json.is_number_unsigned() || json.get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
+  return fits ? std::optional{json.get<std::int64_t>()} : std::nullopt;
+}
+
 std::optional<std::int64_t> Node::integer() const {
   if (!present()) return std::nullopt;
-  const bool fits = json_->is_number_integer() &&
-                    (!json_->is_number_unsigned() || json_->get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
-  if (fits) return json_->get<std::int64_t>();
-  refuse("a whole number of 64 bits");
-  return std::nullopt;
+  const std::optional<std::int64_t> number = whole_number(*json_);
+  if (!number) refuse("a whole number of 64 bits");
+  return number;
 }
 
 std::string Node::object_text() const {

@@ -55,6 +55,9 @@ class Node {
   std::string* problem_;
 };
 
+/// A number without a fraction that 64 bits hold; empty for everything else.
+[[nodiscard]] std::optional<std::int64_t> whole_number(const nlohmann::ordered_json& json);
+
 /// "a, b, c", for complaints.
 [[nodiscard]] std::string listed(std::initializer_list<std::string_view> names);
 

@@ -174,6 +174,11 @@ TEST_CASE("a log that is none, and ids that stand there twice, end the batch wit
   const auto wrong = batch(lab.client(model), Texts{"a"}, {.log = other.path()}, {});
   REQUIRE_FALSE(wrong);
   CHECK_THAT(wrong.error().message, ContainsSubstring(other.path() + ", line 2: "));
+  const TemporaryFile prompts{"{\"custom_id\":\"1\",\"ok\":true}\nWhy is the sky blue?"};
+  const auto kept = batch(lab.client(model), Texts{"a"}, {.log = prompts.path()}, {});
+  REQUIRE_FALSE(kept);
+  CHECK_THAT(kept.error().message, ContainsSubstring(prompts.path() + ", line 2: is no line of a batch's log"));
+  CHECK(prompts.content() == "{\"custom_id\":\"1\",\"ok\":true}\nWhy is the sky blue?");
   CHECK_FALSE(batch(lab.client(model), Texts{"a"}, {.log = "/no/such/folder/log"}, {}));
   const TemporaryFile log;
   const std::vector<BatchRequest> twice{{"x", "a"}, {"x", "b"}};
