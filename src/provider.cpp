@@ -376,7 +376,8 @@ bool ModelProvider::streams(const ChatRequest& request, const CallContext& conte
 }
 
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
-  for (bool again = false;; again = true) {  // once more where a refusal has been seen to
+  detail::Boxed<Error> mended;  // a refusal that has been seen to: it is sent once more
+  for (;;) {
     if (context.stopping()) co_return context.stop_error();
     if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
     const detail::OwnRequest own{request, target_, detail::given_up_by(context.hint())};
@@ -391,12 +392,17 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
         waited.error().target = target_;
         co_return std::move(waited).error();
       }
-      if (!refusal && context.spare_sends() <= 0) co_return out_of_sends(context, target_);
+      if (!refusal && context.spare_sends() <= 0) {
+        Error out = out_of_sends(context, target_);
+        if (mended.has_value()) co_return std::move(*mended);
+        co_return out;
+      }
     } else if (!refusal) {
       scope.begun();
     }
     if (refusal) {
       context.note_skipped(target_, *refusal);
+      if (mended.has_value()) co_return std::move(*mended);  // what the provider said counts for more
       co_return std::move(*refusal);
     }
     std::optional<ChatRequest> limited;
@@ -436,7 +442,8 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
     }
     record.close(result);
     const bool stopped = context.stopping() || context.committed() || context.spare_sends() <= 0;
-    if (again || stopped || !record.progress().mended) co_return std::move(result);
+    if (mended.has_value() || stopped || !record.progress().mended) co_return std::move(result);
+    mended = detail::Boxed<Error>{std::move(result).error()};
   }
 }
 

@@ -1,5 +1,7 @@
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
@@ -7,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "support/sent_body.hpp"
 
@@ -56,6 +59,26 @@ ChatRequest with_everything() {
   request.parallel_tool_calls = false;
   request.tools = {{.name = "look", .strict = true}};
   return request;
+}
+
+/// Lets one send begin.
+class OneSend final : public AttemptObserver {
+ public:
+  [[nodiscard]] std::optional<Error> on_begin(Send&) override {
+    if (std::exchange(begun_, true)) return Error{ErrorKind::budget_exceeded, "one is enough"};
+    return std::nullopt;
+  }
+
+ private:
+  bool begun_ = false;
+};
+
+Task<Result<ChatResponse>> one_send_only(const Provider& next, const ChatRequest& request, CallContext& context) {
+  OneSend one;
+  CallContext inner = context;
+  inner.add_observer(one);
+  auto result = co_await next.call(request, inner);
+  co_return result;
 }
 
 Provider my_gateway() { return target_of("unknown", {.model = "m"}); }
@@ -144,6 +167,9 @@ TEST_CASE("a refusal that is about a value, or about something else, changes not
   for (const std::string& refusal :
        {error_of("max_tokens is too large: 100. This model supports at most 50 completion tokens", "max_tokens"),
         error_of("Invalid 'temperature': must be at most 0.2", "temperature"),
+        error_of("Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model. Supported values "
+                 "are: 'low', 'medium', and 'high'.", "reasoning_effort"),
+        error_of("Unsupported value: 'service_tier' does not support 'flex' with this model", "service_tier"),
         error_of("tools are not supported, stop sequences are", "tools"), error_of("The stop was reached"),
         error_of("This model does not support images"), std::string{"<html>not supported: seed</html>"}}) {
     CAPTURE(refusal);
@@ -182,6 +208,43 @@ TEST_CASE("what did not help is undone, and what was refused beside it is left o
   const ReplayedCall second = call_with(other, with_everything(), picky, false);
   CHECK(second.result);
   CHECK(second.requests.size() == 1);
+}
+
+TEST_CASE("a request without the field says nothing about a repair") {
+  const Provider target = my_gateway();
+  const Server stubborn{"model", error_of("seed is not supported")};
+  const Server picky{"seed", error_of("seed is not supported")};
+  CHECK(call_with(target, with_everything(), picky, false).requests.size() == 2);
+  // Refused for something else, and without a seed: what was learned of it stays.
+  CHECK(call_with(target, "Hi", Server{"model", error_of("No such model")}, false).requests.size() == 1);
+  const ReplayedCall later = call_with(target, with_everything(), picky, false);
+  CHECK(later.requests.size() == 1);
+  CHECK(later.result);
+
+  // Not yet confirmed, and answered without a seed: it is still undone where it does not help.
+  const Provider other = my_gateway() | retry({.max_attempts = 1});
+  CHECK_FALSE(call_with(other, with_everything(), stubborn, false).result);
+  CHECK(call_with(other, "Hi", Server{"no such field", ""}, false).result);
+  CHECK_FALSE(call_with(other, with_everything(), stubborn, false).result);
+  const ReplayedCall after = call_with(other, with_everything(), Server{"no such field", ""}, false);
+  CHECK(Json::parse(after.requests.at(0).body).contains("seed"));
+}
+
+TEST_CASE("a field that one server does not take is no reason for others not to be asked") {
+  const Server server{"seed", error_of("seed is not supported")};
+  const ReplayedCall call = call_with(my_gateway() | retry({.max_attempts = 1}), with_everything(), server, false);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::unsupported_capability);
+}
+
+TEST_CASE("where the repaired request may not be sent, the call ends with what the server said") {
+  const Server server{"seed", error_of("seed is not supported")};
+  const Provider target = my_gateway() | intercept({.around = one_send_only});
+  const ReplayedCall call = call_with(target, with_everything(), server, false);
+  CHECK(call.requests.size() == 1);
+  REQUIRE_FALSE(call.result);
+  CHECK(call.result.error().kind == ErrorKind::unsupported_capability);
+  CHECK_THAT(call.result.error().provider_message, ContainsSubstring("seed is not supported"));
 }
 
 TEST_CASE("where one send is allowed none is made to repair it, but the next call knows") {

@@ -36,7 +36,7 @@ struct RoutingHint {
   int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
-  bool once = false;         ///< the policies around it allow the target one send
+  bool once = false;         ///< the policies around it allow the target one send, but for a new key or another clock
   bool judges = false;       ///< is asked to judge another's answer
   bool summarizes = false;   ///< is asked for a summary of older turns
   bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up

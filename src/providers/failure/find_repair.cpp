@@ -1,67 +1,15 @@
 #include "find_repair.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
 
+#include "provider_quirks.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
-
-struct RefusedField {
-  std::string_view name;  ///< in lower case
-  RepairSet repairs;
-};
-
-constexpr RepairSet set_of(Repair one) noexcept { return static_cast<RepairSet>(one); }
-constexpr RepairSet penalties = set_of(Repair::frequency_penalty) | set_of(Repair::presence_penalty);
-
-// The fields under the names of all wires. Sources: the repairs of Vercel's and pydantic's adapters, and refusals that
-// users report: "Unsupported parameter: 'max_tokens' is not supported with this model" and "Unsupported value:
-// 'temperature' does not support 0.5" (OpenAI; param messages[0].role: "does not support 'developer'"), "Unrecognized request argument supplied: top_k" (OpenAI, before 2025),
-// "property 'top_k' is unsupported" (Groq), "temperature: Extra inputs are not permitted" (Anthropic), loc ["body",
-// "top_k"] with "Extra inputs are not permitted" (Mistral), "Unknown name \"topK\": Cannot find field" and "Penalty is
-// not enabled for this model" (Google), "Argument not supported on this model: stop" (xAI).
-constexpr std::array<RefusedField, 25> refused_fields{{
-    {"temperature", set_of(Repair::temperature)},
-    {"top_p", set_of(Repair::top_p)},
-    {"topp", set_of(Repair::top_p)},
-    {"top_k", set_of(Repair::top_k)},
-    {"topk", set_of(Repair::top_k)},
-    {"frequency_penalty", set_of(Repair::frequency_penalty)},
-    {"frequencypenalty", set_of(Repair::frequency_penalty)},
-    {"presence_penalty", set_of(Repair::presence_penalty)},
-    {"presencepenalty", set_of(Repair::presence_penalty)},
-    {"penalty", penalties},
-    {"seed", set_of(Repair::seed)},
-    {"random_seed", set_of(Repair::seed)},
-    {"stop", set_of(Repair::stop)},
-    {"stop_sequences", set_of(Repair::stop)},
-    {"stopsequences", set_of(Repair::stop)},
-    {"service_tier", set_of(Repair::service_tier)},
-    {"servicetier", set_of(Repair::service_tier)},
-    {"reasoning_effort", set_of(Repair::reasoning_effort)},
-    {"reasoning.effort", set_of(Repair::reasoning_effort)},
-    {"parallel_tool_calls", set_of(Repair::parallel_tool_calls)},
-    {"strict", set_of(Repair::strict)},
-    {"stream_options", set_of(Repair::stream_options)},
-    {"max_tokens", set_of(Repair::output_limit_name)},
-    {"max_completion_tokens", set_of(Repair::output_limit_name)},
-    {"messages[0].role", set_of(Repair::developer_role)},
-}};
-
-// That a field is not taken, rather than that its value is wrong.
-constexpr std::array<std::string_view, 4> refusing_codes{"unsupported_parameter", "unsupported_value",
-                                                         "unknown_parameter", "extra_forbidden"};
-constexpr std::array<std::string_view, 14> refusing_words{"unsupported parameter", "unsupported value",
-                                                          "unrecognized request argument", "unknown parameter",
-                                                          "unknown name", "unknown field", "unknown role",
-                                                          "extra inputs are not permitted", "not supported",
-                                                          "is unsupported", "does not support", "not enabled",
-                                                          "is deprecated", "not permitted"};
 
 constexpr std::size_t searched_of_message = 500;
 
@@ -87,22 +35,30 @@ constexpr std::size_t searched_of_message = 500;
          });
 }
 
+[[nodiscard]] bool may_be_about_a_value(const ProviderFailure& failure, std::string_view message) noexcept {
+  return equal_ignoring_case(failure.code, "unsupported_value") ||
+         std::any_of(value_words.begin(), value_words.end(), [&](std::string_view words) {
+           return message.find(words) != std::string_view::npos;
+         });
+}
+
 }  // namespace
 
 RepairSet find_repair(const ProviderFailure& failure) {
   const std::string message = lower_case(std::string_view{failure.message}.substr(0, searched_of_message));
   if (!refuses_a_field(failure, message)) return 0;
+  const RepairSet meant = may_be_about_a_value(failure, message) ? ~by_value : ~RepairSet{0};
   const std::string param = lower_case(failure.param);
   const std::string_view last = std::string_view{param}.substr(param.rfind('.') + 1);
   for (const RefusedField& field : refused_fields) {
-    if (param == field.name || last == field.name) return field.repairs;
+    if (param == field.name || last == field.name) return field.repairs & meant;
   }
   if (!param.empty()) return 0;  // it is about something else, whatever else the words name
   RepairSet found = 0;
   for (const RefusedField& field : refused_fields) {
     if (names(message, field.name)) found |= field.repairs;
   }
-  return found;
+  return found & meant;
 }
 
 std::string to_string_of(RepairSet repairs) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "backstop/chat/error_kind.hpp"
+#include "providers/wire/repairs.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -389,5 +390,63 @@ inline constexpr std::array<std::string_view, 6> request_id_headers{
     "mistral-correlation-id",  // Mistral
     "inference-id",            // Cerebras, Hugging Face's router
 };
+
+/// A field of a request that servers refuse by its name, and what is done about it.
+struct RefusedField {
+  std::string_view name;  ///< in lower case
+  RepairSet repairs;
+};
+
+constexpr RepairSet set_of(Repair one) noexcept { return static_cast<RepairSet>(one); }
+
+/// The fields under the names of all wires. Sources: the repairs of Vercel's and pydantic's adapters, and refusals that
+/// users report: "Unsupported parameter: 'max_tokens' is not supported with this model" and "Unsupported value:
+/// 'temperature' does not support 0.5" (OpenAI; param messages[0].role: "does not support 'developer'"), "Unrecognized
+/// request argument supplied: top_k" (OpenAI, before 2025), "property 'top_k' is unsupported" (Groq), "temperature:
+/// Extra inputs are not permitted" (Anthropic), loc ["body", "top_k"] with "Extra inputs are not permitted" (Mistral),
+/// "Unknown name \"topK\": Cannot find field" and "Penalty is not enabled for this model" (Google), "Argument not
+/// supported on this model: stop" (xAI).
+inline constexpr std::array<RefusedField, 25> refused_fields{{
+    {"temperature", set_of(Repair::temperature)},
+    {"top_p", set_of(Repair::top_p)},
+    {"topp", set_of(Repair::top_p)},
+    {"top_k", set_of(Repair::top_k)},
+    {"topk", set_of(Repair::top_k)},
+    {"frequency_penalty", set_of(Repair::frequency_penalty)},
+    {"frequencypenalty", set_of(Repair::frequency_penalty)},
+    {"presence_penalty", set_of(Repair::presence_penalty)},
+    {"presencepenalty", set_of(Repair::presence_penalty)},
+    {"penalty", set_of(Repair::frequency_penalty) | set_of(Repair::presence_penalty)},
+    {"seed", set_of(Repair::seed)},
+    {"random_seed", set_of(Repair::seed)},
+    {"stop", set_of(Repair::stop)},
+    {"stop_sequences", set_of(Repair::stop)},
+    {"stopsequences", set_of(Repair::stop)},
+    {"service_tier", set_of(Repair::service_tier)},
+    {"servicetier", set_of(Repair::service_tier)},
+    {"reasoning_effort", set_of(Repair::reasoning_effort)},
+    {"reasoning.effort", set_of(Repair::reasoning_effort)},
+    {"parallel_tool_calls", set_of(Repair::parallel_tool_calls)},
+    {"strict", set_of(Repair::strict)},
+    {"stream_options", set_of(Repair::stream_options)},
+    {"max_tokens", set_of(Repair::output_limit_name)},
+    {"max_completion_tokens", set_of(Repair::output_limit_name)},
+    {"messages[0].role", set_of(Repair::developer_role)},
+}};
+
+/// That a field is not taken, rather than that its value is wrong.
+inline constexpr std::array<std::string_view, 4> refusing_codes{"unsupported_parameter", "unsupported_value",
+                                                         "unknown_parameter", "extra_forbidden"};
+inline constexpr std::array<std::string_view, 14> refusing_words{"unsupported parameter", "unsupported value",
+                                                          "unrecognized request argument", "unknown parameter",
+                                                          "unknown name", "unknown field", "unknown role",
+                                                          "extra inputs are not permitted", "not supported",
+                                                          "is unsupported", "does not support", "not enabled",
+                                                          "is deprecated", "not permitted"};
+
+/// Words of them that may also be about the one value that was sent.
+inline constexpr std::array<std::string_view, 2> value_words{"unsupported value", "does not support"};
+/// Whose other values may be taken: that these fields are refused must be said of the field.
+inline constexpr RepairSet by_value = set_of(Repair::reasoning_effort) | set_of(Repair::service_tier);
 
 }  // namespace backstop::inline v0::detail

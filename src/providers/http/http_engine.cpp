@@ -273,7 +273,11 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt, std::size_t r
   const FailureSource source = attempt.source(secrets);
   const ProviderFailure failure = failure_in(body, attempt.exchange.response());
   note_repair(attempt, failure, row);
-  co_return classify(failure, source);
+  Error error = classify(failure, source);
+  // Another target may take the field.
+  const bool of_the_server = (find_repair(failure) & attempt.may_repair) != 0;
+  if (of_the_server && error.kind == ErrorKind::invalid_request) error.kind = ErrorKind::unsupported_capability;
+  co_return error;
 }
 
 // Which key is used, and what became of the conversation and the settings on their way to this target, stand in the
@@ -406,6 +410,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   limits.refused = repairs;
   const FittedRequest fitted{projection.request(), limits};
   const RepairSet own = wire_->own_repairs(fitted.request(), endpoint.target, stream);
+  const RepairSet repaired = repairs & (repairs_of(projection.request()) | own);  // of what was asked for
   note_circumstances(endpoint, projection, fitted, context.state().ledger[row]);
   add_note(context.state().ledger[row], to_string_of(repairs & own));
   Result<HttpRequest> encoded = wire_->encode(fitted.request(), endpoint, stream);
@@ -435,7 +440,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   answer.set_limits(endpoint.answer_limits);
   std::optional<WireTrace> trace;
   Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, nullptr,
-                     repairs_of(fitted.request()) | own, repairs, stream, request.keep_raw};
+                     repairs_of(fitted.request()) | own, repaired, stream, request.keep_raw};
   if (const WireLog* log = context.runtime().wire_log()) {
     attempt.trace = &trace.emplace(context.runtime(), *log, endpoint.target, *encoded, attempt.secrets());
   }
@@ -454,7 +459,7 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
     co_return refused;
   }
   Result<ChatResponse> answered = co_await read_answer(attempt);
-  if (answered && endpoint.repairs != nullptr) endpoint.repairs->confirm(repairs);
+  if (answered && endpoint.repairs != nullptr) endpoint.repairs->confirm(repaired);
   note_gateway(exchange.response(), answer.gateway(), secrets, context.state().ledger[row]);
   co_return answered;
 }
