@@ -1,5 +1,5 @@
-// Asks every line of a file, 16 at a time, within a budget, and notes the answers in a log. Stopped by Ctrl-C or the
-// budget, the same command goes on where it ended.
+// Asks every line of a file, 16 at a time, within a budget, and notes the answers in a log. The same command goes on
+// where Ctrl-C stopped it; where the budget ended, with a larger one: the log says what has been spent.
 //
 //     backstop-batch POLICY.json REQUESTS ANSWERS.jsonl [BUDGET_USD]
 //

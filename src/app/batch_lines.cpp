@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <fstream>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -101,12 +102,14 @@ Result<BatchSource> batch_file(const std::string& path) {
   file->clear();
   file->seekg(0);
   if (!*file) return problem();
-  const auto next = [file]() -> std::optional<BatchRequest> {
+  const auto next = [file, path]() -> std::optional<BatchRequest> {
     std::string text;
     std::size_t unused = 0;
-    if (!next_line(*file, text, unused)) return std::nullopt;
+    const bool more = next_line(*file, text, unused);
+    if (file->bad()) throw std::runtime_error{fmt::format("{}: it cannot be read any more", path)};
+    if (!more) return std::nullopt;
     auto one = batch_request_from_line(text);
-    if (!one) return std::nullopt;  // somebody has changed the file
+    if (!one) throw std::runtime_error{fmt::format("{}: it has been changed: {}", path, one.error().message)};
     return *std::move(one);
   };
   return BatchSource{next, count};

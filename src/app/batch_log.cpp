@@ -40,6 +40,7 @@ Result<BatchLog> BatchLog::open(const std::string& path) {
   BatchLog log;
   log.path_ = path;
   std::uintmax_t whole = 0;  // bytes of whole lines
+  errno = 0;
   if (std::ifstream file{path, std::ios::binary}; file) {
     std::string line;
     std::size_t number = 1;
@@ -50,11 +51,14 @@ Result<BatchLog> BatchLog::open(const std::string& path) {
         return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: {}", path, number, *problem)};
       }
     }
+    if (file.bad()) return file_problem("read", path);
     if (!may_be_cut(line)) {
       return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: is no line of a batch's log, with "
                                                            "`custom_id` and `ok`", path, number)};
     }
     if (!cut_to(path, whole)) return file_problem("written", path);
+  } else if (errno != ENOENT) {
+    return file_problem("read", path);
   }
   errno = 0;
   log.file_.open(path, std::ios::binary | std::ios::app);
@@ -70,15 +74,18 @@ std::optional<std::string> BatchLog::read_line(std::string_view line) {
     return "is no line of a batch's log, with `custom_id` and `ok`";
   }
   if (json->at("ok").get<bool>()) answered_.insert(json->at("custom_id").get<std::string>());
-  const bool known = has("cost_usd") && json->at("cost_usd").is_number();
-  if (known) spent_ += Money::usd(json->at("cost_usd").get<double>());
-  cost_known_ = cost_known_ && known;
+  const auto has_number = [&](const char* key) { return has(key) && json->at(key).is_number(); };
+  // The whole cost is null where a part of it is not known; what is known of it has been spent all the same.
+  const char* const spent = has_number("known_cost_usd") ? "known_cost_usd" : "cost_usd";
+  if (has_number(spent)) spent_ += Money::usd(json->at(spent).get<double>());
+  cost_known_ = cost_known_ && has_number("cost_usd");
   return std::nullopt;
 }
 
 std::optional<Error> BatchLog::add(const BatchResult& result) {
   nlohmann::ordered_json line{{"custom_id", result.id}};
   line.update(result_to_json(result.reply));
+  line["known_cost_usd"] = (result.reply ? result.reply->cost : result.reply.error().cost).usd();
   errno = 0;
   file_ << json_text(line) << '\n' << std::flush;
   if (!file_) return file_problem("written", path_);

@@ -107,7 +107,8 @@ class ToolLoop {
       if (call == nullptr) continue;
       calls_tools = true;
       if (const ToolCall* before = made_.call_of(call->id)) {
-        const bool same = *before == *call;
+        // One with a result is of an earlier answer: some servers count from the beginning in each.
+        const bool same = *before == *call && made_.result_of(before->id) == nullptr;
         call->id = made_.unused(call->id);
         if (same) repeats_.emplace_back(call->id, before->id);
       }

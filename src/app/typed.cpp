@@ -122,15 +122,21 @@ class SampleSchema {
   }
   /// The schema of what the conversion accepts there; anything where that is not found out.
   [[nodiscard]] Json found(const Place& place) {
+    if (found_ == most_found) return Json::object();  // a type that has itself among its members
     const std::optional<Json> filled = Prober{sample_, *converts_}.fill(place);
     if (!filled || !filled->contains(place) || (*filled)[place].is_null()) return Json::object();
     Json before = std::exchange(sample_, *filled);
+    ++found_;
     Json schema = at(place);
+    --found_;
     sample_ = std::move(before);
     return schema;
   }
 
+  static constexpr int most_found = 6;
+
   Json sample_;
+  int found_ = 0;  // how many places further out were filled for this one
   const Converts* converts_;
 };
 
@@ -219,7 +225,7 @@ Result<CheckedReply> chat_checked(const FallbackClient& client, ChatRequest requ
   };
   CallOptions call = options.call;
   const Policy floor = accept_if(satisfies("fits the type", check) && finished(), {.repair = options.repair});
-  call.around = call.around ? floor | *call.around : floor;
+  call.around = call.around ? *call.around | floor : floor;
   Result<ChatResponse> reply = client.chat(request, call);
   if (!reply) return std::move(reply).error();
   Json value = wanted->value_in(reply->text());

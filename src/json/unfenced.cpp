@@ -5,28 +5,19 @@
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
 #include "json/parse.hpp"
+#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
-namespace {
-
-[[nodiscard]] std::string_view without_space_around(std::string_view text) noexcept {
-  constexpr std::string_view space = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(space);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
-}
-
-}  // namespace
 
 std::string_view unfenced(std::string_view text) noexcept {
   constexpr std::string_view fence = "```";
-  text = without_space_around(text);
+  text = trim(text);
   if (text.size() < 2 * fence.size() || !text.starts_with(fence) || !text.ends_with(fence)) return text;
   const std::size_t line_end = text.find('\n');
   if (line_end == std::string_view::npos) return text;
   text.remove_suffix(fence.size());
-  return without_space_around(text.substr(line_end));
+  return trim(text.substr(line_end));
 }
 
 }  // namespace detail

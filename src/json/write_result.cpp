@@ -60,16 +60,8 @@ Json gateway_json(const GatewayReport* report) {
           {"attempts", value_or_null(report->attempts)}};
 }
 
-/// The model worked, or may have, and nobody knows at what price.
-bool cost_is_unknown(const Attempt& attempt) noexcept {
-  if (!attempt.sent || attempt.cost != Money{} || attempt.target.facts().price) return false;
-  if (attempt.gateway && attempt.gateway->cost) return false;
-  return !attempt.outcome || attempt.usage.output_tokens.value_or(0) > 0 || attempt.usage.input_tokens.value_or(0) > 0;
-}
-
-Json total_cost(Money total, const Ledger& attempts) {
-  return std::any_of(attempts.begin(), attempts.end(), cost_is_unknown) ? Json{} : dollars(total);
-}
+/// Null where the price is not known.
+Json cost_json(Money cost, bool known) { return known ? dollars(cost) : Json{}; }
 
 Json attempts_json(const Ledger& attempts) {
   Json list = Json::array();
@@ -95,7 +87,7 @@ Json failure_json(const Error& error) {
           {"served_by", nullptr},
           {"fallback", false},
           {"degradation", nullptr},
-          {"cost_usd", total_cost(cost, error.attempts)},
+          {"cost_usd", cost_json(cost, error.cost_known)},
           {"elapsed_ms", milliseconds(error.elapsed.count() > 0 ? error.elapsed : in_attempts)},
           {"attempts", attempts_json(error.attempts)},
           {"error", to_json(error)}};
@@ -125,7 +117,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"waited_ms", milliseconds(attempt.waited)},
           {"ttft_ms", milliseconds(attempt.ttft)},
           {"elapsed_ms", milliseconds(attempt.elapsed)},
-          {"cost_usd", cost_is_unknown(attempt) ? Json{} : dollars(attempt.cost)},
+          {"cost_usd", cost_json(attempt.cost, attempt.cost_known)},
           {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
           {"gateway", gateway_json(attempt.gateway.get())},
           {"chosen_by", attempt.chosen_by ? nlohmann::ordered_json(*attempt.chosen_by) : nullptr},
@@ -158,7 +150,7 @@ nlohmann::ordered_json to_json(const ChatResponse& response) {
           {"served_by", name_or_null(response.served_by)},
           {"fallback", response.fallback},
           {"degradation", response.degradation ? to_json(*response.degradation) : Json{}},
-          {"cost_usd", total_cost(response.cost, response.attempts)},
+          {"cost_usd", cost_json(response.cost, response.cost_known)},
           {"elapsed_ms", milliseconds(response.elapsed)},
           {"attempts", attempts_json(response.attempts)},
           {"error", nullptr}};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@
 
 #include "backstop/app/batch.hpp"
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/checks.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "support/temporary_file.hpp"
@@ -319,6 +322,58 @@ TEST_CASE("a file of requests tells its size, and its first wrong line before an
   const TemporaryFile wrong{"one\n\n{\"messages\": []}\n"};
   CHECK_THAT(batch_file(wrong.path()).error().message, ContainsSubstring(", line 3: "));
   CHECK_THAT(batch_file("/no/such/file").error().message, ContainsSubstring("/no/such/file: "));
+}
+
+TEST_CASE("a file of requests that changes into something else under a batch ends it, as what its source throws") {
+  Lab lab;
+  const TemporaryFile file{"one\n" + std::string(1 << 16, ' ') + "\n{\"messages\": []}\n"};
+  std::ofstream{file.path(), std::ios::binary} << "one\n" + std::string(1 << 16, ' ') + "\ntwo and a half\n";
+  auto source = batch_file(file.path());
+  REQUIRE(source);
+  std::ofstream{file.path(), std::ios::binary} << "one\n" + std::string(1 << 16, ' ') + "\n{\"messages\"\n";
+  const Echo model;
+  CHECK_THROWS_WITH(batch(lab.client(model), *source, {.concurrency = 1}, {}),
+                    ContainsSubstring(file.path() + ": it has been changed: "));
+  CHECK(model.seen->sends == 1);
+  CHECK(lab.world.idle());
+}
+
+TEST_CASE("what is known of a cost that is not known whole counts against the budget of the next run") {
+  Lab lab;
+  const Price price{Money{}, Money::usd_per_million(1)};
+  const Target priced{"one", "a", {.price = price}};
+  const Echo model{priced};
+  const TemporaryFile log{
+      "{\"custom_id\":\"1\",\"ok\":true,\"cost_usd\":null,\"known_cost_usd\":0.0002}\n"
+      "{\"custom_id\":\"2\",\"ok\":true,\"cost_usd\":0.0001}\n"};
+  const auto end = batch(lab.client(model), Texts{"a", "b"}, {.log = log.path()}, {});
+  REQUIRE(end);
+  CHECK(end->spent == Money::usd_per_million(300));
+  CHECK_FALSE(end->cost_known);
+
+  // And so it is written.
+  const Provider unpriced = ScriptedProvider{Target{"other", "b"}} | accept_if(length_between(100, 200));
+  const TemporaryFile mixed;
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = lab.world.share();
+  const FallbackClient both{{unpriced, Provider{model}}, options};
+  ChatRequest request{"a"};
+  request.max_output_tokens = 100;
+  const auto first = batch(both, std::vector<ChatRequest>(1, request), {.log = mixed.path()}, {});
+  REQUIRE(first);
+  CHECK(first->spent == Money::usd_per_million(100));
+  CHECK_THAT(mixed.content(), ContainsSubstring("\"cost_usd\":null") &&
+                                  ContainsSubstring("\"known_cost_usd\":0.0001"));
+}
+
+TEST_CASE("a log that cannot be read ends the batch before anything is sent") {
+  Lab lab;
+  const Echo model;
+  const auto folder = batch(lab.client(model), Texts{"a"}, {.log = "."}, {});
+  REQUIRE_FALSE(folder);
+  CHECK_THAT(folder.error().message, ContainsSubstring("read"));
+  CHECK(model.seen->sends == 0);
 }
 
 }  // namespace batch_test

@@ -14,6 +14,7 @@
 
 #include "backstop/app/typed.hpp"
 #include "backstop/fallback_client.hpp"
+#include "backstop/policies/intercept.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -46,6 +47,12 @@ struct Recipe {
   std::map<std::string, int> amounts;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Recipe, title, people, vegan, mood, steps, first, table, amounts)
+
+struct Tree {
+  std::string name;
+  std::vector<Tree> branches;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Tree, name, branches)
 
 struct Place {
   std::string city;
@@ -130,6 +137,19 @@ TEST_CASE("what is null by default may be null, and else what the conversion acc
   CHECK(schema_of<nlohmann::json>() == "{}");
 }
 
+TEST_CASE("a type that has itself among its members has a schema that ends") {
+  const std::string schema = schema_of<Tree>();
+  CHECK(schema.size() < 20'000);
+  CHECK(properties(schema)["name"] == type("string"));
+  CHECK(properties(schema)["branches"]["items"]["properties"]["name"] == type("string"));
+  Lab lab;
+  const auto tree = chat_as<Tree>(
+      lab.client(ScriptedProvider{"one/a", {answer(R"({"name": "a", "branches": [{"name": "b", "branches": []}]})")}}),
+      "A tree?");
+  REQUIRE(tree);
+  CHECK(tree->value.branches.at(0).name == "b");
+}
+
 TEST_CASE("an answer comes as a value of the application's own type") {
   Lab lab;
   const ScriptedProvider model{"one/a", {answer(soup)}};
@@ -212,6 +232,15 @@ TEST_CASE("the options of the call hold for typed answers, a policy around it to
   const auto late = chat_as<Recipe>(lab.client(slow), "A soup?", {.call = {.limits = {.deadline = 3s}}});
   REQUIRE_FALSE(late);
   CHECK(late.error().kind == ErrorKind::deadline_exceeded);
+
+  // What a policy around the call makes of an answer is judged too.
+  const Policy spoilt = intercept({.after = [](const ChatRequest&, Result<ChatResponse>& result) {
+    if (result) result->parts = {Text{"no JSON"}};
+  }});
+  const ScriptedProvider good{"one/a", {answer(soup)}};
+  const auto refused = chat_as<Recipe>(lab.client(good), "A soup?", {.call = {.around = spoilt}, .repair = 0});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::rejected_response);
 }
 
 TEST_CASE("the text of an answer as JSON, with and without the fence of a block") {

@@ -104,14 +104,12 @@ TEST_CASE("an attempt says what its answer told of the provider's limits") {
         R"("output_tokens":{"limit":null,"remaining":0,"reset_after_ms":null}})");
 }
 
-TEST_CASE("an attempt says what a gateway told of it, and a cost of nothing that it named is known") {
+TEST_CASE("an attempt says what a gateway told of it") {
   Attempt attempt;
   attempt.sent = true;
-  CHECK(to_json(attempt)["cost_usd"].is_null());
   attempt.gateway = std::make_shared<const GatewayReport>(
       GatewayReport{.served_by = "OpenAI", .cost = Money{}, .attempts = 2});
   CHECK(json_text(to_json(attempt)["gateway"]) == R"({"served_by":"OpenAI","model":null,"cost_usd":0,"attempts":2})");
-  CHECK(to_json(attempt)["cost_usd"] == 0);
 }
 
 TEST_CASE("a failure has the same keys, and says what is known") {
@@ -173,19 +171,21 @@ TEST_CASE("an empty failure still has every key") {
   CHECK(json["cost_usd"] == 0);
 }
 
-TEST_CASE("without a price the cost of an answer is not known, that of a refusal is nothing") {
-  Attempt refused;
-  refused.target = Target::parse("local/tiny");
-  refused.sent = true;
-  refused.outcome = ErrorKind::overloaded;
-  CHECK(to_json(refused)["cost_usd"] == 0);
-  Attempt answered = refused;
-  answered.outcome.reset();
-  CHECK(to_json(answered)["cost_usd"].is_null());
+TEST_CASE("a cost that is not known is null, of an attempt, an answer and a failure") {
+  Attempt attempt;
+  attempt.target = Target::parse("local/tiny");
+  attempt.sent = true;
+  CHECK(to_json(attempt)["cost_usd"] == 0);
+  attempt.cost_known = false;
+  CHECK(to_json(attempt)["cost_usd"].is_null());
 
   ChatResponse response = sample_response();
-  response.attempts = {refused, answered};
-  CHECK(to_json(response)["cost_usd"].is_null());
+  response.cost_known = false;
+  CHECK(result_to_json(response)["cost_usd"].is_null());
+  Error error{ErrorKind::timeout, "late"};
+  CHECK(result_to_json(Result<ChatResponse>{error})["cost_usd"] == 0);
+  error.cost_known = false;
+  CHECK(result_to_json(Result<ChatResponse>{error})["cost_usd"].is_null());
 }
 
 TEST_CASE("degradation says what was given up") {

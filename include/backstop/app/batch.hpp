@@ -118,7 +118,8 @@ template <std::ranges::input_range Requests>
 
 /// The lines of a file; empty ones do not count. It is read through once, so that the size is known and a line that is
 /// wrong shows before anything is sent, and then line by line.
-/// Errors: `invalid_request` with the line's number, or why the file cannot be read.
+/// Errors: `invalid_request` with the line's number, or why the file cannot be read. The source throws
+/// std::runtime_error where the file cannot be read to its end later, or has been changed into what is no request.
 [[nodiscard]] BACKSTOP_EXPORT Result<BatchSource> batch_file(const std::string& path);
 
 }  // namespace backstop::inline v0

@@ -75,9 +75,10 @@ struct RunOptions {
 ///
 /// Answers and results are added to the conversation as they come, so that it says what has happened whatever the end,
 /// and another `run` with it goes on from there: calls that have no result yet are made first. Calls of one answer are
-/// made one after the other, in their order, on the calling thread. A tool never runs twice for one call id: where a
-/// model uses an id again, the same call gets the same result, and another call gets an id of its own. Each round may
-/// be answered by another target, which gets the whole history.
+/// made one after the other, in their order, on the calling thread. A tool never runs twice for one call id: where an
+/// answer has the same call with the same id again, both get one result; another call with an id that was used before,
+/// also in an earlier answer, gets an id of its own. Each round may be answered by another target, which gets the whole
+/// history.
 ///
 /// The result is the last answer, with cost, time and attempts of all rounds; `degradation` is the last round's.
 ///
