@@ -32,6 +32,11 @@ std::string_view source_name(std::string_view provider, std::string_view model) 
   return provider;
 }
 
+/// Under which an application's catalogue keeps a provider: Vertex AI may have other prices there than the makers.
+std::string_view own_name(std::string_view provider, std::string_view model) noexcept {
+  return provider == "vertex" ? provider : source_name(provider, model);
+}
+
 std::span<const CatalogRow> rows_of(std::string_view provider) noexcept {
   const auto rows = detail::catalog_rows();
   const auto before = [](const CatalogRow& row, std::string_view name) { return row.provider < name; };
@@ -120,6 +125,12 @@ std::optional<std::int64_t> tokens(std::int64_t count) noexcept {
   return count;
 }
 
+/// Of OpenAI's models those that hear say so in their names. Where models take recordings at all, the wire says.
+bool may_hear(std::string_view provider, std::string_view model) noexcept {
+  const bool says_so = provider == "openai" || provider == "azure";
+  return !says_so || model.find("audio") != std::string_view::npos;
+}
+
 ModelFacts facts_of(const CatalogRow& row) noexcept {
   ModelFacts facts;
   facts.context_window = tokens(row.context_window);
@@ -149,7 +160,9 @@ bool detail::hides_thinking(std::string_view provider) noexcept {
 
 ModelFacts facts_for(std::string_view provider, std::string_view model) noexcept {
   const CatalogRow* row = find_built_in(source_name(provider, model), model);
-  return row != nullptr ? facts_of(*row) : ModelFacts{};
+  ModelFacts facts = row != nullptr ? facts_of(*row) : ModelFacts{};
+  facts.capabilities.audio = may_hear(provider, model);
+  return facts;
 }
 
 ModelFacts facts_for(const Target& target) noexcept { return facts_for(target.provider(), target.model()); }
@@ -160,14 +173,15 @@ Catalog& Catalog::set(std::string_view provider, std::string_view model, ModelFa
   } else if (rows_.use_count() > 1) {
     rows_ = std::make_shared<Rows>(*rows_);
   }
-  (*rows_)[{std::string{source_name(provider, model)}, std::string{model}}] = std::move(facts);
+  (*rows_)[{std::string{own_name(provider, model)}, std::string{model}}] = std::move(facts);
   return *this;
 }
 
 ModelFacts Catalog::facts_for(std::string_view provider, std::string_view model) const {
   if (rows_) {
     const ModelFacts* own = find_loosely(model, [&](std::string_view name) -> const ModelFacts* {
-      const auto row = rows_->find(std::pair{source_name(provider, name), name});
+      auto row = rows_->find(std::pair{own_name(provider, name), name});
+      if (row == rows_->end()) row = rows_->find(std::pair{source_name(provider, name), name});
       return row != rows_->end() ? &row->second : nullptr;
     });
     if (own != nullptr) return *own;

@@ -28,7 +28,7 @@ constexpr double dearest_token = 1000;
 constexpr double longest_window = 1e12;
 
 // LiteLLM's names of providers that have another one here.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> provider_names{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> provider_names{{
     {"bedrock_converse", "bedrock"},
     {"cohere_chat", "cohere"},
     {"dashscope", "qwen"},
@@ -41,7 +41,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> provider
     {"text-completion-openai", "openai"},
     {"together_ai", "together"},
     {"vercel_ai_gateway", "vercel"},
-    {"vertex_ai-language-models", "vertex_ai"},
+    {"vertex_ai", "vertex"},
+    {"vertex_ai-language-models", "vertex"},
 }};
 
 std::string_view our_name(std::string_view provider) noexcept {

@@ -49,7 +49,9 @@ TEST_CASE("long requests have their own price where the provider charges one") {
 }
 
 TEST_CASE("an unknown model or provider has no facts") {
-  CHECK(facts_for("openai", "gpt-99") == ModelFacts{});
+  CHECK(facts_for("groq", "gpt-99") == ModelFacts{});
+  CHECK(facts_for("openai", "gpt-99") == ModelFacts{.capabilities = {.audio = false}});
+  CHECK(facts_for("azure", "my-gpt-audio") == ModelFacts{});
   CHECK(facts_for("nobody", "gpt-4o") == ModelFacts{});
   CHECK(facts_for("ollama", "llama3.2") == ModelFacts{});
   CHECK(facts_for("", "") == ModelFacts{});
@@ -120,7 +122,8 @@ TEST_CASE("what well-known models can do") {
        }) {
     CAPTURE(example.name);
     const Capabilities expected{.tools = example.tools, .vision = example.vision, .documents = example.documents,
-                                .json_schema = true, .reasoning = example.reasoning, .prefill = example.prefill};
+                                .json_schema = true, .reasoning = example.reasoning, .prefill = example.prefill,
+                                .audio = !std::string_view{example.name}.starts_with("openai/")};
     CHECK(facts_for(Target::parse(example.name)).capabilities == expected);
   }
 }
@@ -129,8 +132,8 @@ TEST_CASE("a dated name has the facts of the undated one") {
   CHECK(facts_for("openai", "gpt-4o-2024-11-20") == facts_for("openai", "gpt-4o"));
   CHECK(facts_for("anthropic", "claude-sonnet-4-5-20250929") == facts_for("anthropic", "claude-sonnet-4-5"));
   CHECK(facts_for("gemini", "models/gemini-2.5-flash-001") == facts_for("gemini", "gemini-2.5-flash"));
-  CHECK(facts_for("openai", "-2024-11-20") == ModelFacts{});
-  CHECK(facts_for("openai", "gpt-4o-2024-11") == ModelFacts{});
+  CHECK_FALSE(facts_for("openai", "-2024-11-20").price);
+  CHECK_FALSE(facts_for("openai", "gpt-4o-2024-11").price);
   CHECK(facts_for("gemini", "models/models/") == ModelFacts{});
 }
 

@@ -34,6 +34,9 @@ constexpr std::string_view sample = R"({
   "amazon.nova-9-v1:0": {"litellm_provider": "bedrock_converse", "mode": "chat", "max_input_tokens": 300000},
   "vertex_ai/claude-next": {"litellm_provider": "vertex_ai-anthropic_models", "mode": "chat",
                             "max_input_tokens": 200000},
+  "gemini-next": {"litellm_provider": "vertex_ai-language-models", "mode": "chat", "max_input_tokens": 400000},
+  "gemini/gemini-next": {"litellm_provider": "gemini", "mode": "chat", "max_input_tokens": 500000},
+  "gemini/gemini-newer": {"litellm_provider": "gemini", "mode": "chat", "max_input_tokens": 600000},
   "dashscope/qwen-next": {"litellm_provider": "dashscope", "mode": "chat", "tiered_pricing": [
       {"input_cost_per_token": 1.2e-06, "output_cost_per_token": 3.6e-06, "range": [256000.0, 1000000.0]},
       {"input_cost_per_token": 4e-07, "output_cost_per_token": 1.2e-06, "range": [0, 256000.0]}]},
@@ -74,7 +77,7 @@ TEST_CASE("prices, limits and capabilities are read as LiteLLM writes them") {
                                       Money::usd_per_million(0.25), std::nullopt}});
   CHECK(next.context_window == 900'000);
   CHECK(next.max_output_tokens == 32'000);
-  CHECK(next.capabilities == Capabilities{.documents = false});
+  CHECK(next.capabilities == Capabilities{.documents = false, .audio = false});
   CHECK(next.thinks_unseen);
 
   const ModelFacts claude = catalog.facts_for("anthropic", "claude-next");
@@ -88,7 +91,11 @@ TEST_CASE("providers of LiteLLM's list are found under their names here") {
   const Catalog catalog = read(sample);
   CHECK(catalog.facts_for("together", "meta-llama/Llama-9").price);
   CHECK(catalog.facts_for("bedrock", "amazon.nova-9-v1:0").context_window == 300'000);
-  CHECK(catalog.facts_for("vertex_ai", "claude-next").context_window == 200'000);
+  CHECK(catalog.facts_for("vertex", "claude-next").context_window == 200'000);
+  CHECK(catalog.facts_for("vertex", "claude-next").price == std::nullopt);
+  CHECK(catalog.facts_for("vertex", "gemini-next").context_window == 400'000);
+  CHECK(catalog.facts_for("gemini", "gemini-next").context_window == 500'000);
+  CHECK(catalog.facts_for("vertex", "gemini-newer").context_window == 600'000);  // of the maker's own
   CHECK(catalog.facts_for("qwen", "qwen-next").price);
   CHECK(catalog.facts_for("alibaba", "qwen-next").price);
 }
@@ -119,8 +126,8 @@ TEST_CASE("what a file does not say of a model stays as the library knows it") {
 
 TEST_CASE("rows that are no chat models are passed over, and a name with its provider stands before a bare one") {
   const Catalog catalog = read(sample);
-  CHECK(catalog.size() == 11);
-  CHECK(catalog.facts_for("openai", "text-embedding-9") == ModelFacts{});
+  CHECK(catalog.size() == 14);
+  CHECK_FALSE(catalog.facts_for("openai", "text-embedding-9").price);
   CHECK(catalog.facts_for("deepseek", "deepseek-next").price->input == Money::usd_per_million(1));
 }
 

@@ -319,7 +319,7 @@ TEST_CASE("a policy names a file of prices, which is looked for beside it") {
   const Result<Config> config = load();
   REQUIRE(config);
   CHECK(config->catalog.size() == 1);
-  CHECK(config->targets[0].model.capabilities == Capabilities{.tools = false, .vision = false});
+  CHECK(config->targets[0].model.capabilities == Capabilities{.tools = false, .vision = false, .audio = false});
   const auto price_of = [&](std::string_view name) {
     return backstop::target(name, config->targets[1].model).target().facts().price;
   };

@@ -205,7 +205,8 @@ TEST_CASE("every key of a target is read into a field of its own") {
   CHECK(target.model.max_output_tokens == 12);
   CHECK(target.model.failure_domain == "d");
   CHECK(target.model.capabilities == Capabilities{.tools = false, .vision = true, .documents = false,
-                                                  .json_schema = true, .reasoning = false, .prefill = true});
+                                                  .json_schema = true, .reasoning = false, .prefill = true,
+                                                  .audio = false});
   CHECK(target.model.price == Price{Money::usd_per_million(21), Money::usd_per_million(22), Money::usd_per_million(23),
                                     Money::usd_per_million(24), {}});
   CHECK(target.timeout.connect == 31s);
@@ -345,7 +346,7 @@ TEST_CASE("a key's variable that is not set or empty is an error before anything
     const Variable variable{"BACKSTOP_TEST_KEY", " "};
     const auto empty = FallbackClient::from_config(config);
     REQUIRE_FALSE(empty);
-    CHECK_THAT(empty.error().message, ContainsSubstring("is empty"));
+    CHECK_THAT(empty.error().message, ContainsSubstring("is not set, or empty"));
   }
   const Variable variable{"BACKSTOP_TEST_KEY", "hunter2"};
   const auto client = FallbackClient::from_config(config);

@@ -8,7 +8,10 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/handover/needs.hpp"
+#include "backstop/config/config.hpp"
 #include "backstop/json.hpp"
+#include "backstop/providers/azure.hpp"
+#include "backstop/providers/vertex.hpp"
 #include "chat/token_estimate.hpp"
 #include "support/sent_body.hpp"
 
@@ -37,6 +40,26 @@ TEST_CASE("a recording goes out in the form of the wires that take one") {
   CHECK(local["input_audio"]["format"] == "mp3");
   const Json gemini = sent_to("gemini", "gemini-3-pro-preview", spoken("audio/ogg")).body["contents"][0]["parts"][1];
   CHECK(gemini["inlineData"] == Json{{"mimeType", "audio/ogg"}, {"data", "UklGRg=="}});
+}
+
+TEST_CASE("who says what a model can does not say that its wire takes recordings, nor the other way round") {
+  const Capabilities blind{.vision = false};
+  CHECK_FALSE(target_of("messages", {.model = "m", .capabilities = blind}).target().facts().capabilities.audio);
+  CHECK(target_of("gemini", {.model = "m", .capabilities = blind}).target().facts().capabilities.audio);
+  CHECK(target_of("openai", {.model = "my-own", .capabilities = blind}).target().facts().capabilities.audio);
+  const Capabilities deaf{.audio = false};
+  CHECK_FALSE(target_of("gemini", {.model = "m", .capabilities = deaf}).target().facts().capabilities.audio);
+  const auto config = parse_config(R"({"fallback_policy": {"targets": [
+    {"target": "openai/gpt-4o", "capabilities": {"vision": false}}]}})");
+  REQUIRE(config);
+  CHECK_FALSE(config->targets[0].model.capabilities->audio);
+  const Provider google = vertex({.model = "gemini-3.5-flash", .api_key = "k"}, {.project = "p"});
+  CHECK(google.target().facts().capabilities.audio);
+  CHECK_FALSE(vertex_anthropic({.model = "claude-opus-4-8", .api_key = "k"}, {.project = "p"})
+                  .target().facts().capabilities.audio);
+  const std::string azure_url = "https://r.openai.azure.com";
+  CHECK(azure({.model = "gpt-audio", .api_key = "k", .base_url = azure_url}).target().facts().capabilities.audio);
+  CHECK_FALSE(azure({.model = "gpt-4o", .api_key = "k", .base_url = azure_url}).target().facts().capabilities.audio);
 }
 
 TEST_CASE("who cannot hear is passed over, or says so before anything is sent") {

@@ -681,7 +681,7 @@ TEST_CASE("targets have the names that were given") {
 
 TEST_CASE("what the application says of a model stands in its target's facts") {
   const Price price{.input = Money::usd_per_million(1), .output = Money::usd_per_million(2)};
-  const Capabilities capabilities{.tools = false, .prefill = true};
+  const Capabilities capabilities{.tools = false, .prefill = true, .audio = false};
   for (const bool several_keys : {false, true}) {
     ModelOptions options{.model = "gpt-4o", .price = price, .context_window = 5, .max_output_tokens = 4,
                          .capabilities = capabilities, .failure_domain = "our account"};

@@ -199,10 +199,16 @@ TEST_CASE("Claude on Vertex AI is told of a schema in words, and takes files by 
   CHECK_FALSE(body.contains("output_config"));
   CHECK(body["system"].get<std::string>().find(R"({"type":"object"})") != std::string::npos);
   request.messages = {Message{Role::user, {Image{.url = "https://example.test/a.png"}}}};
-  const ReplayedCall call = call_with(claude, request, ReplayedAnswer{}, false);
-  REQUIRE_FALSE(call.result);
-  CHECK(call.result.error().kind == ErrorKind::unsupported_capability);
-  CHECK(call.requests.empty());
+  ChatRequest shown{"Hi"};
+  shown.messages.push_back(Message{Role::assistant, {ToolCall{"1", "look", "{}"}}});
+  const Image by_address{.url = "https://example.test/a.png"};
+  shown.messages.push_back(Message{Role::tool, {ToolResult{.call_id = "1", .files = {by_address}}}});
+  for (const ChatRequest& asked : {request, shown}) {
+    const ReplayedCall call = call_with(claude, asked, ReplayedAnswer{}, false);
+    REQUIRE_FALSE(call.result);
+    CHECK(call.result.error().kind == ErrorKind::unsupported_capability);
+    CHECK(call.requests.empty());
+  }
 }
 
 TEST_CASE("models on Vertex AI have the facts of their makers") {

@@ -27,7 +27,8 @@ namespace backstop::inline v0 {
 inline constexpr std::string_view catalog_date = "2026-11-22";
 
 /// What is known about a provider's model; nothing where it is not in the catalogue, with the capabilities that
-/// `Capabilities` has by default. A capability that the sources do not state keeps its default too.
+/// `Capabilities` has by default. A capability that the sources do not state keeps its default too. Models of `openai` and
+/// `azure`, known or not, take recordings where their names say `audio`.
 ///
 /// The provider goes by its name here (`gemini`, `bedrock`, `together`, `moonshot`, `qwen`) or by that of models.dev
 /// (`google`, `amazon-bedrock`, `togetherai`, `moonshotai`, `alibaba`). Models of `vertex` are taken for Google's and
@@ -53,7 +54,8 @@ class BACKSTOP_EXPORT Catalog {
  public:
   Catalog() noexcept = default;  ///< knows what the library knows
 
-  /// Adds a model, or replaces all that this catalogue knew of it.
+  /// Adds a model, or replaces all that this catalogue knew of it. Of the facts, those on the model count: price, limits,
+  /// capabilities, `thinks_unseen`. The others are those of a target's `ModelOptions`.
   Catalog& set(std::string_view provider, std::string_view model, ModelFacts facts);
 
   /// What this catalogue knows about the model, under the names that `backstop::facts_for` tries, except for the newest
@@ -75,7 +77,7 @@ class BACKSTOP_EXPORT Catalog {
       return providers != 0 ? providers < 0 : std::string_view{a.second} < std::string_view{b.second};
     }
   };
-  /// By provider and model; the provider as models.dev spells it.
+  /// By provider and model; the provider as models.dev spells it, but for `vertex`.
   using Rows = std::map<std::pair<std::string, std::string>, ModelFacts, Before>;
 
   std::shared_ptr<Rows> rows_;
@@ -92,8 +94,8 @@ class BACKSTOP_EXPORT Catalog {
 /// prices by length, the dearest one holds above the first threshold.
 ///
 /// A model's name may begin with its provider's (`groq/llama-3.3-70b-versatile`), and providers that have another name
-/// here are found under it (`together_ai`, `fireworks_ai`, `dashscope`, `bedrock_converse`). Rows that are no chat
-/// models by their `mode`, and `sample_spec`, are passed over.
+/// here are found under it (`together_ai`, `fireworks_ai`, `dashscope`, `bedrock_converse`, `vertex_ai`). Rows that are
+/// no chat models by their `mode`, and `sample_spec`, are passed over.
 ///
 /// Errors: `invalid_request`, naming the model and the key, for a value of the wrong kind or out of range (a price must
 /// be from 0 to 1000 dollars a token, a limit from 0, which says nothing, to 1e12 tokens); for broken JSON, with line

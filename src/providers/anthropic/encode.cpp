@@ -44,9 +44,12 @@ constexpr std::array claude_tiers{ServiceTier{"auto", "auto"}, ServiceTier{"prio
                                   ServiceTier{"standard_only", "standard_only"}};
 
 [[nodiscard]] bool is_by_address(const Part& part) noexcept {
-  const auto* image = std::get_if<Image>(&part);
-  const auto* document = std::get_if<Document>(&part);
-  return (image != nullptr && image->data.empty()) || (document != nullptr && document->data.empty());
+  if (const auto* image = std::get_if<Image>(&part)) return image->data.empty();
+  if (const auto* document = std::get_if<Document>(&part)) return document->data.empty();
+  const auto* result = std::get_if<ToolResult>(&part);
+  return result != nullptr && std::any_of(result->files.begin(), result->files.end(), [](const ToolFile& file) {
+           return std::visit([](const auto& one) { return one.data.empty(); }, file);
+         });
 }
 
 [[nodiscard]] bool names_a_file(const ChatRequest& request) noexcept {

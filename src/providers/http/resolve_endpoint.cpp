@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
 #include "backstop/handover/needs.hpp"
 #include "json/added_fields.hpp"
+#include "environment.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
 #include "text/ascii.hpp"
@@ -58,11 +58,11 @@ bool is_gateway(std::string_view provider) noexcept {
 
 ModelFacts facts_of(const ModelOptions& options, std::string_view provider, std::string_view base_url, bool audio) {
   ModelFacts facts = options.catalog.facts_for(provider, options.model);
-  facts.capabilities.audio = audio;
   if (options.price) facts.price = options.price;
   if (options.context_window) facts.context_window = options.context_window;
   if (options.max_output_tokens) facts.max_output_tokens = options.max_output_tokens;
   if (options.capabilities) facts.capabilities = *options.capabilities;
+  facts.capabilities.audio = facts.capabilities.audio && audio;
   facts.failure_domain = options.failure_domain;
   facts.defaults = options.defaults;
   facts.overrides = options.overrides;
@@ -90,9 +90,7 @@ void find_key(Endpoint& endpoint, const ModelOptions& options, std::string_view 
   }
   const std::string variable = options.api_key_env.empty() ? std::string{usual_variable} : options.api_key_env;
   endpoint.api_key = options.api_key;
-  if (endpoint.api_key.empty() && !variable.empty()) {
-    if (const char* key = std::getenv(variable.c_str())) endpoint.api_key = trim(key);
-  }
+  if (endpoint.api_key.empty() && !variable.empty()) endpoint.api_key = from_environment(variable);
   endpoint.key_hint = variable.empty() ? "give one with `api_key`, or name its variable with `api_key_env`"
                                        : "set the environment variable " + variable;
   if (!is_header_value(endpoint.api_key)) {

@@ -14,7 +14,7 @@ struct ProviderDefaults {
   std::string_view base_url;      ///< empty: the application has to give one
   std::string_view key_variable;  ///< empty: none is known
   bool needs_key = true;
-  bool audio = false;  ///< the wire takes recordings, and what is known of the provider does not speak against it
+  bool audio = false;  ///< the wire takes recordings
 };
 
 /// Resolves the options that all adapters share: key from the environment, base address, facts from the catalogue.

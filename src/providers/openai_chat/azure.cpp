@@ -71,9 +71,9 @@ std::string_view azure_key_variable() noexcept {
 
 std::string_view azure_address() noexcept { return from_environment("AZURE_OPENAI_ENDPOINT"); }
 
-AzureTarget azure_target(const ModelOptions& options, const AzureOptions& azure) {
+AzureTarget azure_target(const ModelOptions& options, const AzureOptions& azure, bool audio) {
   const std::string address = usual_address(options, azure);
-  Endpoint endpoint = resolve_endpoint(options, {"azure", address, azure_key_variable()});
+  Endpoint endpoint = resolve_endpoint(options, {"azure", address, azure_key_variable(), true, audio});
   endpoint.base_url = prefix_at(endpoint.base_url, options.model, azure.api_version);
   endpoint.reports_usage_in_streams = true;
   OpenAiDialect dialect = find_known_provider("azure")->dialect;
@@ -84,7 +84,7 @@ AzureTarget azure_target(const ModelOptions& options, const AzureOptions& azure)
 }  // namespace detail
 
 Provider azure(ModelOptions options, AzureOptions azure) {
-  detail::AzureTarget target = detail::azure_target(options, azure);
+  detail::AzureTarget target = detail::azure_target(options, azure, true);
   return detail::http_provider(std::move(target.endpoint), std::make_shared<const detail::OpenAiChat>(target.dialect));
 }
 

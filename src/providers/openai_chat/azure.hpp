@@ -15,8 +15,8 @@ struct AzureTarget {
   OpenAiDialect dialect;
 };
 
-/// Errors: see `azure`.
-[[nodiscard]] AzureTarget azure_target(const ModelOptions& options, const AzureOptions& azure);
+/// Errors: see `azure`. `audio`: the wire takes recordings.
+[[nodiscard]] AzureTarget azure_target(const ModelOptions& options, const AzureOptions& azure, bool audio);
 
 /// The environment variable of the key: that of the token of Entra ID where it is set, else that of the API key.
 [[nodiscard]] std::string_view azure_key_variable() noexcept;

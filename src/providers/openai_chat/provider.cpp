@@ -39,9 +39,7 @@ std::optional<Provider> known_provider(std::string_view name, ModelOptions optio
   if (options.name.empty()) options.name = name;
   if (known->defaults.name == "azure") return azure(std::move(options));
   detail::ProviderDefaults defaults = known->defaults;
-  // Of OpenAI's own models those that hear say so in their names.
-  const bool by_name = defaults.name == "openai";
-  defaults.audio = !by_name || options.model.find("audio") != std::string::npos;
+  defaults.audio = true;
   detail::Endpoint endpoint = detail::resolve_endpoint(options, defaults);
   if (known->defaults.name == "ollama" && !endpoint.base_url.ends_with("/v1")) endpoint.base_url += "/v1";
   endpoint.reports_usage_in_streams = true;

@@ -23,7 +23,7 @@ Provider make(detail::Endpoint endpoint, const detail::OpenAiDialect& dialect, R
 Provider openai_responses(ModelOptions options, ResponsesOptions responses) {
   if (options.name.empty()) options.name = "openai";
   if (options.name == "azure") {
-    detail::AzureTarget azure = detail::azure_target(options, {});
+    detail::AzureTarget azure = detail::azure_target(options, {}, false);
     return make(std::move(azure.endpoint), azure.dialect, std::move(responses));
   }
   // Policy files name the wire in the provider's place.

@@ -51,9 +51,10 @@ constexpr std::string_view projects = "/projects/";
   return options.api_key.empty() && vertex_key_variable(false) == vertex_token_variable;
 }
 
-/// `version`: of Google's API. `token`: the key is an access token, and the address has a project.
+/// `version`: of Google's API. `token`: the key is an access token, and the address has a project. `audio`: the wire
+/// takes recordings.
 [[nodiscard]] Endpoint vertex_endpoint(const ModelOptions& options, VertexOptions google, std::string_view version,
-                                       bool token) {
+                                       bool token, bool audio) {
   const bool whole = path_of(options.base_url).find(projects) != std::string_view::npos;
   const bool needs_place = token && !whole;
   std::string location = "global";
@@ -65,7 +66,7 @@ constexpr std::string_view projects = "/projects/";
     place = fmt::format("{}{}/locations/{}", projects, project, location);
   }
   const std::string host = usual_host(location);
-  const ProviderDefaults defaults{"vertex", host, vertex_key_variable(token)};
+  const ProviderDefaults defaults{"vertex", host, vertex_key_variable(token), true, audio};
   Endpoint endpoint = resolve_endpoint(options, defaults);
   const std::string_view path = path_of(endpoint.base_url);
   const bool versioned = whole || path.ends_with("/v1") || path.ends_with("/v1beta1");
@@ -107,13 +108,13 @@ Provider vertex(ModelOptions options, VertexOptions google) {
   detail::GeminiPlatform platform = detail::vertex_gemini;
   if (!token) platform.at.key_header = detail::express_key_header;
   detail::Endpoint endpoint =
-      detail::vertex_endpoint(options, std::move(google), token ? "/v1beta1" : "/v1", token);
+      detail::vertex_endpoint(options, std::move(google), token ? "/v1beta1" : "/v1", token, true);
   endpoint.provider = "google";
   return detail::http_provider(std::move(endpoint), std::make_shared<const detail::GeminiFormat>(platform));
 }
 
 Provider vertex_anthropic(ModelOptions options, VertexOptions google) {
-  detail::Endpoint endpoint = detail::vertex_endpoint(options, std::move(google), "/v1", true);
+  detail::Endpoint endpoint = detail::vertex_endpoint(options, std::move(google), "/v1", true, false);
   endpoint.provider = "anthropic";
   return detail::http_provider(std::move(endpoint),
                                std::make_shared<const detail::AnthropicFormat>(detail::vertex_claude));
