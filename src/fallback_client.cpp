@@ -116,7 +116,9 @@ std::shared_ptr<FallbackClient::State> FallbackClient::make_state(std::vector<Pr
     list_targets(candidate->provider.get(), candidate->targets);
     note_ladders(candidate->provider.get(), state->pool);
     candidate->is_pool = candidate->targets.size() > 1;
-    if (state->options.hedge) candidate->hedge = std::make_unique<const detail::HedgeDelays>(*state->options.hedge);
+    if (state->options.hedge) {
+      candidate->hedge = state->hedge_memory->of(candidate->provider.get(), *state->options.hedge);
+    }
     if (chooses) remember(*candidate);
     state->pool.candidates.push_back(std::move(candidate));
   }

@@ -18,7 +18,7 @@ struct Candidate {
   Provider provider;
   std::vector<Target> targets{};  ///< that it may send to
   bool is_pool = false;  ///< a client, with other targets than the one that failed
-  std::unique_ptr<const HedgeDelays> hedge{};  ///< where hedging is on
+  std::shared_ptr<const HedgeDelays> hedge{};  ///< where hedging is on
   /// Null where nobody chooses by them.
   TargetStatistics* statistics = nullptr;
   /// Of what is more than one target: fed by the calls to it.

@@ -470,9 +470,11 @@ bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
 }
 
 void Walk::add_refusal(const Error& error) {
-  const bool ends = is_refusal(error.kind) && error.retry_after;
+  const bool fit = is_refusal(error.kind);
+  const bool ends = fit && error.retry_after;
   const bool sooner = ends && (!refusal_ || !refusal_->retry_after || *error.retry_after < *refusal_->retry_after);
-  if (sooner || !refusal_) refusal_ = error;
+  const bool first_fit = fit && refusal_ && !is_refusal(refusal_->kind);
+  if (sooner || first_fit || !refusal_) refusal_ = error;
 }
 
 }  // namespace backstop::inline v0::detail

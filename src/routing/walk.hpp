@@ -121,7 +121,7 @@ class Walk {
   /// What the call fails with, unless another comes: a `real` one gives way to such only. That of a client that asked
   /// none of its targets is not.
   void set_failure(Error error, bool real);
-  /// Of those passed over: the one that recovers first, else the first.
+  /// Of those passed over: the one that recovers first, else the first that could take the request, else the first.
   [[nodiscard]] std::optional<Error>& refusal() noexcept { return refusal_; }
 
   /// Each target with the reason why it cannot take the request; empty unless that is so of all of several.

@@ -552,6 +552,18 @@ TEST_CASE("whatever races whatever, a call ends once, its text stands once, and 
   }
 }
 
+TEST_CASE("targets that are chosen for one call are hedged by what the client knows of them") {
+  ScriptedProvider first{"one/a", {answer("1").after(1s), answer("2").after(1s), silence()}};
+  ScriptedProvider second{"two/b", {answer("from two")}};
+  HedgedClient hedged{HedgeOptions{.min_samples = 2}, {first, second}};
+  REQUIRE(hedged.client->chat("one"));
+  REQUIRE(hedged.client->chat("two", {.targets = {"one", "two"}}));
+  const auto reply = hedged.client->chat("three", {.targets = {"one", "two"}});
+  REQUIRE(reply);
+  CHECK(reply->served_by.name() == "two/b");
+  CHECK(hedged.sent_at(second) == 3s);  // a second after it was asked, not ten
+}
+
 TEST_CASE("with one target there is nobody to hedge to") {
   ScriptedProvider only{"one/a", {answer("slow").after(15s)}};
   HedgedClient hedged{only};

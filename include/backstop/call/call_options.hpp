@@ -38,7 +38,8 @@ struct CallOptions {
   /// The same for a consumer that can make the network wait. Must outlive the call. Not for `stream`, whose range gets
   /// the events: there it is std::invalid_argument.
   StreamSink* sink = nullptr;
-  /// Is told of this call, besides the client's own observers.
+  /// Is told of this call, besides the client's own observers. Of a send that `single_flight` shares, the observers and
+  /// the `on_event` of the call that began it are told, and what a follower gets is its answer.
   std::shared_ptr<Observer> observer{};
   /// The targets that may be asked, in this order, in place of the client's candidates and its strategy. As
   /// `FallbackClient::only` has it.
