@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <optional>
@@ -16,7 +15,7 @@
 #include "config/policy_blocks.hpp"
 #include "config/route.hpp"
 #include "config/setting.hpp"
-#include "text/ascii.hpp"
+#include "providers/http/environment.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -24,13 +23,12 @@ namespace {
 
 /// What is wrong with the variable that should hold the target's key; empty when nothing is.
 std::string variable_problem(const std::string& variable, const TargetConfig& target) {
-  const char* key = std::getenv(variable.c_str());
-  if (key != nullptr && !trim(key).empty()) return {};
+  if (!from_environment(variable).empty()) return {};
   // Somebody may have given the key itself for the variable's name.
   const bool usual_name = variable.find_first_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
-  return fmt::format("the environment variable {}, which should hold the key of {}/{}, is {}; set it, or name another "
-                     "with `api_key_env`", usual_name ? variable : "that `api_key_env` names",
-                     target.model.name, target.model.model, key == nullptr ? "not set" : "empty");
+  return fmt::format("the environment variable {}, which should hold the key of {}/{}, is not set, or empty; set it, "
+                     "or name another with `api_key_env`", usual_name ? variable : "that `api_key_env` names",
+                     target.model.name, target.model.model);
 }
 
 std::string key_problem(const TargetConfig& target) {

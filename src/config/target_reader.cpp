@@ -210,7 +210,6 @@ constexpr std::array own_fields{
     Field<TargetConfig>{"defaults", read_parameters<&ModelOptions::defaults>},
     Field<TargetConfig>{"overrides", read_parameters<&ModelOptions::overrides>},
     Field<TargetConfig>{"parameters", read_own_fields},
-    Field<TargetConfig>{"headers", read_headers},
     Field<TargetConfig>{"forward_headers", read_forward_headers},
     Field<TargetConfig>{"accept_if",
                         [](const Setting& at, TargetConfig& out) { read_floor(at, out.accept_if.emplace()); }},

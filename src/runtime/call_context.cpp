@@ -40,7 +40,6 @@ constexpr Limit limit_of(StopReason reason) noexcept {
   return {TimeoutLimit::none, ErrorKind::cancelled, "the application cancelled the call"};
 }
 
-/// An exception is a refusal, so that those who have been asked before are told of the end.
 /// Observers of a shared send ask those of its callers: what is aside to the first is to all behind them.
 class AsideScope {
  public:
@@ -55,6 +54,7 @@ class AsideScope {
   bool before_;
 };
 
+/// An exception is a refusal, so that those who have been asked before are told of the end.
 std::optional<Error> ask(AttemptObserver& observer, Send& send) {
   try {
     return observer.on_begin(send);

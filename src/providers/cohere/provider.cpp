@@ -1,20 +1,19 @@
 #include "backstop/providers/cohere.hpp"
 
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "format.hpp"
 #include "key_variable.hpp"
+#include "providers/http/environment.hpp"
 #include "providers/http/http_engine.hpp"
 #include "providers/http/resolve_endpoint.hpp"
 
 namespace backstop::inline v0 {
 
 std::string_view detail::cohere_key_variable() noexcept {
-  const char* const usual = std::getenv("CO_API_KEY");
-  return usual != nullptr && *usual != '\0' ? "CO_API_KEY" : "COHERE_API_KEY";
+  return from_environment("CO_API_KEY").empty() ? "COHERE_API_KEY" : "CO_API_KEY";
 }
 
 Provider cohere(ModelOptions options) {

@@ -1,19 +1,18 @@
 #include "backstop/providers/gemini.hpp"
 
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 
 #include "format.hpp"
 #include "key_variable.hpp"
+#include "providers/http/environment.hpp"
 #include "providers/http/http_engine.hpp"
 #include "providers/http/resolve_endpoint.hpp"
 
 namespace backstop::inline v0 {
 
 std::string_view detail::gemini_key_variable() noexcept {
-  const char* const usual = std::getenv("GOOGLE_API_KEY");
-  return usual != nullptr && *usual != '\0' ? "GOOGLE_API_KEY" : "GEMINI_API_KEY";
+  return from_environment("GOOGLE_API_KEY").empty() ? "GEMINI_API_KEY" : "GOOGLE_API_KEY";
 }
 
 Provider gemini(ModelOptions options) {

@@ -1,15 +1,14 @@
 #include "backstop/providers/credentials.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "environment.hpp"
 #include "key_ring.hpp"
 #include "request_headers.hpp"
-#include "text/ascii.hpp"
 
 namespace backstop::inline v0 {
 
@@ -56,10 +55,10 @@ Credentials credentials(std::vector<std::string> keys) {
 Credentials credentials_from_env(const std::vector<std::string>& variables) {
   std::vector<std::string> keys;
   for (const std::string& variable : variables) {
-    const char* key = std::getenv(variable.c_str());
-    if (key == nullptr || detail::trim(key).empty()) {
-      throw std::invalid_argument{fmt::format("credentials: the environment variable {} is {}", variable,
-                                              key == nullptr ? "not set" : "empty")};
+    const std::string_view key = detail::from_environment(variable);
+    if (key.empty()) {
+      throw std::invalid_argument{
+          fmt::format("credentials: the environment variable {} is not set, or empty", variable)};
     }
     keys.emplace_back(key);
   }
