@@ -65,7 +65,7 @@ class BatchRun {
         ended_{std::make_shared<EndedCalls>(client.options().runtime)},
         started_{now()} {}
   ~BatchRun() {
-    calls_.clear();  // cancels what a failure has left
+    cancel_rest();
     ended_->settle();
   }
   BatchRun(const BatchRun&) = delete;
@@ -119,10 +119,11 @@ class BatchRun {
       const std::size_t index = count_++;
       if (next->id.empty()) next->id = std::to_string(index + 1);
       if (log_) {
-        if (!ids_.insert(next->id).second) {
-          return Error{ErrorKind::invalid_request, fmt::format("two requests of the batch have the id {}", next->id)};
+        const std::string key = detail::BatchLog::key_of(next->id);
+        if (!ids_.insert(key).second) {
+          return Error{ErrorKind::invalid_request, fmt::format("two requests of the batch have the id {}", key)};
         }
-        if (log_->has_answer(next->id)) {
+        if (log_->has_answer(key)) {
           ++progress_.done;
           ++progress_.from_log;
           continue;
@@ -148,6 +149,19 @@ class BatchRun {
     if (*on_result_) (*on_result_)(result);
     if (options_->on_progress) options_->on_progress(progress());
     return std::nullopt;
+  }
+
+  /// What a failure of the batch has left: what it cost stands in the log all the same.
+  void cancel_rest() noexcept {
+    for (auto& [index, running] : calls_) running.call.cancel();
+    for (auto& [index, running] : calls_) {
+      try {
+        const BatchResult result{index, std::move(running.id), std::move(running.call).wait()};
+        if (log_) static_cast<void>(log_->add(result));
+      } catch (const std::exception&) {  // no memory: nobody is left to be told
+      }
+    }
+    calls_.clear();
   }
 
   [[nodiscard]] BatchProgress progress() const {

@@ -3,8 +3,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -36,34 +41,44 @@ namespace {
 
 }  // namespace
 
+OpenFile::~OpenFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
 Result<BatchLog> BatchLog::open(const std::string& path) {
   BatchLog log;
   log.path_ = path;
-  std::uintmax_t whole = 0;  // bytes of whole lines
-  errno = 0;
-  if (std::ifstream file{path, std::ios::binary}; file) {
-    std::string line;
-    std::size_t number = 1;
-    for (; std::getline(file, line) && !file.eof(); ++number) {
-      whole += line.size() + 1;
-      if (line.empty()) continue;
-      if (auto problem = log.read_line(line)) {
-        return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: {}", path, number, *problem)};
-      }
-    }
-    if (file.bad()) return file_problem("read", path);
-    if (!may_be_cut(line)) {
-      return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: is no line of a batch's log, with "
-                                                           "`custom_id` and `ok`", path, number)};
-    }
-    if (!cut_to(path, whole)) return file_problem("written", path);
-  } else if (errno != ENOENT) {
-    return file_problem("read", path);
+  constexpr mode_t all_may_read = 0644;
+  log.file_ = OpenFile{::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, all_may_read)};
+  if (log.file_.get() < 0) return file_problem("opened", path);
+  // Where the file system has no locks, there is none.
+  if (::flock(log.file_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return Error{ErrorKind::invalid_request, fmt::format("the log {} is in use by another batch", path)};
   }
   errno = 0;
-  log.file_.open(path, std::ios::binary | std::ios::app);
-  if (!log.file_) return file_problem("written", path);
+  std::ifstream file{path, std::ios::binary};
+  if (!file) return file_problem("read", path);
+  std::uintmax_t whole = 0;  // bytes of whole lines
+  std::string line;
+  std::size_t number = 1;
+  for (; std::getline(file, line) && !file.eof(); ++number) {
+    whole += line.size() + 1;
+    if (line.empty()) continue;
+    if (auto problem = log.read_line(line)) {
+      return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: {}", path, number, *problem)};
+    }
+  }
+  if (file.bad()) return file_problem("read", path);
+  if (!may_be_cut(line)) {
+    return Error{ErrorKind::invalid_request, fmt::format("the log {}, line {}: is no line of a batch's log, with "
+                                                         "`custom_id` and `ok`", path, number)};
+  }
+  if (!cut_to(path, whole)) return file_problem("written", path);
   return log;
+}
+
+std::string BatchLog::key_of(const std::string& id) {
+  return nlohmann::json::parse(json_text(nlohmann::ordered_json(id))).get<std::string>();
 }
 
 std::optional<std::string> BatchLog::read_line(std::string_view line) {
@@ -86,9 +101,14 @@ std::optional<Error> BatchLog::add(const BatchResult& result) {
   nlohmann::ordered_json line{{"custom_id", result.id}};
   line.update(result_to_json(result.reply));
   line["known_cost_usd"] = (result.reply ? result.reply->cost : result.reply.error().cost).usd();
-  errno = 0;
-  file_ << json_text(line) << '\n' << std::flush;
-  if (!file_) return file_problem("written", path_);
+  const std::string text = json_text(line) + '\n';
+  // In one piece, unless the system takes less.
+  for (std::size_t written = 0; written < text.size();) {
+    const ssize_t count = ::write(file_.get(), text.data() + written, text.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return file_problem("written", path_);
+    written += static_cast<std::size_t>(count);
+  }
   return std::nullopt;
 }
 

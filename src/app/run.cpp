@@ -181,6 +181,9 @@ class ToolLoop {
 Result<ChatResponse> run(const FallbackClient& client, Conversation& conversation, const Tools& tools,
                          const RunOptions& options) {
   if (options.max_rounds < 1) throw std::invalid_argument{"RunOptions::max_rounds must be at least 1"};
+  if (options.max_cost && *options.max_cost <= Money{}) {
+    throw std::invalid_argument{"RunOptions::max_cost must be above $0"};
+  }
   if (!options.settings.messages.empty() || !options.settings.tools.empty()) {
     throw std::invalid_argument{
         "RunOptions::settings must have no messages and no tools; the conversation and the Tools have them"};

@@ -21,6 +21,11 @@ struct Tools::State {
 
 namespace {
 
+/// A stand-in for arguments that are no object: made by the decoders, and by `arguments_to_json`.
+[[nodiscard]] bool stands_for_other_text(const nlohmann::ordered_json& arguments) {
+  return arguments.size() == 1 && arguments.contains("rawInvalidInput");
+}
+
 /// What a function gives, or why it failed.
 [[nodiscard]] Result<std::string> outcome_of(const ToolFunction& function, const ToolCall& call,
                                              const std::stop_token& stop) {
@@ -69,10 +74,18 @@ ToolResult Tools::call(const ToolCall& call, const std::stop_token& stop) const 
   const auto tool = std::find_if(list().begin(), list().end(), [&](const Tool& one) { return one.name == call.name; });
   if (tool == list().end()) return {call.id, fmt::format("there is no tool of the name {}", call.name), true};
   const auto index = static_cast<std::size_t>(tool - list().begin());
+  const nlohmann::ordered_json arguments = arguments_to_json(call.arguments);
+  if (stands_for_other_text(arguments) && tool->parameters.find("rawInvalidInput") == std::string::npos) {
+    return {call.id, "the arguments are no JSON object", true};
+  }
   ToolCall made = call;
-  made.arguments = json_text(arguments_to_json(call.arguments));
+  made.arguments = json_text(arguments);
   if (const auto& schema = state_->schemas[index]) {
-    if (auto objection = schema->check(made.arguments)) return {call.id, "the arguments: " + *objection, true};
+    // As they came, unless they say nothing: a key that stands twice shows there only.
+    const bool as_they_came = call.arguments.find('{') != std::string::npos;
+    if (auto objection = schema->check(as_they_came ? call.arguments : made.arguments)) {
+      return {call.id, "the arguments: " + *objection, true};
+    }
   }
   Result<std::string> outcome = outcome_of(state_->functions[index], made, stop);
   if (outcome) return {call.id, *std::move(outcome), false};

@@ -1,6 +1,7 @@
 #include "backstop/app/typed.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -112,7 +113,12 @@ class SampleSchema {
     return schema;
   }
   [[nodiscard]] Json items(const Place& place, const Json& value) {
-    return value.empty() ? found(place / std::size_t{0}) : at(place / std::size_t{0});
+    if (value.empty()) return found(place / std::size_t{0});
+    const Json first = at(place / std::size_t{0});
+    for (std::size_t index = 1; index < value.size(); ++index) {
+      if (at(place / index) != first) return Json::object();  // a pair, a tuple: each place is of its own type
+    }
+    return first;
   }
   /// What may be missing is null by default.
   [[nodiscard]] Json or_null(const Place& place) {
@@ -203,16 +209,36 @@ bool asks_for_object(std::string_view schema) {
   return json.is_object() && json.contains("type") && json["type"] == "object";
 }
 
-Objection changed_text(const Json& given, const Json& converted) {
-  if (given.is_string() && converted.is_string() && given != converted) return " is no word of those that are accepted";
+namespace {
+
+/// Whether the type holds another number than was given: an integer that it has no room for, or a fraction that it cuts
+/// off. A fraction may be rounded.
+[[nodiscard]] bool is_other_number(const Json& given, const Json& converted) {
+  if (!given.is_number() || !converted.is_number()) return false;
+  if (!given.is_number_float()) return given != converted;
+  if (!converted.is_number_float()) return given.get<double>() != converted.get<double>();
+  const double rounding = 1e-6 * std::abs(given.get<double>());
+  return std::abs(given.get<double>() - converted.get<double>()) > rounding;
+}
+
+[[nodiscard]] Objection changed_at(const Place& place, const Json& given, const Json& converted) {
+  const auto complain = [&](std::string_view what) { return (place.empty() ? "it" : place.to_string()).append(what); };
+  if (given.is_string() && converted.is_string() && given != converted) {
+    return complain(" is no word of those that are accepted");
+  }
+  if (is_other_number(given, converted)) return complain(" is no number that fits there");
   if (!given.is_structured() || given.type() != converted.type()) return std::nullopt;
   for (const auto& entry : given.items()) {
-    const Place place = Place{} / entry.key();
-    if (!converted.contains(place)) continue;
-    if (auto objection = changed_text(entry.value(), converted[place])) return place.to_string() + *objection;
+    const Place inside = Place{} / entry.key();
+    if (!converted.contains(inside)) continue;
+    if (auto objection = changed_at(place / entry.key(), entry.value(), converted[inside])) return objection;
   }
   return std::nullopt;
 }
+
+}  // namespace
+
+Objection changed_value(const Json& given, const Json& converted) { return changed_at(Place{}, given, converted); }
 
 Result<CheckedReply> chat_checked(const FallbackClient& client, ChatRequest request, const TypedOptions& options,
                                   std::string (*derive)(), std::function<Objection(const Json&)> objection) {

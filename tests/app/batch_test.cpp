@@ -367,12 +367,58 @@ TEST_CASE("what is known of a cost that is not known whole counts against the bu
                                   ContainsSubstring("\"known_cost_usd\":0.0001"));
 }
 
+TEST_CASE("one batch at a time has a log") {
+  Lab lab;
+  const Echo model;
+  const TemporaryFile log;
+  const auto end = batch(lab.client(model), Texts{"a", "b"}, {.concurrency = 1, .log = log.path()}, [&](const auto&) {
+    Lab other;
+    const auto second = batch(other.client(model), Texts{"c"}, {.log = log.path()}, {});
+    REQUIRE_FALSE(second);
+    CHECK(second.error().message == "the log " + log.path() + " is in use by another batch");
+  });
+  REQUIRE(end);
+  CHECK(end->done == 2);
+  REQUIRE(batch(lab.client(model), Texts{"a", "b", "c"}, {.log = log.path()}, {}));
+  CHECK(model.seen->sends == 3);
+}
+
+TEST_CASE("what a batch that was thrown out of has cost stands in its log") {
+  Lab lab;
+  const Echo model{Target{"one", "a", {.price = Price{Money::usd_per_million(1), Money{}}}}};
+  const TemporaryFile log;
+  int given = 0;
+  const BatchSource source{[&]() -> std::optional<BatchRequest> {
+    if (++given == 4) throw std::runtime_error{"no more"};
+    return BatchRequest{"", ChatRequest{"slow"}};
+  }, {}};
+  CHECK_THROWS_AS(batch(lab.client(model), source, {.concurrency = 4, .log = log.path()}, {}), std::runtime_error);
+  const std::string lines = log.content();
+  CHECK(std::count(lines.begin(), lines.end(), '\n') == 3);
+  CHECK(lab.world.idle());
+  const auto next = batch(lab.client(model), Texts{}, {.log = log.path()}, {});
+  REQUIRE(next);
+  CHECK(next->spent > Money{});
+}
+
+TEST_CASE("an id that is no UTF-8 is known again") {
+  Lab lab;
+  const Echo model;
+  const TemporaryFile log;
+  const std::vector<BatchRequest> one{{"a\xff", "q"}};
+  Collected got;
+  REQUIRE(batch(lab.client(model), one, {.log = log.path()}, std::ref(got)));
+  CHECK(got.texts == Texts{"0a\xff:q"});
+  REQUIRE(batch(lab.client(model), one, {.log = log.path()}, {}));
+  CHECK(model.seen->sends == 1);
+}
+
 TEST_CASE("a log that cannot be read ends the batch before anything is sent") {
   Lab lab;
   const Echo model;
   const auto folder = batch(lab.client(model), Texts{"a"}, {.log = "."}, {});
   REQUIRE_FALSE(folder);
-  CHECK_THAT(folder.error().message, ContainsSubstring("read"));
+  CHECK_THAT(folder.error().message, ContainsSubstring("the log . cannot be opened: "));
   CHECK(model.seen->sends == 0);
 }
 

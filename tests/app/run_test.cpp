@@ -152,6 +152,27 @@ TEST_CASE("unknown tools, wrong arguments and tools that fail give the model err
   CHECK(result_in(talk, 6).text == "too slow");
 }
 
+TEST_CASE("a tool is not run with arguments that are no JSON object") {
+  int runs = 0;
+  Tools tools;
+  const auto count = [&runs](const ToolCall&, const std::stop_token&) { return Result<std::string>{std::to_string(++runs)}; };
+  tools.add({.name = "delete", .parameters = R"({"type": "object", "properties": {"folder": {"type": "string"}}})"}, count);
+  tools.add({.name = "stop"}, count);
+  for (const char* name : {"delete", "stop"}) {
+    for (const char* wrong : {R"({"folder":"/tm)", "not json", "[1]", "\"x\"", R"({"rawInvalidInput":"{\"folder\":\"/tm"})"}) {
+      CAPTURE(name, wrong);
+      const ToolResult result = tools.call({"1", name, wrong});
+      CHECK(result.is_error);
+      CHECK(result.text == "the arguments are no JSON object");
+    }
+    for (const char* right : {"", "{}", "null", " {} "}) CHECK_FALSE(tools.call({"1", name, right}).is_error);
+  }
+  CHECK(runs == 8);
+  const ToolResult twice = tools.call({"1", "delete", R"({"folder": 1, "folder": "x"})"});
+  CHECK(twice.is_error);
+  CHECK_THAT(twice.text, ContainsSubstring("stands twice"));
+}
+
 TEST_CASE("one deadline holds for all rounds and for what lies between them") {
   Lab lab;
   const Tools tools = lab.tools();

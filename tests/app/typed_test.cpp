@@ -2,6 +2,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -47,6 +48,19 @@ struct Recipe {
   std::map<std::string, int> amounts;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Recipe, title, people, vegan, mood, steps, first, table, amounts)
+
+struct Numbers {
+  std::uint8_t byte = 0;
+  int whole = 0;
+  std::int64_t large = 0;
+  float part = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Numbers, byte, whole, large, part)
+
+struct Couple {
+  std::pair<int, std::string> both;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Couple, both)
 
 struct Tree {
   std::string name;
@@ -135,6 +149,28 @@ TEST_CASE("what is null by default may be null, and else what the conversion acc
   CHECK(schema_of<std::string>() == R"({"type":"string"})");
   CHECK(properties(schema_of(Place{"Oslo", "Norway", {}}))["country"] == type("string"));
   CHECK(schema_of<nlohmann::json>() == "{}");
+}
+
+TEST_CASE("a number that the type has no room for does not fit") {
+  const auto objection = [](const char* json) { return detail::objection_to<Numbers>(Json::parse(json)); };
+  CHECK_FALSE(objection(R"({"byte": 255, "whole": -2147483648, "large": 9223372036854775807, "part": 0.1})"));
+  CHECK_FALSE(objection(R"({"byte": 1.0, "whole": 0, "large": 0, "part": 3})"));
+  CHECK(objection(R"({"byte": 300, "whole": 0, "large": 0, "part": 0})") == "/byte is no number that fits there");
+  CHECK(objection(R"({"byte": 0, "whole": 2147483648, "large": 0, "part": 0})") == "/whole is no number that fits there");
+  CHECK(objection(R"({"byte": 0, "whole": 0, "large": 9223372036854775808, "part": 0})") ==
+        "/large is no number that fits there");
+  CHECK(objection(R"({"byte": 0, "whole": 0.5, "large": 0, "part": 0})") == "/whole is no number that fits there");
+  CHECK(objection(R"({"byte": 0, "whole": 0, "large": 0, "part": 1e300})") == "/part is no number that fits there");
+  CHECK(detail::objection_to<Mood>(Json("odd")) == "it is no word of those that are accepted");
+}
+
+TEST_CASE("an array of several types takes anything, and its answer is read") {
+  CHECK(Json::parse(schema_of<Couple>())["properties"]["both"] == Json::parse(R"({"type": "array", "items": {}})"));
+  Lab lab;
+  const ScriptedProvider model{"one/a", {answer(R"({"both": [1, "z"]})")}};
+  const auto reply = chat_as<Couple>(lab.client(model), "Two?");
+  REQUIRE(reply);
+  CHECK(reply->value.both == std::pair{1, std::string{"z"}});
 }
 
 TEST_CASE("a type that has itself among its members has a schema that ends") {

@@ -66,7 +66,8 @@ struct BatchOptions {
   /// `budget_exceeded`.
   std::optional<Money> budget{};
   /// A file of JSON lines that each result is appended to when it comes, answers included. What has an answer there is
-  /// not sent again, so that another run with the same file does only what is missing. Empty: none.
+  /// not sent again, so that another run with the same file does only what is missing. One batch at a time has it; an id
+  /// that is no UTF-8 stands there with U+FFFD in place of what is not. Empty: none.
   std::string log{};
   std::function<void(const BatchProgress&)> on_progress{};  ///< called after each result
 };
@@ -74,11 +75,12 @@ struct BatchOptions {
 /// Asks all requests, some at the same time. They begin in their order; results come as they are there.
 ///
 /// The source, `on_result` and `on_progress` are called on the calling thread, and what they throw goes to the caller,
-/// after the calls under way were cancelled. A request that fails does not end the batch. `on_result` gets the results
-/// of this run, not those that the log had.
+/// after the calls under way were cancelled; what these have cost stands in the log. A request that fails does not end
+/// the batch. `on_result` gets the results of this run, not those that the log had.
 ///
-/// Errors: `invalid_request` for a log that cannot be read, with its line, or written, and, with a log, for an id that
-/// stands there twice; what was under way is then cancelled. std::invalid_argument for a concurrency below 1.
+/// Errors: `invalid_request` for a log that cannot be read, with its line, or written, or that another batch has open,
+/// and, with a log, for an id that stands there twice; what was under way is then cancelled. std::invalid_argument for a
+/// concurrency below 1.
 /// Cost: memory for as many requests as run, and with a log for all ids.
 ///
 /// Example: `batch(client, prompts, {.concurrency = 8, .log = "answers.jsonl"}, [](const BatchResult& one) { ... });`

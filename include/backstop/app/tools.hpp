@@ -49,8 +49,8 @@ class BACKSTOP_EXPORT Tools {
   Tools& add(Tool tool, ToolFunction function) { return add({std::move(tool), std::move(function)}); }
 
   [[nodiscard]] const std::vector<Tool>& list() const noexcept;
-  /// Runs the tool and gives its result, an error result where there is no tool of that name, where the arguments do
-  /// not match its schema, and where it fails. Throws nothing.
+  /// Runs the tool and gives its result, an error result where there is no tool of that name, where the arguments are no
+  /// JSON object or do not match its schema, and where it fails. Throws nothing.
   [[nodiscard]] ToolResult call(const ToolCall& call, const std::stop_token& stop = {}) const;
 
  private:

@@ -66,13 +66,13 @@ template <class T>
 /// Why the JSON is no T, in words; empty when it is one.
 template <class T>
 [[nodiscard]] Objection objection_to(const nlohmann::ordered_json& json);
-[[nodiscard]] BACKSTOP_EXPORT Objection changed_text(const nlohmann::ordered_json& given,
-                                                     const nlohmann::ordered_json& converted);
+[[nodiscard]] BACKSTOP_EXPORT Objection changed_value(const nlohmann::ordered_json& given,
+                                                      const nlohmann::ordered_json& converted);
 
 template <class T>
 Objection objection_to(const nlohmann::ordered_json& json) {
   try {
-    return changed_text(json, written(nlohmann::json(json).get<T>()));
+    return changed_value(json, written(nlohmann::json(json).get<T>()));
   } catch (const std::exception& exception) {
     return "it cannot be read: " + std::string{exception.what()};
   }
@@ -137,8 +137,9 @@ template <class Function, class... Arguments>
 
 /// A JSON Schema for a type, from how it is written to JSON: objects, arrays, texts, numbers, booleans; null for what
 /// may be missing (an optional). All keys are required, others are not allowed. What an empty array or a null may hold
-/// is found out by what the type's conversion accepts; where that finds nothing, anything may stand there. Enumerators
-/// that are written as texts are any text here, and checked when it is read.
+/// is found out by what the type's conversion accepts; where that finds nothing, and in an array of several types (a pair,
+/// a tuple), anything may stand there. Enumerators that are written as texts are any text here, and checked when it is
+/// read; so is whether a number fits its type.
 template <class T>
 [[nodiscard]] std::string schema_of(const T& sample = T{}) {
   return detail::schema_of_sample(detail::written(sample), detail::round_trip<T>);
