@@ -45,6 +45,13 @@ TEST_CASE("a secret is masked in the forms in which addresses and JSON write it"
   CHECK(masked(secrets, "?key=k%2fey%2b12%3d34+x") == "?key=***");
   CHECK(masked(secrets, "?key=k/ey%2B12=34 x") == "?key=***");
   CHECK(masked(secrets, R"("k\/ey\u002b12\u003D34 x")") == R"("***")");
+
+  const Secrets odd = with_key(R"(k%41&"<\5'>)");
+  for (const char* written : {R"(k%41&"<\5'>)", "k%2541%26%22%3C%5C5%27%3E", R"(k%41&"<\\5'>)", R"(k%41\u0026\"\u003c\\5\u0027>)",
+                              R"(k%41&amp;&quot;&lt;\5&#39;&gt;)", R"(k%41&#38;&#x22;&#X3C;\5&apos;&gt;)"}) {
+    CHECK(masked(odd, std::string{"<p>"} + written + "</p>") == "<p>***</p>");
+  }
+  CHECK(masked(odd, "k%41&#38") == "k%41&#38");
 }
 
 TEST_CASE("a secret is masked inside base64, wherever it begins there") {

@@ -37,27 +37,54 @@ int hex_at(std::string_view text, std::size_t at, std::size_t digits) noexcept {
   return value;
 }
 
-// How many characters of the text, which is not empty, write this letter; 0 when it begins with something else.
-std::size_t letter_size(std::string_view text, char letter) noexcept {
-  if (text[0] == letter) return 1;
+// How many characters an entity of HTML for this letter has at the text's beginning; 0 when it is something else.
+std::size_t entity_size(std::string_view text, char letter) noexcept {
+  constexpr std::array<std::pair<char, std::string_view>, 5> names{
+      {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}}};
+  for (const auto& [named, entity] : names) {
+    if (named == letter && text.starts_with(entity)) return entity.size();
+  }
+  if (!text.starts_with("&#")) return 0;
+  const bool hexadecimal = text.size() > 2 && to_lower(text[2]) == 'x';
+  const int base = hexadecimal ? 16 : 10;
+  int code = 0;
+  for (std::size_t at = hexadecimal ? 3 : 2; at < text.size() && at < 10; ++at) {
+    if (text[at] == ';') return code == static_cast<unsigned char>(letter) ? at + 1 : 0;
+    const int digit = hex_value(text[at]);
+    if (digit < 0 || digit >= base) return 0;
+    code = code * base + digit;
+  }
+  return 0;
+}
+
+// How many characters of the text, which is not empty, write this letter in another way than as it is; 0: none do.
+std::size_t written_size(std::string_view text, char letter) noexcept {
   const int code = static_cast<unsigned char>(letter);
   if (text[0] == '%') return hex_at(text, 1, 2) == code ? 3 : 0;
   if (text[0] == '+') return letter == ' ' ? 1 : 0;
+  if (text[0] == '&') return entity_size(text, letter);
   if (text[0] != '\\' || text.size() < 2) return 0;
   if (text[1] == letter) return 2;
   return text[1] == 'u' && hex_at(text, 2, 4) == code ? 6 : 0;
 }
 
-// How much of the text's beginning is this value; 0 when it is something else.
-std::size_t match(std::string_view text, std::string_view value) noexcept {
-  std::size_t at = 0;
-  for (std::size_t letter = 0; letter < value.size(); ++letter) {
-    if (at == text.size()) return letter >= shortest_beginning ? at : 0;
-    const std::size_t size = letter_size(text.substr(at), value[letter]);
-    if (size == 0) return 0;
-    at += size;
+// How much of the text's beginning is the value from that letter on; 0 when it is something else. `found`: before it.
+std::size_t match(std::string_view text, std::string_view value, std::size_t letter = 0, std::size_t found = 0) noexcept {
+  for (; letter < value.size(); ++letter) {
+    if (found == text.size()) return letter >= shortest_beginning ? found : 0;
+    const std::string_view rest = text.substr(found);
+    const std::size_t written = written_size(rest, value[letter]);
+    if (rest[0] != value[letter]) {
+      if (written == 0) return 0;
+      found += written;
+      continue;
+    }
+    // A percent sign, backslash or ampersand of the value itself.
+    const std::size_t otherwise = written != 0 ? match(text, value, letter + 1, found + written) : 0;
+    if (otherwise != 0) return otherwise;
+    ++found;
   }
-  return at;
+  return found;
 }
 
 std::string percent_decoded(std::string_view text) {

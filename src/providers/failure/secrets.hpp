@@ -9,8 +9,8 @@ namespace backstop::inline v0::detail {
 
 /// The values of the keys in use, which are masked in everything that comes from a server or from the transport.
 ///
-/// A value is found as it stands, with any of its characters written as %XX, \uXXXX or behind a backslash, and inside
-/// base64. One that is cut off by the end of the text is found too.
+/// A value is found as it stands, with any of its characters written as %XX, \uXXXX, an entity of HTML or behind a
+/// backslash, and inside base64. One that is cut off by the end of the text is found too.
 class Secrets {
  public:
   /// A key. Shorter than four characters it is left: it would be everywhere.
