@@ -295,7 +295,13 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
     walk_.note_refusal(index, error, others_ready || left_some);
     return std::nullopt;
   }
-  if (context_.stopping()) return rescue_.ended(std::move(error));
+  if (context_.stopping()) {
+    Error stop = context_.stop_error();
+    const FallbackRule rule = traits_of(error.kind).fallback;
+    const bool was_over = rule == FallbackRule::never || rule == FallbackRule::opt_in;
+    const bool cancelled = stop.kind == ErrorKind::cancelled && !was_over;
+    return rescue_.ended(cancelled ? std::move(stop) : std::move(error));
+  }
   std::unique_ptr<const ChatRequest> draft = draft_of(error);
   const bool went_on = rescue_.resuming();
   const bool other_may_do = walk_.note_failure(index, error, state_->options.fall_back_on_content_filter, left_some);

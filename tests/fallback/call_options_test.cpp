@@ -15,6 +15,7 @@
 #include "backstop/chat/format.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -122,6 +123,29 @@ TEST_CASE("a stop token cancels a call whichever way it is made") {
     REQUIRE_FALSE(reply);
     CHECK(reply.error().kind == ErrorKind::cancelled);
     CHECK(lab.world.elapsed() == 2s);
+  }
+}
+
+TEST_CASE("a stop that is requested when a target has failed cancels the call, whatever the failure") {
+  for (const ErrorKind kind : {ErrorKind::overloaded, ErrorKind::server_error, ErrorKind::rate_limited,
+                               ErrorKind::connect_failed, ErrorKind::malformed_response, ErrorKind::authentication}) {
+    for (const Face& face : faces) {
+      for (const bool retries : {false, true}) {
+        CAPTURE(to_string(kind), face.name, retries);
+        Lab lab;
+        const ScriptedProvider first{"one/a", {error(kind)}};
+        const ScriptedProvider second{"two/b"};
+        const Provider asked = retries ? first | retry({.max_attempts = 2}) : Provider{first};
+        std::stop_source source;
+        const auto reply = face.call(lab.client({asked, second}), {.stop = source.get_token(), .on_event = [&](const StreamEvent& event) {
+          if (event.progress && event.progress->type == ProgressEvent::Type::attempt_failed) source.request_stop();
+        }});
+        REQUIRE_FALSE(reply);
+        CHECK(reply.error().kind == ErrorKind::cancelled);
+        CHECK(first.send_count() == 1);
+        CHECK(second.send_count() == 0);
+      }
+    }
   }
 }
 
