@@ -106,10 +106,10 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   /// A client from a policy file (`config/config.hpp`), each target in the `standard()` stack. The file decides on
   /// limits, `mid_stream` and `hold`, which have their defaults where it says nothing of them; on the strategy,
   /// `escalation` and `degrade` where it has them; and on each key of `hedge` and `recovery` that it has. Where it
-  /// allows one request per target (`"max_retries": 0`), `recovery.repeat_failed` is false unless the file has it. The
-  /// other options are the caller's.
-  /// Errors: `invalid_request` with every
-  /// complaint of the file's, and for a variable that should hold a key and does not.
+  /// says of each target how often or on what it is retried (`"max_retries": 2`), `recovery.repeat_failed` is false unless
+  /// the file has it. The other options are the caller's.
+  /// Errors: `invalid_request` with every complaint of the file's, and for a variable that should hold a key and does
+  /// not.
   /// Example: `auto client = FallbackClient::from_config(load_config("policy.json"));`
   [[nodiscard]] static Result<FallbackClient> from_config(const Result<Config>& config, FallbackOptions options = {});
 

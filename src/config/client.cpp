@@ -186,12 +186,11 @@ Result<FallbackClient> FallbackClient::from_config(const Result<Config>& config,
       options.degrade = config->degrade;
       options.degrade_early = config->degrade_early;
     }
-    // "max_retries": 0 is one request per target.
-    const bool once = std::all_of(config->targets.begin(), config->targets.end(),
-                                  [](const TargetConfig& target) { return target.retry.max_attempts <= 1; });
+    const bool bounded = std::all_of(config->targets.begin(), config->targets.end(),
+                                     [](const TargetConfig& target) { return target.retries_given; });
     const std::vector<std::string>& given = config->given;
     const bool said = std::find(given.begin(), given.end(), "recovery.repeat_failed") != given.end();
-    if (once && !said) options.recovery.repeat_failed = false;
+    if (bounded && !said) options.recovery.repeat_failed = false;
     const GroupConfig root = detail::root_of(*config);
     std::vector<Provider> members = detail::Builder{*config, options, problems}.members_of(root, "root");
     if (!problems.empty()) return Error{ErrorKind::invalid_request, problems.text()};

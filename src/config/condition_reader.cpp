@@ -140,7 +140,11 @@ template <class Compare>
 }
 
 [[nodiscard]] bool equal(const Value& left, const Value& right) {
-  return std::holds_alternative<double>(right) ? ordered_as(left, right, std::equal_to<>{}) : left == right;
+  if (std::holds_alternative<double>(right)) return ordered_as(left, right, std::equal_to<>{});
+  const auto* truth = std::get_if<bool>(&right);
+  const auto* text = std::get_if<std::string>(&left);  // of a tag
+  if (truth != nullptr && text != nullptr) return *text == (*truth ? "true" : "false");
+  return left == right;
 }
 
 constexpr std::size_t longest_pattern = 200;
@@ -217,7 +221,8 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
   }
   if ((orders && (kind == Kind::truth || kind == Kind::effort)) ||
       (searches && kind != Kind::text && kind != Kind::list)) {
-    at.complain("does not compare such a field");
+    at.complain(fmt::format("does not compare such a field; accepted here are ==, !=, in, not_in{}",
+                            kind == Kind::number ? ", >, >=, <, <=" : ""));
     return nullptr;
   }
   Value right = literal(at);
@@ -305,7 +310,11 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
 
 std::optional<Condition> read_condition(const Setting& at) {
   if (!at.present()) return std::nullopt;
-  if (!at.is_object() || at.keys().empty()) {
+  if (at.is_object() && at.keys().empty()) {
+    at.complain(R"(is empty; give a field and a value, such as {"input_tokens": {">": 60000}})");
+    return std::nullopt;
+  }
+  if (!at.is_object()) {
     at.refuse(R"(an object of fields and values, such as {"input_tokens": {">": 60000}})");
     return std::nullopt;
   }

@@ -134,11 +134,17 @@ constexpr std::array recovery_fields{
                            [](const Setting& at, RecoveryOptions& out) { set(out.cooldown_max, at.duration()); }},
 };
 
+[[nodiscard]] std::optional<Money> read_limit(const Setting& at) {
+  const std::optional<Money> limit = at.dollars();
+  if (limit && *limit == Money{}) at.refuse("an amount above 0");
+  return limit;
+}
+
 constexpr std::array spending_fields{
     Field<SpendingConfig>{"per_request_usd",
-                          [](const Setting& at, SpendingConfig& out) { out.per_request = at.dollars(); }},
+                          [](const Setting& at, SpendingConfig& out) { out.per_request = read_limit(at); }},
     Field<SpendingConfig>{"per_day_usd",
-                          [](const Setting& at, SpendingConfig& out) { out.per_day.per_period = at.dollars(); }},
+                          [](const Setting& at, SpendingConfig& out) { out.per_day.per_period = read_limit(at); }},
     Field<SpendingConfig>{"fallback_premium_per_day_usd", [](const Setting& at, SpendingConfig& out) {
                             out.per_day.fallback_premium_per_period = at.dollars();
                           }},
@@ -281,8 +287,10 @@ void read_timeout(const Above& above, const Setting& target, TimeoutOptions& out
   }
 }
 
-void read_retry(const Above& above, const Setting& target, RetryOptions& out) {
+/// Whether the file bounds retries there.
+[[nodiscard]] bool read_retry(const Above& above, const Setting& target, RetryOptions& out) {
   const Layers layers{above, target, "retry"};
+  bool bounded = layers["max_attempts"].present() || layers["on"].present();
   for (std::size_t level = 0; level < above.size(); ++level) {
     const Setting max_retries = above[level]["max_retries"];
     const Setting retry_on = above[level]["retry_on"];
@@ -294,6 +302,7 @@ void read_retry(const Above& above, const Setting& target, RetryOptions& out) {
     read_fields(full, retry_fields, out);
     check_same(max_retries, full["max_attempts"], out.max_attempts == brief.max_attempts);
     check_same(retry_on, full["on"], out.on_status == brief.on_status);
+    bounded = bounded || max_retries.present() || retry_on.present();
     if (max_retries.present()) out.max_attempts = brief.max_attempts;
     if (retry_on.present()) out.on_status = brief.on_status;
   }
@@ -302,6 +311,7 @@ void read_retry(const Above& above, const Setting& target, RetryOptions& out) {
   check_order(layers["initial"], layers["max"]);
   if (!layers["max"].present()) out.max = std::max(out.max, out.initial);
   if (!layers["initial"].present()) out.initial = std::min(out.initial, out.max);
+  return bounded;
 }
 
 void read_breaker(const Above& above, const Setting& target, CircuitBreakerOptions& out) {
@@ -379,7 +389,7 @@ void read_given(const Setting& at, std::string_view name, const std::array<Field
 
 void read_policies(const Above& above, const Setting& target, TargetConfig& out) {
   read_timeout(above, target, out.timeout);
-  read_retry(above, target, out.retry);
+  out.retries_given = read_retry(above, target, out.retry);
   read_breaker(above, target, out.circuit_breaker);
   read_rate_limit(above, target, out.rate_limit);
   read_probe(above, target, out.probe);

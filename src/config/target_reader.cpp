@@ -149,6 +149,9 @@ void read_forward_headers(const Setting& at, TargetConfig& out) {
 
 void read_own_fields(const Setting& at, TargetConfig& out) {
   if (!at.is_object()) return at.refuse("an object: fields for the body of every request to the target");
+  for (const char* owned : {"messages", "model", "stream"}) {
+    if (at[owned].present()) at[owned].complain("is set by the library; another field of the body is accepted");
+  }
   std::string text = json_text(*at.json());
   if (text.size() > longest_fields) {
     return at.complain(fmt::format("is longer than the accepted {}", longest_fields_text));

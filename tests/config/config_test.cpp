@@ -245,7 +245,7 @@ TEST_CASE("what a policy says of the call and of its streams reaches the client"
   CHECK(client->options().hold == StreamHold{.tokens = 20, .time = 1s});
 }
 
-TEST_CASE("without retries nothing is repeated when all targets have failed either") {
+TEST_CASE("where a file bounds retries nothing is repeated beyond that when all targets have failed") {
   const auto repeats = [](std::string_view keys) {
     const auto client = FallbackClient::from_config(
         parse_config(R"({"fallback_policy": {"targets": ["ollama/a"], )" + std::string{keys} + "}}"));
@@ -253,7 +253,10 @@ TEST_CASE("without retries nothing is repeated when all targets have failed eith
     return client->options().recovery.repeat_failed;
   };
   CHECK_FALSE(repeats(R"("max_retries": 0)"));
-  CHECK(repeats(R"("max_retries": 1)"));
+  CHECK_FALSE(repeats(R"("max_retries": 1)"));
+  CHECK_FALSE(repeats(R"("retry_on": [429])"));
+  CHECK_FALSE(repeats(R"("retry": {"max_attempts": 3})"));
+  CHECK(repeats(R"("retry": {"initial": "100ms"})"));
   CHECK(repeats(R"("max_retries": 0, "recovery": {"repeat_failed": true})"));
 }
 

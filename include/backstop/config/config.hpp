@@ -61,6 +61,7 @@ struct TargetConfig {
   PlatformConfig platform{};
   TimeoutOptions timeout{};
   RetryOptions retry{};
+  bool retries_given = false;  ///< the file says how often it is retried, or on what
   CircuitBreakerOptions circuit_breaker{};
   std::optional<FloorConfig> accept_if{};  ///< with the strategy `cascade` each but the last has one
   std::optional<RateLimitOptions> rate_limit{};  ///< each target's own, where the policy gives one for all, too
@@ -130,7 +131,9 @@ struct Config {
 /// strategy: the floor of `cascade` has no next target to leave the call to.
 ///
 /// Limits that are not given keep their defaults, or give way to those that are. `max_retries` and `retry.max_attempts`
-/// bound the sends to one target; while another target is ready the smaller bound of `RetryOptions` holds as well.
+/// bound the sends to one target, and `retry_on` what they follow: where each target has one of them, a call does not ask
+/// again who has failed (`recovery.repeat_failed`), unless the file says so. While another target is ready the smaller
+/// bound of `RetryOptions` holds as well.
 ///
 /// Errors: `invalid_request` with every complaint, each naming its place
 /// (`fallback_policy.targets[1].timeout.connect`), the value, and what is accepted: unknown keys, values of the
