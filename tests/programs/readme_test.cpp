@@ -135,7 +135,11 @@ void check_command(const std::string& command) {
   while (arguments.front().find('=') != std::string::npos) arguments.erase(arguments.begin());
   const std::string program = arguments.front();
   arguments.erase(arguments.begin());
-  if (program == "cmake") {
+  if (program == "cmake" && arguments.front() == "--build") {
+    REQUIRE(arguments.size() == 2);
+    CHECK_THAT(content_of("CMakePresets.json"),  // its build folder is called after it
+               ContainsSubstring("\"" + std::filesystem::path{arguments[1]}.filename().string() + "\""));
+  } else if (program == "cmake") {
     const json presets = json::parse(content_of("CMakePresets.json"));
     REQUIRE(arguments.size() >= 2);
     CHECK(arguments[1] == "cmake/go.cmake");
