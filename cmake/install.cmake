@@ -45,3 +45,7 @@ configure_file(cmake/backstop.pc.in backstop.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/backstop.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT backstop_Development)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT backstop_Development)
+# Packages of the sources may come without these.
+install(FILES examples/README.md examples/features.md examples/coming-from.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
+  COMPONENT backstop_Development OPTIONAL)
+install(DIRECTORY examples/policies DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT backstop_Development OPTIONAL)

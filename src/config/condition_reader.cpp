@@ -111,6 +111,8 @@ constexpr std::string_view accepted_fields =
     "all, any, not, metadata.NAME, header.NAME, input_tokens, images, documents, tools, reasoning, json_schema, tags, "
     "session_id, user_id, params.temperature, params.max_output_tokens, params.reasoning_effort";
 
+constexpr std::string_view accepted_comparisons = "==, !=, >, >=, <, <=, in, not_in, matches, has";
+
 /// A boolean, number or string of the file.
 [[nodiscard]] Value literal(const Setting& at) {
   if (const auto* json = at.json()) {
@@ -216,7 +218,7 @@ constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "hig
   const bool orders = name == ">" || name == ">=" || name == "<" || name == "<=";
   const bool searches = name == "matches" || name == "has";
   if (!orders && !searches && name != "==" && name != "!=") {
-    at.complain("is not known; accepted here are ==, !=, >, >=, <, <=, in, not_in, matches, has");
+    at.complain(fmt::format("is not known; accepted here are {}", accepted_comparisons));
     return nullptr;
   }
   if ((orders && (kind == Kind::truth || kind == Kind::effort)) ||

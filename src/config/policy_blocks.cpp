@@ -203,11 +203,11 @@ constexpr std::array http_fields{
 
 void read_length(const Setting& at, FloorConfig& out) {
   constexpr int most = 1'000'000'000;
-  constexpr std::array fields{
+  constexpr std::array length_fields{
       Field<FloorConfig>{"min", [](const Setting& bound, FloorConfig& floor) { floor.min_length = bound.whole(0, most); }},
       Field<FloorConfig>{"max", [](const Setting& bound, FloorConfig& floor) { floor.max_length = bound.whole(0, most); }},
   };
-  read_fields(at, fields, out);
+  read_fields(at, length_fields, out);
   if (!at.is_object()) return;
   if (at.keys().empty()) at.complain("is empty; give it min, max or both");
   if (out.min_length && out.max_length && *out.max_length < *out.min_length) {

@@ -15,6 +15,11 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
+std::string page(const std::string& name) {
+  std::ifstream file{BACKSTOP_SOURCE_DIR "/" + name};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
 std::string between(const std::string& text, const std::string& begin, const std::string& end) {
   const std::size_t from = text.find(begin);
   const std::size_t to = text.find(end);
@@ -25,16 +30,14 @@ std::string between(const std::string& text, const std::string& begin, const std
 
 }  // namespace
 
-TEST_CASE("the README's table of the simulated day is what the program prints") {
+TEST_CASE("the tables of the simulated day are what the program prints") {
   const ProgramRun run = run_program(BACKSTOP_OUTAGE_PROGRAM, {});
   const ProgramRun slow = run_program(BACKSTOP_OUTAGE_PROGRAM, {"--slow"});
   CHECK(run.status == 0);
   CHECK(slow.status == 0);
   CHECK(run.err.empty());
-  std::ifstream file{BACKSTOP_SOURCE_DIR "/README.md"};
-  const std::string readme{std::istreambuf_iterator<char>{file}, {}};
-  CHECK(between(readme, "<!-- outage -->\n", "<!-- /outage -->") == run.out);
-  CHECK(between(readme, "<!-- outage-slow -->\n", "<!-- /outage-slow -->") == slow.out);
+  CHECK(between(page("README.md"), "<!-- outage -->\n", "<!-- /outage -->") == run.out);
+  CHECK(between(page("examples/README.md"), "<!-- outage-slow -->\n", "<!-- /outage-slow -->") == slow.out);
 }
 
 TEST_CASE("the same seed gives the same day, another seed another one") {

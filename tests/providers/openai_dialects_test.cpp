@@ -151,8 +151,8 @@ TEST_CASE("a provider's further address has its limits, and its codes of errors 
   CHECK(body_of("moonshot-cn", request)["temperature"] == 1.0);
 }
 
-TEST_CASE("the README and the header name every known provider") {
-  for (const char* file : {"README.md", "include/backstop/providers/openai.hpp"}) {
+TEST_CASE("the page and the header name every known provider") {
+  for (const char* file : {"src/providers/README.md", "include/backstop/providers/openai.hpp"}) {
     CAPTURE(file);
     std::ifstream input{std::filesystem::path{BACKSTOP_SOURCE_DIR} / file};
     std::string text{std::istreambuf_iterator<char>{input}, {}};

@@ -1,10 +1,14 @@
-// The code that README.md shows. Each snippet compiles here; the check compares them letter by letter.
+// The code that README.md and the pages of the folders show. Each snippet compiles here; the check compares them letter by
+// letter.
 
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <backstop/app/typed.hpp>
+#include <backstop/observe/metrics_json.hpp>
 
 // [hello]
 #include <backstop/backstop.hpp>
@@ -69,6 +73,43 @@ void faces(const FallbackClient& client, const ChatRequest& request) {
   Plan plan = client.explain(request);                             // a dry run: nothing is sent
   for (const Plan::Step& step : plan.steps) fmt::print("{}\n", step.stack);
   // [/faces]
+}
+
+void streaming(const FallbackClient& client) {
+  // [stream]
+  ChatStream stream = client.stream("Tell me about pagers.");
+  for (const StreamEvent& event : stream) {                          // as it comes, on this thread
+    if (event.type == StreamEvent::Type::text) fmt::print("{}", event.delta);
+    if (event.type == StreamEvent::Type::restarted) fmt::print("\n[once more, by another model]\n");
+  }
+  auto reply = stream.result();                                      // the whole answer, or the error with what came of it
+  // [/stream]
+}
+
+void server(const ChatRequest& request, void (*send_to_browser)(std::string_view), void (*wait_for)(int, TimePoint)) {
+  // [server]
+  RuntimeOptions mine;
+  mine.background_driver = false;                                    // this program drives
+  FallbackOptions options;
+  options.runtime = std::make_shared<Runtime>(std::move(mine));
+  FallbackClient client{{target("anthropic/claude-sonnet-5") | standard(), target("openai/gpt-5.6-sol") | standard()}, options};
+
+  PendingCall call = client.start(request, {.on_event = [=](const StreamEvent& event) {
+    if (event.type == StreamEvent::Type::text) send_to_browser(event.delta);
+  }});
+  // ... call.cancel() when the browser has gone: it closes the socket to the provider
+
+  // In your loop: wait for this descriptor with your own, until then at most, and let the library do what is due.
+  wait_for(options.runtime->poll_fd(), options.runtime->next_due());
+  options.runtime->poll();                                           // does not wait
+  // [/server]
+}
+
+void policy_file() {
+  // [policy-file]
+  auto client = FallbackClient::from_config(load_config("examples/policies/failover.json"));
+  if (!client) fmt::print(stderr, "{}\n", client.error());            // every mistake in the file, each with its place
+  // [/policy-file]
 }
 
 namespace talk {
@@ -195,6 +236,11 @@ void metrics() {
                         {.observers = {metrics}}};
   // ... later, from any thread:
   fmt::print("{:.1f} % of calls fell back\n", 100 * metrics->snapshot().fallback_rate());
+  std::string page = to_json(metrics->snapshot()).dump();            // <backstop/observe/metrics_json.hpp>
+  auto reply = client.chat("Hello?");
+  for (const Attempt& attempt : reply ? reply->attempts : reply.error().attempts) {
+    fmt::print("{}: {} {}\n", attempt.target, attempt.reason, attempt.cost);   // the ledger: who, why not, what it cost
+  }
   // [/observe]
 }
 

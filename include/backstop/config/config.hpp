@@ -107,7 +107,7 @@ struct Config {
   std::vector<std::string> given;  ///< keys of `hedge` and `recovery` in the file: "recovery.max_wait"
 };
 
-/// Reads a policy in JSON.
+/// Reads a policy in JSON. `examples/policies/README.md` has its keys, with values, meanings and defaults.
 ///
 /// An element of `targets` is a target, or a group: an object with `targets` of its own, a `strategy`, and blocks that
 /// hold for all below. `when` names fields of the request and what they are compared with:

@@ -37,7 +37,8 @@ struct InterceptOptions {
   std::function<void(const ChatRequest&, Result<ChatResponse>&)> after{};
   /// A coroutine that calls `next.call(request, context)`, once, several times or not at all, and returns the result.
   /// Where a call after the first streams, its answer takes the place of what has been streamed (`restarted`); after a
-  /// complete tool call it fails. The rules for coroutines hold (README, "A policy of your own"); its arguments outlive it.
+  /// complete tool call it fails. The rules for coroutines hold (examples/README.md, "A policy of your own"); its
+  /// arguments outlive it.
   std::function<Task<Result<ChatResponse>>(const Provider& next, const ChatRequest&, CallContext&)> around{};
   std::string name = "intercept";  ///< in descriptions
 };
