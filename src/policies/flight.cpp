@@ -1,6 +1,7 @@
 #include "policies/flight.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -82,7 +83,9 @@ void Flight::start() {
   } catch (...) {
     return complete(error_thrown_by(next_.target(), context_));
   }
+  starting_ = true;
   task_.start(*this);
+  starting_ = false;
 }
 
 void Flight::join(Follower& follower) {
@@ -97,7 +100,7 @@ void Flight::leave(Follower& follower) noexcept {
     // Somebody else accounts for it, or it is stopped.
     one.send->aside = one.aside;
     follower.context().end_send(*one.send, nullptr);
-    follower.account_for(0);
+    follower.give_back_send();
     one.send->unstake();
     one.payer = nullptr;
     if (!ended() && !followers_.empty()) {
@@ -109,6 +112,7 @@ void Flight::leave(Follower& follower) noexcept {
     }
     one.send->aside = false;
   }
+  for (Account& one : accounts_) one.handed_over = one.handed_over || one.payer == &follower;
   if (!started_ || ended()) return;
   state_.attempts_left = std::min(state_.attempts_left, most_sends_left());
   go_on();  // it may have been waiting for a slower one that is gone
@@ -145,11 +149,7 @@ std::optional<Error> Flight::on_begin(Send& send) {
   } catch (...) {
     refusal = error_from_exception("a caller");
   }
-  if (refusal) {
-    sends_.pop_back();
-  } else {
-    ++made_;
-  }
+  if (refusal) sends_.pop_back();
   return refusal;
 }
 
@@ -159,9 +159,11 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
     if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
-    follower->keep_room_for(state_.ledger.size() + 1);  // what was sent must not be lost for want of memory
+    // What was sent must not be lost for want of memory.
+    follower->keep_room_for(state_.ledger.size() + 1);
+    accounts_.reserve(state_.ledger.size() + sends_.size() + 1);
     send.wait_in = nullptr;
-    std::optional<Error> own = follower->begin(send, made_, is_new);
+    std::optional<Error> own = follower->begin(send, is_new);
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
@@ -184,7 +186,7 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
 int Flight::most_sends_left() const noexcept {
   int most = 0;
   for (const Follower* follower : followers_) {
-    if (!follower->refused()) most = std::max(most, follower->sends_left_of(made_));
+    if (!follower->refused()) most = std::max(most, follower->context().spare_sends());
   }
   return most;
 }
@@ -194,12 +196,40 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
   if (place == sends_.end()) return;
   Follower* payer = place->payer;
   sends_.erase(place);
-  const bool made = row != nullptr && row->sent;
-  if (!made) --made_;
   if (payer == nullptr) return;
   payer->context().end_send(send, row);
-  if (!made) payer->account_for(made_);
-  if (row != nullptr) payer->add_cost(row->cost);
+  if (row == nullptr || !row->sent) payer->give_back_send();
+  if (row == nullptr) return;
+  payer->add_cost(row->cost);
+  const auto index = static_cast<std::size_t>(row - state_.ledger.data());
+  if (index >= accounts_.capacity()) return;  // no memory was to be had: it goes with those that are on nobody's
+  if (index >= accounts_.size()) accounts_.resize(index + 1);
+  accounts_[index].payer = payer;
+}
+
+bool Flight::hand_rows_to(const Follower& follower, Ledger& ledger, Ledger& room) {
+  const bool gets_the_rest = ended() && payer_ == &follower;
+  const auto is_its = [&](std::size_t row) {
+    if (row >= accounts_.size() || (accounts_[row].payer == nullptr && !accounts_[row].handed_over)) return gets_the_rest;
+    return !accounts_[row].handed_over && accounts_[row].payer == &follower;
+  };
+  std::size_t count = 0;
+  for (std::size_t row = 0; row < state_.ledger.size(); ++row) count += is_its(row) ? 1 : 0;
+  if (ledger.capacity() < ledger.size() + count && room.capacity() > ledger.capacity()) {
+    room.assign(std::make_move_iterator(ledger.begin()), std::make_move_iterator(ledger.end()));
+    ledger.swap(room);
+  }
+  for (std::size_t row = 0; row < state_.ledger.size(); ++row) {
+    if (!is_its(row)) continue;
+    // A copy while it goes on: those who race write into it until the end.
+    if (ended()) {
+      ledger.push_back(std::move(state_.ledger[row]));
+    } else {
+      ledger.push_back(state_.ledger[row]);
+    }
+    if (row < accounts_.size()) accounts_[row].handed_over = true;
+  }
+  return count > 0;
 }
 
 void Flight::complete(Result<ChatResponse> result) noexcept {
@@ -255,7 +285,9 @@ void Flight::on_event(const StreamEvent& event) noexcept {
   // By number: a consumer may make calls leave or join.
   for (std::size_t i = 0; i < followers_.size(); ++i) {
     Follower& follower = *followers_[i];
-    follower.catch_up();
+    // In a callback of its own it gets it when that is over; the call that begins the send is in none.
+    const bool begins = starting_ && i == 0;
+    if (begins || !context_.runtime().is_inside(&follower.context().state())) follower.catch_up();
     if (broken_ || !follower.has_everything() || !follower.can_take_more()) follower.wake();
   }
   drop_what_is_too_much();
@@ -345,15 +377,15 @@ void Follower::catch_up() noexcept {
   handing_on_ = false;
 }
 
-std::optional<Error> Follower::begin(Send& send, int made, int is_new) {
+std::optional<Error> Follower::begin(Send& send, int is_new) {
   // What is under way when it takes over has been decided.
-  if (is_new > 0 && sends_left_of(made) < is_new) {
+  if (context_.spare_sends() < is_new) {
     Error error{ErrorKind::local_limit, "the call has used up its number of attempts"};
     error.target = *send.target;
     return error;
   }
   std::optional<Error> refusal = context_.begin_send(send);
-  if (!refusal) account_for(made + is_new);
+  if (!refusal) --context_.state().attempts_left;
   return refusal;
 }
 
@@ -364,12 +396,7 @@ void Follower::settle() {
   if (const Target* chosen = flight_->first_choice(); chosen != nullptr && context_.hint().first_choice) {
     state.first_choice = chosen;
   }
-  account_for(flight_->payer() == this ? flight_->made() : 0);
-  if (flight_->payer() == this) {
-    Ledger& rows = flight_->ledger();
-    std::move(rows.begin(), rows.end(), std::back_inserter(state.ledger));
-    return;
-  }
+  if (flight_->hand_rows_to(*this, state.ledger, room_) && flight_->ended()) return;
   Attempt& row = state.ledger.emplace_back();
   row.elapsed = context_.now() - joined_at_;
   if (refused()) {

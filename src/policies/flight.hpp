@@ -35,7 +35,8 @@ struct Flights {
 /// alive; the last to leave stops it and awaits its end.
 ///
 /// Each send of a flight is accounted to one of its followers, the one who has waited longest and whose caps let it: the
-/// attempt observers of that call are asked and told.
+/// attempt observers of that call are asked and told, it is one of that call's sends, and its row goes into that call's
+/// ledger. A send under way whose follower leaves is taken over by another.
 class Flight final : public std::enable_shared_from_this<Flight>,
                      private TaskCompletion,
                      private StreamSink,
@@ -61,19 +62,17 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool ended() const noexcept { return result_.has_value(); }
   [[nodiscard]] const Result<ChatResponse>& result() const noexcept { return *result_; }
-  /// In whose ledger the rows stand, when it has ended.
-  [[nodiscard]] const Follower* payer() const noexcept { return payer_; }
+  /// Moves the rows of what was sent on the follower's account into its ledger, and, when it has ended, those that are
+  /// on nobody's to the one who has waited longest. Whether there were any.
+  [[nodiscard]] bool hand_rows_to(const Follower& follower, Ledger& ledger, Ledger& room);
   /// That of a client inside; null: there is none.
   [[nodiscard]] const Target* first_choice() const noexcept {
     return state_.first_choice != &first_choice_ ? state_.first_choice : nullptr;
   }
   /// A step of it is on the stack, so that waiting for its end would never end.
   [[nodiscard]] bool is_running() const noexcept { return state_.runtime->is_inside(&state_); }
-  [[nodiscard]] Ledger& ledger() noexcept { return state_.ledger; }
   [[nodiscard]] const Requirement& requirement() const noexcept { return state_.requirement; }
   [[nodiscard]] const Target& target() const noexcept { return next_.target(); }
-  /// The sends so far, also those under way.
-  [[nodiscard]] int made() const noexcept { return made_; }
 
   // The replay of a stream, by numbers that count from its beginning.
 
@@ -137,8 +136,15 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   std::vector<Follower*> followers_;  // those who have waited longest first
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
+  bool starting_ = false;
   std::optional<Result<ChatResponse>> result_;
-  const Follower* payer_ = nullptr;
+  const Follower* payer_ = nullptr;  // who gets the rows that are on nobody's account
+  /// On whose account a row is; null: on nobody's.
+  struct Account {
+    const Follower* payer = nullptr;
+    bool handed_over = false;  ///< stands in that one's ledger, or it is gone
+  };
+  std::vector<Account> accounts_;  // of the rows, as far as it reaches
   /// A send under way, and who accounts for it; null once that one has left.
   struct UnderWay {
     Send* send;
@@ -146,7 +152,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     bool aside;  ///< to those who share it
   };
   std::vector<UnderWay> sends_;
-  int made_ = 0;
   std::shared_ptr<Flight> kept_;  // when abandoned
   /// Nothing to do: a turn in which it is kept.
   struct LastTurn final : Runtime::Posted {
@@ -190,17 +195,13 @@ class Follower final {
     wake();
   }
   [[nodiscard]] bool refused() const noexcept { return refusal_.has_value(); }
-  /// Takes a send of the flight upon itself, and with it those that have been made; why it may not.
-  [[nodiscard]] std::optional<Error> begin(Send& send, int made, int is_new);
-  /// So many sends of the flight are among those of its call.
-  void account_for(int sends) noexcept { context_.state().attempts_left -= sends - std::exchange(accounted_, sends); }
-  /// For so many rows of the flight. Errors: std::bad_alloc.
-  void keep_room_for(std::size_t rows) const {
-    Ledger& own = context_.state().ledger;
-    own.reserve(own.size() + rows);
-  }
-  /// How many more of a flight that has made so many it may account for.
-  [[nodiscard]] int sends_left_of(int made) const noexcept { return context_.spare_sends() - (made - accounted_); }
+  /// Takes a send of the flight upon itself, a new one (1) or one that is under way (0); why it may not.
+  [[nodiscard]] std::optional<Error> begin(Send& send, int is_new);
+  /// A send that it took upon itself was not made after all, or is another's now.
+  void give_back_send() noexcept { ++context_.state().attempts_left; }
+  /// For so many rows of the flight. Its call may be in the midst of a step, with its ledger in use, so that this is kept
+  /// apart. Errors: std::bad_alloc.
+  void keep_room_for(std::size_t rows) { room_.reserve(context_.state().ledger.size() + rows); }
   /// A send that it accounts for has ended, and is not in its ledger yet.
   void add_cost(Money cost) noexcept {
     unsettled_ += cost;
@@ -252,7 +253,7 @@ class Follower final {
   bool handing_on_ = false;
   std::optional<Error> refusal_;
   Money unsettled_{};
-  int accounted_ = 0;
+  Ledger room_;
   Parked parked_;
 };
 

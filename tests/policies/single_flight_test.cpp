@@ -535,6 +535,43 @@ TEST_CASE("who takes over accounts for the sends that were made before, and make
   CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
 }
 
+TEST_CASE("each send stands in the ledger and the budget of the call on whose account it was") {
+  VirtualRuntime runtime;
+  const Target target{"a", "m", {.price = Price{Money::usd_per_million(1), Money::usd_per_million(5)}}};
+  const ScriptedProvider model{target, {answer("bad").usage(10, 100), stream({"good", "!"}, 1s).usage(10, 100)}};
+  const auto good = satisfies("good", [](const Answer& one) -> Objection {
+    if (one.response.text() == "bad") return "bad";
+    return std::nullopt;
+  });
+  const Provider shared = model | accept_if(good, {.repair = 1}) | single_flight();
+  const Budget of_first{{.per_period = Money::usd(1)}};
+  const Budget of_second{{.per_period = Money::usd(1)}};
+  ChatRequest request{"x"};
+  request.max_output_tokens = 100;
+  const auto first = runtime.start(shared | cost_cap(of_first), request);
+  const auto second = runtime.start(shared | cost_cap({.per_request = Money::usd(0.0007), .budgets = {of_second}}), request,
+                                    {.max_attempts = 1});
+  runtime.at(300ms, [&] { first->cancel(); });
+  runtime.run_all();
+  const auto spent_in = [](const Ledger& rows) {
+    Money sum;
+    for (const Attempt& row : rows) sum += row.cost;
+    return sum;
+  };
+  const auto sent_in = [](const Ledger& rows) {
+    return std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
+  };
+  REQUIRE_FALSE(first->result());
+  const Ledger& rows_of_first = first->result().error().attempts;
+  CHECK(sent_in(rows_of_first) == 1);
+  CHECK(of_first.snapshot(runtime.runtime().now()).spent.cost == spent_in(rows_of_first));
+  REQUIRE(second->result());
+  CHECK(second->result()->text() == "good!");
+  CHECK(sent_in(second->result()->attempts) == 1);
+  CHECK(second->result()->cost == Money::usd(0.00051));
+  CHECK(of_second.snapshot(runtime.runtime().now()).spent.cost == second->result()->cost);
+}
+
 TEST_CASE("a call that is being served by a shared send is served on when it takes it over with no attempt left") {
   for (const MidStream policy : {MidStream::fail, MidStream::restart, MidStream::resume}) {
     for (const int attempts : {1, 2, 3}) {

@@ -33,8 +33,10 @@ struct SingleFlightOptions {
 /// nothing has reached it) and does not delay the others; one that comes after the beginning has been dropped begins a
 /// send of its own.
 ///
-/// The send's rows in the ledger, and what it cost, go to the call that has waited longest; the others have a row that
-/// was not sent and says so. The request that goes out is the first caller's: its tags, ids and trace context.
+/// Each send is on the account of one call, the one that has waited longest among those whose caps let it: its row, and
+/// what it cost, stand in that call's ledger and budgets. When that call leaves, another takes over what is under way.
+/// Calls on whose account none is have a row that was not sent and says so. The request that goes out is the first
+/// caller's: its tags, ids and trace context.
 ///
 /// Put it outside everything that limits, counts or repeats, and inside `cache`:
 /// `openai({...}) | standard() | single_flight() | cache()`.
