@@ -138,6 +138,7 @@ void StreamState::arm_alarm() noexcept {
 const StreamEvent* StreamState::next(Duration most) {
   if (is_of_parent()) return nullptr;
   const TimePoint until = most == Duration::max() ? TimePoint::max() : saturating_add(runtime().clock().now(), most);
+  bool looked = false;  // however short the time is, the loop has a turn
   for (;;) {
     if (next_taken_ < taken_.size()) {
       taken_[next_taken_++].show(current_, root());
@@ -157,7 +158,7 @@ const StreamEvent* StreamState::next(Duration most) {
         return &current_;
       }
       if (taken_.size() == 0) {
-        given_all_ = ended_;
+        given_all_ = given_all_ || ended_;
         if (ended_) return nullptr;
         consumer_waits_ = true;
       }
@@ -167,7 +168,7 @@ const StreamEvent* StreamState::next(Duration most) {
     if (runtime().driven_by_this_thread() && root().is_running()) return nullptr;
     const std::int64_t now = runtime().clock().now().time_since_epoch().count();
     if (until != TimePoint::max()) {
-      if (now >= until.time_since_epoch().count()) return nullptr;
+      if (std::exchange(looked, true) && now >= until.time_since_epoch().count()) return nullptr;
       wake_at(until);
     }
     // In this order: who looks in between counts some of it twice, so that limits fire late, never early.

@@ -74,7 +74,10 @@ PendingCall::~PendingCall() {
 
 bool PendingCall::done() const noexcept { return state_->done(); }
 
-const Result<ChatResponse>& PendingCall::wait() & { return state_->wait(); }
+const Result<ChatResponse>& PendingCall::wait() & {
+  const auto kept = state_;  // a callback may destroy the handle meanwhile
+  return kept->wait();
+}
 
 Result<ChatResponse> PendingCall::wait() && {
   const Result<ChatResponse>& result = state_->wait();

@@ -19,10 +19,11 @@ bool fell_back(const CallEvent& event) noexcept {
 }  // namespace
 
 void LatencyHistogram::add(std::chrono::nanoseconds span) noexcept {
+  span = std::max(span, std::chrono::nanoseconds::zero());
   const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), span) - bounds.begin();
   ++counts_[static_cast<std::size_t>(bucket)];
   ++count_;
-  sum_ += span;
+  sum_ += std::min(span, std::chrono::nanoseconds::max() - sum_);
   longest_ = std::max(longest_, span);
 }
 

@@ -74,7 +74,8 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
 };
 
 HedgeRace::HedgeRace(const Entry& entry)
-    : options_{&entry.options},
+    : CallWork{entry.outer.runtime(), &entry.outer.state()},
+      options_{&entry.options},
       budget_{&entry.budget},
       candidates_{&entry.candidates},
       walk_{&entry.walk},
@@ -94,8 +95,7 @@ HedgeRace::HedgeRace(const Entry& entry)
 
 HedgeRace::~HedgeRace() = default;
 
-void HedgeRace::on_timer() noexcept {
-  const Runtime::Step step{outer_->runtime(), &outer_->state()};
+void HedgeRace::run() noexcept {
   try {
     launch();
   } catch (...) {  // no memory for a second call: the first goes on alone
@@ -130,7 +130,7 @@ std::size_t HedgeRace::second_index() const noexcept { return second_->index; }
 
 void HedgeRace::first_content(Side side, TimePoint at) noexcept {
   if (side != Side::first) return;
-  disarm();
+  give_up();
   if (winner_ == Side::none) (*candidates_)[asked_]->hedge->took(at - started_, outer_->streaming());
 }
 
@@ -151,7 +151,7 @@ void HedgeRace::second_wins() noexcept {
 }
 
 void HedgeRace::first_ended(Result<ChatResponse> result) {
-  disarm();
+  give_up();
   const bool settled = result || settles_the_request(result.error(), filters_fall_back_);
   first_result_.emplace(std::move(result));
   if (settled && winner_ == Side::none) first_wins();

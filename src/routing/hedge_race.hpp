@@ -11,6 +11,7 @@
 #include "backstop/chat/result.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/runtime/call_context.hpp"
+#include "backstop/runtime/call_work.hpp"
 #include "backstop/runtime/stop.hpp"
 #include "backstop/runtime/timer.hpp"
 #include "routing/candidate.hpp"
@@ -24,7 +25,7 @@ namespace backstop::inline v0::detail {
 /// The first is awaited by its owner as ever, so that a call without a hedge costs a timer only; the second is started
 /// by that timer, and is awaited before `conclude`. Both write into the call's ledger; each has a branch of its own
 /// until one has won.
-class HedgeRace final : private Timer {
+class HedgeRace final : private Timer, private CallWork {
  public:
   /// What a race is about; all of it outlives the race.
   struct Entry {
@@ -60,8 +61,14 @@ class HedgeRace final : private Timer {
   enum class Side : std::uint8_t { none, first, second };
   class Second;
 
-  void on_timer() noexcept override;
+  void on_timer() noexcept override { queue(); }  // a callback of the call may be waiting
+  void run() noexcept override;
   void launch();
+  /// There will be no second.
+  void give_up() noexcept {
+    disarm();
+    withdraw();
+  }
   [[nodiscard]] bool may_launch() const noexcept;
   void first_content(Side side, TimePoint at) noexcept;
   void second_ended() noexcept;

@@ -1,3 +1,4 @@
+#include "backstop/runtime/call_work.hpp"
 #include "backstop/runtime/runtime.hpp"
 
 #include <algorithm>
@@ -199,7 +200,6 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     if (first) first();
     release_opened(&gate);
     drive(gate);
-    gate.open_ = false;
     return;
   }
   PostedFunction posted{std::move(first)};  // this thread does not leave before it has run
@@ -220,8 +220,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
         refresh_now();
         if (begins) posted();
         release_opened(&gate);
-        drive(gate);
-        gate.open_ = false;  // while it drives nobody else opens it; the next driver may at once
+        drive(gate);  // while it drives nobody else opens it; the next driver may at once
       }
       return;
     }
@@ -277,8 +276,12 @@ bool Runtime::poll(Duration max_wait) {
   return true;
 }
 
+// A wait for it around this one ends too, and closes it.
 void Runtime::drive(Gate& gate) {
+  const bool nested = std::exchange(gate.driven_for_, true);
   while (!gate.open_) turn(TimePoint::max(), &gate);
+  gate.driven_for_ = nested;
+  if (!nested) gate.open_ = false;
 }
 
 void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
@@ -327,7 +330,11 @@ void Runtime::run_ready() {
     }
     const ReadyQueue::Step ready = ready_.pop();
     const Step step{*this, ready.call};
-    ready.handle.resume();
+    if (ready.handle) {
+      ready.handle.resume();
+    } else {
+      CallWork::run(*ready.node);
+    }
   }
 }
 

@@ -341,6 +341,23 @@ TEST_CASE("next_for gives null when nothing has come for that long, and the call
   CHECK(lab.world.idle());
 }
 
+TEST_CASE("however short the wait, next_for lets the call go on, and an ended stream stays ended") {
+  const FallbackClient client{ScriptedProvider{"one/a", {stream({"a", "b"}, 5ms)}}};
+  for (const Duration wait : {Duration{0}, Duration{1}, Duration{-5}}) {
+    ChatStream stream = client.stream("hello");
+    std::string text;
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (!stream.ended() && std::chrono::steady_clock::now() < until) {
+      const StreamEvent* event = stream.next_for(wait);
+      if (event != nullptr && event->type == StreamEvent::Type::text) text += event->delta;
+    }
+    CHECK(stream.ended());
+    if (text.empty()) continue;  // the script has one stream, then plain answers
+    CHECK(stream.next_for(wait) == nullptr);
+    CHECK(stream.ended());
+  }
+}
+
 TEST_CASE("next_for waits while another thread drives") {
   FallbackOptions options;
   options.runtime = std::make_shared<Runtime>(RuntimeOptions{});

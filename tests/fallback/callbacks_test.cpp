@@ -201,6 +201,99 @@ TEST_CASE("another call may be made and waited for from every callback") {
   }
 }
 
+TEST_CASE("waits for one call within each other all end with it") {
+  VirtualRuntime world;
+  const ScriptedProvider model{"p/m", {answer("b").after(400ms), answer("a").after(200ms)}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{model, options};
+  PendingCall first = client.start("b");
+  int waits = 0;
+  PendingCall second = client.start("a", {.on_event = [&](const StreamEvent& event) {
+    if (event.type != StreamEvent::Type::text) return;
+    CHECK(first.wait());
+    ++waits;
+  }});
+  REQUIRE(first.wait());
+  CHECK(waits == 1);
+  CHECK(second.wait());
+  REQUIRE(first.wait());
+}
+
+TEST_CASE("a call that is waited for may be destroyed in its own callback") {
+  VirtualRuntime world;
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{ScriptedProvider{"p/m", {answer("x").after(1s)}}, options};
+  std::optional<PendingCall> call;
+  call.emplace(client.start("x", {.on_event = [&](const StreamEvent& event) {
+    if (event.type == StreamEvent::Type::text) call.reset();
+  }}));
+  static_cast<void>(call->wait());
+  CHECK_FALSE(call);
+  world.run_all();
+  CHECK(world.idle());
+}
+
+TEST_CASE("a hedge does not begin inside a callback of its call") {
+  // The fourth row is one more than the ledger has had room for.
+  for (const bool waits_at_begin : {false, true}) {
+    VirtualRuntime world;
+    FallbackOptions options;
+    options.recovery.max_wait = 0s;
+    options.runtime = world.share();
+    const FallbackClient aside{ScriptedProvider{"x/m", {answer("x").after(2s)}}, options};
+    options.hedge = HedgeOptions{.min_delay = 500ms, .delay_without_samples = 500ms};
+    const ScriptedProvider a{"a/m", {error(ErrorKind::server_error)}};
+    const ScriptedProvider b{"b/m", {error(ErrorKind::server_error)}};
+    const ScriptedProvider c{"c/m", {error(ErrorKind::server_error).after(400ms)}};
+    const ScriptedProvider d{"d/m", {answer("d")}};
+    const FallbackClient client{{a, b, c, d}, options};
+    int seen = 0;
+    int depth = 0;
+    const auto reply = client.chat("q", {.on_event = [&](const StreamEvent& event) {
+      CHECK(depth == 0);
+      ++depth;
+      const auto awaited = waits_at_begin ? ProgressEvent::Type::attempt_began : ProgressEvent::Type::attempt_failed;
+      if (event.progress != nullptr && event.progress->type == awaited && ++seen == 3) {
+        CHECK(aside.chat("aside"));
+        CHECK(event.progress->attempt->target.name() == "c/m");
+      }
+      --depth;
+    }});
+    REQUIRE(reply);
+    CHECK(reply->served_by.name() == "d/m");
+    REQUIRE(reply->attempts.size() == 4);
+    if (!waits_at_begin) CHECK(reply->attempts[3].reason.empty());  // no hedge: it has failed before the delay was over
+    CHECK(world.idle());
+  }
+}
+
+TEST_CASE("a shared send leaves the ledger of a call alone that is in a callback") {
+  VirtualRuntime world;
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.limits.max_attempts = 8;
+  options.runtime = world.share();
+  const FallbackClient aside{ScriptedProvider{"x/m", {answer("x").after(2s)}}, options};
+  options.hedge = HedgeOptions{.min_delay = 500ms, .delay_without_samples = 100ms, .budget = {.share = 1}};
+  const auto down = [](Duration after) { return error(ErrorKind::server_error).after(after); };
+  const ScriptedProvider a{"a/m", {down(0s)}};
+  const ScriptedProvider e{"e/m", {down(600ms), down(0s), answer("f")}};
+  const ScriptedProvider b{"b/m", {down(120ms)}};
+  const Provider shared = e | retry({.max_attempts = 5, .max_attempts_with_fallback = 5}) | single_flight();
+  const FallbackClient client{{a, shared, b}, options};
+  const auto reply = client.chat("q", {.on_event = [&](const StreamEvent& event) {
+    if (event.progress == nullptr || event.progress->type != ProgressEvent::Type::attempt_failed) return;
+    const std::string name = event.progress->attempt->target.name();
+    if (name == "b/m") CHECK(aside.chat("aside"));
+    CHECK(event.progress->attempt->target.name() == name);
+  }});
+  REQUIRE(reply);
+  CHECK(reply->text() == "f");
+  CHECK(world.idle());
+}
+
 TEST_CASE("the handle of a call may be destroyed in its own callback") {
   for (const Place place : all_places) {
     CAPTURE(static_cast<int>(place));

@@ -6,10 +6,11 @@
 
 namespace backstop::inline v0 {
 
+class CallWork;
 class Parked;
 class ReadyQueue;
 
-/// A place in the queue of coroutines that are ready to go on; leaves the queue on destruction.
+/// A place in the queue of coroutines that are ready to go on, and of work; leaves the queue on destruction.
 class ReadyNode {
  public:
   ReadyNode(const ReadyNode&) = delete;
@@ -21,9 +22,10 @@ class ReadyNode {
   inline void leave() noexcept;
 
  private:
+  friend class CallWork;
   friend class Parked;
   friend class ReadyQueue;
-  std::coroutine_handle<> handle_;
+  std::coroutine_handle<> handle_;  // null: it is a CallWork
   const void* call_ = nullptr;  // whose coroutine it is
   ReadyQueue* ready_in_ = nullptr;
   ReadyNode* previous_ = nullptr;
@@ -35,10 +37,11 @@ class ReadyNode {
 /// Thread safety: none; it belongs to the thread that drives the runtime.
 class ReadyQueue {
  public:
-  /// A coroutine to be resumed, and the call that it belongs to.
+  /// A coroutine to be resumed, or work where there is none, and the call that it belongs to.
   struct Step {
     std::coroutine_handle<> handle;
     const void* call;
+    ReadyNode* node;
   };
 
   ReadyQueue() noexcept = default;
@@ -63,7 +66,7 @@ class ReadyQueue {
   [[nodiscard]] Step pop() noexcept {
     ReadyNode& node = *first_;
     remove(node);
-    return {std::exchange(node.handle_, {}), node.call_};
+    return {std::exchange(node.handle_, {}), node.call_, &node};
   }
   /// Whose the first is; only where there is one.
   [[nodiscard]] const void* front_call() const noexcept { return first_->call_; }

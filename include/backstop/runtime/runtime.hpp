@@ -20,7 +20,7 @@ struct RuntimeOptions {
   /// Where time comes from; must outlive the runtime. Null: the machine's clocks.
   const Clock* clock = nullptr;
   /// Who carries HTTP. Null: libcurl.
-  std::unique_ptr<HttpTransport> transport;
+  std::unique_ptr<HttpTransport> transport{};
   /// How connections are made, where libcurl carries HTTP.
   HttpOptions http{};
   /// For jitter and weighted choices; the same seed gives the same choices. 0: a seed from the system.
@@ -147,6 +147,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
     bool open_ = false;
     bool chosen_ = false;       // to take over driving
     bool opening_ = false;      // among those that are to be opened, which `next_opened_` links
+    bool driven_for_ = false;   // by a turn around
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
     Gate* next_opened_ = nullptr;
@@ -156,7 +157,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   void open(Gate& gate) noexcept;
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
-  /// On the driving thread itself (inside a callback) it drives the loop from there.
+  /// On the driving thread itself (inside a callback) it drives the loop from there. Waits for one gate may be nested:
+  /// all of them end when it is opened.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
   /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
@@ -179,6 +181,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   [[nodiscard]] bool idle() const noexcept { return ready_.empty() && deferred_.empty() && timers_.empty(); }
 
  private:
+  friend class CallWork;
   friend class Parked;
   class EndingDrivers;
   struct Threads;  // locks, sleepers, the background thread
