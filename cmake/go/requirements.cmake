@@ -17,6 +17,7 @@ set(test_requirements
   "program:pip3|python3-pip|pip")
 # Whose tests skip where they are missing.
 set(optional_test_requirements
+  "header:asio.hpp|libasio-dev|standalone Asio"
   "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite"
   "program:pkg-config,pkgconf|pkg-config|pkg-config")
 set(clang_requirements

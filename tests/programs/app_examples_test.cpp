@@ -152,19 +152,77 @@ TEST_CASE("the example with a loop of its own answers all lines") {
   }
 }
 
-#ifdef BACKSTOP_ASIO_LOOP_PROGRAM
-TEST_CASE("the example on Asio's loop answers all lines") {
+#ifdef BACKSTOP_SERVER_PROGRAM
+/// Runs the server, and a script against it that has its port as `port` and its process as `server`.
+ProgramRun with_server(const TwoServers& servers, const std::string& script) {
+  const TemporaryFile file{R"(import socket, subprocess, sys, time
+server = subprocess.Popen([sys.argv[1], sys.argv[2]], stdout=subprocess.PIPE, text=True)
+def visit():
+    return socket.create_connection(('127.0.0.1', port), timeout=20)
+def answer(visitor):
+    text = b''
+    while not text.endswith(b'\n\n'):
+        piece = visitor.recv(1 << 20)
+        if not piece: break
+        text += piece
+    return text.decode()
+try:
+    port = int(server.stdout.readline().rsplit(':', 1)[1])
+)" + script + R"(
+finally:
+    server.terminate()
+    server.wait()
+)"};
+  return run_program("/usr/bin/env", {"python3", file.path(), BACKSTOP_SERVER_PROGRAM, servers.policy.path()},
+                     {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"});
+}
+
+TEST_CASE("the server's answers fail over, and a connection is a conversation") {
   TwoServers servers;
   servers.first.next(faults::overloaded());
   servers.first.always(faults::answer("All is well."));
   servers.second.always(faults::answer("All is well."));
-  // Asio takes pipes, no files.
-  const ProgramRun run = run_program(
-      "/bin/sh", {"-c", "cat | " BACKSTOP_ASIO_LOOP_PROGRAM " " + servers.policy.path()},
-      {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"}, "Why?\nHow?\nWhen?\n");
+  const ProgramRun run = with_server(servers, R"(
+    one, two = visit(), visit()
+    one.sendall(b'Why?\nHow?\n')
+    two.sendall(b'When?\n')
+    print(repr(answer(one)), repr(answer(two)))
+    one.sendall(b'Sure?\n')
+    print(repr(answer(one)))
+)");
   INFO(run.err);
   CHECK(run.status == 0);
-  CHECK(sorted(run.lines()) == std::vector<std::string>{"1: All is well.", "2: All is well.", "3: All is well."});
+  CHECK_THAT(run.out, ContainsSubstring(R"('All is well.\n\n')"));
+  const auto requests = servers.first.requests();
+  const auto holds = [&](std::string_view text) {
+    return std::any_of(requests.begin(), requests.end(), [&](const auto& one) { return one.body.find(text) != std::string::npos; });
+  };
+  CHECK(holds("Why?"));
+  CHECK(holds("When?"));
+  CHECK(requests.back().body.find("All is well.") != std::string::npos);
+}
+
+TEST_CASE("who hangs up at the server cancels the call, and who reads slowly gets all of a long answer") {
+  TwoServers servers;
+  const std::string long_text(3'000'000, 'x');
+  servers.first.next(faults::silence());
+  servers.first.always(faults::answer(long_text));
+  servers.second.always(faults::answer("no"));
+  const ProgramRun run = with_server(servers, R"(
+    gone = visit()
+    gone.sendall(b'Why?\n')
+    time.sleep(0.3)
+    gone.close()
+    slow = visit()
+    slow.sendall(b'Long?\n')
+    time.sleep(0.5)
+    text = answer(slow)
+    print(len(text), set(text.strip()))
+)");
+  INFO(run.err);
+  CHECK(run.status == 0);
+  CHECK(run.out == "3000002 {'x'}\n");
+  CHECK(servers.second.request_count() == 0);
 }
 #endif
 
