@@ -215,7 +215,10 @@ namespace {
 /// off. A fraction may be rounded.
 [[nodiscard]] bool is_other_number(const Json& given, const Json& converted) {
   if (!given.is_number() || !converted.is_number()) return false;
-  if (!given.is_number_float()) return given != converted;
+  if (!given.is_number_float()) {
+    const auto is_negative = [](const Json& one) { return !one.is_number_unsigned() && one < 0; };
+    return given != converted || is_negative(given) != is_negative(converted);  // they compare as if both had a sign
+  }
   if (!converted.is_number_float()) return given.get<double>() != converted.get<double>();
   const double rounding = 1e-6 * std::abs(given.get<double>());
   return std::abs(given.get<double>() - converted.get<double>()) > rounding;
