@@ -72,7 +72,8 @@ struct FallbackOptions {
 /// `FallbackOptions::recovery`, and one probe at a time finds out which has.
 ///
 /// A client is a provider: inside another client it is ready when one of its targets is, and its limits hold within
-/// those of the other, each time that it is asked; its `observers`, `runtime` and `quote_providers` are then not used.
+/// those of the other, each time that it is asked; its `observers` and `quote_providers` are then not used, and its
+/// `runtime` is for the seed of its strategy only.
 ///
 /// Thread safety: every function may be called from any thread.
 /// Cost: copying copies a pointer. What is known of a target (cooldowns) belongs to its provider, and all clients that

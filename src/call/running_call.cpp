@@ -91,7 +91,7 @@ void RunningCall::end() noexcept {
 }
 
 void RunningCall::cancel() {
-  if (is_of_parent()) return;
+  if (done()) return;  // nobody may drive any more, and what is posted is kept until then
   if (runtime().driven_by_this_thread()) {
     // From inside the call, too: nothing is sent any more.
     if (!root_.ended()) root_.stop(StopReason::cancelled);

@@ -418,7 +418,11 @@ void Follower::settle() {
 }
 
 Result<ChatResponse> Follower::outcome() {
-  if (context_.stopping()) return context_.stop_error();
+  if (context_.stopping()) {
+    Error error = context_.stop_error();
+    error.target = context_.state().ledger.back().target;  // its part in the send has a row
+    return error;
+  }
   if (refused()) {
     if (context_.committed()) {  // it has a part of the answer
       interrupt_stream(*refusal_);

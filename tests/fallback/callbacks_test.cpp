@@ -220,6 +220,21 @@ TEST_CASE("waits for one call within each other all end with it") {
   REQUIRE(first.wait());
 }
 
+TEST_CASE("a call that has ended may be cancelled, and leaves nothing behind") {
+  std::weak_ptr<Runtime> runtime;
+  {
+    FallbackOptions options;
+    options.runtime = std::make_shared<Runtime>(RuntimeOptions{.background_driver = false});
+    runtime = options.runtime;
+    const FallbackClient client{ScriptedProvider{"p/m"}, options};
+    PendingCall call = client.start("x");
+    CHECK(call.wait());
+    call.cancel();
+    CHECK(call.wait());
+  }
+  CHECK(runtime.expired());
+}
+
 TEST_CASE("a call that is waited for may be destroyed in its own callback") {
   VirtualRuntime world;
   FallbackOptions options;

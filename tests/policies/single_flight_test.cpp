@@ -101,6 +101,7 @@ TEST_CASE("who began the send may leave: the others have the answer, of one send
   REQUIRE(calls[0]->result().error().attempts.size() == 1);
   CHECK_FALSE(calls[0]->result().error().attempts[0].sent);
   CHECK(calls[0]->result().error().attempts[0].outcome == ErrorKind::cancelled);
+  CHECK(calls[0]->result().error().target == calls[0]->result().error().attempts[0].target);
   REQUIRE(calls[1]->result());
   REQUIRE(calls[2]->result());
   CHECK(calls[1]->result()->attempts[0].sent);  // it has waited longest of those who stayed
