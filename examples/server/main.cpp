@@ -1,6 +1,6 @@
-// A chat server on Asio's loop: one thread runs sockets, timers and calls alike, and nothing ticks. backstop-server POLICY.json
-// A connection is a conversation: each line is a question, and the answer comes as it is written, with an empty line behind
-// it. Who hangs up cancels the call, and who reads slowly slows it down. Built where standalone Asio (libasio-dev) is found.
+// A chat server on Asio's loop: one thread runs sockets, timers and calls alike. `backstop-server POLICY.json`
+// A connection is a conversation: a line is a question, the answer comes as it is written, and an empty line ends it.
+// Who hangs up cancels the call, who reads slowly slows it down. Built where standalone Asio (libasio-dev) is found.
 
 #include <deque>
 #include <iostream>
@@ -30,7 +30,6 @@ class AsioDriver {
     timer_.expires_at(runtime_->next_due());  // ends an earlier wait with an error
     timer_.async_wait([this](asio::error_code error) { if (!error) poll(); });
   }
-
   std::shared_ptr<Runtime> runtime_;
   asio::posix::stream_descriptor descriptor_;
   asio::steady_timer timer_;
@@ -50,7 +49,6 @@ class Visitor final : public std::enable_shared_from_this<Visitor>, public Strea
     };
     asio::async_read_until(socket_, asio::dynamic_buffer(input_, 100'000), '\n', on_line);
   }
-
   void on_event(const StreamEvent& event) noexcept override {
     if (event.type == StreamEvent::Type::text) send(event.delta);
     if (event.type == StreamEvent::Type::restarted) send("\n[another model begins anew]\n");
