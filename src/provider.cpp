@@ -377,6 +377,8 @@ bool ModelProvider::streams(const ChatRequest& request, const CallContext& conte
 
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
   detail::Boxed<Error> mended;  // a refusal that has been seen to: it is sent once more
+  // Where that may not be, what the provider said counts for more than why.
+  const auto refused = [&mended](Error why) { return mended.has_value() ? std::move(*mended) : std::move(why); };
   for (;;) {
     if (context.stopping()) co_return context.stop_error();
     if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
@@ -393,17 +395,16 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
         co_return std::move(waited).error();
       }
       if (!refusal && context.spare_sends() <= 0) {
-        Error out = out_of_sends(context, target_);
-        if (mended.has_value()) co_return std::move(*mended);
-        co_return out;
+        Error why = refused(out_of_sends(context, target_));
+        co_return why;
       }
     } else if (!refusal) {
       scope.begun();
     }
     if (refusal) {
       context.note_skipped(target_, *refusal);
-      if (mended.has_value()) co_return std::move(*mended);  // what the provider said counts for more
-      co_return std::move(*refusal);
+      Error why = refused(std::move(*refusal));
+      co_return why;
     }
     std::optional<ChatRequest> limited;
     if (sending.output_limit) limited.emplace(own.request()).max_output_tokens = sending.output_limit;

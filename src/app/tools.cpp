@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backstop/json.hpp"
+#include "json/parse.hpp"
 #include "schema/schema.hpp"
 
 namespace backstop::inline v0 {
@@ -23,7 +24,7 @@ namespace {
 
 /// A stand-in for arguments that are no object: made by the decoders, and by `arguments_to_json`.
 [[nodiscard]] bool stands_for_other_text(const nlohmann::ordered_json& arguments) {
-  return arguments.size() == 1 && arguments.contains("rawInvalidInput");
+  return arguments.size() == 1 && arguments.contains(detail::raw_arguments_key);
 }
 
 /// What a function gives, or why it failed.
@@ -75,7 +76,7 @@ ToolResult Tools::call(const ToolCall& call, const std::stop_token& stop) const 
   if (tool == list().end()) return {call.id, fmt::format("there is no tool of the name {}", call.name), true};
   const auto index = static_cast<std::size_t>(tool - list().begin());
   const nlohmann::ordered_json arguments = arguments_to_json(call.arguments);
-  if (stands_for_other_text(arguments) && tool->parameters.find("rawInvalidInput") == std::string::npos) {
+  if (stands_for_other_text(arguments) && tool->parameters.find(detail::raw_arguments_key) == std::string::npos) {
     return {call.id, "the arguments are no JSON object", true};
   }
   ToolCall made = call;

@@ -297,6 +297,7 @@ std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t 
   }
   if (context_.stopping()) {
     Error stop = context_.stop_error();
+    // What would have been left to another target is not what the call ended with.
     const FallbackRule rule = traits_of(error.kind).fallback;
     const bool was_over = rule == FallbackRule::never || rule == FallbackRule::opt_in;
     const bool cancelled = stop.kind == ErrorKind::cancelled && !was_over;

@@ -92,7 +92,7 @@ nlohmann::ordered_json arguments_to_json(std::string_view arguments) {
     if (json.is_null()) return nlohmann::ordered_json::object();
   }
   nlohmann::ordered_json wrapped;
-  wrapped["rawInvalidInput"] = std::string{arguments};
+  wrapped[detail::raw_arguments_key] = std::string{arguments};
   return wrapped;
 }
 

@@ -12,6 +12,9 @@ namespace backstop::inline v0::detail {
 /// Deeper JSON is refused before it is parsed: writing it out again would recurse as deep.
 inline constexpr std::size_t deepest_json = 500;
 
+/// Under which the text stands that a model wrote in the place of a tool's arguments, where it is no JSON object.
+inline constexpr const char* raw_arguments_key = "rawInvalidInput";
+
 /// How deep arrays and objects are nested in the text, whether or not it is valid JSON.
 [[nodiscard]] std::size_t nesting_of(std::string_view text) noexcept;
 

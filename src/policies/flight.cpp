@@ -201,6 +201,7 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
   if (row == nullptr || !row->sent) payer->give_back_send();
   if (row == nullptr) return;
   payer->add_cost(row->cost);
+  if (&send.context->state() != &state_) return;  // of a flight inside, whose rows come later
   const auto index = static_cast<std::size_t>(row - state_.ledger.data());
   if (index >= accounts_.capacity()) return;  // no memory was to be had: it goes with those that are on nobody's
   if (index >= accounts_.size()) accounts_.resize(index + 1);

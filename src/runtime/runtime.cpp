@@ -1,4 +1,3 @@
-#include "backstop/runtime/call_work.hpp"
 #include "backstop/runtime/runtime.hpp"
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "backstop/runtime/call_work.hpp"
 #include "process/never_destroyed.hpp"
 #include "process/process_number.hpp"
 #include "runtime/mixed_bits.hpp"

@@ -573,6 +573,25 @@ TEST_CASE("each send stands in the ledger and the budget of the call on whose ac
   CHECK(of_second.snapshot(runtime.runtime().now()).spent.cost == second->result()->cost);
 }
 
+TEST_CASE("a shared send within a shared send has its rows, whoever leaves") {
+  for (const bool first_leaves : {false, true}) {
+    VirtualRuntime runtime;
+    const Target target{"a", "m", {.price = Price{Money{}, Money::usd_per_million(5)}}};
+    const ScriptedProvider model{target, {error(ErrorKind::server_error).after(100ms), answer("hi").usage(1, 100).after(1s)}};
+    const Provider shared = model | retry() | single_flight() | single_flight();
+    const auto first = runtime.start(shared, "hello");
+    const auto second = runtime.start(shared, "hello");
+    if (first_leaves) runtime.at(900ms, [&] { first->cancel(); });
+    runtime.run_all();
+    CHECK(model.send_count() == 2);
+    const auto& served = first_leaves ? second : first;
+    REQUIRE(served->result());
+    const Ledger& rows = served->result()->attempts;
+    CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
+    CHECK(served->result()->cost == Money::usd(0.0005));
+  }
+}
+
 TEST_CASE("a call that is being served by a shared send is served on when it takes it over with no attempt left") {
   for (const MidStream policy : {MidStream::fail, MidStream::restart, MidStream::resume}) {
     for (const int attempts : {1, 2, 3}) {

@@ -154,5 +154,11 @@ struct Case {
 [[nodiscard]] inline bool takes_events(const Case& all, const ConsumerSpec& one) noexcept {
   return all.seed % 3 == 0 && one.sink != SinkDoes::pauses;
 }
+/// What the consumer does it does in the n-th event of progress, from 0, in the midst of a step of the call; -1: in the
+/// first event of the answer.
+[[nodiscard]] inline int acts_in_progress(const Case& all, const ConsumerSpec& one) noexcept {
+  if (!takes_events(all, one) || one.sink == SinkDoes::takes || all.seed % 2 == 0) return -1;
+  return static_cast<int>(all.seed / 6 % 5);
+}
 
 }  // namespace stacks

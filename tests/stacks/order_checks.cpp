@@ -113,6 +113,8 @@ void check_plan(const Play& play, Found& found) {
   }
   if (played.root.client.hedge >= 0) return;
   if (played.consumers.size() > 1 || !play.seen().front().result) return;
+  // Another call in the midst of it may put targets out that the plan knew as ready.
+  if (acts_in_progress(played, played.consumers.front()) >= 0) return;
   const auto& result = *play.seen().front().result;
   const Ledger& rows = result ? result->attempts : result.error().attempts;
   if (rows.empty()) return;

@@ -113,8 +113,8 @@ void Play::start(std::size_t index) {
     slot.sink = std::make_unique<testing::EventLog>(runtime_.runtime());
     slot.sink->on_each([this, index](const testing::RecordedEvent& event) { on_event(index, event); });
     if (takes_events(*case_, consumer)) {
-      options.on_event = [sink = slot.sink.get()](const StreamEvent& event) {
-        if (event.type != StreamEvent::Type::progress) sink->on_event(event);
+      options.on_event = [this, index, sink = slot.sink.get()](const StreamEvent& event) {
+        event.progress != nullptr ? on_progress(index, *event.progress) : sink->on_event(event);
       };
     } else {
       options.sink = &*slot.sink;
@@ -165,8 +165,23 @@ void Play::on_done(std::size_t index, const Result<ChatResponse>& result) {
 }
 
 void Play::on_event(std::size_t index, const testing::RecordedEvent& event) noexcept {
-  const ConsumerSpec& consumer = case_->consumers[index];
   note(seen_[index], event.type, event.delta);
+  if (acts_in_progress(*case_, case_->consumers[index]) < 0) act(index);
+}
+
+void Play::on_progress(std::size_t index, const ProgressEvent& event) noexcept {
+  const int nth = slots_[index].progress_seen++;
+  if (nth != acts_in_progress(*case_, case_->consumers[index])) return;
+  guarded([&] {
+    const std::string before = event.attempt != nullptr ? event.attempt->target.name() + event.attempt->reason : "";
+    act(index);
+    const std::string after = event.attempt != nullptr ? event.attempt->target.name() + event.attempt->reason : "";
+    if (after != before) throw std::logic_error{"an event has changed while it was told: " + before + ", " + after};
+  });
+}
+
+void Play::act(std::size_t index) noexcept {
+  const ConsumerSpec& consumer = case_->consumers[index];
   Slot& slot = slots_[index];
   if (std::exchange(slot.acted, true)) return;
   switch (consumer.sink) {

@@ -56,6 +56,7 @@ class Play {
     std::optional<Coroutine> coroutine;
     std::optional<Result<ChatResponse>> answer;  ///< of the coroutine
     bool acted = false;
+    int progress_seen = 0;
   };
 
   void begin(std::size_t index);
@@ -68,6 +69,8 @@ class Play {
   void call_inside(const ConsumerSpec& consumer, bool waits) noexcept;
   void on_done(std::size_t index, const Result<ChatResponse>& result);
   void on_event(std::size_t index, const backstop::testing::RecordedEvent& event) noexcept;
+  void on_progress(std::size_t index, const backstop::ProgressEvent& event) noexcept;
+  void act(std::size_t index) noexcept;
   [[nodiscard]] backstop::CallOptions options_of(const ConsumerSpec& consumer) const;
   [[nodiscard]] const ChatRequest& request_of(const ConsumerSpec& consumer) const;
   void run_until(Millis moment);

@@ -279,33 +279,40 @@ class Printer {
     const bool starts = one.on_done == OnDone::starts || (one.face == Face::start_sink && one.sink == SinkDoes::starts);
     if (starts) line(text_, "  std::vector<PendingCall> inner{};", index);
     if (one.face == Face::start_sink) line(text_, "  testing::EventLog sink{}{{runtime.runtime()}};", index);
+    std::string doing;
+    switch (one.sink) {
+      case SinkDoes::starts: doing = start_inside; break;
+      case SinkDoes::chats: doing = chat_inside; break;
+      case SinkDoes::cancels: doing = fmt::format("call{}->cancel();", index); break;
+      case SinkDoes::pauses:
+        doing = fmt::format("sink{0}.pause(); runtime.at(runtime.elapsed() + 3s, [&] {{ sink{0}.resume(); }});", index);
+        break;
+      case SinkDoes::takes: break;
+    }
+    const int in_progress = acts_in_progress(*case_, one);
     std::string options = limits(one);
     if (stops_by_token(*case_)) {
       line(text_, "  std::stop_source stop{};", index);
       options += fmt::format(", .stop = stop{}.get_token()", index);
     }
     if (one.face == Face::start_sink) {
-      options += takes_events(*case_, one)
-                     ? fmt::format(", .on_event = [&](const StreamEvent& event) {{ if (event.type != "
-                                   "StreamEvent::Type::progress) sink{}.on_event(event); }}", index)
-                     : fmt::format(", .sink = &sink{}", index);
+      if (in_progress >= 0) {
+        options += fmt::format(", .on_event = [&, seen = 0](const StreamEvent& event) mutable {{ if (event.progress == "
+                               "nullptr) return sink{}.on_event(event); if (seen++ == {}) {{ {} }} }}",
+                               index, in_progress, doing);
+      } else {
+        options += takes_events(*case_, one)
+                       ? fmt::format(", .on_event = [&](const StreamEvent& event) {{ if (event.type != "
+                                     "StreamEvent::Type::progress) sink{}.on_event(event); }}", index)
+                       : fmt::format(", .sink = &sink{}", index);
+      }
     }
     line(text_, "  std::optional<PendingCall> call{0}{{client.start(request{1}, {{{2}}})}};", index, one.request, options);
-    if (one.face == Face::start_sink && one.sink != SinkDoes::takes) {
-      std::string act;
-      switch (one.sink) {
-        case SinkDoes::starts: act = start_inside; break;
-        case SinkDoes::chats: act = chat_inside; break;
-        case SinkDoes::cancels: act = fmt::format("call{}->cancel();", index); break;
-        case SinkDoes::pauses:
-          act = fmt::format("sink{0}.pause(); runtime.at(runtime.elapsed() + 3s, [&] {{ sink{0}.resume(); }});", index);
-          break;
-        case SinkDoes::takes: break;
-      }
+    if (one.face == Face::start_sink && one.sink != SinkDoes::takes && in_progress < 0) {
       line(text_,
            "  sink{0}.on_each([&, first = true](const testing::RecordedEvent&) mutable {{ "
            "if (std::exchange(first, false)) {{ {1} }} }});",
-           index, act);
+           index, doing);
     }
     if (one.on_done != OnDone::none) {
       std::string act;

@@ -68,8 +68,11 @@ std::size_t written_size(std::string_view text, char letter) noexcept {
   return text[1] == 'u' && hex_at(text, 2, 4) == code ? 6 : 0;
 }
 
+constexpr int most_choices = 8;  // that one match may leave open: each doubles what it may take
+
 // How much of the text's beginning is the value from that letter on; 0 when it is something else. `found`: before it.
-std::size_t match(std::string_view text, std::string_view value, std::size_t letter = 0, std::size_t found = 0) noexcept {
+std::size_t match(std::string_view text, std::string_view value, std::size_t letter = 0, std::size_t found = 0,
+                  int choices = most_choices) noexcept {
   for (; letter < value.size(); ++letter) {
     if (found == text.size()) return letter >= shortest_beginning ? found : 0;
     const std::string_view rest = text.substr(found);
@@ -80,7 +83,9 @@ std::size_t match(std::string_view text, std::string_view value, std::size_t let
       continue;
     }
     // A percent sign, backslash or ampersand of the value itself.
-    const std::size_t otherwise = written != 0 ? match(text, value, letter + 1, found + written) : 0;
+    const bool open = written != 0 && choices > 0;
+    if (open) --choices;
+    const std::size_t otherwise = open ? match(text, value, letter + 1, found + written, choices) : 0;
     if (otherwise != 0) return otherwise;
     ++found;
   }

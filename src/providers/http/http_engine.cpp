@@ -235,12 +235,11 @@ Task<Result<ChatResponse>> read_answer(const Attempting& attempt) {
 
 // What the server says that it does not take is left out from now on, in a repeat of this very request as well unless
 // one has been made or may not be.
-void note_repair(const Attempting& attempt, const ProviderFailure& failure, std::size_t row) {
-  const int status = attempt.exchange.response().status;
+void note_repair(const Attempting& attempt, RepairSet refused, std::size_t row) {
   Repairs* const repairs = attempt.endpoint.repairs.get();
-  if (repairs == nullptr || (status != 400 && status != 422)) return;
+  if (repairs == nullptr) return;
   const RepairSet on_trial = repairs->on_trial(attempt.repaired);
-  const RepairSet found = find_repair(failure) & attempt.may_repair & ~attempt.repaired;
+  const RepairSet found = refused & ~attempt.repaired;
   if (found == 0) return repairs->undo(on_trial);
   repairs->begin_trial(found);
   attempt.context.progress()->mended = on_trial == 0 && !attempt.context.hint().once;
@@ -272,11 +271,13 @@ Task<Result<ChatResponse>> read_refusal(const Attempting& attempt, std::size_t r
   const Secrets secrets = attempt.secrets();
   const FailureSource source = attempt.source(secrets);
   const ProviderFailure failure = failure_in(body, attempt.exchange.response());
-  note_repair(attempt, failure, row);
   Error error = classify(failure, source);
+  const int status = attempt.exchange.response().status;
+  if (status != 400 && status != 422) co_return error;
+  const RepairSet refused = find_repair(failure) & attempt.may_repair;
+  note_repair(attempt, refused, row);
   // Another target may take the field.
-  const bool of_the_server = (find_repair(failure) & attempt.may_repair) != 0;
-  if (of_the_server && error.kind == ErrorKind::invalid_request) error.kind = ErrorKind::unsupported_capability;
+  if (refused != 0 && error.kind == ErrorKind::invalid_request) error.kind = ErrorKind::unsupported_capability;
   co_return error;
 }
 

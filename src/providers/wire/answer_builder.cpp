@@ -11,6 +11,7 @@
 #include "finish_reasons.hpp"
 #include "handover/projection.hpp"
 #include "json_document.hpp"
+#include "json/parse.hpp"
 #include "text/ascii.hpp"
 
 namespace backstop::inline v0::detail {
@@ -21,7 +22,7 @@ std::string arguments_object(std::string text) {
   const std::string_view written = trim(text);
   if (written.empty() || written == "null") return "{}";
   if (is_json_object(written)) return text;
-  const nlohmann::json wrapped{{"rawInvalidInput", text}};
+  const nlohmann::json wrapped{{raw_arguments_key, text}};
   return wrapped.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
