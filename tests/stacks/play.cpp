@@ -165,11 +165,13 @@ void Play::on_done(std::size_t index, const Result<ChatResponse>& result) {
 }
 
 void Play::on_event(std::size_t index, const testing::RecordedEvent& event) noexcept {
+  check_nesting(index);
   note(seen_[index], event.type, event.delta);
   if (acts_in_progress(*case_, case_->consumers[index]) < 0) act(index);
 }
 
 void Play::on_progress(std::size_t index, const ProgressEvent& event) noexcept {
+  check_nesting(index);
   const int nth = slots_[index].progress_seen++;
   if (nth != acts_in_progress(*case_, case_->consumers[index])) return;
   guarded([&] {
@@ -180,10 +182,24 @@ void Play::on_progress(std::size_t index, const ProgressEvent& event) noexcept {
   });
 }
 
+// What comes while a call tells of an event comes when that has returned.
+void Play::check_nesting(std::size_t index) noexcept {
+  guarded([&] {
+    if (slots_[index].acting) throw std::logic_error{"an event within an event of the same call"};
+  });
+}
+
 void Play::act(std::size_t index) noexcept {
-  const ConsumerSpec& consumer = case_->consumers[index];
   Slot& slot = slots_[index];
   if (std::exchange(slot.acted, true)) return;
+  slot.acting = true;
+  act_once(index);
+  slot.acting = false;
+}
+
+void Play::act_once(std::size_t index) noexcept {
+  const ConsumerSpec& consumer = case_->consumers[index];
+  Slot& slot = slots_[index];
   switch (consumer.sink) {
     case SinkDoes::takes: return;
     case SinkDoes::starts: return call_inside(consumer, false);

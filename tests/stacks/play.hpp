@@ -56,6 +56,7 @@ class Play {
     std::optional<Coroutine> coroutine;
     std::optional<Result<ChatResponse>> answer;  ///< of the coroutine
     bool acted = false;
+    bool acting = false;  ///< in an event, which has not returned
     int progress_seen = 0;
   };
 
@@ -70,7 +71,9 @@ class Play {
   void on_done(std::size_t index, const Result<ChatResponse>& result);
   void on_event(std::size_t index, const backstop::testing::RecordedEvent& event) noexcept;
   void on_progress(std::size_t index, const backstop::ProgressEvent& event) noexcept;
+  void check_nesting(std::size_t index) noexcept;
   void act(std::size_t index) noexcept;
+  void act_once(std::size_t index) noexcept;
   [[nodiscard]] backstop::CallOptions options_of(const ConsumerSpec& consumer) const;
   [[nodiscard]] const ChatRequest& request_of(const ConsumerSpec& consumer) const;
   void run_until(Millis moment);
