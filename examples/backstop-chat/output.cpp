@@ -40,6 +40,7 @@ Json json_of(const Plan::Step& step) {
           {"stack", step.stack},
           {"skipped", step.skipped ? to_json(*step.skipped) : Json{}},
           {"degradation", step.degradation ? to_json(*step.degradation) : Json{}},
+          {"cached", step.cached},
           {"worst_cost_usd", amount_or_null(step.worst_cost)}};
 }
 
@@ -58,6 +59,7 @@ std::string json_of(const Plan& plan, const std::vector<Finding>& odd) {
   return json_text({{"steps", std::move(steps)},
                     {"estimated_input_tokens", plan.estimated_input_tokens},
                     {"max_attempts", plan.max_attempts},
+                    {"waits_ms", plan.waits ? Json(in_ms(*plan.waits)) : Json{}},
                     {"worst_time_ms", in_ms(plan.worst_time)},
                     {"worst_cost_usd", amount_or_null(plan.worst_cost)},
                     {"findings", std::move(findings)}}) + "\n";
@@ -75,12 +77,14 @@ std::string plan_text(const Plan& plan, const std::vector<Finding>& findings, bo
     std::string_view policies = step.stack;
     if (policies.starts_with(step.target.name())) policies.remove_prefix(step.target.name().size());
     text += fmt::format("{:<3} {:<36} {:<14}{}\n", ++number, step.target, cost_text(step.worst_cost), policies);
+    if (step.cached) text += "    answered from a cache\n";
     if (step.degradation) text += fmt::format("    degraded: {}\n", on_one_line(step.degradation->notice));
     if (step.skipped) text += fmt::format("    passed over: {}\n", on_one_line(to_string(*step.skipped)));
   }
   text += fmt::format("about {} tokens of input; at most {} attempts, {:.1f} s and {}\n",
                       plan.estimated_input_tokens, plan.max_attempts, in_ms(plan.worst_time) / 1000,
                       cost_text(plan.worst_cost));
+  if (plan.waits) text += fmt::format("every target is out: a call waits {:.1f} s for the first\n", in_ms(*plan.waits) / 1000);
   for (const Finding& finding : findings) {
     text += fmt::format("odd: {}{}{}: {}; {}\n", finding.target.name(), finding.target.empty() ? "" : ": ", finding.what,
                         finding.why, finding.instead);

@@ -45,6 +45,9 @@ struct Layer {
   /// Of a policy that may refuse single sends below it: why it would refuse that one, whatever else is settled until
   /// then. For dry runs: asking changes nothing. Lives as long as the provider.
   std::function<std::optional<Error>(const Send&)> refuses{};
+  /// Of a policy that may end a call without asking what is below it: how it would end that one now, with an error or
+  /// with an answer of that target. Likewise for dry runs.
+  std::function<std::optional<Result<Target>>(const ChatRequest&, const CallContext&)> ends_call{};
 };
 
 /// Anything that answers chat requests: an adapter, a policy around another provider, a fallback client.

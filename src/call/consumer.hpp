@@ -25,6 +25,7 @@ class Consumer final : public StreamSink {
     detached_ = true;
   }
   void on_event(const StreamEvent& event) noexcept override;
+  /// Of a send that others share, too: not within another event, and not behind the end.
   void on_progress(const ProgressEvent& event) noexcept;
   [[nodiscard]] bool ready() const noexcept override { return sink_ == nullptr || sink_->ready(); }
   void when_ready(Parked* waiting) noexcept override {
@@ -48,6 +49,8 @@ class Consumer final : public StreamSink {
   StreamSink* sink_;
   Function function_;
   bool detached_ = false;
+  bool telling_ = false;  // the function runs
+  bool ended_ = false;    // it has been told of the end
 };
 
 /// Hands what happens before the end of a call to its function, as long as the call has one. Others may keep the object

@@ -19,6 +19,25 @@
 namespace backstop::inline v0::detail {
 namespace {
 
+/// A policy that may refuse sends below it, as a cap does.
+struct Limit {
+  std::function<std::optional<Error>(const Send&)> refuses;
+  std::optional<Money> most_cost;
+};
+
+/// Takes those away again that stand around one provider only.
+class LimitsAround {
+ public:
+  explicit LimitsAround(std::vector<Limit>& limits) noexcept : limits_{&limits}, count_{limits.size()} {}
+  ~LimitsAround() { limits_->erase(limits_->begin() + static_cast<std::ptrdiff_t>(count_), limits_->end()); }
+  LimitsAround(const LimitsAround&) = delete;
+  LimitsAround& operator=(const LimitsAround&) = delete;
+
+ private:
+  std::vector<Limit>* limits_;
+  std::size_t count_;
+};
+
 /// Writes down what a call would do, client by client.
 class Planner {
  public:
@@ -43,6 +62,28 @@ class Planner {
     plan_->steps.push_back({answer->served_by, name, std::nullopt, Money{}, answer->degradation, false});
   }
 
+  /// With every attempt spent on the dearest target. A cap lets a send begin only where the whole call stays below it.
+  [[nodiscard]] std::optional<Money> worst_cost() const {
+    Money dearest;
+    std::optional<Money> most = Money{};  // when the last send goes to a target with a cap; empty: to one without
+    for (std::size_t index = 0; index < plan_->steps.size(); ++index) {
+      const Plan::Step& step = plan_->steps[index];
+      const bool never = step.skipped && !step.skipped->retry_after && step.skipped->kind != ErrorKind::circuit_open &&
+                         step.skipped->kind != ErrorKind::local_limit;
+      if (never || step.worst_cost == Money{}) continue;
+      if (!step.worst_cost) return std::nullopt;
+      dearest = std::max(dearest, *step.worst_cost);
+      const std::optional<Money> cap = index < caps_.size() ? caps_[index] : std::nullopt;
+      if (!cap) {
+        most.reset();
+      } else if (most) {
+        most = std::max(*most, *cap);
+      }
+    }
+    const Money all = dearest * plan_->max_attempts;
+    return most ? std::min(all, *most) : all;
+  }
+
  private:
   void add_round(const Pool& pool, Walk& walk, const CallContext& context,
                  const std::optional<Degradation>& given_up, std::vector<bool>& asked) {
@@ -61,7 +102,6 @@ class Planner {
     const Offer offer = walk.offer(index);
     std::optional<Degradation> all = given_up;
     if (offer.degradation != nullptr) all = given_up ? merged(*given_up, *offer.degradation) : *offer.degradation;
-    const std::size_t limits_around = limits_.size();
     const Candidate& candidate = *pool.candidates[index];
     bool asks = false;
     if (out) {
@@ -75,7 +115,6 @@ class Planner {
       if (refused) note_refusal(walk, index, *refused, hint, left_some, !candidate.is_pool);
       asks = !refused;
     }
-    limits_.resize(limits_around);
     return asks;
   }
 
@@ -87,7 +126,6 @@ class Planner {
     const Needs needs = needs_of(asked);
     const Offer offer{&asked, &needs, nullptr};
     const std::size_t steps_before = plan_->steps.size();
-    const std::size_t limits_around = limits_.size();
     std::optional<Error> refused = summary_refusal(wanted, asked, context);
     if (refused) {
       add_step(wanted.by->get(), offer, std::nullopt).skipped = refused;
@@ -95,7 +133,6 @@ class Planner {
       refused = add_asked(wanted.by->get(), offer, context, context.hint(), std::nullopt);
     }
     for (std::size_t step = steps_before; step < plan_->steps.size(); ++step) plan_->steps[step].summary = true;
-    limits_.resize(limits_around);
     HistorySummary summary;
     summary.turns = wanted.turns->size();
     summary.by = wanted.by->target().name();
@@ -107,12 +144,22 @@ class Planner {
     walk.note_summary(index, std::move(summary), now_);
   }
 
-  /// Goes on to what sends, or to what is several; notes what stands in between and may refuse sends.
-  const ChatProvider& inside_of(const ChatProvider& provider, Layer& layer) {
+  /// A call to a provider: what it is asked, and in which context; null: it is not asked.
+  struct Asked {
+    const ChatRequest* request;
+    const CallContext* context;
+  };
+  /// How a policy ends a call without asking what is below it.
+  using End = std::optional<Result<Target>>;
+
+  /// Goes on to what sends, or to what is several; notes what stands in between and may refuse sends, and what ends the
+  /// call on the way there.
+  const ChatProvider& inside_of(const ChatProvider& provider, Layer& layer, Asked asked = {}, End* end = nullptr) {
     const ChatProvider* inside = &provider;
     layer = inside->layer();
     while (layer.around.size() == 1 && layer.name != "fallback") {
-      if (layer.refuses) limits_.push_back(layer.refuses);
+      if (end != nullptr && !*end && layer.ends_call) *end = layer.ends_call(*asked.request, *asked.context);
+      if (layer.refuses) limits_.push_back({layer.refuses, layer.most_cost});
       inside = layer.around.front();
       layer = inside->layer();
     }
@@ -122,6 +169,7 @@ class Planner {
   /// The steps of a candidate that is passed over, or of the targets of the client that it is.
   void add_skipped(const ChatProvider& provider, const Error& why, const Offer& offer,
                    const std::optional<Degradation>& given_up) {
+    const LimitsAround around{limits_};
     Layer layer;
     static_cast<void>(inside_of(provider, layer));
     if (layer.around.empty()) {
@@ -144,10 +192,24 @@ class Planner {
   /// The steps of a candidate that is asked; the error where that ends without a send.
   std::optional<Error> add_asked(const ChatProvider& provider, const Offer& offer, const CallContext& context,
                                  const RoutingHint& hint, const std::optional<Degradation>& given_up) {
-    Layer layer;
-    const ChatProvider& inside = inside_of(provider, layer);
+    const LimitsAround around{limits_};
     CallContext inner = context;
     inner.set_hint(hint);
+    Layer layer;
+    End end;
+    const ChatProvider& inside = inside_of(provider, layer, {offer.request, &inner}, &end);
+    if (end) {
+      Plan::Step& step = add_step(provider, offer, given_up);
+      if (*end) {
+        step.target = **std::move(end);
+        step.worst_cost = Money{};
+        step.cached = true;
+      } else {
+        step.target = end->error().target;
+        step.skipped = std::move(*end).error();
+      }
+      return step.skipped;
+    }
     if (layer.around.empty()) {
       Plan::Step& step = add_step(provider, offer, given_up);
       if (layer.name == "model") step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
@@ -188,6 +250,13 @@ class Planner {
     step.target = provider.target();
     step.stack = provider.describe();
     step.worst_cost = provider.standing(*offer.request, needs, now_).worst_cost;
+    std::optional<Money> cap;
+    for (const Limit& limit : limits_) {
+      if (limit.most_cost) cap = std::min(cap.value_or(*limit.most_cost), *limit.most_cost);
+    }
+    if (cap) step.worst_cost = std::min(step.worst_cost.value_or(*cap), *cap);
+    caps_.resize(plan_->steps.size());
+    caps_.back() = cap;
     step.degradation = given_up;
     return step;
   }
@@ -195,8 +264,8 @@ class Planner {
   [[nodiscard]] std::optional<Error> refusal_by_limits(const Target& target, const ChatRequest& request,
                                                        const CallContext& context) const {
     const Send send{target, request, context};
-    for (auto refuses = limits_.rbegin(); refuses != limits_.rend(); ++refuses) {
-      std::optional<Error> refused = (*refuses)(send);
+    for (auto limit = limits_.rbegin(); limit != limits_.rend(); ++limit) {
+      std::optional<Error> refused = limit->refuses(send);
       if (!refused) continue;
       refused->target = target;
       return refused;
@@ -216,17 +285,9 @@ class Planner {
   TimePoint now_;
   bool again_ = false;  // who is unfit has been told in an earlier round
   std::vector<const Pool*> entered_;
-  std::vector<std::function<std::optional<Error>(const Send&)>> limits_;  // around what is added, the outermost first
+  std::vector<Limit> limits_;  // around what is added, the outermost first
+  std::vector<std::optional<Money>> caps_;  // by step, as far as it reaches: what the caps around it let a call cost
 };
-
-[[nodiscard]] std::optional<Money> worst_cost_of(const Plan& plan) {
-  Money dearest;
-  for (const Plan::Step& step : plan.steps) {
-    if (!step.worst_cost) return std::nullopt;
-    dearest = std::max(dearest, *step.worst_cost);
-  }
-  return dearest * plan.max_attempts;
-}
 
 /// How long a call would wait for the first target to be back, or to find out.
 [[nodiscard]] std::optional<Duration> wait_of(const Walk& walk, const RecoveryQueue& recovery,
@@ -249,6 +310,7 @@ Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, 
   CallState call{runtime};
   Branch branch;
   StopSource stop;
+  call.dry_run_at = now;
   call.recovery_wait = limits.recovery_wait;
   call.attempts_left = limits.max_attempts;
   CallContext context{call, branch, stop, saturating_add(now, limits.deadline)};
@@ -259,7 +321,7 @@ Plan plan_of(const Pool& pool, const RecoveryQueue& recovery, Runtime& runtime, 
   plan.worst_time = limits.deadline;
   Planner planner{plan, now};
   planner.add_rounds(pool, walk, context, {});
-  plan.worst_cost = worst_cost_of(plan);
+  plan.worst_cost = planner.worst_cost();
   const bool all_out = std::all_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Plan::Step& step) { return step.skipped || step.summary; });
   if (all_out) plan.waits = wait_of(walk, recovery, context);

@@ -54,10 +54,20 @@ class Cache final : public Decorator {
   /// It may have an answer when no target is ready.
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    if (standing.ready() || !standing.fit() || !has_answer(request, now)) return standing;
+    if (standing.ready() || !standing.fit() || !kept_for(request, now)) return standing;
     standing.verdict = Standing::Verdict::ready;
     standing.finds_out = false;
     return standing;
+  }
+
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.ends_call = [this](const ChatRequest& request, const CallContext& context) -> std::optional<Result<Target>> {
+      const std::shared_ptr<const ChatResponse> kept = kept_for(request, context.now());
+      if (!kept) return std::nullopt;
+      return Result<Target>{kept->served_by};
+    };
+    return layer;
   }
 
  private:
@@ -85,14 +95,15 @@ class Cache final : public Decorator {
     return answer;
   }
 
-  [[nodiscard]] bool has_answer(const ChatRequest& request, TimePoint now) const noexcept {
-    if (!may_be_kept(request)) return false;
+  /// The answer that a call would get; null when it would ask. Changes nothing.
+  [[nodiscard]] std::shared_ptr<const ChatResponse> kept_for(const ChatRequest& request, TimePoint now) const noexcept {
+    if (!may_be_kept(request)) return nullptr;
     try {
       std::string key = answerer_;
       detail::append_key(key, request, !options_.across_users);
-      return answers_.contains(key, now);
+      return answers_.peek(key, now);
     } catch (const std::bad_alloc&) {
-      return false;
+      return nullptr;
     }
   }
 

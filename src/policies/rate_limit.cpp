@@ -105,7 +105,7 @@ class RateLimiting final : public Decorator {
     const RateDemand demand = demand_of(request, context);
     RateReservation reservation{limit_, demand, context.now()};
     if (reservation.stage() == RateReservation::Stage::waiting) {
-      if (auto out = out_by_then(reservation.turn(), request, context)) co_return std::move(*out);
+      if (auto out = out_by_then(reservation.turn(), request, context)) co_return skipped(std::move(*out), context);
       Task<Result<void>> turn = detail::wait_for_turn(reservation, context, target(), "rate_limit");
       auto waited = co_await turn;
       if (!waited) {
@@ -113,7 +113,9 @@ class RateLimiting final : public Decorator {
         co_return std::move(waited).error();
       }
     }
-    if (reservation.stage() == RateReservation::Stage::refused) co_return refuse(reservation.refusal(), context);
+    if (reservation.stage() == RateReservation::Stage::refused) {
+      co_return skipped(refuse(reservation.refusal(), context), context);
+    }
 
     Tally tally{reservation};
     CallContext inner = context;
@@ -138,7 +140,25 @@ class RateLimiting final : public Decorator {
     return standing;
   }
 
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.ends_call = [this](const ChatRequest& request, const CallContext& context) {
+      return refusal_now(request, context);
+    };
+    return layer;
+  }
+
  private:
+  [[nodiscard]] std::optional<Result<Target>> refusal_now(const ChatRequest& request, const CallContext& context) const {
+    using Stage = RateReservation::Stage;
+    const auto forecast = RateReservation::forecast(limit_, demand_of(request, context), context.now());
+    std::optional<Error> out;
+    if (forecast.stage == Stage::waiting) out = out_by_then(forecast.turn, request, context);
+    if (forecast.stage == Stage::refused) out = refuse(forecast.refusal, context);
+    if (!out) return std::nullopt;
+    out->target = target();
+    return *std::move(out);
+  }
   [[nodiscard]] RateDemand demand_of(const ChatRequest& request, const CallContext& context) const {
     RateDemand demand;
     if (limit_.counts_tokens()) {
@@ -160,20 +180,19 @@ class RateLimiting final : public Decorator {
     if (then.ready() || then.ready_at <= turn) return std::nullopt;
     Error error{then.why, "not available when the rate limit would let it through"};
     if (then.ready_at != TimePoint::max()) error.retry_after = saturating_difference(then.ready_at, context.now());
-    return skipped(std::move(error), context);
+    return error;
   }
 
   [[nodiscard]] Error refuse(const RateRefusal& refusal, const CallContext& context) const {
     if (!refusal.turn) {
-      return skipped(Error{ErrorKind::local_limit,
-                           fmt::format("the request may need {} {}, and at most {} may be sent at once", refusal.needed,
-                                       refusal.dimension == LimitDimension::output_tokens ? "output tokens" : "tokens",
-                                       refusal.burst)},
-                     context);
+      return Error{ErrorKind::local_limit,
+                   fmt::format("the request may need {} {}, and at most {} may be sent at once", refusal.needed,
+                               refusal.dimension == LimitDimension::output_tokens ? "output tokens" : "tokens",
+                               refusal.burst)};
     }
     Error error{ErrorKind::local_limit, std::string{too_long[static_cast<std::size_t>(refusal.dimension)]}};
     error.retry_after = std::max(Duration::zero(), saturating_difference(*refusal.turn, context.now()));
-    return skipped(std::move(error), context);
+    return error;
   }
   [[nodiscard]] Error skipped(Error error, const CallContext& context) const {
     error.target = target();

@@ -116,10 +116,10 @@ AnswerCache::Aged AnswerCache::find_aged(const std::string& key, TimePoint now, 
   return {entry.answer, age};
 }
 
-bool AnswerCache::contains(const std::string& key, TimePoint now) const noexcept {
+std::shared_ptr<const ChatResponse> AnswerCache::peek(const std::string& key, TimePoint now) const noexcept {
   const std::lock_guard lock{state_->mutex};
   const auto found = state_->entries.find(key);
-  return found != state_->entries.end() && now < found->second.until;
+  return found != state_->entries.end() && now < found->second.until ? found->second.answer : nullptr;
 }
 
 void AnswerCache::put(std::string key, ChatResponse answer, TimePoint now, TimePoint until) const {

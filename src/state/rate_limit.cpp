@@ -135,15 +135,20 @@ struct RateLimit::State {
 
   /// When a send that needs this has its turn, with the first so many of the queue before it.
   [[nodiscard]] Turn turn_after(std::size_t ahead, const Amounts& needed) const {
-    if (ahead == 0) return ready_at(buckets, needed, now);
+    return turn_after(ahead, needed, now);
+  }
+  [[nodiscard]] Turn turn_after(std::size_t ahead, const Amounts& needed, TimePoint time) const {
+    if (ahead == 0) return ready_at(buckets, needed, time);
     Buckets then = buckets;
-    TimePoint time = now;
     for (std::size_t i = 0; i < ahead; ++i) {
       time = ready_at(then, queue[i]->needed_, time).at;
       take(then, queue[i]->needed_, time);
     }
     return ready_at(then, needed, time);
   }
+
+  /// What comes of a send that asks at that moment.
+  [[nodiscard]] RateReservation::Decision decide(const RateDemand& demand, TimePoint time) const;
 
   [[nodiscard]] std::size_t place_of(const RateReservation& waiting) const noexcept {
     return static_cast<std::size_t>(std::find(queue.begin(), queue.end(), &waiting) - queue.begin());
@@ -270,36 +275,61 @@ std::optional<TimePoint> RateLimit::refuses_until(TimePoint now) const noexcept 
   return from;
 }
 
+struct RateReservation::Decision {
+  Stage stage = Stage::refused;
+  std::int64_t output = 0;
+  Amounts needed{};
+  TimePoint turn{};
+  TimePoint latest{};
+  RateRefusal refusal{};
+};
+
+RateReservation::Decision RateLimit::State::decide(const RateDemand& demand, TimePoint time) const {
+  RateReservation::Decision made;
+  made.output = demand.max_output_tokens.value_or(outputs.expected());
+  made.needed = amounts_of(1, demand.input_tokens, made.output);
+  if (demand.max_output_tokens) {
+    for (const LimitDimension dimension : {LimitDimension::tokens, LimitDimension::output_tokens}) {
+      const TokenBucket& bucket = buckets[at(dimension)];
+      if (!bucket.limited() || *demand.max_output_tokens <= bucket.burst()) continue;
+      made.refusal = {dimension, std::nullopt, *demand.max_output_tokens, bucket.burst()};
+      return made;
+    }
+  }
+  const Turn turn = turn_after(queue.size(), made.needed, time);
+  if (turn.at <= time && queue.empty()) {
+    made.stage = RateReservation::Stage::held;
+    return made;
+  }
+  const Duration patience =
+      demand.other_target_ready ? std::min(options.max_wait, options.failover_wait) : options.max_wait;
+  made.latest = std::min(demand.deadline, saturating_add(time, patience));
+  made.turn = turn.at;
+  const std::size_t which = at(turn.dimension);
+  made.refusal = {turn.dimension, turn.at, made.needed[which], buckets[which].burst()};
+  if (turn.at <= made.latest) made.stage = RateReservation::Stage::waiting;
+  return made;
+}
+
+RateReservation::Forecast RateReservation::forecast(const RateLimit& limit, const RateDemand& demand, TimePoint now) {
+  const std::lock_guard lock{limit.state_->mutex};
+  const Decision made = limit.state_->decide(demand, std::max(now, limit.state_->now));
+  return {made.stage, made.refusal, made.turn};
+}
+
 RateReservation::RateReservation(const RateLimit& limit, const RateDemand& demand, TimePoint now)
     : state_{limit.state_.get()}, input_{demand.input_tokens} {
   const RateLimit::State::Change change{*state_};
   state_->advance(now);
-  output_ = demand.max_output_tokens.value_or(state_->outputs.expected());
-  needed_ = amounts_of(1, input_, output_);
-  if (demand.max_output_tokens) {
-    for (const LimitDimension dimension : {LimitDimension::tokens, LimitDimension::output_tokens}) {
-      const TokenBucket& bucket = state_->buckets[at(dimension)];
-      if (!bucket.limited() || *demand.max_output_tokens <= bucket.burst()) continue;
-      refusal_ = {dimension, std::nullopt, *demand.max_output_tokens, bucket.burst()};
-      return;
-    }
-  }
-  const Turn turn = state_->turn_after(state_->queue.size(), needed_);
-  if (turn.at <= state_->now && state_->queue.empty()) {
-    state_->admit(*this);
-    stage_ = Stage::held;
-    return;
-  }
-  const RateLimitOptions& options = state_->options;
-  const Duration patience =
-      demand.other_target_ready ? std::min(options.max_wait, options.failover_wait) : options.max_wait;
-  latest_ = std::min(demand.deadline, saturating_add(state_->now, patience));
-  turn_ = turn.at;
-  const std::size_t which = at(turn.dimension);
-  refusal_ = {turn.dimension, turn.at, needed_[which], state_->buckets[which].burst()};
-  if (turn.at > latest_) return;
-  state_->queue.push_back(this);
-  stage_ = Stage::waiting;
+  const Decision made = state_->decide(demand, state_->now);
+  stage_ = made.stage;
+  output_ = made.output;
+  needed_ = made.needed;
+  turn_ = made.turn;
+  latest_ = made.latest;
+  refusal_ = made.refusal;
+  if (stage_ == Stage::held) state_->admit(*this);
+  if (stage_ == Stage::waiting) state_->queue.push_back(this);
 }
 
 RateReservation::~RateReservation() {

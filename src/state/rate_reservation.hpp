@@ -57,6 +57,14 @@ class BACKSTOP_EXPORT RateReservation {
     settled,
   };
 
+  /// What would come of a reservation now.
+  struct Forecast {
+    Stage stage = Stage::refused;  ///< held, waiting or refused
+    RateRefusal refusal{};         ///< unless it would be held
+    TimePoint turn{};              ///< while it would wait
+  };
+  [[nodiscard]] static Forecast forecast(const RateLimit& limit, const RateDemand& demand, TimePoint now);
+
   RateReservation(const RateLimit& limit, const RateDemand& demand, TimePoint now);
   ~RateReservation();
   RateReservation(const RateReservation&) = delete;
@@ -82,6 +90,7 @@ class BACKSTOP_EXPORT RateReservation {
  private:
   friend struct RateLimit::State;
   using Amounts = std::array<std::int64_t, limit_dimension_count>;
+  struct Decision;
 
   RateLimit::State* state_;
   Stage stage_ = Stage::refused;

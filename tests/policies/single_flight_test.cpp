@@ -716,6 +716,35 @@ TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a s
   CHECK(model.send_count() == 2);
 }
 
+TEST_CASE("progress of a shared send is told neither within an event of the call that began it nor after its end") {
+  VirtualRuntime world;
+  const ScriptedProvider model{Lab::target(), {answer("yes").after(5ms)}};
+  FallbackOptions options;
+  options.runtime = world.share();
+  const FallbackClient client{model | single_flight(), options};
+  std::vector<StreamEvent::Type> told;
+  bool within = false;
+  bool nested = false;
+  std::optional<PendingCall> first;
+  first.emplace(client.start("hello", {.on_event = [&](const StreamEvent& event) {
+    nested = nested || within;
+    within = true;
+    told.push_back(event.type);
+    if (event.type == StreamEvent::Type::failed) static_cast<void>(client.chat("hello", {.on_event = [](const auto&) {}}));
+    within = false;
+  }}));
+  world.run_for(1ms);
+  const PendingCall second = client.start("hello", {.on_event = [](const StreamEvent&) {}});
+  world.run_for(1ms);
+  first->cancel();
+  first.reset();
+  world.run_for(1s);
+  REQUIRE(second.done());
+  CHECK_FALSE(nested);
+  CHECK(told == std::vector{StreamEvent::Type::progress, StreamEvent::Type::failed});
+  CHECK(model.send_count() == 1);
+}
+
 TEST_CASE("every send has one event, though several calls share it") {
   struct Counter final : Observer {
     void on_attempt(const AttemptEvent&) noexcept override { ++attempts; }

@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/routing/rules.hpp"
 #include "routing/pool.hpp"
 
@@ -34,9 +36,11 @@ class World {
   struct Has {
     bool ladders = false;  ///< requests may have to give something up
     bool caps = false;     ///< what calls may cost is capped, here and there
+    bool limits = false;   ///< rate limits and caches, here and there
   };
   explicit World(unsigned seed) : World{seed, Has{}} {}
-  World(unsigned seed, Has has) : random_{seed}, runtime_{seed + 1}, ladders_{has.ladders}, caps_{has.caps} {}
+  World(unsigned seed, Has has) : random_{seed}, runtime_{seed + 1}, ladders_{has.ladders}, caps_{has.caps},
+                                     limits_{has.limits} {}
 
   VirtualRuntime& runtime() noexcept { return runtime_; }
 
@@ -44,7 +48,7 @@ class World {
     std::vector<Provider> candidates;
     for (int i = 0, size = below(4) + 1; i < size; ++i) {
       if (depth < 2 && below(3) == 0) {
-        candidates.push_back(capped(client(depth + 1), 2));
+        candidates.push_back(limited(capped(client(depth + 1), 2), false));
       } else {
         candidates.push_back(target());
       }
@@ -99,7 +103,21 @@ class World {
     const ScriptedProvider scripted{name, std::move(steps)};
     const Provider alone =
         below(2) == 0 ? Provider{scripted} : scripted | circuit_breaker({.consecutive_failures = 2, .open_for = 5s});
-    return capped(alone, 4);
+    return limited(capped(alone, 4), true);
+  }
+  /// `shares`: of targets, so that no limit stands twice on the way to one.
+  Provider limited(Provider provider, bool shares) {
+    if (!limits_) return provider;
+    if (below(3) == 0) {
+      RateLimitOptions options{.max_wait = std::chrono::seconds{below(3) * 10},
+                               .failover_wait = std::chrono::seconds{below(3)}};
+      if (below(3) > 0) options.requests_per_minute = 1 << below(8);
+      if (below(3) == 0 || !options.requests_per_minute) options.tokens_per_minute = 500 << below(8);
+      if (!rate_) rate_.emplace(options);
+      const bool shared = shares && below(4) == 0;
+      provider = provider | (shared ? rate_limit(*rate_) : rate_limit(options));
+    }
+    return below(6) == 0 ? provider | cache({.any_temperature = true}) : provider;
   }
   /// One in so many.
   Provider capped(Provider provider, int one_in) {
@@ -156,7 +174,9 @@ class World {
   VirtualRuntime runtime_;
   bool ladders_;
   bool caps_;
+  bool limits_;
   std::optional<Budget> shared_;
+  std::optional<RateLimit> rate_;
   int targets_ = 0;
 };
 
@@ -219,8 +239,9 @@ bool answers_of_ladders(const Plan::Step& step) {
 std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Compared& compared) {
   const Ledger& rows = reply ? reply->attempts : reply.error().attempts;
   const auto sent = std::find_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
-  const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(),
-                                    [](const Plan::Step& step) { return !step.skipped; });
+  const auto planned = std::find_if(plan.steps.begin(), plan.steps.end(), [](const Plan::Step& step) {
+    return !step.skipped && !(step.summary && step.cached);
+  });
   const bool answers_itself = planned != plan.steps.end() && answers_of_ladders(*planned);
   if (sent == rows.end()) {
     // Nobody could be asked: an answer of the ladder's, or none.
@@ -230,6 +251,9 @@ std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Co
     return "planned " + (promised ? planned->target.name() : "nobody") + ", got " +
            (reply ? reply->served_by.name() : reply.error().message);
   }
+  // In a queue, and targets may have recovered meanwhile.
+  const bool waited = std::any_of(rows.begin(), rows.end(), [](const Attempt& row) { return row.waited > Duration::zero(); });
+  if (waited) return {};
   if (planned == plan.steps.end() || answers_itself) {
     // It was out and has let the call in after all, or was probed.
     const bool was_out = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const Plan::Step& step) {
@@ -238,6 +262,7 @@ std::string disagreement(const Plan& plan, const Result<ChatResponse>& reply, Co
     if (!was_out) return "planned nobody, asked " + sent->target.name();
     return plan.waits ? "" : "planned no wait, asked " + sent->target.name();
   }
+  if (planned->cached) return "planned an answer from the cache, asked " + sent->target.name();
   if (sent->summary && planned->summary) ++compared.summaries;
   if (sent->target != planned->target || sent->summary != planned->summary) return "planned " + planned->target.name() + ", asked " + sent->target.name();
   if (sent->outcome || sent->summary || !reply) return {};
@@ -292,11 +317,22 @@ TEST_CASE("explain tells the same of clients with caps, with and without ladders
   CHECK(compared.summaries > of_400(20));
 }
 
+TEST_CASE("explain tells the same of clients with rate limits and caches, with and without ladders and caps") {
+  for (const bool ladders : {false, true}) {
+    for (const bool caps : {false, true}) {
+      CAPTURE(ladders, caps);
+      const Compared compared = compare({.ladders = ladders, .caps = caps, .limits = true});
+      CHECK(compared.calls > of_400(2000));
+      CHECK(compared.none > of_400(50));
+    }
+  }
+}
+
 TEST_CASE("explain changes nothing of what the calls after it do") {
   for (unsigned seed = 1; seed <= 100; ++seed) {
     std::vector<std::string> traces;
     for (const bool explains : {false, true}) {
-      World world{seed, {.ladders = seed % 2 == 0, .caps = seed % 3 == 0}};
+      World world{seed, {.ladders = seed % 2 == 0, .caps = seed % 3 == 0, .limits = seed % 5 < 2}};
       const FallbackClient client = world.client();
       std::string& trace = traces.emplace_back();
       for (int call = 0; call < 20; ++call) {

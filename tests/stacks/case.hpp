@@ -49,6 +49,8 @@ struct PolicySpec {
   PolicyKind kind = PolicyKind::retry;
   int level = 0;   ///< which options
   int handle = 0;  ///< of those with the same kind and handle one limit, budget or breaker is shared
+
+  friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
 enum class PriceSpec : std::uint8_t { unknown, zero, cheap, dear };
@@ -138,6 +140,8 @@ struct ConsumerSpec {
   bool destroy_in_callback = false;
   OnDone on_done = OnDone::none;
   SinkDoes sink = SinkDoes::takes;
+  std::vector<PolicySpec> around{};  ///< the client, for this call, inner to outer
+  std::vector<int> targets{};        ///< those that may be asked, by their leaves; empty: all
 };
 
 struct Case {

@@ -11,6 +11,7 @@
 
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
+#include "stacks/targets.hpp"
 
 namespace stacks {
 
@@ -48,6 +49,7 @@ std::vector<Violation> violations_of(const Case& played) {
     check_money(play, found);
     check_left(play, found);
     check_fit(play, found);
+    check_choice(play, found);
     check_deadlines(play, found);
     check_answers(play, found);
     check_notices(play, found);
@@ -79,6 +81,13 @@ void check_ends(const Play& play, Found& found) {
     const Seen& seen = play.seen()[i];
     if (!seen.asked_on_done || seen.on_done == 1 || !play.thrown().empty()) continue;
     found.push_back({"one-on-done", fmt::format("on_done of consumer {} was called {} times", i, seen.on_done)});
+    break;
+  }
+  for (std::size_t i = 0; i < play.seen().size(); ++i) {
+    const auto& log = play.seen()[i].log;
+    if (!log || log->calls().size() == 1 || !play.thrown().empty()) continue;
+    found.push_back({"one-call-event", fmt::format("the observer of consumer {} was told {} times", i,
+                                                   log->calls().size())});
     break;
   }
   for (std::size_t i = 0; i < play.seen().size(); ++i) {
@@ -183,6 +192,26 @@ void check_fit(const Play& play, Found& found) {
                                    asked.tools && !played.leaves[i].tools ? " for tools" : "",
                                    asked.image && !played.leaves[i].vision ? " to look at an image" : "",
                                    asked.long_prompt ? " with a long prompt" : "")});
+      return;
+    }
+  }
+}
+
+// What a call names as its targets is who is asked; what cannot be named is refused before anything is sent.
+void check_choice(const Play& play, Found& found) {
+  for (std::size_t i = 0; i < play.seen().size(); ++i) {
+    const Seen& seen = play.seen()[i];
+    const auto& targets = play.played().consumers[i].targets;
+    if (targets.empty() || !seen.log || seen.log->calls().empty()) continue;
+    const bool possible = can_be_chosen(play.played().root, targets);
+    for (const Attempt& row : seen.log->calls().front().attempts) {
+      const auto leaf = std::find_if(play.stack().leaves.begin(), play.stack().leaves.end(),
+                                     [&](const Leaf& one) { return one.target == row.target; });
+      if (leaf == play.stack().leaves.end() || !row.sent) continue;
+      const auto number = static_cast<int>(leaf - play.stack().leaves.begin());
+      if (possible && std::find(targets.begin(), targets.end(), number) != targets.end()) continue;
+      found.push_back({"only-chosen-targets", fmt::format("consumer {} did not choose {}, which was asked", i,
+                                                          row.target.name())});
       return;
     }
   }

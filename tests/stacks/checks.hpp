@@ -27,6 +27,7 @@ void check_rows(const Play& play, Found& found);          ///< `rows-equal-sends
 void check_money(Play& play, Found& found);               ///< `spent-equals-rows`, `cap-holds`
 void check_left(Play& play, Found& found);                ///< `nothing-left`
 void check_fit(const Play& play, Found& found);           ///< `no-unfit-target-asked`
+void check_choice(const Play& play, Found& found);        ///< `only-chosen-targets`
 void check_deadlines(const Play& play, Found& found);     ///< `deadline-held`
 [[nodiscard]] bool has_policy(const Node& node, PolicyKind kind);  ///< anywhere in the tree
 void check_answers(const Play& play, Found& found);       ///< `answered-when-possible`

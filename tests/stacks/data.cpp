@@ -139,6 +139,8 @@ std::string text_of(const ConsumerSpec& spec) {
       .add("destroy_in_callback", spec.destroy_in_callback, usual.destroy_in_callback)
       .add("on_done", "OnDone", spec.on_done, usual.on_done, on_done_names)
       .add("sink", "SinkDoes", spec.sink, usual.sink, sink_names)
+      .list("around", spec.around, [](const PolicySpec& policy) { return text_of(policy); })
+      .list("targets", spec.targets, [](int leaf) { return fmt::format("{}", leaf); })
       .text();
 }
 

@@ -64,6 +64,8 @@ constexpr std::array<FeatureRow, feature_count> table{{
     {F::async_destroy, "async-destroy", 25},
     {F::degrade, "degrade", 25},
     {F::own_parameters, "own-parameters", 20},
+    {F::call_around, "call-around", 12},
+    {F::call_targets, "call-targets", 12},
 }};
 
 template <class Each>

@@ -69,6 +69,8 @@ enum class Feature : std::uint8_t {
   async_destroy,
   degrade,
   own_parameters,
+  call_around,        ///< policies around the client for one call
+  call_targets,       ///< calls that name the targets
   count
 };
 

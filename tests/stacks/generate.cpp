@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backstop/testing/faults.hpp"
+#include "stacks/targets.hpp"
 
 namespace stacks {
 namespace {
@@ -53,6 +54,25 @@ void drop_repeated(Node& node, std::vector<std::pair<PolicyKind, int>> outside) 
     }
   }
   for (Node& child : node.children) drop_repeated(child, outside);
+}
+
+void collect_handles(const Node& node, std::vector<std::pair<PolicyKind, int>>& handles) {
+  for (const PolicySpec& policy : node.policies) handles.emplace_back(policy.kind, policy.handle);
+  for (const Node& child : node.children) collect_handles(child, handles);
+}
+
+/// The same of what stands around the client for one call.
+void drop_repeated(std::vector<PolicySpec>& around, const Node& root) {
+  Node whole;
+  whole.policies = around;
+  drop_repeated(whole, {});
+  std::vector<std::pair<PolicyKind, int>> inside;
+  collect_handles(root, inside);
+  std::erase_if(whole.policies, [&](const PolicySpec& policy) {
+    return has_handle(policy.kind) && policy.kind != PolicyKind::cap_budget &&
+           std::find(inside.begin(), inside.end(), std::pair{policy.kind, policy.handle}) != inside.end();
+  });
+  around = std::move(whole.policies);
 }
 
 class Generator {
@@ -279,7 +299,28 @@ class Generator {
     // A call cannot end while its own consumer waits for another inside `on_event`; who waits for its end there waits
     // for ever.
     if (one.sink == SinkDoes::chats && one.destroy_in_callback) one.destroy_at = -1;
+    if (on(F::call_around) && random_.one_in(2)) {
+      for (int i = random_.between(1, 2); i > 0; --i) {
+        if (const auto policy = this->policy()) one.around.push_back(*policy);
+      }
+      drop_repeated(one.around, made_.root);
+    }
+    if (on(F::call_targets) && random_.one_in(2)) one.targets = targets();
     return one;
+  }
+
+  /// Some of the targets in any order; rarely some that the client cannot ask by themselves.
+  std::vector<int> targets() {
+    if (random_.one_in(16)) return {random_.below(static_cast<int>(made_.leaves.size()))};
+    std::vector<std::vector<int>> choosable;
+    collect_choosable(made_.root, choosable);
+    std::vector<int> chosen;
+    for (int left = random_.between(1, static_cast<int>(choosable.size())); left > 0; --left) {
+      const auto which = choosable.begin() + random_.below(static_cast<int>(choosable.size()));
+      chosen.insert(chosen.end(), which->begin(), which->end());
+      choosable.erase(which);
+    }
+    return chosen;
   }
 
   Face face() {

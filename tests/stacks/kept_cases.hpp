@@ -16,6 +16,8 @@ struct KeptCase {
 
 [[nodiscard]] inline std::vector<KeptCase> kept_cases() {
   return {
+      {"no-hang", "progress of a shared send is not told within the end of the call that began it",
+       {.seed = 302550, .root = {.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::single_flight}}}}}, .leaves = {{.script = {{.latency = 5}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink, .destroy_at = 1, .sink = SinkDoes::chats}, {.face = Face::start_sink, .at = 1, .cancel_at = 1}}}},
       {"no-unfit-target-asked", "the forced probe of a target that cools down looks at what it can do",
        {.seed = 2364, .root = {.children = {{.leaf = 0}}}, .leaves = {{.window = 100, .script = {{.fault = 8}}}}, .requests = {{}, {.long_prompt = true}}, .consumers = {{}, {.request = 1}}}},
       {"text-equals-deltas", "held text of an attempt that failed is not let go while retry sleeps",

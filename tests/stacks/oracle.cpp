@@ -4,6 +4,7 @@
 
 #include "backstop/testing/faults.hpp"
 #include "stacks/checks.hpp"
+#include "stacks/targets.hpp"
 
 namespace stacks {
 namespace {
@@ -73,11 +74,14 @@ struct Way {
 class Oracle {
  public:
   Oracle(const Case& played, const ConsumerSpec& consumer)
-      : case_{&played}, consumer_{&consumer},
-        request_{&played.requests[static_cast<std::size_t>(consumer.request) % played.requests.size()]} {}
+      : case_{&played}, consumer_{&consumer}, root_{played.root},
+        request_{&played.requests[static_cast<std::size_t>(consumer.request) % played.requests.size()]} {
+    root_.policies = consumer.around;
+  }
 
   bool answered() {
-    const bool opaque = any_opaque(case_->root);
+    if (!consumer_->targets.empty() && !can_be_chosen(case_->root, consumer_->targets)) return false;
+    const bool opaque = any_opaque(root_);
     const bool streams = consumer_->face == Face::stream || consumer_->face == Face::start_sink;
     if (leaves_early() || opaque || (streams && rejects_)) return false;
     for (const LeafSpec& leaf : case_->leaves) {
@@ -95,10 +99,9 @@ class Oracle {
     // With less to do a target may be asked once more for each rung; and summaries are sends, too.
     if (degrades_) sends_needed_ = 4 * leaves + 3;
     time_needed_ = Millis{2'000} << static_cast<unsigned>(leaves);
-    Way way{consumer_->max_attempts > 0 ? consumer_->max_attempts : sends_of(case_->root.client),
-            consumer_->deadline > 0 ? consumer_->deadline : time_of(case_->root.client)};
-    if (consumer_->face == Face::chat_async) way = {sends_of(case_->root.client), time_of(case_->root.client)};
-    return reaches(case_->root, way, true);
+    const Way way{consumer_->max_attempts > 0 ? consumer_->max_attempts : sends_of(root_.client),
+                  consumer_->deadline > 0 ? consumer_->deadline : time_of(root_.client)};
+    return reaches(root_, way, true);
   }
 
  private:
@@ -131,6 +134,8 @@ class Oracle {
   [[nodiscard]] bool reaches(const Node& node, Way way, bool is_root) const {
     if (!std::all_of(node.policies.begin(), node.policies.end(), is_transparent)) return false;
     if (node.leaf >= 0) {
+      const auto& targets = consumer_->targets;
+      if (!targets.empty() && std::find(targets.begin(), targets.end(), node.leaf) == targets.end()) return false;
       const LeafSpec& leaf = case_->leaves[static_cast<std::size_t>(node.leaf)];
       return is_well(leaf) && !misfit(leaf, *request_) && way.sends >= sends_needed_ && way.time >= time_needed_;
     }
@@ -141,6 +146,7 @@ class Oracle {
 
   const Case* case_;
   const ConsumerSpec* consumer_;
+  Node root_;  // with what is around it for this call
   const RequestSpec* request_;
   bool repeats_ = false;
   bool rejects_ = false;  // what may have been delivered

@@ -112,6 +112,7 @@ void check_plan(const Play& play, Found& found) {
     if (has_policy(played.root, kind)) return;
   }
   if (played.root.client.hedge >= 0) return;
+  if (!played.consumers.front().around.empty() || !played.consumers.front().targets.empty()) return;
   if (played.consumers.size() > 1 || !play.seen().front().result) return;
   // Another call in the midst of it may put targets out that the plan knew as ready.
   if (acts_in_progress(played, played.consumers.front()) >= 0) return;

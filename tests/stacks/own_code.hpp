@@ -316,9 +316,9 @@ class Coroutine {
 };
 
 inline Coroutine ask(const backstop::FallbackClient& client, const ChatRequest& request,
-                     std::optional<Result<ChatResponse>>& answer) {
+                     const backstop::CallOptions& options, std::optional<Result<ChatResponse>>& answer) {
   const Frame frame;
-  backstop::AsyncCall call = client.chat_async(request);
+  backstop::AsyncCall call = client.chat_async(request, options);
   auto result = co_await call;
   answer.emplace(std::move(result));
 }

@@ -40,10 +40,14 @@ void Play::guarded(Action action) noexcept {
   }
 }
 
-CallOptions Play::options_of(const ConsumerSpec& consumer) const {
+CallOptions Play::options_of(std::size_t index) {
+  const ConsumerSpec& consumer = case_->consumers[index];
   CallOptions options;
   if (consumer.deadline > 0) options.limits.deadline = milliseconds{consumer.deadline};
   if (consumer.max_attempts > 0) options.limits.max_attempts = consumer.max_attempts;
+  options.targets = stack_.names(consumer.targets);
+  options.around = stack_.around(consumer);
+  if (options.around || !options.targets.empty()) options.observer = seen_[index].log = std::make_shared<CallLog>();
   return options;
 }
 
@@ -70,7 +74,8 @@ void Play::begin(std::size_t index) {
   seen_.emplace_back();
   slots_.emplace_back();
   run_until(consumer.at);
-  seen_[index].deadline = options_of(consumer).limits.deadline.value_or(stack_.client->options().limits.deadline);
+  seen_[index].deadline =
+      consumer.deadline > 0 ? milliseconds{consumer.deadline} : stack_.client->options().limits.deadline;
   ++calls_made_;
   switch (consumer.face) {
     case Face::chat: return chat(index);
@@ -83,14 +88,14 @@ void Play::begin(std::size_t index) {
 
 void Play::chat(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
-  seen_[index].result.emplace(stack_.client->chat(request_of(consumer), options_of(consumer)));
+  seen_[index].result.emplace(stack_.client->chat(request_of(consumer), options_of(index)));
 }
 
 void Play::stream(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
   Seen& seen = seen_[index];
   seen.streaming = true;
-  ChatStream stream = stack_.client->stream(request_of(consumer), options_of(consumer));
+  ChatStream stream = stack_.client->stream(request_of(consumer), options_of(index));
   for (int taken = 0; consumer.leave_after < 0 || taken < consumer.leave_after; ++taken) {
     const StreamEvent* event = stream.next();
     if (event == nullptr) {
@@ -107,7 +112,7 @@ void Play::start(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
   Seen& seen = seen_[index];
   Slot& slot = slots_[index];
-  CallOptions options = options_of(consumer);
+  CallOptions options = options_of(index);
   if (consumer.face == Face::start_sink) {
     seen.streaming = true;
     slot.sink = std::make_unique<testing::EventLog>(runtime_.runtime());
@@ -146,8 +151,8 @@ void Play::start(std::size_t index) {
 
 void Play::chat_async(std::size_t index) {
   const ConsumerSpec& consumer = case_->consumers[index];
-  seen_[index].deadline = stack_.client->options().limits.deadline;
-  slots_[index].coroutine.emplace(ask(*stack_.client, request_of(consumer), slots_[index].answer));
+  const CallOptions options = options_of(index);
+  slots_[index].coroutine.emplace(ask(*stack_.client, request_of(consumer), options, slots_[index].answer));
 }
 
 void Play::on_done(std::size_t index, const Result<ChatResponse>& result) {
@@ -172,6 +177,7 @@ void Play::on_event(std::size_t index, const testing::RecordedEvent& event) noex
 
 void Play::on_progress(std::size_t index, const ProgressEvent& event) noexcept {
   check_nesting(index);
+  seen_[index].events_after_end += seen_[index].endings > 0 ? 1 : 0;
   const int nth = slots_[index].progress_seen++;
   if (nth != acts_in_progress(*case_, case_->consumers[index])) return;
   guarded([&] {

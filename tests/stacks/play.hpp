@@ -29,6 +29,7 @@ struct Seen {
   bool asked_on_done = false;
   int on_done = 0;        ///< how often that was called
   backstop::Duration deadline{0};
+  std::shared_ptr<CallLog> log;  ///< of this call alone; null: not asked for
 };
 
 /// A case while it is played, on virtual time; afterwards what the checks look at.
@@ -74,7 +75,7 @@ class Play {
   void check_nesting(std::size_t index) noexcept;
   void act(std::size_t index) noexcept;
   void act_once(std::size_t index) noexcept;
-  [[nodiscard]] backstop::CallOptions options_of(const ConsumerSpec& consumer) const;
+  [[nodiscard]] backstop::CallOptions options_of(std::size_t index);
   [[nodiscard]] const ChatRequest& request_of(const ConsumerSpec& consumer) const;
   void run_until(Millis moment);
   template <class Action>

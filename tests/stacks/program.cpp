@@ -112,6 +112,7 @@ class Printer {
     line(text_, "using namespace backstop;\nusing namespace std::chrono_literals;\n");
     line(text_, "int main() {{\n  testing::VirtualRuntime runtime{{{}}};", case_->seed + 1);
     handles(case_->root);
+    for (const ConsumerSpec& one : case_->consumers) handles(one.around);
     for (std::size_t i = 0; i < case_->leaves.size(); ++i) leaf(static_cast<int>(i));
     line(text_, "  const FallbackClient client{};", client(case_->root));
     for (std::size_t i = 0; i < case_->requests.size(); ++i) request(i);
@@ -123,7 +124,11 @@ class Printer {
 
  private:
   void handles(const Node& node) {
-    for (const PolicySpec& spec : node.policies) {
+    handles(node.policies);
+    for (const Node& child : node.children) handles(child);
+  }
+  void handles(const std::vector<PolicySpec>& policies) {
+    for (const PolicySpec& spec : policies) {
       if (!declared_.insert({spec.kind, spec.handle}).second) continue;
       switch (spec.kind) {
         case PolicyKind::breaker:
@@ -148,7 +153,6 @@ class Printer {
         default: break;
       }
     }
-    for (const Node& child : node.children) handles(child);
   }
 
   void leaf(int number) {
@@ -242,18 +246,30 @@ class Printer {
     return text + "}";
   }
 
+  /// The options behind those of the consumer.
+  static std::string targets_and_around(const ConsumerSpec& one) {
+    std::string text;
+    for (const int leaf : one.targets) text += fmt::format("{}\"p{}/m\"", text.empty() ? ", .targets = {" : ", ", leaf);
+    if (!text.empty()) text += "}";
+    const char* separator = ", .around = ";
+    for (const PolicySpec& policy : one.around) text += std::exchange(separator, " | ") + policy_text(policy);
+    return text;
+  }
+  std::string call_options(const ConsumerSpec& one) const { return limits(one) + targets_and_around(one); }
+
   void consumer(std::size_t index) {
     const ConsumerSpec& one = case_->consumers[index];
     if (one.at > 0) line(text_, "  if ({0}ms > runtime.elapsed()) runtime.run_for({0}ms - runtime.elapsed());", one.at);
     switch (one.face) {
       case Face::chat:
-        line(text_, "  auto reply{} = client.chat(request{}, {{{}}});", index, one.request, limits(one));
+        line(text_, "  auto reply{} = client.chat(request{}, {{{}}});", index, one.request, call_options(one));
         break;
       case Face::stream: stream(index, one); break;
       case Face::chat_async:
         line(text_, "  std::optional<Result<ChatResponse>> reply{};", index);
-        line(text_, "  std::optional<stacks::Coroutine> call{0}{{stacks::ask(client, request{1}, reply{0})}};", index,
-             one.request);
+        line(text_, "  const CallOptions options{}{{{}}};", index, call_options(one));
+        line(text_, "  std::optional<stacks::Coroutine> call{0}{{stacks::ask(client, request{1}, options{0}, reply{0})}};",
+             index, one.request);
         break;
       case Face::start:
       case Face::start_sink: start(index, one); break;
@@ -261,7 +277,7 @@ class Printer {
   }
 
   void stream(std::size_t index, const ConsumerSpec& one) {
-    line(text_, "  {{\n    ChatStream stream{} = client.stream(request{}, {{{}}});", index, one.request, limits(one));
+    line(text_, "  {{\n    ChatStream stream{} = client.stream(request{}, {{{}}});", index, one.request, call_options(one));
     const std::string gap = one.read_gap > 0 ? fmt::format("runtime.run_for({}ms);", one.read_gap) : ";";
     if (one.leave_after < 0) line(text_, "    while (stream{}.next() != nullptr) {}", index, gap);
     if (one.leave_after > 0) {
@@ -307,6 +323,7 @@ class Printer {
                        : fmt::format(", .sink = &sink{}", index);
       }
     }
+    options += targets_and_around(one);
     line(text_, "  std::optional<PendingCall> call{0}{{client.start(request{1}, {{{2}}})}};", index, one.request, options);
     if (one.face == Face::start_sink && one.sink != SinkDoes::takes && in_progress < 0) {
       line(text_,

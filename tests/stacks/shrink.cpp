@@ -17,12 +17,18 @@ void compact(Case& one) {
   std::vector<Node*> nodes;
   collect(one.root, nodes);
   std::vector<LeafSpec> leaves;
+  std::vector<int> new_places(one.leaves.size(), -1);
   for (Node* node : nodes) {
     if (node->leaf < 0) continue;
-    leaves.push_back(one.leaves[static_cast<std::size_t>(node->leaf)]);
-    node->leaf = static_cast<int>(leaves.size()) - 1;
+    const auto old = static_cast<std::size_t>(node->leaf);
+    leaves.push_back(one.leaves[old]);
+    node->leaf = new_places[old] = static_cast<int>(leaves.size()) - 1;
   }
   one.leaves = std::move(leaves);
+  for (ConsumerSpec& consumer : one.consumers) {
+    for (int& leaf : consumer.targets) leaf = new_places[static_cast<std::size_t>(leaf)];
+    std::erase(consumer.targets, -1);
+  }
   std::vector<RequestSpec> requests;
   std::vector<int> numbers(one.requests.size(), -1);
   for (ConsumerSpec& consumer : one.consumers) {
@@ -164,6 +170,13 @@ class Shrinker {
       note(set(of(&ConsumerSpec::destroy_in_callback), false));
       note(set(of(&ConsumerSpec::on_done), OnDone::none));
       note(set(of(&ConsumerSpec::sink), SinkDoes::takes));
+      note(set(of(&ConsumerSpec::around), std::vector<PolicySpec>{}));
+      note(set(of(&ConsumerSpec::targets), std::vector<int>{}));
+      for (std::size_t k = best_.consumers[i].around.size(); k-- > 0 && best_.consumers[i].around.size() > 1;) {
+        Case candidate = best_;
+        candidate.consumers[i].around.erase(candidate.consumers[i].around.begin() + static_cast<std::ptrdiff_t>(k));
+        note(take(std::move(candidate)));
+      }
     }
     for (std::size_t i = 0; i < best_.requests.size(); ++i) {
       const auto of = [i](auto field) { return [i, field](Case& one) -> auto& { return one.requests[i].*field; }; };

@@ -181,27 +181,48 @@ Provider Stack::provider_of(const Node& node) {
     return *leaf.scripted;
   };
   Provider provider = bare();
-  for (const PolicySpec& policy : node.policies) provider = std::move(provider) | policy_of(policy, node, *case_);
+  for (const PolicySpec& policy : node.policies) {
+    note_cap(policy, node);
+    provider = std::move(provider) | policy_of(policy);
+  }
   return provider;
 }
 
-Policy Stack::policy_of(const PolicySpec& spec, const Node& node, const Case& made_of) {
-  const auto handle = static_cast<std::size_t>(spec.handle) % 2;
-  std::vector<bool> covers(made_of.leaves.size(), false);
+std::vector<std::string> Stack::names(const std::vector<int>& targets) const {
+  std::vector<std::string> all;
+  for (const int leaf : targets) all.push_back(leaves[static_cast<std::size_t>(leaf)].target.name());
+  return all;
+}
+
+std::optional<Policy> Stack::around(const ConsumerSpec& consumer) {
+  std::optional<Policy> all;
+  for (const PolicySpec& policy : consumer.around) all = all ? *all | policy_of(policy) : policy_of(policy);
+  return all;
+}
+
+void Stack::note_cap(const PolicySpec& spec, const Node& node) {
+  if (spec.kind != PolicyKind::cap_request && spec.kind != PolicyKind::cap_budget) return;
+  std::vector<bool> covers(case_->leaves.size(), false);
   mark_leaves(node, covers);
+  if (spec.kind == PolicyKind::cap_request) {
+    request_caps.push_back({at_level(tables::cap, spec.level).value, std::move(covers)});
+    return;
+  }
+  auto& charges = charged[static_cast<std::size_t>(spec.handle) % 2];
+  for (std::size_t i = 0; i < covers.size(); ++i) charges[i] = charges[i] || covers[i];
+}
+
+Policy Stack::policy_of(const PolicySpec& spec) {
+  const auto handle = static_cast<std::size_t>(spec.handle) % 2;
   switch (spec.kind) {
     case PolicyKind::retry: return retry(at_level(tables::retry, spec.level).value);
     case PolicyKind::timeout: return timeout(at_level(tables::timeout, spec.level).value);
     case PolicyKind::breaker:
       if (!breakers[handle]) breakers[handle] = CircuitBreaker::create(at_level(tables::breaker, spec.level).value);
       return circuit_breaker(breakers[handle]);
-    case PolicyKind::cap_request: {
-      const Money limit = at_level(tables::cap, spec.level).value;
-      request_caps.push_back({limit, std::move(covers)});
-      return cost_cap(CostCapOptions{.per_request = limit});
-    }
+    case PolicyKind::cap_request:
+      return cost_cap(CostCapOptions{.per_request = at_level(tables::cap, spec.level).value});
     case PolicyKind::cap_budget:
-      for (std::size_t i = 0; i < covers.size(); ++i) charged[handle][i] = charged[handle][i] || covers[i];
       return cost_cap(shared(budgets[handle], [&] {
         return Budget{{.per_period = at_level(tables::cap, spec.level).value, .period = std::chrono::hours{10'000}}};
       }));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
@@ -75,12 +76,18 @@ struct Stack {
   std::shared_ptr<CallLog> log = std::make_shared<CallLog>();
   std::optional<backstop::FallbackClient> client;
 
+  /// Targets by their leaves, for `CallOptions::targets`.
+  [[nodiscard]] std::vector<std::string> names(const std::vector<int>& targets) const;
+  /// What stands around the client for one call.
+  [[nodiscard]] std::optional<backstop::Policy> around(const ConsumerSpec& consumer);
+
  private:
   struct Covered;
 
   [[nodiscard]] backstop::FallbackClient client_of(const Node& node, bool is_root);
   [[nodiscard]] backstop::Provider provider_of(const Node& node);
-  [[nodiscard]] backstop::Policy policy_of(const PolicySpec& spec, const Node& node, const Case& made_of);
+  [[nodiscard]] backstop::Policy policy_of(const PolicySpec& spec);
+  void note_cap(const PolicySpec& spec, const Node& node);
 
   const Case* case_;
   std::shared_ptr<backstop::Runtime> runtime_;

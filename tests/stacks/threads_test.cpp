@@ -42,11 +42,13 @@ Case at_once(Case one) {
       if (step.fault == 14) step.fault = 13;                   // no connection: for ever
     }
   }
-  const auto strip = [](auto&& self, Node& node) -> void {
-    std::erase_if(node.policies, [](const PolicySpec& spec) {
-      return spec.kind == PolicyKind::retry || spec.kind == PolicyKind::rate_limit ||
-             (spec.kind == PolicyKind::around && spec.level == around_sleeps);
-    });
+  const auto takes_time = [](const PolicySpec& spec) {
+    return spec.kind == PolicyKind::retry || spec.kind == PolicyKind::rate_limit ||
+           (spec.kind == PolicyKind::around && spec.level == around_sleeps);
+  };
+  for (ConsumerSpec& consumer : one.consumers) std::erase_if(consumer.around, takes_time);
+  const auto strip = [&](auto&& self, Node& node) -> void {
+    std::erase_if(node.policies, takes_time);
     node.client.hedge = -1;
     node.client.recovery = 1;
     for (Node& child : node.children) self(self, child);
@@ -57,9 +59,7 @@ Case at_once(Case one) {
 
 /// One thing that a consumer does; returns how many calls it made.
 int act(const backstop::FallbackClient& client, const ConsumerSpec& consumer, const ChatRequest& request,
-        std::atomic<int>& on_done) {
-  const backstop::CallOptions options{
-      .limits = {.deadline = 2s, .max_attempts = std::max(3, consumer.max_attempts)}};
+        const backstop::CallOptions& options, std::atomic<int>& on_done) {
   switch (consumer.face) {
     case Face::chat: static_cast<void>(client.chat(request, options)); return 1;
     case Face::stream: {
@@ -89,10 +89,16 @@ struct Outcome {
   int on_done = 0;
 };
 
-Outcome play_with_threads(const Case& one, const Stack& stack) {
+Outcome play_with_threads(const Case& one, Stack& stack) {
   std::vector<ChatRequest> requests;
   for (std::size_t i = 0; i < one.requests.size(); ++i) {
     requests.push_back(request_of(one.requests[i], static_cast<int>(i)));
+  }
+  std::vector<backstop::CallOptions> options;
+  for (const ConsumerSpec& consumer : one.consumers) {
+    options.push_back({.limits = {.deadline = 2s, .max_attempts = std::max(3, consumer.max_attempts)},
+                       .targets = stack.names(consumer.targets),
+                       .around = stack.around(consumer)});
   }
   std::atomic<int> calls{0};
   std::atomic<int> started{0};
@@ -100,9 +106,11 @@ Outcome play_with_threads(const Case& one, const Stack& stack) {
   std::vector<std::thread> workers;
   for (int worker = 0; worker < threads; ++worker) {
     workers.emplace_back([&] {
-      for (const ConsumerSpec& consumer : one.consumers) {
+      for (std::size_t i = 0; i < one.consumers.size(); ++i) {
+        const ConsumerSpec& consumer = one.consumers[i];
         if (consumer.face != Face::chat && consumer.face != Face::stream) ++started;
-        calls += act(*stack.client, consumer, requests[static_cast<std::size_t>(consumer.request)], on_done);
+        const ChatRequest& request = requests[static_cast<std::size_t>(consumer.request)];
+        calls += act(*stack.client, consumer, request, options[i], on_done);
       }
     });
   }
@@ -145,7 +153,7 @@ TEST_CASE("random stacks keep their promises under several threads", "[stacks]")
     backstop::RuntimeOptions options;
     options.seed = seed;
     auto runtime = std::make_shared<backstop::Runtime>(std::move(options));
-    const Stack stack{one, runtime};
+    Stack stack{one, runtime};
     const Outcome outcome = play_with_threads(one, stack);
     const std::string problem = problem_with(stack, outcome, runtime->clock().now());
     if (!problem.empty()) FAIL(problem << " with seed " << seed << "\n" << program_of(one));

@@ -33,13 +33,15 @@ struct CallOptions {
   std::stop_token stop{};
   /// Gets the answer as it comes, and events of type `progress` about who is asked, who failed and what is waited for.
   /// The call streams, also one of `chat` and `chat_async`, whose result is the same whole answer. Runs on the thread
-  /// that drives the runtime and must not block; an exception out of it is dropped.
+  /// that drives the runtime and must not block; an exception out of it is dropped. It is not called within itself, and
+  /// not after the end.
   std::function<void(const StreamEvent&)> on_event{};
   /// The same for a consumer that can make the network wait. Must outlive the call. Not for `stream`, whose range gets
   /// the events: there it is std::invalid_argument.
   StreamSink* sink = nullptr;
   /// Is told of this call, besides the client's own observers. Of a send that `single_flight` shares, the observers and
-  /// the `on_event` of the call that began it are told, and what a follower gets is its answer.
+  /// the `on_event` of the call that began it are told, and what a follower gets is its answer. Progress of it while
+  /// `on_event` itself makes another call is not told.
   std::shared_ptr<Observer> observer{};
   /// The targets that may be asked, in this order, in place of the client's candidates and its strategy. As
   /// `FallbackClient::only` has it.

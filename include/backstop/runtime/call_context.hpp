@@ -52,6 +52,7 @@ struct CallState {
   const std::vector<std::shared_ptr<Observer>>* observers = nullptr;
   bool quote_providers = true;  ///< what providers said may stand in errors
   bool active_probe = false;    ///< nothing is remembered of its sends: no statistics, cooldown or breaker
+  std::optional<TimePoint> dry_run_at{};  ///< nothing is sent, and time stands still: for who asks on another thread
   bool lost_event = false;      ///< there was no memory to hand it over: the call fails, and no more are handed over
 
   /// A row of the ledger. Most calls have few; the first reserves room for three.
@@ -108,7 +109,7 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] Branch& branch() const noexcept { return *branch_; }
   /// For a task that runs beside another of the same call.
   void set_branch(Branch& branch) noexcept { branch_ = &branch; }
-  [[nodiscard]] TimePoint now() const noexcept { return runtime().now(); }
+  [[nodiscard]] TimePoint now() const noexcept { return state_->dry_run_at ? *state_->dry_run_at : runtime().now(); }
 
   // Time and stopping.
 

@@ -40,8 +40,8 @@ class BACKSTOP_EXPORT AnswerCache {
   [[nodiscard]] std::shared_ptr<const ChatResponse> find(const std::string& key, TimePoint now) const;
   /// The same, out of date or not, if it is not older than that. Neither a hit nor a miss.
   [[nodiscard]] Aged find_aged(const std::string& key, TimePoint now, Duration max_age) const;
-  /// Whether there is one; changes nothing.
-  [[nodiscard]] bool contains(const std::string& key, TimePoint now) const noexcept;
+  /// The same; changes nothing, and is neither a hit nor a miss.
+  [[nodiscard]] std::shared_ptr<const ChatResponse> peek(const std::string& key, TimePoint now) const noexcept;
   /// Keeps an answer until that moment, in place of an older one. One that is larger than the whole cache is not kept.
   void put(std::string key, ChatResponse answer, TimePoint now, TimePoint until) const;
   void clear() const noexcept;
