@@ -9,7 +9,6 @@
 
 #include "backstop/handover/needs.hpp"
 #include "backstop/observe/observer.hpp"
-#include "backstop/runtime/wakeup_list.hpp"
 #include "chat/interrupted.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
@@ -18,6 +17,8 @@
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
 #include "runtime/given_up.hpp"
+#include "runtime/wait_for_turn.hpp"
+#include "state/budget_turn.hpp"
 #include "state/target_state.hpp"
 
 namespace backstop::inline v0 {
@@ -283,24 +284,21 @@ class AttemptRecord {
 
 /// Where a refused send may be made after all once others have settled: waits for that, and is asked again.
 Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional<Error>& refusal) {
-  const TimePoint since = context.now();
-  Wakeup wakeup{context};
-  WakeupList::Place place = WakeupList::Place::back;
-  WakeupList* waited_in = nullptr;
-  Result<void> stopped;
-  while (stopped && refusal && send.wait_in != nullptr && context.now() < send.wait_until) {
-    WakeupList& list = *std::exchange(send.wait_in, nullptr);
-    waited_in = &list;
-    list.add(wakeup.waker(), place);
-    context.note_wait(*send.target, send.wait_until, "cost_cap");
-    auto wait = wakeup.until(send.wait_until);
-    stopped = co_await wait;
-    if (stopped) refusal = context.begin_send(send);
-    place = WakeupList::Place::front;
+  std::shared_ptr<BudgetTurn> turn;  // kept until it has reserved, or another is waited for
+  while (refusal && send.turn) {
+    if (turn && turn->budget() == send.turn->budget()) {
+      turn->need(send.turn->needed());
+      send.turn.reset();
+    } else {
+      turn = std::exchange(send.turn, nullptr);
+    }
+    Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, *send.target, "cost_cap");
+    Result<void> waited = co_await waiting;
+    if (!waited) co_return waited;
+    refusal = context.begin_send(send);  // where the wait was in vain: for what is to be said now
+    if (turn->stage() == BudgetTurn::Stage::refused) break;
   }
-  if (waited_in != nullptr) waited_in->wake_first();  // there may be room for the next
-  context.branch().waited += context.now() - since;
-  co_return stopped;
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -310,7 +308,7 @@ Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, 
   Standing standing;
   standing.target = &to;
   if (needs.costs) {
-    if (const std::optional<Price> price = price_of(to)) {
+    if (const std::optional<Price> price = price_of(to, needs)) {
       const std::optional<std::int64_t> limit = detail::output_limit_of(to, request, detail::GivenUp{needs});
       standing.worst_cost = cost_of(worst_usage(to, limit, input_of(needs)), *price);
       standing.least_cost = cost_of(least_usage(to, limit, input_of(needs)), *price);
@@ -386,7 +384,7 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
     Send sending{target_, own.request(), context};
     SendScope scope{sending, context};
     std::optional<Error> refusal = context.begin_send(sending);
-    if (refusal && sending.wait_in != nullptr) {
+    if (refusal && sending.turn) {
       Task<Result<void>> waiting = wait_to_begin(sending, context, refusal);
       Result<void> waited = co_await waiting;
       if (!refusal) scope.begun();

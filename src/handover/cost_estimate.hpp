@@ -21,6 +21,12 @@ inline constexpr std::int64_t assumed_output_tokens = 4096;
   return facts.price;
 }
 
+/// The same to caps around it, which may have a price for what has none.
+[[nodiscard]] inline std::optional<Price> price_of(const Target& target, const Needs& needs) noexcept {
+  const std::optional<Price> known = price_of(target);
+  return known || needs.assume_price == nullptr ? known : *needs.assume_price;
+}
+
 /// The output limit of a send for which the request has none, where less than the worst case may be spent on it.
 inline constexpr std::int64_t least_limited_output = 256;
 

@@ -120,7 +120,7 @@ constexpr std::array<Capability, 7> capability_table{{
     return Misfit{ErrorKind::context_window_exceeded, "its context window is no larger than one that was too small"};
   }
   if (!requirement.priced && !requirement.cheaper_than) return std::nullopt;
-  const std::optional<Price> price = price_of(target);
+  const std::optional<Price> price = price_of(target, needs);
   if (!price) return Misfit{ErrorKind::budget_exceeded, "its price is not known, and a budget has run short"};
   const auto limit = detail::output_limit_of(target, request, detail::GivenUp{needs});
   if (requirement.cheaper_than &&

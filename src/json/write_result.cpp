@@ -118,6 +118,7 @@ nlohmann::ordered_json to_json(const Attempt& attempt) {
           {"ttft_ms", milliseconds(attempt.ttft)},
           {"elapsed_ms", milliseconds(attempt.elapsed)},
           {"cost_usd", cost_json(attempt.cost, attempt.cost_known)},
+          {"cost_estimated", attempt.cost_estimated},
           {"rate_limit", rate_limit_json(attempt.rate_limit.get())},
           {"gateway", gateway_json(attempt.gateway.get())},
           {"chosen_by", attempt.chosen_by ? nlohmann::ordered_json(*attempt.chosen_by) : nullptr},

@@ -83,7 +83,7 @@ class AcceptIf final : public Decorator {
       Task<Result<Verdict>> judging = judge(answer, row, context);
       auto verdict = co_await judging;
       if (!verdict) co_return std::move(verdict).error();
-      if (statistics_ != nullptr && row && !context.state().active_probe) {
+      if (statistics_ != nullptr && row && context.state().ledger[*row].sent && !context.state().active_probe) {
         statistics_->note_verdict(context.now(), verdict->objection.has_value());
       }
       if (!verdict->objection) {
@@ -146,7 +146,7 @@ class AcceptIf final : public Decorator {
     const Ledger& ledger = context.state().ledger;
     for (std::size_t row = ledger.size(); row > rows_before; --row) {
       const Attempt& attempt = ledger[row - 1];
-      const bool answers = attempt.sent && !attempt.judge && !attempt.summary && !attempt.outcome;
+      const bool answers = !attempt.judge && !attempt.summary && !attempt.outcome;  // a cache's row, too
       if (answers && attempt.target == response.served_by) return row - 1;
     }
     return std::nullopt;

@@ -1,10 +1,10 @@
 #include "backstop/policies/bulkhead.hpp"
+#include "runtime/wait_for_turn.hpp"
 
 #include <stdexcept>
 #include <string>
 #include <utility>
 
-#include "policies/wait_for_turn.hpp"
 
 namespace backstop::inline v0 {
 namespace {

@@ -17,7 +17,9 @@
 #include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "runtime/given_up.hpp"
+#include "runtime/wait_for_turn.hpp"
 #include "state/budget_reservation.hpp"
+#include "state/budget_turn.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -69,7 +71,10 @@ class CostCap final : public Decorator {
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override;
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
-    Standing standing = next().standing(request, needs, now);
+    Needs priced = needs;
+    // Of a client its own walk decides on the targets, without it.
+    if (one_target_ && options_.assume_price && !priced.assume_price) priced.assume_price = &*options_.assume_price;
+    Standing standing = next().standing(request, priced, now);
     if (standing.fit() && one_target_ && !price_for(target())) {
       standing.verdict = Standing::Verdict::unfit;
       standing.why = ErrorKind::budget_exceeded;
@@ -165,6 +170,8 @@ class CostCap::EachSend final : public AttemptObserver {
         if (output < quote.usual_output(limit)) send.output_limit = output;
         added.counted = send.stake(context_->state(), added.worst.cost);
         added.reservation.add_to(send.reservations);
+        turn_.reset();
+        wait_until_.reset();
         return std::nullopt;
       }
       // Others have reserved meanwhile.
@@ -178,8 +185,11 @@ class CostCap::EachSend final : public AttemptObserver {
     UnderWay* ended = find(send);
     if (ended == nullptr) return;
     ended->reservation.remove_from(send.reservations);
-    if (row == nullptr && !send.begun) ended->reservation.withdraw();
-    if (row != nullptr && row->sent) ended->reservation.settle(charge_of(*row, *ended), context_->now());
+    if (row != nullptr && row->sent) {
+      const BudgetCharge charge = charge_of(*row, *ended);
+      send.booked = std::max(send.booked, charge.cost);
+      ended->reservation.settle(charge, context_->now());
+    }
     remove(send);
   }
 
@@ -187,10 +197,7 @@ class CostCap::EachSend final : public AttemptObserver {
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
     const Quote quote{*cap_, *context_, target, input_of(request), may_fall_over(*context_)};
     if (!quote.priced()) return no_price(quote.unpriced());
-    const auto limit = detail::output_limit_of(target, request, detail::given_up_by(context_->hint()));
-    std::int64_t output = quote.usual_output(limit);
-    if (!limit) output = std::min(output, least_limited_output);
-    const BudgetCharge charge = quote.charge(output);
+    const BudgetCharge charge = least_charge(quote, request, target);
     if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
     }
@@ -204,6 +211,46 @@ class CostCap::EachSend final : public AttemptObserver {
     }
     return std::nullopt;
   }
+
+  /// What a call needs at least, where that is known: of a client what its cheapest target does.
+  [[nodiscard]] std::optional<BudgetCharge> least_needed(const ChatRequest& request) {
+    if (cap_->one_target_) {
+      const Quote quote{*cap_, *context_, cap_->target(), input_of(request), may_fall_over(*context_)};
+      return quote.priced() ? std::optional{least_charge(quote, request, cap_->target())} : std::nullopt;
+    }
+    Needs needs = needs_of(request);
+    needs.costs = true;
+    const std::optional<Money> least = cap_->next().standing(request, needs, context_->now()).least_cost;
+    return least ? std::optional{BudgetCharge{*least, Money{}}} : std::nullopt;
+  }
+  /// Why the budgets have no room for the charge beside what others have reserved; empty when they have. `turn` is set
+  /// where it is worth waiting.
+  [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, const BudgetReservation* has,
+                                             std::shared_ptr<BudgetTurn>& turn) {
+    std::optional<Error> for_now;
+    const Budget* reserved = nullptr;
+    for (const Budget& budget : cap_->options_.budgets) {
+      if (BudgetReservation::any_in(budget, has)) continue;
+      BudgetSnapshot used = budget.snapshot(context_->now());
+      const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
+      if (!refused) continue;
+      used.reserved = BudgetCharge{};
+      if (refusal_by(budget.options(), used, charge)) return beyond_budget(charge, *refused);  // whatever is settled
+      if (for_now) continue;
+      for_now = beyond_budget(charge, *refused);
+      reserved = &budget;
+    }
+    if (!for_now || cap_->options_.wait_for_reserved == Duration::zero()) return for_now;
+    if (context_->hint().other_ready) {
+      for_now->kind = ErrorKind::local_limit;  // the next target need not be a cheaper one
+      return for_now;
+    }
+    if (!wait_until_) wait_until_ = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
+    turn = std::make_shared<BudgetTurn>(*reserved, charge, *wait_until_);
+    return for_now;
+  }
+  /// The place in a queue is kept until a send has reserved.
+  void keep(std::shared_ptr<BudgetTurn> turn) noexcept { turn_ = std::move(turn); }
 
  private:
   /// What a send to a target costs, and how much more than at the first choice.
@@ -342,26 +389,16 @@ class CostCap::EachSend final : public AttemptObserver {
         cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
     }
-    for (const Budget& budget : cap_->options_.budgets) {
-      if (BudgetReservation::any_in(budget, send.reservations)) continue;
-      BudgetSnapshot used = budget.snapshot(context_->now());
-      const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
-      if (!refused) continue;
-      used.reserved = BudgetCharge{};
-      const bool would_fit = !refusal_by(budget.options(), used, charge);
-      Error error = beyond_budget(charge, *refused);
-      if (!would_fit || cap_->options_.wait_for_reserved == Duration::zero()) return error;
-      if (context_->hint().other_ready) {
-        error.kind = ErrorKind::local_limit;  // for now: the next target need not be a cheaper one
-        return error;
-      }
-      send.wait_in = &budget.waiting();
-      if (send.wait_until == TimePoint{}) {
-        send.wait_until = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
-      }
-      return error;
-    }
+    if (std::optional<Error> error = no_room(charge, send.reservations, send.turn)) return *std::move(error);
     return Error{ErrorKind::budget_exceeded, "what may be spent has been reserved by other sends"};
+  }
+
+  /// With the least output that it may be limited to.
+  [[nodiscard]] BudgetCharge least_charge(const Quote& quote, const ChatRequest& request, const Target& target) const {
+    const auto limit = detail::output_limit_of(target, request, detail::given_up_by(context_->hint()));
+    std::int64_t output = quote.usual_output(limit);
+    if (!limit) output = std::min(output, least_limited_output);
+    return quote.charge(output);
   }
 
   [[nodiscard]] BudgetCharge charge_of(const Attempt& row, const UnderWay& send) const {
@@ -395,6 +432,8 @@ class CostCap::EachSend final : public AttemptObserver {
   std::int64_t input_ = 0;  // of the last one that was looked at
   std::optional<UnderWay> under_way_;  // most calls have one send at a time
   std::vector<std::unique_ptr<UnderWay>> others_;
+  std::shared_ptr<BudgetTurn> turn_;        // what was waited for before the first send
+  std::optional<TimePoint> wait_until_;     // for the next send
 };
 
 Layer CostCap::layer() const {
@@ -418,6 +457,32 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
       context.note_skipped(target(), *refusal);
       co_return std::move(*refusal);
     }
+  }
+  // Before policies further in give permits that others could use. Of a client its targets decide, after that.
+  if (const std::optional<BudgetCharge> least = sends.least_needed(request)) {
+    std::shared_ptr<BudgetTurn> turn;
+    for (;;) {
+      std::shared_ptr<BudgetTurn> next_turn;
+      std::optional<Error> refusal = sends.no_room(*least, nullptr, next_turn);
+      if (!refusal) break;
+      turn = std::move(next_turn);
+      if (turn) {
+        Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, target(), "cost_cap");
+        Result<void> waited = co_await waiting;
+        if (!waited) {
+          waited.error().target = target();
+          co_return std::move(waited).error();
+        }
+        if (turn->stage() == BudgetTurn::Stage::through) continue;
+        refusal = sends.no_room(*least, nullptr, next_turn);  // as it is now
+        if (!refusal) break;
+      }
+      if (!one_target_) break;
+      refusal->target = target();
+      context.note_skipped(target(), *refusal);
+      co_return *std::move(refusal);
+    }
+    sends.keep(std::move(turn));
   }
   CallContext inner = context;
   inner.add_observer(sends);

@@ -90,11 +90,14 @@ void Flight::start() {
 
 void Flight::join(Follower& follower) {
   followers_.push_back(&follower);
+  state_.attempts_left = std::max(state_.attempts_left, follower.context().spare_sends());
+  ask_again();
   context_.set_deadline(std::max(context_.deadline(), follower.context().deadline()));
 }
 
 void Flight::leave(Follower& follower) noexcept {
   std::erase(followers_, &follower);
+  ask_again();
   for (UnderWay& one : sends_) {
     if (one.payer != &follower) continue;
     // Somebody else accounts for it, or it is stopped.
@@ -154,7 +157,13 @@ std::optional<Error> Flight::on_begin(Send& send) {
 }
 
 std::optional<Error> Flight::find_payer(Send& send, int is_new) {
-  std::vector<std::pair<Follower*, Error>> refused;
+  struct Refused {
+    Follower* follower;
+    Error why;
+    bool for_now;
+  };
+  std::vector<Refused> refused;
+  std::shared_ptr<BudgetTurn> turn;  // of the first who may pay once others have settled
   const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
                                         [](const Follower* one) { return one->context().stopping(); });
   for (Follower* follower : followers_) {
@@ -162,23 +171,28 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
     // What was sent must not be lost for want of memory.
     follower->keep_room_for(state_.ledger.size() + 1);
     accounts_.reserve(state_.ledger.size() + sends_.size() + 1);
-    send.wait_in = nullptr;
     std::optional<Error> own = follower->begin(send, is_new);
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
       // It goes on without those.
-      for (auto& [other, why] : refused) other->refuse(std::move(why));
+      for (Refused& one : refused) {
+        if (!one.for_now) one.follower->refuse(std::move(one.why));
+      }
+      for (Follower* other : followers_) other->note_own_refusal({});
       return std::nullopt;
     }
-    if (send.wait_in != nullptr && is_new > 0) return own;  // is asked again
-    refused.emplace_back(follower, *std::move(own));
+    refused.push_back({follower, *std::move(own), send.turn != nullptr});
+    if (!turn && is_new > 0) turn = std::exchange(send.turn, nullptr);
   }
   if (refused.empty()) return Error{ErrorKind::cancelled, "nobody waits for the send any more"};
-  Error refusal = refused.back().second;
+  Error refusal = refused.back().why;
+  for (const Refused& one : refused) one.follower->note_own_refusal(one.why);
+  send.turn = std::move(turn);
+  if (send.turn) turn_ = send.turn;
   // Of a new send only that is refused: another target may be cheaper.
   if (is_new == 0) {
-    for (auto& [follower, why] : refused) follower->refuse(std::move(why));
+    for (Refused& one : refused) one.follower->refuse(std::move(one.why));
   }
   return refusal;
 }
@@ -200,7 +214,7 @@ void Flight::on_end(Send& send, const Attempt* row) noexcept {
   payer->context().end_send(send, row);
   if (row == nullptr || !row->sent) payer->give_back_send();
   if (row == nullptr) return;
-  payer->add_cost(row->cost);
+  payer->add_cost(std::max(row->cost, send.booked));
   if (&send.context->state() != &state_) return;  // of a flight inside, whose rows come later
   const auto index = static_cast<std::size_t>(row - state_.ledger.data());
   if (index >= accounts_.capacity()) return;  // no memory was to be had: it goes with those that are on nobody's
@@ -365,7 +379,7 @@ void Follower::catch_up() noexcept {
   // The consumer may drive the loop: its call must not go on, and end, meanwhile.
   const Runtime::Step step{context_.runtime(), &context_.state()};
   handing_on_ = true;
-  while (!context_.stopping() && !left_behind() && !has_everything() && can_take_more()) {
+  while ((!context_.stopping() || has_answer_in_time()) && !left_behind() && !has_everything() && can_take_more()) {
     if (const std::size_t attempt = flight_->attempt_of(position_); attempt != attempt_) {
       attempt_ = attempt;
       context_.sink()->on_attempt(flight_->target_of(attempt));
@@ -397,8 +411,13 @@ void Follower::settle() {
   if (const Target* chosen = flight_->first_choice(); chosen != nullptr && context_.hint().first_choice) {
     state.first_choice = chosen;
   }
-  if (flight_->hand_rows_to(*this, state.ledger, room_) && flight_->ended()) return;
+  const std::size_t rows_before = state.ledger.size();
+  const bool has_rows = flight_->hand_rows_to(*this, state.ledger, room_);
+  const Duration waited = std::exchange(context_.branch().waited, Duration::zero());
+  if (has_rows) state.ledger[rows_before].waited += waited;
+  if (has_rows && flight_->ended()) return;
   Attempt& row = state.ledger.emplace_back();
+  if (!has_rows) row.waited = waited;
   row.elapsed = context_.now() - joined_at_;
   if (refused()) {
     row.target = refusal_->target;
@@ -406,7 +425,7 @@ void Follower::settle() {
     row.reason = refusal_->message;
     return;
   }
-  if (!flight_->ended() || context_.stopping()) {
+  if (!flight_->ended() || (context_.stopping() && !has_answer_in_time())) {
     row.target = flight_->target();
     row.outcome = context_.stopping() ? context_.stop_error().kind : ErrorKind::local_limit;
     row.reason = "left the send of an identical call";
@@ -419,7 +438,7 @@ void Follower::settle() {
 }
 
 Result<ChatResponse> Follower::outcome() {
-  if (context_.stopping()) {
+  if (context_.stopping() && !(has_answer_in_time() && has_everything())) {
     Error error = context_.stop_error();
     error.target = context_.state().ledger.back().target;  // its part in the send has a row
     return error;
@@ -445,6 +464,8 @@ Result<ChatResponse> Follower::outcome() {
   }
   Result<ChatResponse> result = flight_->result();
   if (!result) {
+    // What its own caps say, not another's.
+    if (own_refusal_ && result.error().kind == own_refusal_->kind) result = *own_refusal_;
     result.error().committed = context_.committed();
   } else if (!AttemptProgress::reached(context_.progress()->first_content)) {
     context_.note_first_content();

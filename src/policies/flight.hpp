@@ -14,6 +14,7 @@
 
 #include "backstop/provider.hpp"
 #include "backstop/runtime/call_context.hpp"
+#include "state/budget_turn.hpp"
 
 namespace backstop::inline v0::detail {
 
@@ -113,6 +114,10 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   /// Finds who accounts for the send, a new one (1) or one that is under way (0); the error of the last who may not
   /// when nobody does.
   [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new);
+  /// Those who may pay have changed: a send that waits for money asks again.
+  void ask_again() noexcept {
+    if (const std::shared_ptr<BudgetTurn> turn = turn_.lock()) turn->let_through();
+  }
   /// That one of those who share it may still make.
   [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
@@ -152,6 +157,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     bool aside;  ///< to those who share it
   };
   std::vector<UnderWay> sends_;
+  std::weak_ptr<BudgetTurn> turn_;  // that a send waits for, because none of those who share it may pay yet
   std::shared_ptr<Flight> kept_;  // when abandoned
   /// Nothing to do: a turn in which it is kept.
   struct LastTurn final : Runtime::Posted {
@@ -187,6 +193,11 @@ class Follower final {
   [[nodiscard]] StopReason stop_reason() const noexcept;
   /// Hands on what has come, as far as the consumer takes it.
   void catch_up() noexcept;
+  /// Its time is over, and the send has ended with an answer all the same: one that was there, or that was given for
+  /// want of another.
+  [[nodiscard]] bool has_answer_in_time() const noexcept {
+    return is_time_limit(context_.stop().reason()) && flight_->ended() && flight_->result().has_value();
+  }
   /// Resumes the coroutine if it waits for news.
   void wake() noexcept { parked_.wake(); }
   /// Why its own caps do not let it account for a send of the flight: it gets that error.
@@ -202,6 +213,8 @@ class Follower final {
   /// For so many rows of the flight. Its call may be in the midst of a step, with its ledger in use, so that this is kept
   /// apart. Errors: std::bad_alloc.
   void keep_room_for(std::size_t rows) { room_.reserve(context_.state().ledger.size() + rows); }
+  /// Why its own caps do not let it account for a send that nobody accounts for; empty: somebody does.
+  void note_own_refusal(std::optional<Error> refusal) noexcept { own_refusal_ = std::move(refusal); }
   /// A send that it accounts for has ended, and is not in its ledger yet.
   void add_cost(Money cost) noexcept {
     unsettled_ += cost;
@@ -252,6 +265,7 @@ class Follower final {
   std::size_t attempt_ = 0;  // that the consumer has been told of
   bool handing_on_ = false;
   std::optional<Error> refusal_;
+  std::optional<Error> own_refusal_;  // of the send that the flight could not make last
   Money unsettled_{};
   Ledger room_;
   Parked parked_;

@@ -15,8 +15,8 @@
 #include "chat/token_estimate.hpp"
 #include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
-#include "policies/wait_for_turn.hpp"
 #include "runtime/given_up.hpp"
+#include "runtime/wait_for_turn.hpp"
 #include "state/rate_reservation.hpp"
 
 namespace backstop::inline v0 {

@@ -68,6 +68,7 @@ class SingleFlight final : public Decorator {
         Follower::Completion completion{follower};
         co_await completion;
       }
+      follower.catch_up();
     }
     follower.settle();
     auto outcome = follower.outcome();

@@ -65,6 +65,17 @@ std::optional<Error> ask(AttemptObserver& observer, Send& send) {
   }
 }
 
+/// The row as observers get it, in `copy`; null where there is no memory for that.
+const Attempt* without_foreign_words(const Attempt& row, Attempt& copy) noexcept {
+  try {
+    copy = row;
+    copy.provider_message.clear();
+    return &copy;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 Error CallContext::stop_error() const noexcept {
@@ -125,6 +136,8 @@ Attempt& CallState::add_row(const Target& target) {
 std::optional<Error> CallContext::begin_send(Send& send) const {
   if (observers_ == nullptr) return std::nullopt;
   const AsideScope as_before{send};
+  const std::optional<std::int64_t> limit_before = send.output_limit;
+  send.turn.reset();
   for (AttemptObserver* observer = observers_; observer != nullptr; observer = observer->outer_) {
     send.aside = send.aside || observer == aside_from_;
     std::optional<Error> refusal = ask(*observer, send);
@@ -132,6 +145,7 @@ std::optional<Error> CallContext::begin_send(Send& send) const {
     as_before.restore();
     end_send(send, nullptr, observer);
     send.unstake();
+    send.output_limit = limit_before;  // what had room for no more may have another time
     refusal->target = *send.target;
     return refusal;
   }
@@ -170,7 +184,11 @@ void CallContext::note_progress(ProgressEvent& event, std::size_t row) const noe
   const Ledger& ledger = state_->ledger;
   event.attempt = &ledger[row];
   event.target = ledger[row].target;
-  if (row > 0 && ledger[row - 1].outcome) event.before = &ledger[row - 1];
+  Attempt before;
+  if (row > 0 && ledger[row - 1].outcome) {
+    event.before = &ledger[row - 1];
+    if (!event.before->provider_message.empty()) event.before = without_foreign_words(*event.before, before);
+  }
   for (const auto& observer : *state_->observers) observer->on_progress(event);
 }
 

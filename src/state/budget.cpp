@@ -2,26 +2,31 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
 
 #include "backstop/state/rolling_window.hpp"
 #include "state/budget_reservation.hpp"
+#include "state/budget_turn.hpp"
 
 namespace backstop::inline v0 {
 
 struct Budget::State {
   explicit State(const BudgetOptions& budget_options) : options{budget_options}, spent{budget_options.period} {}
 
+  /// With the lock held: whoever is first in the queue looks again.
+  void wake_first() noexcept {
+    if (!waiting.empty()) waiting.front()->waker_.wake();
+  }
+
   const BudgetOptions options;
   std::mutex mutex;
   RollingWindow<BudgetCharge, 60> spent;
   BudgetCharge reserved;
-  WakeupList waiting;
+  std::deque<BudgetTurn*> waiting;
 };
-
-WakeupList& Budget::waiting() const noexcept { return state_->waiting; }
 
 Budget::Budget(BudgetOptions options) {
   if (const std::string problem = problem_with(options); !problem.empty()) throw std::invalid_argument{problem};
@@ -56,23 +61,56 @@ std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoin
   return refusal;
 }
 
-void Budget::release(const BudgetCharge& reserved, bool wakes) const noexcept {
-  {
-    const std::lock_guard lock{state_->mutex};
-    state_->reserved.cost -= reserved.cost;
-    state_->reserved.premium -= reserved.premium;
-  }
-  if (wakes) state_->waiting.wake_first();
+void Budget::release(const BudgetCharge& reserved) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  state_->reserved.cost -= reserved.cost;
+  state_->reserved.premium -= reserved.premium;
+  state_->wake_first();
 }
 
 void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept {
-  {
-    const std::lock_guard lock{state_->mutex};
-    state_->reserved.cost -= reserved.cost;
-    state_->reserved.premium -= reserved.premium;
-    state_->spent.add(now, actual);
-  }
-  state_->waiting.wake_first();
+  const std::lock_guard lock{state_->mutex};
+  state_->reserved.cost -= reserved.cost;
+  state_->reserved.premium -= reserved.premium;
+  state_->spent.add(now, actual);
+  state_->wake_first();
+}
+
+BudgetTurn::~BudgetTurn() {
+  if (!queued_) return;
+  Budget::State& state = *budget_.state_;
+  const std::lock_guard lock{state.mutex};
+  const bool was_first = state.waiting.front() == this;
+  std::erase(state.waiting, this);
+  if (was_first) state.wake_first();
+}
+
+void BudgetTurn::wake_through(Wakeup::Waker waker) {
+  Budget::State& state = *budget_.state_;
+  const std::lock_guard lock{state.mutex};
+  waker_ = std::move(waker);
+  if (queued_) return;
+  state.waiting.push_back(this);
+  queued_ = true;
+}
+
+BudgetTurn::Stage BudgetTurn::look(TimePoint now) {
+  if (stage_ != Stage::waiting) return stage_;
+  Budget::State& state = *budget_.state_;
+  const std::lock_guard lock{state.mutex};
+  BudgetSnapshot used{state.spent.total(now), state.reserved};
+  const bool has_room = !refusal_by(state.options, used, needed_);
+  if (has_room && (!queued_ || state.waiting.front() == this)) return stage_ = Stage::through;
+  used.reserved = BudgetCharge{};
+  if (now >= until_ || refusal_by(state.options, used, needed_)) stage_ = Stage::refused;
+  return stage_;
+}
+
+void BudgetTurn::let_through() noexcept {
+  Budget::State& state = *budget_.state_;
+  const std::lock_guard lock{state.mutex};
+  stage_ = Stage::through;
+  waker_.wake();
 }
 
 BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept
@@ -80,7 +118,7 @@ BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const Budg
   for (std::size_t count = 0; count < budgets.size(); ++count) {
     refusal_ = budgets[count].reserve(worst_, now);
     if (refusal_) {
-      for (const Budget& budget : budgets.first(count)) budget.release(worst_, false);
+      for (const Budget& budget : budgets.first(count)) budget.release(worst_);
       return;
     }
   }
@@ -89,10 +127,6 @@ BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const Budg
 
 BudgetReservation::~BudgetReservation() {
   for (const Budget& budget : held_) budget.release(worst_);
-}
-
-void BudgetReservation::withdraw() noexcept {
-  for (const Budget& budget : std::exchange(held_, {})) budget.release(worst_, false);
 }
 
 void BudgetReservation::settle(const BudgetCharge& actual, TimePoint now) noexcept {

@@ -40,8 +40,6 @@ class BACKSTOP_EXPORT BudgetReservation {
   [[nodiscard]] const std::optional<BudgetRefusal>& refusal() const noexcept { return refusal_; }
   /// Books what the send cost and gives the rest back. A negative amount counts as zero. Once only.
   void settle(const BudgetCharge& actual, TimePoint now) noexcept;
-  /// Gives it back for a send that was refused elsewhere. Those who wait are not woken: for them nothing has changed.
-  void withdraw() noexcept;
 
   /// Puts it before the others that a send has, and takes it out again.
   void add_to(BudgetReservation*& first) noexcept;

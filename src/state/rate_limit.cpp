@@ -111,16 +111,17 @@ struct RateLimit::State {
   explicit State(const RateLimitOptions& limit_options)
       : options{limit_options}, buckets{buckets_for(limit_options)}, counts_tokens{v0::counts_tokens(limit_options)} {}
 
-  /// Holds the lock while something changes, and notes on its way out whether there is room without a wait: that stays
-  /// true until the next change, so that asking needs no lock.
+  /// Holds the lock while something changes, and notes on its way out when the next send would have its turn: that stays
+  /// true until the next change, so that asking needs no lock and no walk along the queue.
   class Change {
    public:
     explicit Change(State& state) : state_{&state}, lock_{state.mutex} {}
     Change(const Change&) = delete;
     Change& operator=(const Change&) = delete;
     ~Change() {
-      const bool room = state_->queue.empty() && ready_at(state_->buckets, one_request, state_->now).at <= state_->now;
-      state_->has_room.store(room, std::memory_order_relaxed);
+      const TimePoint turn = state_->turn_after(state_->queue.size(), one_request).at;
+      const TimePoint from = saturating_add(turn, -state_->options.max_wait);
+      state_->refuses_until.store(from, std::memory_order_relaxed);
     }
 
    private:
@@ -226,7 +227,7 @@ struct RateLimit::State {
   Amounts reserved{};
   Amounts charged{};
   std::atomic<bool> counts_tokens;
-  std::atomic<bool> has_room{true};
+  std::atomic<TimePoint> refuses_until{TimePoint::min()};
 };
 
 RateLimit::RateLimit(RateLimitOptions options) {
@@ -267,10 +268,7 @@ RateLimitSnapshot RateLimit::snapshot(TimePoint now) const noexcept {
 bool RateLimit::counts_tokens() const noexcept { return state_->counts_tokens.load(std::memory_order_relaxed); }
 
 std::optional<TimePoint> RateLimit::refuses_until(TimePoint now) const noexcept {
-  if (state_->has_room.load(std::memory_order_relaxed)) return std::nullopt;
-  const std::lock_guard lock{state_->mutex};
-  const TimePoint turn = state_->turn_after(state_->queue.size(), one_request).at;
-  const TimePoint from = saturating_add(turn, -state_->options.max_wait);
+  const TimePoint from = state_->refuses_until.load(std::memory_order_relaxed);
   if (from <= now) return std::nullopt;
   return from;
 }

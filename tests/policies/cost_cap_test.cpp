@@ -10,6 +10,7 @@
 
 #include "backstop/fallback_client.hpp"
 #include "backstop/handover/needs.hpp"
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/routing/hedge.hpp"
@@ -675,6 +676,67 @@ TEST_CASE("those behind calls that were cancelled while they waited for what is 
   lab.runtime.run_all();
   CHECK(lab.runtime.since(calls[1]->ended_at()) == 2s);
   CHECK(lab.runtime.since(calls[5]->ended_at()) == 3s);
+}
+
+TEST_CASE("a call that waits for money holds no permit of what stands below the cap") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(5s)}};
+  const ScriptedProvider model{dollar_target("two"), {costing(0)}};
+  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 1, .max_queued = 0}};
+  const Provider guarded = model | bulkhead(permits);
+  const auto first = lab.runtime.start(slow | cost_cap(budget), request_for(90));
+  const auto waits = lab.runtime.start(guarded | cost_cap(budget), request_for(50));
+  lab.runtime.run_for(1s);
+  CHECK_FALSE(waits->done());
+  CHECK(permits.snapshot().in_flight == 0);
+  CHECK(lab.call(guarded | cost_cap(budget), request_for(1)));
+  lab.runtime.run_all();
+  CHECK(waits->result());
+}
+
+TEST_CASE("a budget that is used up is the reason, not one that others have reserved") {
+  Lab lab;
+  const Budget reserved{{.per_period = Money::usd(100)}};
+  const Budget spent{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target("one"), {costing(100), costing(0).after(40s)}};
+  REQUIRE(lab.call(model | cost_cap(spent), request_for(100)));
+  const auto first = lab.runtime.start(model | cost_cap(reserved), request_for(100));
+  const FallbackClient client = lab.client(ScriptedProvider{dollar_target("two"), {costing(0)}});
+  const Provider capped = client | cost_cap({.budgets = {reserved, spent}});
+  const Duration before = lab.runtime.elapsed();
+  const auto reply = lab.call(capped, request_for(50));
+  REQUIRE_FALSE(reply);
+  CHECK(lab.runtime.elapsed() == before);
+  CHECK_THAT(reply.error().message, ContainsSubstring("$100.00 are spent"));
+  lab.runtime.run_all();
+}
+
+TEST_CASE("a limit of the output that had room for no more is no limit once there is room") {
+  Lab lab;
+  const Budget inner{{.per_period = Money::usd(1'000)}};
+  const Budget outer{{.per_period = Money::usd(1'000)}};
+  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(1s)}};
+  const ScriptedProvider model{writing("two", 1'000, 1'000'000), {costing(0)}};
+  const auto takes_inner = lab.runtime.start(slow | cost_cap(inner), request_for(700));
+  const auto takes_outer = lab.runtime.start(slow | cost_cap(outer), request_for(900));
+  const auto call = lab.runtime.start(model | cost_cap(inner) | retry() | cost_cap(outer), "hello");
+  lab.runtime.run_all();
+  REQUIRE(call->result());
+  CHECK(limit_sent_to(model).value_or(1'000) == 1'000);
+}
+
+TEST_CASE("a target that has the cap's assumed price may follow one that a budget refused") {
+  Lab lab;
+  ModelFacts facts;
+  const ScriptedProvider own{Target{"own", "m", facts}, {costing(10)}};
+  const ScriptedProvider dear{dollar_target("dear", 100), {costing(10)}};
+  const Price assumed{.input = Money::usd(0.001), .output = Money::usd(0.001)};
+  const CostCapOptions cap{.per_request = Money::usd(5), .assume_price = assumed};
+  const FallbackClient client{{dear | cost_cap(cap), own | cost_cap(cap)}, {.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()}};
+  const auto reply = lab.call(client, request_for(10));
+  REQUIRE(reply);
+  CHECK(reply->served_by.provider() == "own");
 }
 
 TEST_CASE("a model on this machine costs nothing unless it has a price") {

@@ -62,6 +62,18 @@ struct Lab {
 
 Step slow_answer() { return answer("hi").usage(3, 4).after(1s); }
 
+Task<Result<ChatResponse>> twice(const Provider& next, const ChatRequest& request, CallContext& context) {
+  Task<Result<ChatResponse>> first = next.call(request, context);
+  auto result = co_await first;
+  if (result) co_return result;
+  Sleep pause = context.sleep(100ms);
+  auto slept = co_await pause;
+  if (!slept) co_return std::move(slept).error();
+  Task<Result<ChatResponse>> second = next.call(request, context);
+  result = co_await second;
+  co_return result;
+}
+
 }  // namespace
 
 TEST_CASE("ten identical calls are one send, and all have the result", "[scenario-187]") {
@@ -590,6 +602,155 @@ TEST_CASE("a shared send within a shared send has its rows, whoever leaves") {
     CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
     CHECK(served->result()->cost == Money::usd(0.0005));
   }
+}
+
+namespace {
+
+/// A shared send whose answer costs $10 and is to be repaired, and whose repair finds the money of the call that began it reserved by another.
+struct ShortOfMoney {
+  ShortOfMoney() {
+    request.max_output_tokens = 50;
+    ChatRequest rest{"rest"};
+    rest.max_output_tokens = 80;
+    first = world.start(shared | cost_cap(taken), request);
+    world.run_for(500ms);
+    reserves = world.start(slow | cost_cap(taken), rest);
+  }
+
+  static Target dollar(std::string_view provider) {
+    return Target{provider, "m", {.price = Price{.input = Money{}, .output = Money::usd(1)}}};
+  }
+
+  VirtualRuntime world;
+  Budget taken{{.per_period = Money::usd(130)}};
+  Budget free{{.per_period = Money::usd(100)}};
+  ScriptedProvider model{dollar("a"), {answer("no").usage(0, 10).after(1s), answer("yes").usage(0, 10)}};
+  ScriptedProvider slow{dollar("slow"), {answer("late").usage(0, 80).after(20s)}};
+  Provider shared = model | accept_if(length_between(3, 9), {.repair = 1}) | single_flight();
+  ChatRequest request{"hello"};
+  std::shared_ptr<VirtualCall> first;
+  std::shared_ptr<VirtualCall> reserves;
+};
+
+}  // namespace
+
+TEST_CASE("a shared send waits for nobody's money while one of those who share it can pay") {
+  ShortOfMoney lab;
+  Money spent = Money::usd(10);
+  SECTION("who has joined before") {
+    const auto second = lab.world.start(lab.shared | cost_cap(lab.free), lab.request);
+    lab.world.run_for(2s);
+    REQUIRE(second->done());
+    CHECK(second->result());
+    CHECK(lab.first->result());
+  }
+  SECTION("who comes while it waits") {
+    lab.world.run_for(3s);
+    CHECK(lab.model.send_count() == 1);
+    const auto second = lab.world.start(lab.shared | cost_cap(lab.free), lab.request);
+    lab.world.run_for(1s);
+    REQUIRE(second->done());
+    CHECK(second->result());
+    CHECK(lab.first->result());
+  }
+  SECTION("who is left when the one that waits goes") {
+    const auto second = lab.world.start(lab.shared | cost_cap({.per_request = Money::usd(60), .budgets = {lab.free}}), lab.request);
+    lab.world.run_for(300ms);
+    lab.first->cancel();
+    lab.world.run_for(2s);
+    REQUIRE(second->done());
+    CHECK(second->result());
+    spent = Money::usd(20);  // what was under way is its own, too
+  }
+  CHECK(to_string(lab.free.snapshot(lab.world.clock().now()).spent.cost) == to_string(spent));
+  CHECK(lab.model.send_count() == 2);
+  lab.world.run_all();
+}
+
+TEST_CASE("a shared send that waits for money does so when nobody else holds the budget any more") {
+  VirtualRuntime world;
+  auto budget = std::make_unique<Budget>(BudgetOptions{.per_period = Money::usd(130)});
+  const ScriptedProvider model{ShortOfMoney::dollar("a"), {answer("no").usage(0, 10).after(1s), answer("yes").usage(0, 10)}};
+  const ScriptedProvider slow{ShortOfMoney::dollar("slow"), {answer("late").usage(0, 80).after(20s)}};
+  const Provider shared = model | accept_if(length_between(3, 9), {.repair = 1}) | single_flight();
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 50;
+  ChatRequest rest{"rest"};
+  rest.max_output_tokens = 80;
+  auto first = world.start(shared | cost_cap(*budget), request);
+  world.run_for(500ms);
+  auto reserves = world.start(slow | cost_cap(*budget), rest);
+  world.run_for(1s);
+  CHECK(model.send_count() == 1);
+  const Budget tight{{.per_period = Money::usd(60)}};
+  const auto blocks = world.start(slow | cost_cap(tight), request);
+  const auto second = world.start(shared | retry() | cost_cap({.wait_for_reserved = 0s, .budgets = {tight}}), request);
+  budget.reset();
+  first->cancel();
+  reserves->cancel();
+  world.run_all();
+  first.reset();
+  reserves.reset();
+  CHECK(second->done());
+}
+
+TEST_CASE("who shares a send that none of them can pay is told what its own budget says") {
+  ShortOfMoney lab;
+  const ScriptedProvider breaks{ShortOfMoney::dollar("a"), {error(ErrorKind::server_error).after(1s), answer("yes")}};
+  const Provider shared = breaks | intercept({.around = twice}) | single_flight();
+  std::vector<Budget> budgets;
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (const int dollars : {130, 129}) {
+    budgets.push_back(Budget{{.per_period = Money::usd(dollars)}});
+    const Policy cap = cost_cap({.wait_for_reserved = 0s, .budgets = {budgets.back()}});
+    calls.push_back(lab.world.start(shared | cap, lab.request));
+  }
+  ChatRequest rest{"rest"};
+  rest.max_output_tokens = 80;
+  lab.world.run_for(500ms);
+  for (const Budget& budget : budgets) calls.push_back(lab.world.start(lab.slow | cost_cap(budget), rest));
+  lab.world.run_for(550ms);  // between the two sends
+  ChatRequest ten{"ten"};
+  ten.max_output_tokens = 10;
+  calls.push_back(lab.world.start(lab.slow | cost_cap(budgets.front()), ten));
+  lab.world.run_for(1s);
+  CHECK(breaks.send_count() == 1);
+  for (const std::size_t index : {0U, 1U}) {
+    REQUIRE(calls[index]->done());
+    REQUIRE_FALSE(calls[index]->result());
+    const Error& error = calls[index]->result().error();
+    CHECK(error.kind == ErrorKind::budget_exceeded);
+    CHECK(error.message.find(index == 0 ? "$130.00" : "$129.00") != std::string::npos);
+  }
+  lab.world.run_all();
+}
+
+TEST_CASE("a shared send is repeated for as long as one of those who share it has attempts left") {
+  VirtualRuntime world;
+  const ScriptedProvider model{ShortOfMoney::dollar("a"), {error(ErrorKind::overloaded).after(1s), answer("yes")}};
+  const Provider shared = model | retry({.max_attempts = 3, .initial = 10ms, .max = 20ms}) | single_flight();
+  const auto first = world.start(shared, "hello", {.max_attempts = 1});
+  world.run_for(500ms);
+  const auto second = world.start(shared, "hello", {.max_attempts = 5});
+  world.run_all();
+  CHECK(second->result());
+  CHECK(model.send_count() == 2);
+}
+
+TEST_CASE("a cap with an assumed price counts what a shared send has cost before its rows are there") {
+  const Price assumed{.input = Money{}, .output = Money::usd(1)};
+  const auto sends = [&](bool shares) {
+    VirtualRuntime world;
+    const ScriptedProvider model{Target{"own", "m", ModelFacts{}}, {answer("bad").usage(0, 5)}};
+    const Policy floor = accept_if(length_between(100, 200), {.repair = 5});
+    const Provider inside = shares ? model | floor | single_flight() : model | floor;
+    ChatRequest request{"hello"};
+    request.max_output_tokens = 5;
+    static_cast<void>(world.call(inside | cost_cap({.per_request = Money::usd(12), .assume_price = assumed}), request));
+    return model.send_count();
+  };
+  CHECK(sends(false) == 2);
+  CHECK(sends(true) == 2);
 }
 
 TEST_CASE("a call that is being served by a shared send is served on when it takes it over with no attempt left") {

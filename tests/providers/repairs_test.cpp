@@ -85,6 +85,45 @@ Provider my_gateway() { return target_of("unknown", {.model = "m"}); }
 
 }  // namespace
 
+TEST_CASE("an image is written in the form that the server takes") {
+  struct Row {
+    std::string_view refused;  ///< in the body
+    std::string refusal;
+    std::string_view note;
+    std::string_view instead;
+    int status = 400;
+  };
+  const std::string object = R"("image_url":{)";
+  for (const Row& row : std::vector<Row>{
+           {object, R"({"detail":[{"type":"string_type","loc":["body","messages",0,"content",1,"image_url"],"msg":"messages.0.content.1.image_url: Input should be a valid string"}]})",
+            "the addresses of images as text", R"("image_url":"https://x.test/a.png")", 422},
+           {object, error_of("invalid type: map, expected a string at messages[0].content[1].image_url"),
+            "the addresses of images as text", R"("image_url":"https://x.test/a.png")"},
+           {R"("detail")", error_of("Unknown parameter: 'messages[0].content[1].image_url.detail'.",
+                                    "messages[0].content[1].image_url.detail", "unknown_parameter"),
+            "the detail of images left out", object}}) {
+    CAPTURE(row.refusal);
+    const auto server = [&](const HttpRequest& request) {
+      const bool refused = request.body.find(row.refused) != std::string::npos;
+      ReplayedAnswer answer;
+      answer.status = refused ? row.status : 200;
+      answer.body = refused ? row.refusal : R"({"choices":[{"message":{"content":"A cat."},"finish_reason":"stop"}]})";
+      return answer;
+    };
+    ChatRequest request{"What is this?"};
+    request.messages[0].parts.emplace_back(Image{.url = "https://x.test/a.png", .detail = "low"});
+    const Provider target = my_gateway();
+    const ReplayedCall call = call_with(target, request, server, false);
+    REQUIRE(call.result);
+    REQUIRE(call.requests.size() == 2);
+    CHECK_THAT(call.requests[1].body, ContainsSubstring(std::string{row.instead}));
+    CHECK_THAT(call.result->attempts[0].reason, ContainsSubstring("from now on with " + std::string{row.note}));
+    CHECK(call_with(target, request, server, false).requests.size() == 1);
+    // Words about a field of that name in a request without images change nothing.
+    CHECK_FALSE(call_with(my_gateway(), "Hi", Server{"messages", row.refusal, row.status}, false).result);
+  }
+}
+
 TEST_CASE("a field that a server says it does not take is left out, and the request sent again, once and for all") {
   struct Row {
     std::string_view field;

@@ -29,6 +29,7 @@ struct Needs {
   /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;
   const Requirement* requirement = nullptr;  ///< of the call, beside the request's own; null for none
+  const Price* assume_price = nullptr;       ///< of a target whose price is not known, to a cap around it; null: none
 
   friend bool operator==(const Needs&, const Needs&) = default;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "backstop/chat/attempt.hpp"
@@ -14,8 +15,8 @@
 namespace backstop::inline v0 {
 
 class BudgetReservation;
+class BudgetTurn;
 class CallContext;
-class WakeupList;
 struct CallState;
 
 /// One send, from before it begins to its end. Its address tells it from others under way at the same time.
@@ -32,9 +33,10 @@ struct Send {
   /// What the answer may have at most, where the request says nothing and an observer has to limit it. Observers only
   /// lower it.
   std::optional<std::int64_t> output_limit{};
-  /// Set with a refusal that may end soon: where to wait, and until when at most, before the observers are asked again.
-  WakeupList* wait_in = nullptr;
-  TimePoint wait_until{};
+  /// Set with a refusal that may end soon: what is waited for before the observers are asked again.
+  std::shared_ptr<BudgetTurn> turn{};
+  /// At its end: what the caps have booked for it, where the ledger does not know what it cost.
+  Money booked{};
   bool begun = false;  ///< all observers have let it begin
   bool mended = false;  ///< at its end: as `AttemptProgress` has it
   /// For the observer that is called: a question of its own (to a judge, for a summary) beside what it observes.

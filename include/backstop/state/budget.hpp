@@ -8,7 +8,6 @@
 #include "backstop/chat/money.hpp"
 #include "backstop/export.hpp"
 #include "backstop/runtime/clock.hpp"
-#include "backstop/runtime/wakeup_list.hpp"
 
 namespace backstop::inline v0 {
 
@@ -61,18 +60,16 @@ class BACKSTOP_EXPORT Budget {
 
   [[nodiscard]] const BudgetOptions& options() const noexcept;
   [[nodiscard]] BudgetSnapshot snapshot(TimePoint now) const noexcept;
-  /// Calls that wait because of the reservations of others: each one that is settled or given back wakes one of them.
-  [[nodiscard]] WakeupList& waiting() const noexcept;
-
   /// Whether both are handles of one budget.
   friend bool operator==(const Budget&, const Budget&) noexcept = default;
 
  private:
   friend class BudgetReservation;
+  friend class BudgetTurn;
   struct State;
 
   [[nodiscard]] std::optional<BudgetRefusal> reserve(const BudgetCharge& worst, TimePoint now) const noexcept;
-  void release(const BudgetCharge& reserved, bool wakes = true) const noexcept;
+  void release(const BudgetCharge& reserved) const noexcept;
   void settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept;
 
   std::shared_ptr<State> state_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -42,16 +43,25 @@ constexpr std::size_t searched_of_message = 500;
          });
 }
 
+/// That the address of an image is expected where an object with it was sent.
+[[nodiscard]] bool wants_plain_image_url(std::string_view param, std::string_view message) noexcept {
+  const bool about_images = param.ends_with("image_url") || message.find("image_url") != std::string_view::npos;
+  return about_images && std::any_of(plain_image_words.begin(), plain_image_words.end(), [&](std::string_view words) {
+           return message.find(words) != std::string_view::npos;
+         });
+}
+
 }  // namespace
 
 RepairSet find_repair(const ProviderFailure& failure) {
   const std::string message = lower_case(std::string_view{failure.message}.substr(0, searched_of_message));
+  if (wants_plain_image_url(lower_case(failure.param), message)) return static_cast<RepairSet>(Repair::image_as_text);
   if (!refuses_a_field(failure, message)) return 0;
   const RepairSet meant = may_be_about_a_value(failure, message) ? ~by_value : ~RepairSet{0};
   const std::string param = lower_case(failure.param);
   const std::string_view last = std::string_view{param}.substr(param.rfind('.') + 1);
   for (const RefusedField& field : refused_fields) {
-    if (param == field.name || last == field.name) return field.repairs & meant;
+    if (param == field.name || last == field.name || param.ends_with("." + std::string{field.name})) return field.repairs & meant;
   }
   if (!param.empty()) return 0;  // it is about something else, whatever else the words name
   RepairSet found = 0;
@@ -62,7 +72,7 @@ RepairSet find_repair(const ProviderFailure& failure) {
 }
 
 std::string to_string_of(RepairSet repairs) {
-  constexpr std::array<std::pair<Repair, std::string_view>, 14> words{{
+  constexpr std::array<std::pair<Repair, std::string_view>, 16> words{{
       {Repair::temperature, "temperature left out"},
       {Repair::top_p, "top_p left out"},
       {Repair::top_k, "top_k left out"},
@@ -77,6 +87,8 @@ std::string to_string_of(RepairSet repairs) {
       {Repair::stream_options, "stream_options left out"},
       {Repair::output_limit_name, "the output limit under its other name"},
       {Repair::developer_role, "system text under the role system"},
+      {Repair::image_as_text, "the addresses of images as text"},
+      {Repair::image_detail, "the detail of images left out"},
   }};
   std::string text;
   for (const auto& [repair, what] : words) {

@@ -406,7 +406,7 @@ constexpr RepairSet set_of(Repair one) noexcept { return static_cast<RepairSet>(
 /// Extra inputs are not permitted" (Anthropic), loc ["body", "top_k"] with "Extra inputs are not permitted" (Mistral),
 /// "Unknown name \"topK\": Cannot find field" and "Penalty is not enabled for this model" (Google), "Argument not
 /// supported on this model: stop" (xAI).
-inline constexpr std::array<RefusedField, 25> refused_fields{{
+inline constexpr std::array<RefusedField, 26> refused_fields{{
     {"temperature", set_of(Repair::temperature)},
     {"top_p", set_of(Repair::top_p)},
     {"topp", set_of(Repair::top_p)},
@@ -432,7 +432,12 @@ inline constexpr std::array<RefusedField, 25> refused_fields{{
     {"max_tokens", set_of(Repair::output_limit_name)},
     {"max_completion_tokens", set_of(Repair::output_limit_name)},
     {"messages[0].role", set_of(Repair::developer_role)},
+    {"image_url.detail", set_of(Repair::image_detail)},
 }};
+
+/// Of servers that check requests by a type of theirs in which `image_url` is a string (pydantic and serde word it so).
+inline constexpr std::array<std::string_view, 4> plain_image_words{"valid string", "must be a string",
+                                                                   "should be a string", "expected a string"};
 
 /// That a field is not taken, rather than that its value is wrong.
 inline constexpr std::array<std::string_view, 4> refusing_codes{"unsupported_parameter", "unsupported_value",

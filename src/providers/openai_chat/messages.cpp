@@ -18,8 +18,13 @@ std::ptrdiff_t count_of_kind(const std::vector<Part>& parts) noexcept {
 /// Writes one message after the other.
 class Writer {
  public:
-  Writer(JsonWriter& json, const Target& target, const OpenAiDialect& dialect, std::string_view system_role)
-      : json_{json}, target_{target}, dialect_{dialect}, system_role_{system_role} {}
+  Writer(JsonWriter& json, const Target& target, const OpenAiDialect& dialect, std::string_view system_role,
+         bool plain_image_urls)
+      : json_{json},
+        target_{target},
+        dialect_{dialect},
+        system_role_{system_role},
+        plain_image_urls_{plain_image_urls} {}
 
   [[nodiscard]] Result<void> write(const Message& message, std::size_t place, bool last) {
     place_ = place;
@@ -129,6 +134,7 @@ class Writer {
 
   void write_image(const Image& image) {
     json_.field("type", "image_url");
+    if (plain_image_urls_) return write_address("image_url", image.url, image.media_type, image.data);
     json_.key("image_url");
     json_.begin_object();
     write_address("url", image.url, image.media_type, image.data);
@@ -292,6 +298,7 @@ class Writer {
   const Target& target_;
   const OpenAiDialect& dialect_;
   std::string_view system_role_;
+  bool plain_image_urls_;
   std::size_t place_ = 0;
   bool last_ = false;
   bool wrote_any_ = false;
@@ -300,8 +307,8 @@ class Writer {
 }  // namespace
 
 Result<void> write_openai_messages(JsonWriter& json, const std::vector<Message>& messages, const Target& target,
-                                   const OpenAiDialect& dialect, std::string_view system_role) {
-  Writer writer{json, target, dialect, system_role};
+                                   const OpenAiDialect& dialect, std::string_view system_role, bool plain_image_urls) {
+  Writer writer{json, target, dialect, system_role, plain_image_urls};
   json.begin_array();
   for (std::size_t place = 0; place < messages.size(); ++place) {
     if (auto written = writer.write(messages[place], place, place + 1 == messages.size()); !written) return written;

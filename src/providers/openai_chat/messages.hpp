@@ -17,8 +17,9 @@ namespace backstop::inline v0::detail {
 ///
 /// Errors: `invalid_request` for parts that do not belong into their message, `unsupported_capability` for documents
 /// by address where the dialect has none.
+/// `plain_image_urls`: `image_url` is the address itself; then there is no place for the detail.
 [[nodiscard]] Result<void> write_openai_messages(JsonWriter& json, const std::vector<Message>& messages,
                                                  const Target& target, const OpenAiDialect& dialect,
-                                                 std::string_view system_role);
+                                                 std::string_view system_role, bool plain_image_urls = false);
 
 }  // namespace backstop::inline v0::detail

@@ -22,6 +22,8 @@ enum class Repair : std::uint32_t {
   stream_options = 1U << 11U,
   output_limit_name = 1U << 12U,  ///< `max_tokens` and `max_completion_tokens`
   developer_role = 1U << 13U,     ///< system text goes under the role `system`
+  image_as_text = 1U << 14U,      ///< `image_url` is the address itself, not an object
+  image_detail = 1U << 15U,
 };
 
 /// Several of them.

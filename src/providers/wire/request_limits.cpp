@@ -27,7 +27,19 @@ struct LeftOut {
   bool (*is_there)(const ChatRequest& request);
   void (*leave_out)(ChatRequest& request);
 };
-constexpr std::array<LeftOut, 11> refusable{{
+/// Applies it to every image of the request; whether any of them had that.
+template <class Request, class Action>
+bool for_each_image(Request& request, Action action) {
+  bool any = false;
+  for (auto& message : request.messages) {
+    for (auto& part : message.parts) {
+      if (auto* image = std::get_if<Image>(&part)) any = action(*image) || any;
+    }
+  }
+  return any;
+}
+
+constexpr std::array<LeftOut, 12> refusable{{
     {Repair::temperature, "temperature", [](const ChatRequest& request) { return request.temperature.has_value(); },
      [](ChatRequest& request) { request.temperature.reset(); }},
     {Repair::top_p, "top_p", [](const ChatRequest& request) { return request.top_p.has_value(); },
@@ -56,6 +68,13 @@ constexpr std::array<LeftOut, 11> refusable{{
      [](ChatRequest& request) {
        if (request.response_format) request.response_format->strict.reset();
        for (Tool& tool : request.tools) tool.strict.reset();
+     }},
+    {Repair::image_detail, "the detail of images",
+     [](const ChatRequest& request) {
+       return for_each_image(request, [](const Image& image) { return !image.detail.empty(); });
+     },
+     [](ChatRequest& request) {
+       for_each_image(request, [](Image& image) { return !std::exchange(image.detail, {}).empty(); });
      }},
 }};
 
