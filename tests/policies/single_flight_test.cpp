@@ -15,12 +15,15 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/cache.hpp"
 #include "backstop/policies/checks.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/standard.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/providers/function.hpp"
+#include "backstop/routing/degrade.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -692,6 +695,61 @@ TEST_CASE("a shared send that waits for money does so when nobody else holds the
   first.reset();
   reserves.reset();
   CHECK(second->done());
+}
+
+TEST_CASE("an answer that is there when the time of a shared call ends is its answer") {
+  VirtualRuntime world;
+  const ScriptedProvider silent{"a/m", {silence()}};
+  FallbackOptions options;
+  options.degrade = {degrade::canned("Sorry.")};
+  options.recovery.max_wait = 0s;
+  options.runtime = world.share();
+  const FallbackClient client{{silent | timeout({.attempt = 60s})}, options};
+  CallOptions call{.limits = {.deadline = 5s}};
+  SECTION("alone") {}
+  SECTION("shared") { call.around = single_flight(); }
+  const auto reply = client.chat("hello", call);
+  REQUIRE(reply);
+  CHECK(reply->text() == "Sorry.");
+  std::string text;
+  for (const StreamEvent& event : client.stream("hello", call)) {
+    if (event.type == StreamEvent::Type::text) text += event.delta;
+  }
+  CHECK(text == "Sorry.");
+}
+
+TEST_CASE("what was waited for before a shared send stands in its row") {
+  const auto waits = [](bool shares) {
+    VirtualRuntime world;
+    const ScriptedProvider model{"a/m", {error(ErrorKind::overloaded), error(ErrorKind::overloaded), answer("yes")}};
+    FallbackOptions options;
+    options.runtime = world.share();
+    const Provider once = model | retry({.max_attempts = 1});
+    const auto reply = FallbackClient{{shares ? once | single_flight() : once}, options}.chat("hello");
+    std::vector<Duration> waited;
+    for (const Attempt& row : reply->attempts) waited.push_back(row.waited);
+    return waited;
+  };
+  CHECK(waits(true) == waits(false));
+  CHECK(waits(true).back() > 0s);
+}
+
+TEST_CASE("an answer from a cache, or of a shared send, that a floor refuses has a row that says so") {
+  VirtualRuntime world;
+  const ScriptedProvider model{"a/m", {answer("yes")}};
+  bool refuses = false;
+  const auto floor = accept_if(satisfies("right", [&](const Answer&) -> Objection {
+    if (refuses) return "not this time";
+    return std::nullopt;
+  }));
+  const Provider cached = model | cache({.any_temperature = true}) | floor;
+  REQUIRE(world.call(cached, "hello"));
+  refuses = true;
+  const auto reply = world.call(cached, "hello");
+  REQUIRE_FALSE(reply);
+  REQUIRE(reply.error().attempts.size() == 1);
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::rejected_response);
+  CHECK(reply.error().attempts[0].reason.find("answered from the cache") != std::string::npos);
 }
 
 TEST_CASE("who shares a send that none of them can pay is told what its own budget says") {

@@ -8,11 +8,14 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "backstop/fallback_client.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/timeout.hpp"
 #include "backstop/providers/anthropic.hpp"
 #include "backstop/providers/openai_responses.hpp"
 #include "backstop/providers/openai.hpp"
+#include "backstop/testing/scripted_provider.hpp"
+#include "backstop/testing/virtual_runtime.hpp"
 #include "support/replayed_call.hpp"
 #include "support/standing.hpp"
 
@@ -446,6 +449,44 @@ TEST_CASE("the prompt that a provider repeats stands in its own words only", "[s
   CHECK(error.attempts[0].reason == error.message);
   CHECK(error.attempts[0].provider_message == error.provider_message);
   CHECK(to_string(error).find("(it said: cannot parse 'my diary')") != std::string::npos);
+}
+
+TEST_CASE("observers of progress get no words of a provider") {
+  class Words final : public Observer {
+   public:
+    void on_progress(const ProgressEvent& event) noexcept override {
+      for (const Attempt* row : {event.attempt, event.before}) {
+        if (row == nullptr) continue;
+        ++rows;
+        found = found || !row->provider_message.empty();
+      }
+    }
+    int rows = 0;
+    bool found = false;
+  };
+  testing::VirtualRuntime world;
+  const auto words = std::make_shared<Words>();
+  class Quotes final : public ModelProvider {
+   public:
+    Quotes() : ModelProvider{Target{"a", "m"}} {}
+
+   protected:
+    Task<Result<ChatResponse>> send(const ChatRequest&, CallContext&) const override {
+      Error error{ErrorKind::overloaded, "overloaded"};
+      error.provider_message = "cannot read 'my diary'";
+      error.replay = ReplaySafety::maybe_processed;
+      co_return error;
+    }
+  };
+  const testing::ScriptedProvider second{"b/m", {testing::answer("yes")}};
+  FallbackOptions options;
+  options.observers = {words};
+  options.runtime = world.share();
+  const auto reply = FallbackClient{{Provider{Quotes{}}, second}, options}.chat("hello");
+  REQUIRE(reply);
+  CHECK(words->rows >= 4);
+  CHECK_FALSE(words->found);
+  CHECK(reply->attempts[0].provider_message == "cannot read 'my diary'");
 }
 
 TEST_CASE("a wait that the prompt asks for is no hint") {
