@@ -122,6 +122,19 @@ TEST_CASE("an answer is given again for its time, up to a tenth shorter or longe
   CHECK(sends_at(110s) == keys - halfway);  // those sent again at 100 s are fresh
 }
 
+TEST_CASE("explain knows that a cache has the answer, whether or not its target is ready") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m"};
+  const FallbackClient client{{model | cache(), ScriptedProvider{"b/m"}}, {.runtime = runtime.share()}};
+  CHECK_FALSE(client.explain(exact()).steps.at(0).cached);
+  REQUIRE(client.chat(exact()));
+  const Plan plan = client.explain(exact());
+  CHECK(plan.steps.at(0).cached);
+  CHECK(plan.steps[0].target == model.target());
+  CHECK(plan.steps[0].worst_cost == Money{});
+  CHECK_FALSE(plan.steps.at(1).cached);
+}
+
 TEST_CASE("only a request that has one answer is cached, unless told") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m"};

@@ -739,6 +739,25 @@ TEST_CASE("a target that has the cap's assumed price may follow one that a budge
   CHECK(reply->served_by.provider() == "own");
 }
 
+TEST_CASE("explain says no more of what a call may cost than its caps allow") {
+  Lab lab;
+  const ScriptedProvider dear{writing("dear", 1'000, 1'000'000)};
+  const ScriptedProvider cheap{writing("cheap", 1'000, 1'000)};
+  const CostCapOptions cap{.per_request = Money::usd(400)};
+  const Plan plan = lab.client(dear | cost_cap(cap), cheap | cost_cap(cap)).explain("hello");
+  REQUIRE(plan.steps.size() == 2);
+  CHECK(plan.steps[0].worst_cost == Money::usd(400));
+  CHECK(plan.steps[1].worst_cost == Money::usd(1));
+  CHECK(plan.worst_cost == Money::usd(400));
+  CHECK(lab.client(dear | cost_cap(cap), cheap).explain("hello").worst_cost == Money::usd(2'000));
+  const ScriptedProvider cheaper{writing("cheaper", 1'000, 500)};
+  CHECK(lab.client(cheap, cheaper | cost_cap(cap)).explain("hello").worst_cost == Money::usd(5));
+  // Nobody can be asked.
+  const CostCapOptions nothing{.per_request = Money::usd_per_million(1)};
+  CHECK(lab.client(dear | cost_cap(nothing), cheap | cost_cap(nothing)).explain("hello").worst_cost == Money{});
+  CHECK_FALSE(lab.client(ScriptedProvider{Target{"own", "m", ModelFacts{}}}).explain("hello").worst_cost);
+}
+
 TEST_CASE("a model on this machine costs nothing unless it has a price") {
   Lab lab;
   ModelFacts facts;
