@@ -110,10 +110,16 @@ const Result<ChatResponse>& RunningCall::wait() {
     }
     runtime().block_until(gate_);
   }
+  if (abandoned_) {
+    static NeverDestroyed<const Result<ChatResponse>> has_no_handle{
+        Error{ErrorKind::cancelled, "the handle of the call was destroyed while it was waited for"}};
+    return *has_no_handle;
+  }
   return root_.result();
 }
 
 void RunningCall::abandon() noexcept {
+  abandoned_ = true;
   if (settled()) return;
   cancel();
   if (!runtime().driven_by_this_thread() || !root_.is_running()) {

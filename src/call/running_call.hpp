@@ -47,6 +47,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   [[nodiscard]] const Result<ChatResponse>& wait();
   /// The handle goes away: cancels, and waits for the end where that can come.
   void abandon() noexcept;
+  /// The handle is gone; a wait that it happened in has nobody to give a result to.
+  [[nodiscard]] bool abandoned() const noexcept { return abandoned_; }
 
  protected:
   /// Whose a sink is: the call's own part, or the application's, which may let go of the call.
@@ -106,6 +108,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   bool in_background_ = false;
   const unsigned process_;  // that began it
   mutable std::mutex mutex_;
+  bool abandoned_ = false;
   bool done_ = false;  // with the lock held
   bool told_ = false;  // likewise: the application's callback has returned
 };
