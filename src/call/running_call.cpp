@@ -73,10 +73,21 @@ void RunningCall::leave_to_background() {
   runtime().add_unattended(1);
 }
 
-void RunningCall::end() noexcept {
-  self_.reset();  // whoever calls this keeps it until the gate has been opened
+void RunningCall::let_go() noexcept {
   stop_requested_.reset();
   if (setup_.progress) setup_.progress->forward_to(nullptr);
+  // Whoever keeps the handle of a call that has ended keeps none of the client's policies.
+  const Provider provider = std::move(setup_.provider);
+  setup_.client = nullptr;
+  setup_.progress.reset();
+  setup_.observers.reset();
+  setup_.stop = {};
+  request_ = ChatRequest{};
+}
+
+void RunningCall::end() noexcept {
+  self_.reset();  // whoever calls this keeps it until the gate has been opened
+  let_go();
   {
     const std::lock_guard lock{mutex_};
     done_ = true;

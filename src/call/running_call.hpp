@@ -92,6 +92,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   /// Begins it, then ends it: both take a turn of their own.
   void run() noexcept override;
   void end() noexcept;
+  /// Of all but the result, and of the runtime, on which a handle may be used until its end.
+  void let_go() noexcept;
   /// Nothing of it runs any more; from inside its own callback: the result is there.
   [[nodiscard]] bool settled() const noexcept;
 
@@ -106,9 +108,9 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   Cancel cancel_{*this};
   std::atomic<bool> cancelled_{false};  // by another thread
   bool in_background_ = false;
+  bool abandoned_ = false;
   const unsigned process_;  // that began it
   mutable std::mutex mutex_;
-  bool abandoned_ = false;
   bool done_ = false;  // with the lock held
   bool told_ = false;  // likewise: the application's callback has returned
 };

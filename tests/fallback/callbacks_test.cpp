@@ -536,6 +536,36 @@ TEST_CASE("waits for one stream within each other have its events once, and end 
   }
 }
 
+TEST_CASE("the handle of a call that has ended keeps nothing of its client") {
+  VirtualRuntime world;
+  auto token = std::make_shared<int>();
+  const std::weak_ptr<int> kept = token;
+  InterceptOptions options;
+  options.before = [token = std::move(token)](RequestEdit&) { return Result<void>{}; };
+  std::optional<FallbackClient> client;
+  client.emplace(ScriptedProvider{"one/a"} | intercept(std::move(options)), FallbackOptions{.runtime = world.share()});
+  options = {};
+  std::optional<PendingCall> call;
+  std::optional<ChatStream> stream;
+  SECTION("a call in the background") {
+    call.emplace(client->start("hello"));
+    REQUIRE(call->wait());
+  }
+  SECTION("a stream") {
+    stream.emplace(client->stream("hello"));
+    REQUIRE(stream->result());
+  }
+  SECTION("a part of the client, and a policy around it") {
+    call.emplace(client->start("hello", {.targets = {"one/a"}, .around = retry()}));
+    REQUIRE(call->wait());
+  }
+  CHECK_FALSE(kept.expired());
+  client.reset();
+  CHECK(kept.expired());
+  if (call) CHECK(call->wait()->text() == "ok");
+  if (stream) CHECK(stream->result()->text() == "ok");
+}
+
 TEST_CASE("callbacks on the background driver may call, wait, and let go of their own call") {
   FallbackOptions options;
   options.runtime = std::make_shared<Runtime>(RuntimeOptions{});
