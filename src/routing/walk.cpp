@@ -79,6 +79,7 @@ Needs Walk::needs_now() const noexcept {
     needs.appended += request_->messages.size() - came_as_->messages.size();
   }
   needs.requirement = requirement_;
+  needs.held = context_->held();
   return needs;
 }
 
@@ -86,6 +87,7 @@ bool Walk::someone_would_take(const ChatRequest& request) const {
   const TimePoint now = context_->now();
   Needs needs = needs_of(request);
   needs.requirement = requirement_;
+  needs.held = context_->held();
   for (std::size_t index = 0; index < candidates_->size(); ++index) {
     if (has_failed(index) || is_barred(index) || standing_of(index, now).fit()) continue;
     if (candidate(index).provider.standing(request, needs, now).ready()) return true;

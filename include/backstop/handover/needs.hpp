@@ -9,6 +9,8 @@
 
 namespace backstop::inline v0 {
 
+struct HeldHandle;
+
 /// What a request asks of whoever answers it.
 struct Needs {
   bool tools = false;        ///< tools are offered, or the conversation holds tool calls or results
@@ -29,6 +31,7 @@ struct Needs {
   /// As `estimate_input_tokens` has it: meant for reservations; texts in other scripts than the Latin one have fewer.
   std::int64_t input_tokens = 0;
   const Requirement* requirement = nullptr;  ///< of the call, beside the request's own; null for none
+  const HeldHandle* held = nullptr;  ///< what the call holds permits of, which lets it pass; null for nothing
 
   friend bool operator==(const Needs&, const Needs&) = default;
 };
