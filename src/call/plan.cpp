@@ -296,9 +296,9 @@ class Planner {
   const RecoveryOptions& options = recovery.options();
   const Walk::Recovery back = walk.recovery(now, options.probe_interval);
   const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
-  if (probe_at <= now) return Duration::zero();
+  if (probe_at <= now && has_time_for_attempt(options, context)) return Duration::zero();
   const TimePoint at = std::min(back.at, probe_at);
-  if (at > latest_return(options, context)) return std::nullopt;
+  if (at == TimePoint::max() || at > latest_return(options, context)) return std::nullopt;
   return saturating_difference(at, now);
 }
 

@@ -338,7 +338,10 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
   const bool has_more = left_some && standing_of(index, context_->now()).fit();
   if (has_more) leave_to_others(index);
   if (as_asked && pool_->degrades()) descent().note_failure(index, error);
-  notes_.push_back({index, context_->now(), !has_more, passes, error.retry_after});
+  // A target is out no longer than its cooldown is.
+  std::optional<Duration> again_after = error.retry_after;
+  if (again_after) again_after = std::min(*again_after, context_->hint().cooldown_max);
+  notes_.push_back({index, context_->now(), !has_more, passes, again_after});
   if (!passes && !has_more) barred_.push_back(index);
   const ModelFacts& facts = error.target.facts();
   if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {
