@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -234,9 +235,11 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   return error;
 }
 
-std::optional<std::size_t> Walk::beside(std::size_t asked) const {
-  const Target& target = candidate(asked).provider.target();
-  const std::string& domain = target.facts().failure_domain;
+std::optional<std::size_t> Walk::beside(std::size_t asked, const Target* target) const {
+  // Of several targets only the send says which one is asked.
+  if (target == nullptr && !candidate(asked).is_pool) target = &candidate(asked).provider.target();
+  std::string_view domain;
+  if (target != nullptr) domain = target->facts().failure_domain;
   for (std::size_t place = order_.place_of(asked) + 1; place < candidates_->size(); ++place) {
     const std::size_t index = order_.at(place);
     if (has_failed(index) || is_barred(index)) continue;
