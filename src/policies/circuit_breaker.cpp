@@ -76,15 +76,16 @@ class Breaking final : public Decorator {
       return standing;
     }
     // Who is out in two ways is out for the longer of them, and is not to be probed if one of them forbids it.
+    const bool isolated = breaker_->state() == BreakerState::isolated;
     const bool only_breaker = standing.ready() || standing.probe == Standing::Probe::breaker;
     if (standing.ready() || standing.ready_at < *until) {
       standing.ready_at = *until;
       standing.why = ErrorKind::circuit_open;
-      standing.what = *until == TimePoint::max() ? "isolated by hand" : "circuit_open";
+      standing.what = isolated ? "isolated by hand" : "circuit_open";
       standing.cooling_after.reset();
     }
     standing.verdict = Standing::Verdict::later;
-    if (*until == TimePoint::max() || !only_breaker) {
+    if (isolated || !only_breaker) {
       standing.probe = Standing::Probe::never;
     } else {
       standing.probe = Standing::Probe::breaker;

@@ -312,6 +312,23 @@ TEST_CASE("a call that meets one breaker twice is counted once, and may be its p
   CHECK(breaker->snapshot(runtime.clock().now()).calls == 1);
 }
 
+TEST_CASE("a breaker that has opened for ever does not say that it was isolated by hand") {
+  const auto breaker = CircuitBreaker::create(
+      {.consecutive_failures = 1, .open_for = Duration::max(), .open_for_max = Duration::max(), .jitter = 0});
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"one/a", {error(ErrorKind::server_error)}};
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = runtime.share();
+  const FallbackClient client{model | circuit_breaker(breaker), options};
+  CHECK_FALSE(client.chat("hello"));
+  const Standing open = standing_of(model | circuit_breaker(breaker), runtime.clock().now());
+  CHECK(open.what == "circuit_open");
+  breaker->isolate();
+  const Standing isolated = standing_of(model | circuit_breaker(breaker), runtime.clock().now());
+  CHECK(isolated.what == "isolated by hand");
+}
+
 TEST_CASE("the observers of the call are told of the breaker's changes") {
   struct Diary final : Observer {
     void on_breaker(const BreakerEvent& event) noexcept override {
