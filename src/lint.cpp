@@ -121,7 +121,7 @@ class Linter {
     const std::vector<const ChatProvider*> around = layer.around;
     if (layer.name == "retry" && !idle_retry) outside.retried = true;
     if (layer.most_cost) outside.most_cost = std::min(outside.most_cost.value_or(*layer.most_cost), *layer.most_cost);
-    const bool chooses = layer.name == "fallback";
+    const bool chooses = layer.pool != nullptr;
     if (chooses && outside.depth == 0) call_ = layer;
     if (!idle_retry) stack.layers.push_back(std::move(layer));
     if (around.size() == 1 && !chooses) return visit(*around.front(), std::move(stack), outside);

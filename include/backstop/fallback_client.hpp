@@ -127,7 +127,8 @@ class BACKSTOP_EXPORT FallbackClient final : public ChatProvider {
   ///
   /// A target is named `provider/model`, or by its provider alone where that is one target. One inside a client among
   /// the candidates is asked directly, without the options of that client; one behind policies around such a client
-  /// only together with the others behind them.
+  /// only together with the others behind them: these stand where the first that is named does, and among themselves in
+  /// the order of their client.
   /// Errors: `invalid_request` for a name that is no target's, and for a name twice; the message lists what there is.
   [[nodiscard]] Result<FallbackClient> only(const std::vector<std::string>& targets) const;
   /// Dry run: the order, what would be passed over and why, the worst case in time and cost.

@@ -35,11 +35,13 @@ struct Layer {
     Duration span;
   };
 
-  std::string name{};  ///< the policy's, such as "retry"; "fallback" for a fallback client; "model" for what sends
+  /// The policy's, such as "retry"; "fallback" for a fallback client; "model" for what sends. For people.
+  std::string name{};
   std::vector<const ChatProvider*> around{};  ///< what it calls; nothing for a model
   int sends = 1;  ///< the most that it makes of one call to it, by itself
   std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
   std::optional<Money> most_cost{};  ///< of a send below it, whatever has been spent; empty: any
+  bool answers = false;  ///< may answer by itself, as a cache does
   bool judges = false;  ///< refuses answers, as a quality floor does: none of a ladder behind it goes round it
   const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order
   /// Of a policy that may refuse single sends below it: why it would refuse that one, whatever else is settled until

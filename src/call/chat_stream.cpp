@@ -135,11 +135,28 @@ void StreamState::arm_alarm() noexcept {
   }
 }
 
+void StreamState::wait_for_more() {
+  const auto now = [this] { return runtime().clock().now().time_since_epoch().count(); };
+  // From the moment of an event to the next look for one it is the consumer that takes the time; within a callback that
+  // this wait runs that may happen anew. In this order: who looks in between counts some of it twice, so that limits
+  // fire late, never early.
+  const auto count_held = [&] {
+    const std::int64_t since = holding_since_.load(std::memory_order_relaxed);
+    if (since != 0) held_so_far_.fetch_add(now() - since, std::memory_order_relaxed);
+  };
+  count_held();
+  holding_since_.store(0, std::memory_order_release);
+  runtime().block_until(gate_);
+  count_held();
+  holding_since_.store(now(), std::memory_order_relaxed);
+}
+
 const StreamEvent* StreamState::next(Duration most) {
   if (is_of_parent()) return nullptr;
+  std::shared_ptr<RunningCall> kept;  // while it waits: a callback may destroy the stream
   const TimePoint until = most == Duration::max() ? TimePoint::max() : saturating_add(runtime().clock().now(), most);
   bool looked = false;  // however short the time is, the loop has a turn
-  for (;;) {
+  while (!abandoned()) {
     if (next_taken_ < taken_.size()) {
       taken_[next_taken_++].show(current_, root());
       consumed_.store(consumed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -166,17 +183,14 @@ const StreamEvent* StreamState::next(Duration most) {
     if (taken_.size() != 0) continue;
     // Inside the call itself no event would come.
     if (runtime().driven_by_this_thread() && root().is_running()) return nullptr;
-    const std::int64_t now = runtime().clock().now().time_since_epoch().count();
     if (until != TimePoint::max()) {
-      if (std::exchange(looked, true) && now >= until.time_since_epoch().count()) return nullptr;
+      if (std::exchange(looked, true) && runtime().clock().now() >= until) return nullptr;
       wake_at(until);
     }
-    // In this order: who looks in between counts some of it twice, so that limits fire late, never early.
-    held_so_far_.fetch_add(now - holding_since_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    holding_since_.store(0, std::memory_order_release);
-    runtime().block_until(gate_);
-    holding_since_.store(runtime().clock().now().time_since_epoch().count(), std::memory_order_relaxed);
+    if (!kept) kept = shared_from_this();
+    wait_for_more();
   }
+  return nullptr;
 }
 
 }  // namespace detail
@@ -184,10 +198,9 @@ const StreamEvent* StreamState::next(Duration most) {
 ChatStream::ChatStream(std::shared_ptr<detail::StreamState> state) noexcept : state_{std::move(state)} {}
 
 ChatStream& ChatStream::operator=(ChatStream&& other) noexcept {
-  if (this != &other) {
-    if (state_) state_->abandon();
-    state_ = std::move(other.state_);
-  }
+  if (this == &other) return *this;
+  const auto before = std::exchange(state_, std::move(other.state_));
+  if (before) before->abandon();  // a callback may destroy this handle meanwhile
   return *this;
 }
 
@@ -202,9 +215,10 @@ const StreamEvent* ChatStream::next_for(Duration most) { return state_->next(mos
 bool ChatStream::ended() const noexcept { return state_->ended(); }
 
 const Result<ChatResponse>& ChatStream::result() {
-  while (next() != nullptr) {
+  const auto kept = state_;  // a callback may destroy the stream meanwhile
+  while (kept->next() != nullptr) {
   }
-  return state_->wait();
+  return kept->wait();
 }
 
 void ChatStream::cancel() { state_->cancel(); }

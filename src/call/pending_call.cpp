@@ -61,10 +61,9 @@ void PendingState::detach() noexcept {
 PendingCall::PendingCall(std::shared_ptr<detail::PendingState> state) noexcept : state_{std::move(state)} {}
 
 PendingCall& PendingCall::operator=(PendingCall&& other) noexcept {
-  if (this != &other) {
-    if (state_) state_->abandon();
-    state_ = std::move(other.state_);
-  }
+  if (this == &other) return *this;
+  const auto before = std::exchange(state_, std::move(other.state_));
+  if (before) before->abandon();  // a callback may destroy this handle meanwhile
   return *this;
 }
 
@@ -80,8 +79,9 @@ const Result<ChatResponse>& PendingCall::wait() & {
 }
 
 Result<ChatResponse> PendingCall::wait() && {
-  const Result<ChatResponse>& result = state_->wait();
-  return &result == &state_->root().result() ? state_->take_result() : result;
+  const auto kept = state_;
+  const Result<ChatResponse>& result = kept->wait();
+  return &result == &kept->root().result() ? kept->take_result() : result;
 }
 
 void PendingCall::cancel() { state_->cancel(); }

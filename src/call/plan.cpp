@@ -11,6 +11,7 @@
 #include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
+#include "policies/one_target.hpp"
 #include "routing/history_summary.hpp"
 #include "routing/inner_limits.hpp"
 #include "routing/ladder_answer.hpp"
@@ -157,7 +158,7 @@ class Planner {
   const ChatProvider& inside_of(const ChatProvider& provider, Layer& layer, Asked asked = {}, End* end = nullptr) {
     const ChatProvider* inside = &provider;
     layer = inside->layer();
-    while (layer.around.size() == 1 && layer.name != "fallback") {
+    while (layer.around.size() == 1 && layer.pool == nullptr) {
       if (end != nullptr && !*end && layer.ends_call) *end = layer.ends_call(*asked.request, *asked.context);
       if (layer.refuses) limits_.push_back({layer.refuses, layer.most_cost});
       inside = layer.around.front();
@@ -212,7 +213,7 @@ class Planner {
     }
     if (layer.around.empty()) {
       Plan::Step& step = add_step(provider, offer, given_up);
-      if (layer.name == "model") step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
+      if (is_model(inside)) step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
       return step.skipped;
     }
     if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a cache has the answer
@@ -296,9 +297,9 @@ class Planner {
   const RecoveryOptions& options = recovery.options();
   const Walk::Recovery back = walk.recovery(now, options.probe_interval);
   const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
-  if (probe_at <= now) return Duration::zero();
+  if (probe_at <= now && has_time_for_attempt(options, context)) return Duration::zero();
   const TimePoint at = std::min(back.at, probe_at);
-  if (at > latest_return(options, context)) return std::nullopt;
+  if (at == TimePoint::max() || at > latest_return(options, context)) return std::nullopt;
   return saturating_difference(at, now);
 }
 

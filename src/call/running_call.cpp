@@ -73,10 +73,21 @@ void RunningCall::leave_to_background() {
   runtime().add_unattended(1);
 }
 
-void RunningCall::end() noexcept {
-  self_.reset();  // whoever calls this keeps it until the gate has been opened
+void RunningCall::let_go() noexcept {
   stop_requested_.reset();
   if (setup_.progress) setup_.progress->forward_to(nullptr);
+  // Whoever keeps the handle of a call that has ended keeps none of the client's policies.
+  const Provider provider = std::move(setup_.provider);
+  setup_.client = nullptr;
+  setup_.progress.reset();
+  setup_.observers.reset();
+  setup_.stop = {};
+  request_ = ChatRequest{};
+}
+
+void RunningCall::end() noexcept {
+  self_.reset();  // whoever calls this keeps it until the gate has been opened
+  let_go();
   {
     const std::lock_guard lock{mutex_};
     done_ = true;
@@ -110,10 +121,16 @@ const Result<ChatResponse>& RunningCall::wait() {
     }
     runtime().block_until(gate_);
   }
+  if (abandoned_) {
+    static NeverDestroyed<const Result<ChatResponse>> has_no_handle{
+        Error{ErrorKind::cancelled, "the handle of the call was destroyed while it was waited for"}};
+    return *has_no_handle;
+  }
   return root_.result();
 }
 
 void RunningCall::abandon() noexcept {
+  abandoned_ = true;
   if (settled()) return;
   cancel();
   if (!runtime().driven_by_this_thread() || !root_.is_running()) {

@@ -47,6 +47,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   [[nodiscard]] const Result<ChatResponse>& wait();
   /// The handle goes away: cancels, and waits for the end where that can come.
   void abandon() noexcept;
+  /// The handle is gone; a wait that it happened in has nobody to give a result to.
+  [[nodiscard]] bool abandoned() const noexcept { return abandoned_; }
 
  protected:
   /// Whose a sink is: the call's own part, or the application's, which may let go of the call.
@@ -90,6 +92,8 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   /// Begins it, then ends it: both take a turn of their own.
   void run() noexcept override;
   void end() noexcept;
+  /// Of all but the result, and of the runtime, on which a handle may be used until its end.
+  void let_go() noexcept;
   /// Nothing of it runs any more; from inside its own callback: the result is there.
   [[nodiscard]] bool settled() const noexcept;
 
@@ -104,6 +108,7 @@ class RunningCall : public std::enable_shared_from_this<RunningCall>, private Ru
   Cancel cancel_{*this};
   std::atomic<bool> cancelled_{false};  // by another thread
   bool in_background_ = false;
+  bool abandoned_ = false;
   const unsigned process_;  // that began it
   mutable std::mutex mutex_;
   bool done_ = false;  // with the lock held

@@ -89,6 +89,7 @@ struct StreamState final : RunningCall, StreamSink {
   void on_end() noexcept override;
   void resume_call() noexcept;
   void resume_if_waiting();
+  void wait_for_more();
   void wake_at(TimePoint until);
   void arm_alarm() noexcept;
 

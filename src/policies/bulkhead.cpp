@@ -1,10 +1,11 @@
 #include "backstop/policies/bulkhead.hpp"
-#include "runtime/wait_for_turn.hpp"
 
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "backstop/handover/needs.hpp"
+#include "runtime/wait_for_turn.hpp"
 
 namespace backstop::inline v0 {
 namespace {
@@ -29,6 +30,10 @@ class Bulkhead final : public Decorator {
       : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (context.holds(limit_.id())) {
+      auto passed = co_await next().call(request, context);
+      co_return passed;
+    }
     ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.hint().other_ready};
     if (permit.stage() == ConcurrencyPermit::Stage::waiting) {
       Task<Result<void>> turn = detail::wait_for_turn(permit, context, target(), "bulkhead");
@@ -39,7 +44,10 @@ class Bulkhead final : public Decorator {
       }
     }
     if (permit.stage() == ConcurrencyPermit::Stage::refused) co_return refuse(context);
-    auto result = co_await next().call(request, context);
+    CallContext inner = context;
+    const HeldHandle held{limit_.id(), context.held()};
+    inner.set_held(held);
+    auto result = co_await next().call(request, inner);
     permit.release(verdict_on_load(result));
     co_return result;
   }
@@ -47,7 +55,7 @@ class Bulkhead final : public Decorator {
   // When a permit will be free nobody knows: that may change at any moment.
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    if (!standing.fit() || !limit_.full()) return standing;
+    if (!standing.fit() || is_held(needs.held, limit_.id()) || !limit_.full()) return standing;
     if (standing.ready()) {
       standing.ready_at = now;
       standing.why = ErrorKind::local_limit;

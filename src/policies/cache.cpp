@@ -62,6 +62,7 @@ class Cache final : public Decorator {
 
   [[nodiscard]] Layer layer() const override {
     Layer layer = Decorator::layer();
+    layer.answers = true;
     layer.ends_call = [this](const ChatRequest& request, const CallContext& context) -> std::optional<Result<Target>> {
       const std::shared_ptr<const ChatResponse> kept = kept_for(request, context.now());
       if (!kept) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backstop/handover/needs.hpp"
 #include "policies/options_text.hpp"
 
 namespace backstop::inline v0 {
@@ -35,9 +36,10 @@ class Breaking final : public Decorator {
       : Decorator{std::move(next), std::move(description)}, breaker_{std::move(breaker)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    if (context.state().active_probe) {
-      auto probed = co_await next().call(request, context);
-      co_return probed;
+    // One that holds this breaker's permit is counted where it has it.
+    if (context.state().active_probe || context.holds(breaker_.get())) {
+      auto passed = co_await next().call(request, context);
+      co_return passed;
     }
     if (left_to_others(context)) co_return refuse_for_ramp(context);
     const BreakerAudience audience{&target(), context.state().observers};
@@ -47,6 +49,8 @@ class Breaking final : public Decorator {
     FirstContent first_content{permit, context.now()};
     CallContext inner = context;
     inner.add_observer(first_content);
+    const HeldHandle held{breaker_.get(), context.held()};
+    inner.set_held(held);
     auto result = co_await next().call(request, inner);
 
     BreakerOutcome outcome;
@@ -65,22 +69,23 @@ class Breaking final : public Decorator {
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    if (breaker_->lets_all_through() || !standing.fit()) return standing;
+    if (breaker_->lets_all_through() || !standing.fit() || is_held(needs.held, breaker_.get())) return standing;
     const std::optional<TimePoint> until = breaker_->refuses_until(now);
     if (!until) {
       standing.finds_out = true;
       return standing;
     }
     // Who is out in two ways is out for the longer of them, and is not to be probed if one of them forbids it.
+    const bool isolated = breaker_->state() == BreakerState::isolated;
     const bool only_breaker = standing.ready() || standing.probe == Standing::Probe::breaker;
     if (standing.ready() || standing.ready_at < *until) {
       standing.ready_at = *until;
       standing.why = ErrorKind::circuit_open;
-      standing.what = *until == TimePoint::max() ? "isolated by hand" : "circuit_open";
+      standing.what = isolated ? "isolated by hand" : "circuit_open";
       standing.cooling_after.reset();
     }
     standing.verdict = Standing::Verdict::later;
-    if (*until == TimePoint::max() || !only_breaker) {
+    if (isolated || !only_breaker) {
       standing.probe = Standing::Probe::never;
     } else {
       standing.probe = Standing::Probe::breaker;

@@ -102,6 +102,10 @@ class RateLimiting final : public Decorator {
         one_target_{detail::sends_to_one_target(Decorator::next().get())} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
+    if (context.holds(limit_.id())) {  // what is sent is charged to the reservation that the call has
+      auto passed = co_await next().call(request, context);
+      co_return passed;
+    }
     const RateDemand demand = demand_of(request, context);
     RateReservation reservation{limit_, demand, context.now()};
     if (reservation.stage() == RateReservation::Stage::waiting) {
@@ -120,6 +124,8 @@ class RateLimiting final : public Decorator {
     Tally tally{reservation};
     CallContext inner = context;
     inner.add_observer(tally);
+    const HeldHandle held{limit_.id(), context.held()};
+    inner.set_held(held);
     auto result = co_await next().call(request, inner);
     if (tally.sent()) reservation.settle(tally.outcome(result), context.now());
     co_return result;
@@ -127,7 +133,8 @@ class RateLimiting final : public Decorator {
 
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
-    const std::optional<TimePoint> until = standing.fit() ? limit_.refuses_until(now) : std::nullopt;
+    const bool asked = standing.fit() && !is_held(needs.held, limit_.id());
+    const std::optional<TimePoint> until = asked ? limit_.refuses_until(now) : std::nullopt;
     if (!until) return standing;
     if (standing.ready() || standing.ready_at < *until) {
       standing.ready_at = *until;
@@ -176,7 +183,10 @@ class RateLimiting final : public Decorator {
   [[nodiscard]] std::optional<Error> out_by_then(TimePoint turn, const ChatRequest& request,
                                                  const CallContext& context) const {
     if (context.hint().forced_probe) return std::nullopt;
-    const Standing then = next().standing(request, needs_of(request), turn);
+    const HeldHandle held{limit_.id(), context.held()};
+    Needs needs = needs_of(request);
+    needs.held = &held;
+    const Standing then = next().standing(request, needs, turn);
     if (then.ready() || then.ready_at <= turn) return std::nullopt;
     Error error{then.why, "not available when the rate limit would let it through"};
     if (then.ready_at != TimePoint::max()) error.retry_after = saturating_difference(then.ready_at, context.now());

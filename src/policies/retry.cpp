@@ -237,7 +237,9 @@ class Retry::Repeats {
       return fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait));
     }
     const TimePoint next_at = saturating_add(context_->now(), wait);
-    const Standing then = retry_->next().standing(*request_, needs_of(*request_), next_at);
+    Needs needs = needs_of(*request_);
+    needs.held = context_->held();
+    const Standing then = retry_->next().standing(*request_, needs, next_at);
     if (then.verdict == Standing::Verdict::later && then.ready_at > next_at) {
       return fmt::format("{} by then", to_string(then.why));
     }

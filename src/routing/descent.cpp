@@ -111,6 +111,7 @@ std::unique_ptr<Descent::Reduced> Descent::reduce(std::size_t index, Rungs taken
   reduced->needs.prefill = needs.prefill;
   reduced->needs.costs = needs.costs;
   reduced->needs.requirement = needs.requirement;
+  reduced->needs.held = needs.held;
   reduced->needs.may_degrade = true;
   reduced->needs.reduced = needs.reduced || reduced->taken != 0;
   reduced->needs.appended = needs.appended;

@@ -1,7 +1,6 @@
 #include "routing/hedge_race.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <new>
 #include <string>
 #include <string_view>
@@ -19,6 +18,17 @@ namespace backstop::inline v0::detail {
 namespace {
 
 constexpr std::string_view lost = "another attempt won";
+
+/// Adds words to the row's; without memory for them they are missing.
+template <class Words>
+void remark(Attempt& row, const Words& words) noexcept {
+  try {
+    std::string more = words();
+    if (!row.reason.empty()) more.insert(0, "; ");
+    row.reason += more;
+  } catch (const std::bad_alloc&) {
+  }
+}
 
 /// Another target must not answer what this failure says of the request.
 [[nodiscard]] bool settles_the_request(const Error& error, bool filters_fall_back) noexcept {
@@ -115,7 +125,7 @@ bool HedgeRace::may_launch() const noexcept {
 
 void HedgeRace::launch() {
   if (!may_launch()) return;
-  const std::optional<std::size_t> index = walk_->beside(asked_);
+  const std::optional<std::size_t> index = walk_->beside(asked_, first_lane_.asks());
   if (!index) return;
   auto second = std::make_unique<Second>(*this, *index);
   auto task = call_with(walk_->offer(*index), (*candidates_)[*index]->provider, second->context);
@@ -131,7 +141,12 @@ std::size_t HedgeRace::second_index() const noexcept { return second_->index; }
 void HedgeRace::first_content(Side side, TimePoint at) noexcept {
   if (side != Side::first) return;
   give_up();
-  if (winner_ == Side::none) (*candidates_)[asked_]->hedge->took(at - started_, outer_->streaming());
+  if (winner_ == Side::none) note_first(at);
+}
+
+void HedgeRace::note_first(TimePoint at) noexcept {
+  if (std::exchange(first_noted_, true)) return;
+  (*candidates_)[asked_]->hedge->took(at - started_, outer_->streaming());
 }
 
 void HedgeRace::first_wins() noexcept {
@@ -145,7 +160,7 @@ void HedgeRace::second_wins() noexcept {
   winner_ = Side::second;
   second_->lane.branch.join(outer_->branch());
   // The first took at least that long.
-  if (!first_result_) (*candidates_)[asked_]->hedge->took(outer_->now() - started_, outer_->streaming());
+  if (!first_result_) note_first(outer_->now());
   first_stop_.request_stop(StopReason::superseded);
   second_->lane.hand_over();
 }
@@ -188,21 +203,21 @@ std::optional<HedgeRace::Loser> HedgeRace::loser() const noexcept {
   return Loser{winner_ == Side::second ? asked_ : second_->index, &other.error()};
 }
 
-void HedgeRace::mark_rows() {
+void HedgeRace::mark_rows() noexcept {
   if (!second_) return;
   Ledger& ledger = outer_->state().ledger;
   for (const std::size_t row : second_->lane.rows) {
-    std::string& reason = ledger[row].reason;
-    fmt::format_to(std::back_inserter(reason), "{}a hedge, after {} of silence from {}", reason.empty() ? "" : "; ",
-                   duration_text(delay_), (*candidates_)[asked_]->provider.target().name());
+    remark(ledger[row], [this] {
+      return fmt::format("a hedge, after {} of silence from {}", duration_text(delay_),
+                         (*candidates_)[asked_]->provider.target().name());
+    });
   }
   if (winner_ == Side::none) return;
   // An answer that was complete in the very moment in which the other one won was paid for, but is not the call's.
   for (const std::size_t row : (winner_ == Side::first ? second_->lane : first_lane_).rows) {
     if (!ledger[row].sent || ledger[row].outcome) continue;
     ledger[row].outcome = ErrorKind::cancelled;
-    std::string& reason = ledger[row].reason;
-    reason.append(reason.empty() ? "" : "; ").append(lost);
+    remark(ledger[row], [] { return std::string{lost}; });
   }
 }
 

@@ -74,7 +74,9 @@ class HedgeRace final : private Timer, private CallWork {
   void second_ended() noexcept;
   void first_wins() noexcept;
   void second_wins() noexcept;
-  void mark_rows();
+  void mark_rows() noexcept;
+  /// Takes note of how long the first took; once only.
+  void note_first(TimePoint at) noexcept;
 
   /// Between one side and the consumer: lets through what the winner writes, and drops what the loser does.
   class Lane final : public StreamSink, public AttemptObserver {
@@ -86,6 +88,8 @@ class HedgeRace final : private Timer, private CallWork {
     void hand_over() noexcept;
 
     void on_first_content(TimePoint at) noexcept override { race_->first_content(side_, at); }
+    /// Of the send under way; null: there is none.
+    [[nodiscard]] const Target* asks() const noexcept { return latest_ != nullptr ? latest_->target : nullptr; }
     /// All have let one begin.
     [[nodiscard]] bool has_sent() const noexcept { return ended_one_ || (latest_ != nullptr && latest_->begun); }
     [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
@@ -129,6 +133,7 @@ class HedgeRace final : private Timer, private CallWork {
   TimePoint started_;
   Duration delay_;
   Side winner_ = Side::none;
+  bool first_noted_ = false;
   StopSource first_stop_;
   CallContext first_context_;
   Lane first_lane_;

@@ -26,7 +26,7 @@ class Failback {
       if (is_out && !choice.is_dry_run()) forget_successes();
       return;
     }
-    if (choice.now() - seen.since < options_.min_dwell || choice.in_flight(first) > 0) return;
+    if (choice.now() - seen.since < options_.min_dwell) return;
     if (seen.tries && seen.tried == first && choice.now() < seen.tries_until) return;
     if (choice.is_dry_run() || begin_trial(seen, first, choice.now())) choice.prefer(first);
   }

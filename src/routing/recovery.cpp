@@ -43,6 +43,15 @@ TimePoint latest_return(const RecoveryOptions& options, const CallContext& conte
   return std::min(by_wait, context.deadline() - options.min_attempt_time);
 }
 
+bool has_time_for_attempt(const RecoveryOptions& options, const CallContext& context) noexcept {
+  return context.deadline() == TimePoint::max() || context.remaining() >= options.min_attempt_time;
+}
+
+bool RecoveryQueue::has_waiting() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return !waiting_.empty();
+}
+
 TimePoint RecoveryQueue::next_probe(TimePoint now) const noexcept {
   const std::lock_guard lock{mutex_};
   return probing(now) ? std::min(saturating_add(now, interval_), lease_until_) : std::max(now, next_probe_);
@@ -146,14 +155,17 @@ Task<Recovery::Next> Recovery::next(const Walk& walk) {
   trial_.fail();
   Next next;
   if (!may_wait()) co_return next;
-  const TimePoint latest = latest_return(queue_->options(), *context_);
+  const RecoveryOptions& options = queue_->options();
+  const TimePoint latest = latest_return(options, *context_);
   std::optional<RecoveryQueue::Place> place;
   for (;;) {
     const TimePoint now = context_->now();
-    const Walk::Recovery back = walk.recovery(now, queue_->options().probe_interval, queue_->options().repeat_failed);
+    const Walk::Recovery back = walk.recovery(now, options.probe_interval, options.repeat_failed);
     if (back.at != TimePoint::max()) next.back_at = back.at;
-    const bool first = !place || place->may_go();
-    if (back.probe && back.probe_from <= now && first) probe_ = queue_->begin_probe(now);
+    // Who comes now does not pass those who wait.
+    const bool first = place ? place->may_go() : !queue_->has_waiting();
+    const bool may_probe = back.probe && back.probe_from <= now && has_time_for_attempt(options, *context_);
+    if (may_probe && first) probe_ = queue_->begin_probe(now);
     if (probe_) {
       next.probe = back.probe;
       break;
@@ -166,7 +178,8 @@ Task<Recovery::Next> Recovery::next(const Walk& walk) {
     }
     TimePoint at = back.at;
     if (back.probe) at = std::min(at, std::max(back.probe_from, queue_->next_probe(now)));
-    const bool in_vain = at > latest && !(place && place->saw_success());
+    const bool known = at != TimePoint::max();
+    const bool in_vain = (!known || at > latest) && !(place && place->saw_success());
     if (now >= latest || in_vain) co_return next;
     if (!place) {
       place.emplace(*queue_, *context_);

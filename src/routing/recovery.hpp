@@ -17,6 +17,9 @@ namespace backstop::inline v0::detail {
 /// The latest moment at which a call may go on after having waited for a target to come back.
 [[nodiscard]] TimePoint latest_return(const RecoveryOptions& options, const CallContext& context) noexcept;
 
+/// Whether enough of the call's deadline is left for an attempt that begins now.
+[[nodiscard]] bool has_time_for_attempt(const RecoveryOptions& options, const CallContext& context) noexcept;
+
 /// The calls of one client that wait for a target to come back, and when the next forced probe may go.
 ///
 /// Thread safety: any number of threads. Cost: a success reads one atomic while nobody waits.
@@ -26,6 +29,7 @@ class RecoveryQueue {
 
   [[nodiscard]] const RecoveryOptions& options() const noexcept { return options_; }
 
+  [[nodiscard]] bool has_waiting() const noexcept;
   /// When the next forced probe may go, or while one is under way about when it may have an answer.
   [[nodiscard]] TimePoint next_probe(TimePoint now) const noexcept;
   /// Its number, for the one call that makes it; empty for the others. One that has not ended when its lease is over

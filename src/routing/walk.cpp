@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -79,6 +80,7 @@ Needs Walk::needs_now() const noexcept {
     needs.appended += request_->messages.size() - came_as_->messages.size();
   }
   needs.requirement = requirement_;
+  needs.held = context_->held();
   return needs;
 }
 
@@ -86,6 +88,7 @@ bool Walk::someone_would_take(const ChatRequest& request) const {
   const TimePoint now = context_->now();
   Needs needs = needs_of(request);
   needs.requirement = requirement_;
+  needs.held = context_->held();
   for (std::size_t index = 0; index < candidates_->size(); ++index) {
     if (has_failed(index) || is_barred(index) || standing_of(index, now).fit()) continue;
     if (candidate(index).provider.standing(request, needs, now).ready()) return true;
@@ -232,9 +235,11 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   return error;
 }
 
-std::optional<std::size_t> Walk::beside(std::size_t asked) const {
-  const Target& target = candidate(asked).provider.target();
-  const std::string& domain = target.facts().failure_domain;
+std::optional<std::size_t> Walk::beside(std::size_t asked, const Target* target) const {
+  // Of several targets only the send says which one is asked.
+  if (target == nullptr && !candidate(asked).is_pool) target = &candidate(asked).provider.target();
+  std::string_view domain;
+  if (target != nullptr) domain = target->facts().failure_domain;
   for (std::size_t place = order_.place_of(asked) + 1; place < candidates_->size(); ++place) {
     const std::size_t index = order_.at(place);
     if (has_failed(index) || is_barred(index)) continue;
@@ -336,7 +341,10 @@ bool Walk::note_failure(std::size_t index, const Error& error, bool fall_back_on
   const bool has_more = left_some && standing_of(index, context_->now()).fit();
   if (has_more) leave_to_others(index);
   if (as_asked && pool_->degrades()) descent().note_failure(index, error);
-  notes_.push_back({index, context_->now(), !has_more, passes, error.retry_after});
+  // A target is out no longer than its cooldown is.
+  std::optional<Duration> again_after = error.retry_after;
+  if (again_after) again_after = std::min(*again_after, context_->hint().cooldown_max);
+  notes_.push_back({index, context_->now(), !has_more, passes, again_after});
   if (!passes && !has_more) barred_.push_back(index);
   const ModelFacts& facts = error.target.facts();
   if (!facts.failure_domain.empty() && is_of_the_domain(kind)) {

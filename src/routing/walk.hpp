@@ -38,9 +38,9 @@ class Walk {
   /// The next candidate to be asked; those passed over on the way get their row. Each in order, then those that left
   /// the call to others, if these have failed. Empty when nobody is left.
   [[nodiscard]] std::optional<std::size_t> next();
-  /// The next candidate that would take the call now and is known to be well, for a second send beside `asked`; empty
-  /// when there is none.
-  [[nodiscard]] std::optional<std::size_t> beside(std::size_t asked) const;
+  /// The next candidate that would take the call now and is known to be well, for a second send beside `asked`, whose
+  /// send to `target` is under way (null: none is); empty when there is none.
+  [[nodiscard]] std::optional<std::size_t> beside(std::size_t asked, const Target* target) const;
   /// How many targets behind the one that `next` gave last could be sent to right now.
   [[nodiscard]] int ready_behind() const;
   /// What the candidate asked next is told of the others. `to_come`: how many are ready behind it.

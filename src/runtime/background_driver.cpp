@@ -129,7 +129,7 @@ void Runtime::drive_unattended() {
   }
   const Driving driving{*this};
   refresh_now();  // it may have slept for long
-  while (threads_->background_goes_on()) turn(TimePoint::max(), nullptr, Driver::background);
+  while (threads_->background_goes_on()) turn(TimePoint::max(), Driver::background);
 }
 
 // A callback that does not return would hold up the end of the process: such a thread is left behind.

@@ -172,7 +172,7 @@ void Runtime::release_opened(Gate* own) noexcept {
   if (opened_ == nullptr) return;
   if (opened_ == own && own->next_opened_ == nullptr) {
     own->opening_ = false;
-    own->open_ = true;
+    ++own->opened_;
     opened_ = nullptr;
     return;
   }
@@ -181,7 +181,7 @@ void Runtime::release_opened(Gate* own) noexcept {
     Gate& gate = *opened_;
     opened_ = gate.next_opened_;
     gate.opening_ = false;
-    gate.open_ = true;
+    ++gate.opened_;
     if (gate.sleeper_ != nullptr) static_cast<std::condition_variable*>(gate.sleeper_)->notify_one();
   }
 }
@@ -211,7 +211,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     begins = false;
     transport_->wake();
   }
-  while (!gate.open_) {
+  while (!gate.is_open()) {
     if (!threads.driven()) {
       threads.driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
       lock.unlock();
@@ -229,7 +229,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     gate.chosen_ = false;
     gate.next_ = threads.sleepers;
     threads.sleepers = &gate;
-    wake.wait(lock, [&] { return gate.open_ || gate.chosen_ || !threads.driven(); });
+    wake.wait(lock, [&] { return gate.is_open() || gate.chosen_ || !threads.driven(); });
     for (Gate** link = &threads.sleepers; *link != nullptr; link = &(*link)->next_) {
       if (*link == &gate) {
         *link = gate.next_;
@@ -238,7 +238,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     }
     gate.sleeper_ = nullptr;
   }
-  gate.open_ = false;
+  gate.close();
   // Chosen to drive and let go at the same time: somebody else has to.
   if (gate.chosen_ && !threads.driven()) threads.choose_driver();
 }
@@ -272,23 +272,22 @@ bool Runtime::poll(Duration max_wait) {
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
   }
   const Driving driving{*this};
-  turn(saturating_add(refresh_now(), max_wait), nullptr);
+  turn(saturating_add(refresh_now(), max_wait));
   return true;
 }
 
-// A wait for it around this one ends too, and closes it.
+// A wait for it around this one ends too: it has begun before the gate was opened.
 void Runtime::drive(Gate& gate) {
-  const bool nested = std::exchange(gate.driven_for_, true);
-  while (!gate.open_) turn(TimePoint::max(), &gate);
-  gate.driven_for_ = nested;
-  if (!nested) gate.open_ = false;
+  const std::uint64_t before = gate.seen_;
+  while (gate.opened_ == before) turn(TimePoint::max(), Driver::foreground, &gate, before);
+  gate.close();
 }
 
-void Runtime::turn(TimePoint until, Gate* gate, Driver driver) {
+void Runtime::turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t opened) {
   run_posted();
   run_ready();
   release_opened(gate);
-  if (gate != nullptr && gate->open_) return;
+  if (gate != nullptr && gate->opened_ != opened) return;
   // Its last call has just ended: it must not wait for more, nor keep the runtime alive.
   if (driver == Driver::background && !threads_->background_goes_on()) return;
   const bool more = !ready_.empty() || threads_->has_posted.load(std::memory_order_acquire);

@@ -44,7 +44,7 @@ struct Runtime::Threads {
   /// Who goes on when the driver has left: a thread that sleeps on a call of its own, else the background driver.
   void choose_driver() noexcept {
     for (Gate* sleeper = sleepers; sleeper != nullptr; sleeper = sleeper->next_) {
-      if (sleeper->open_ || sleeper->chosen_) continue;
+      if (sleeper->is_open() || sleeper->chosen_) continue;
       sleeper->chosen_ = true;
       static_cast<std::condition_variable*>(sleeper->sleeper_)->notify_one();
       return;

@@ -294,6 +294,8 @@ TEST_CASE("a target inside a client is asked directly, one behind common policie
         "targets: one/a has policies in common with others there and is not listed; they are asked together or not at "
         "all");
   CHECK(guarded.only({"two/b", "one/a"})->describe() == "fallback(fallback(one/a, two/b) | timeout(20s))");
+  CHECK(guarded.chat("hello", {.targets = {"three/c", "two/b", "one/a"}})->text() == "c");
+  CHECK(guarded.chat("hello", {.targets = {"two/b", "three/c", "one/a"}})->text() == "a");
   CHECK(guarded.only({"three/c", "three"}).error().message == "targets: three stands there twice");
   CHECK(guarded.only({}).error().kind == ErrorKind::invalid_request);
   const FallbackClient same = lab.client({ScriptedProvider{"one/a", {}}, ScriptedProvider{"one/b", {}}});

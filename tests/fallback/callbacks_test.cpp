@@ -446,6 +446,126 @@ TEST_CASE("from inside a stream's own call no event would come, and it may be le
   }
 }
 
+TEST_CASE("a stream may be destroyed in any callback while it is waited for, and the wait then has nothing") {
+  enum class In { own_event, event_of_another, end_of_another };
+  enum class Wait { next, next_for, result };
+  for (const In in : {In::own_event, In::event_of_another, In::end_of_another}) {
+    for (const Wait wait : {Wait::next, Wait::next_for, Wait::result}) {
+      for (const bool moved_away : {false, true}) {
+        CAPTURE(static_cast<int>(in), static_cast<int>(wait), moved_away);
+        VirtualRuntime world;
+        const ScriptedProvider slow{"one/a", {stream({"a", "b", "c"}, 100ms)}};
+        const ScriptedProvider quick{"two/b", {stream({"x", "y"}, 130ms)}};
+        const FallbackClient client{{slow}, FallbackOptions{.runtime = world.share()}};
+        const FallbackClient another{{quick}, FallbackOptions{.runtime = world.share()}};
+        std::optional<ChatStream> own;
+        bool gone = false;
+        const auto let_go = [&] {
+          if (std::exchange(gone, true)) return;
+          if (moved_away) {
+            const ChatStream last = std::move(*own);
+          } else {
+            own.reset();
+          }
+        };
+        const auto on_text = [&](In place) {
+          return [&, place](const StreamEvent& event) {
+            if (in == place && event.type == StreamEvent::Type::text) let_go();
+          };
+        };
+        PendingCall aside = another.start("hello", {.on_event = on_text(In::event_of_another)});
+        aside.on_done([&](const Result<ChatResponse>&) {
+          if (in == In::end_of_another) let_go();
+        });
+        own.emplace(client.stream("hello", {.on_event = on_text(In::own_event)}));
+        if (wait == Wait::result) {
+          const Result<ChatResponse>& result = own->result();
+          REQUIRE_FALSE(result);
+          CHECK(result.error().kind == ErrorKind::cancelled);
+        } else {
+          while (!gone) {
+            const StreamEvent* event = wait == Wait::next ? own->next() : own->next_for(1h);
+            CHECK((event == nullptr) == gone);
+          }
+        }
+        CHECK(gone);
+        CHECK(aside.wait());
+        world.run_for(10s);
+        CHECK(world.idle());
+      }
+    }
+  }
+}
+
+TEST_CASE("waits for one stream within each other have its events once, and end in time") {
+  enum class Inner { next, next_for, result };
+  for (const Inner inner : {Inner::next, Inner::next_for, Inner::result}) {
+    for (const Duration before : {Duration{0ms}, Duration{1s}}) {
+      CAPTURE(static_cast<int>(inner), before.count());
+      VirtualRuntime world;
+      const ScriptedProvider slow{"one/a", {stream({"a", "b", "c"}, 100ms).after(before)}};
+      const ScriptedProvider quick{"two/b", {stream({"x", "y"}, 10ms)}};
+      const FallbackClient client{{slow}, FallbackOptions{.runtime = world.share()}};
+      const FallbackClient another{{quick}, FallbackOptions{.runtime = world.share()}};
+      std::optional<ChatStream> own;
+      std::string text;
+      const auto take = [&](const StreamEvent* event) {
+        if (event != nullptr && event->type == StreamEvent::Type::text) text += event->delta;
+        return event != nullptr;
+      };
+      bool acted = false;
+      const PendingCall aside = another.start("hello", {.on_event = [&](const StreamEvent& event) {
+        if (event.type != StreamEvent::Type::text || std::exchange(acted, true)) return;
+        if (inner == Inner::next) CHECK(take(own->next()));
+        if (inner == Inner::result) CHECK(own->result());
+        if (inner != Inner::next_for) return;
+        const Duration since = world.elapsed();
+        if (!take(own->next_for(20ms))) CHECK(world.elapsed() - since == 20ms);
+      }});
+      own.emplace(client.stream("hello"));
+      while (take(own->next_for(1h))) {
+      }
+      CHECK(acted);
+      CHECK(own->ended());
+      CHECK(own->result());
+      if (inner != Inner::result) CHECK(text == "abc");
+      CHECK(world.elapsed() < 10s);
+      world.run_for(10s);
+      CHECK(world.idle());
+    }
+  }
+}
+
+TEST_CASE("the handle of a call that has ended keeps nothing of its client") {
+  VirtualRuntime world;
+  auto token = std::make_shared<int>();
+  const std::weak_ptr<int> kept = token;
+  InterceptOptions options;
+  options.before = [token = std::move(token)](RequestEdit&) { return Result<void>{}; };
+  std::optional<FallbackClient> client;
+  client.emplace(ScriptedProvider{"one/a"} | intercept(std::move(options)), FallbackOptions{.runtime = world.share()});
+  options = {};
+  std::optional<PendingCall> call;
+  std::optional<ChatStream> stream;
+  SECTION("a call in the background") {
+    call.emplace(client->start("hello"));
+    REQUIRE(call->wait());
+  }
+  SECTION("a stream") {
+    stream.emplace(client->stream("hello"));
+    REQUIRE(stream->result());
+  }
+  SECTION("a part of the client, and a policy around it") {
+    call.emplace(client->start("hello", {.targets = {"one/a"}, .around = retry()}));
+    REQUIRE(call->wait());
+  }
+  CHECK_FALSE(kept.expired());
+  client.reset();
+  CHECK(kept.expired());
+  if (call) CHECK(call->wait()->text() == "ok");
+  if (stream) CHECK(stream->result()->text() == "ok");
+}
+
 TEST_CASE("callbacks on the background driver may call, wait, and let go of their own call") {
   FallbackOptions options;
   options.runtime = std::make_shared<Runtime>(RuntimeOptions{});

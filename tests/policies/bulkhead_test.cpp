@@ -189,6 +189,31 @@ TEST_CASE("a bulkhead that is full now forbids no retry later") {
   CHECK(model.send_count() == 2);
 }
 
+TEST_CASE("a call that meets one limit of sends at once twice needs one permit") {
+  VirtualRuntime runtime;
+  const ConcurrencyLimit few{BulkheadOptions{.max_in_flight = 2, .max_queued = 10}};
+  const ConcurrencyLimit adaptive{AdaptiveConcurrencyOptions{.initial = 2, .max = 2}};
+  for (const ConcurrencyLimit& limit : {few, adaptive}) {
+    CAPTURE(limit.description());
+    const ScriptedProvider model{"a/m", {answer("hi").after(10s)}};
+    const FallbackOptions options{.recovery = {.max_wait = 0s}, .runtime = runtime.share()};
+    const FallbackClient inner{model | bulkhead(limit), options};
+    const FallbackClient outer{inner | bulkhead(limit), options};
+    const auto first = runtime.start(outer, "1");
+    const auto second = runtime.start(outer, "2");
+    runtime.run_for(5s);
+    CHECK(limit.snapshot().in_flight == 2);
+    CHECK(model.send_count() == 2);
+    runtime.run_for(5s);
+    REQUIRE(first->done());
+    REQUIRE(second->done());
+    CHECK(first->result());
+    CHECK(second->result());
+    CHECK(limit.snapshot().in_flight == 0);
+    CHECK(inner.chat("3", {.around = bulkhead(limit)}));
+  }
+}
+
 TEST_CASE("when every bulkhead is full the error gives no time to come back") {
   VirtualRuntime runtime;
   const ConcurrencyLimit limit{{.max_in_flight = 1}};

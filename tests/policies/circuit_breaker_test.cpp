@@ -1,6 +1,7 @@
 #include "backstop/policies/circuit_breaker.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <cstdlib>
 #include <memory>
@@ -282,6 +283,50 @@ TEST_CASE("a policy makes a breaker of its own for every provider; a handle is o
     fail(bad | handle);
     CHECK(runtime.call(good | handle, "hello").error().kind == ErrorKind::circuit_open);
   }
+}
+
+TEST_CASE("a call that meets one breaker twice is counted once, and may be its probe") {
+  VirtualRuntime runtime;
+  const auto breaker =
+      CircuitBreaker::create({.consecutive_failures = 2, .open_for = 2s, .jitter = 0, .successes_to_close = 1});
+  const ScriptedProvider model{
+      "one/a", {error(ErrorKind::server_error), error(ErrorKind::server_error), answer("back")}};
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = runtime.share();
+  const FallbackClient inner{model | circuit_breaker(breaker), options};
+  const FallbackClient outer{inner | circuit_breaker(breaker), options};
+  const bool around = GENERATE(false, true);
+  const auto ask = [&] {
+    return around ? inner.chat("hello", {.around = circuit_breaker(breaker)}) : outer.chat("hello");
+  };
+  CHECK_FALSE(ask());
+  CHECK(breaker->snapshot(runtime.clock().now()).failures == 1);
+  CHECK_FALSE(ask());
+  CHECK(breaker->state() == BreakerState::open);
+  CHECK(model.send_count() == 2);
+  runtime.run_for(2s);
+  CHECK(ask());
+  CHECK(breaker->state() == BreakerState::closed);
+  CHECK(ask());
+  CHECK(breaker->snapshot(runtime.clock().now()).calls == 1);
+}
+
+TEST_CASE("a breaker that has opened for ever does not say that it was isolated by hand") {
+  const auto breaker = CircuitBreaker::create(
+      {.consecutive_failures = 1, .open_for = Duration::max(), .open_for_max = Duration::max(), .jitter = 0});
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"one/a", {error(ErrorKind::server_error)}};
+  FallbackOptions options;
+  options.recovery.max_wait = 0s;
+  options.runtime = runtime.share();
+  const FallbackClient client{model | circuit_breaker(breaker), options};
+  CHECK_FALSE(client.chat("hello"));
+  const Standing open = standing_of(model | circuit_breaker(breaker), runtime.clock().now());
+  CHECK(open.what == "circuit_open");
+  breaker->isolate();
+  const Standing isolated = standing_of(model | circuit_breaker(breaker), runtime.clock().now());
+  CHECK(isolated.what == "isolated by hand");
 }
 
 TEST_CASE("the observers of the call are told of the breaker's changes") {

@@ -468,6 +468,23 @@ TEST_CASE("one limit is shared by the targets and clients that have its handle")
   }
 }
 
+TEST_CASE("a call that meets one rate limit twice is charged once, and waits once") {
+  Lab lab{{.requests_per_minute = 60, .tokens_per_minute = 6000, .burst = 2},
+          {answer("hi").usage(90, 10), answer("hi").usage(90, 10), answer("hi").usage(90, 10)}};
+  const FallbackOptions options{.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()};
+  const FallbackClient inner{lab.limited, options};
+  const FallbackClient outer{inner | rate_limit(lab.limit), options};
+  REQUIRE(outer.chat("hello"));
+  REQUIRE(inner.chat("hello", {.around = rate_limit(lab.limit)}));
+  CHECK(lab.runtime.elapsed() == 0s);
+  CHECK(lab.snapshot().requests->charged == 2);
+  REQUIRE(outer.chat("hello"));
+  CHECK(lab.runtime.elapsed() == 1s);
+  CHECK(lab.snapshot().requests->charged == 3);
+  CHECK(lab.snapshot().requests->reserved == 0);
+  CHECK(lab.snapshot().tokens->charged == 300);
+}
+
 TEST_CASE("sends of a retry further in are all counted") {
   Lab lab{{.requests_per_minute = 60, .tokens_per_minute = 6000, .burst = 10},
           {error(ErrorKind::server_error), error(ErrorKind::rate_limited), answer("hi").usage(90, 10)}};

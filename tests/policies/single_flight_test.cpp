@@ -935,6 +935,49 @@ TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a s
   CHECK(model.send_count() == 2);
 }
 
+TEST_CASE("who waits in a callback of a shared send for another of its calls waits no longer than its limits") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {stream({"a", "b", "c"}, 100ms).after(50ms)}};
+  const FallbackClient client{{model | single_flight()}, {.runtime = runtime.share()}};
+  const CallOptions impatient{.limits = {.deadline = 5s}};
+  bool acted = false;
+  std::optional<PendingCall> other;
+  std::optional<ChatStream> stream;
+  const auto leader = [&](auto act) {
+    return client.start("hello", {.on_event = [&acted, act](const StreamEvent& event) {
+      if (event.type == StreamEvent::Type::text && !std::exchange(acted, true)) act();
+    }});
+  };
+  SECTION("a call in the background") {
+    PendingCall first = leader([&] { static_cast<void>(other->wait()); });
+    other.emplace(client.start("hello", {.limits = impatient.limits, .on_event = [](const StreamEvent&) {}}));
+    CHECK(first.wait());
+    CHECK(other->done());
+  }
+  SECTION("a stream that is being waited for") {
+    PendingCall first = leader([&] {
+      while (stream->next() != nullptr) {
+      }
+    });
+    stream.emplace(client.stream("hello", impatient));
+    static_cast<void>(stream->next_for(500ms));
+    CHECK(first.wait());
+    CHECK(stream->ended());
+  }
+  SECTION("a stream, for so long") {
+    PendingCall first = leader([&] {
+      while (runtime.elapsed() < 1s) static_cast<void>(stream->next_for(200ms));
+    });
+    stream.emplace(client.stream("hello", impatient));
+    while (!stream->ended()) static_cast<void>(stream->next_for(10ms));
+    CHECK(first.wait());
+  }
+  CHECK(acted);
+  CHECK(runtime.elapsed() <= 6s);
+  runtime.run_for(10s);
+  CHECK(runtime.idle());
+}
+
 TEST_CASE("progress of a shared send is told neither within an event of the call that began it nor after its end") {
   VirtualRuntime world;
   const ScriptedProvider model{Lab::target(), {answer("yes").after(5ms)}};

@@ -82,6 +82,16 @@ TEST_CASE("one call at a time finds out whether an earlier target is back, and n
   CHECK(calls() == "aa");
 }
 
+TEST_CASE("an earlier target gets its trial though another client keeps it busy") {
+  Lab lab{{.min_dwell = 10s}, {answer("slow").after(1h), answer("well")}};
+  lab.outage();
+  const FallbackClient another = pool_of(lab.world, ordered(), {lab.a});
+  const auto busy = lab.world.start(another, "hello");
+  lab.world.run_for(10s);
+  CHECK(answers(lab.client, 3) == "a a a");
+  CHECK_FALSE(busy->done());
+}
+
 TEST_CASE("a trial lasts while its retry waits, and ends when its call is answered elsewhere") {
   VirtualRuntime world;
   world.run_for(1h);

@@ -1,6 +1,7 @@
 #include "backstop/routing/hedge.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <memory>
 #include <random>
@@ -481,6 +482,50 @@ TEST_CASE("the delay follows what the target usually takes") {
     REQUIRE(hedged.ask());
     CHECK(hedged.sent_at(second) == before + delay);
   }
+}
+
+TEST_CASE("a stream is one sample of what the target usually takes") {
+  ScriptedProvider first{"one/a"};
+  for (int i = 0; i < 3; ++i) first.then(stream({"o", "k"}).after(3s));
+  first.then(silence()).then(stream({"o", "k"}).after(3s)).then(silence());
+  const ScriptedProvider second{"two/b"};
+  HedgedClient hedged{{.min_samples = 5, .budget = {.share = 1}}, {first, second}};
+  const auto ask = [&] {
+    EventLog log{hedged.world.runtime()};
+    return hedged.ask({.sink = &log}).has_value();
+  };
+  for (int i = 0; i < 3; ++i) REQUIRE(ask());
+  Duration before = hedged.world.elapsed();
+  REQUIRE(ask());  // that the first was slow is the fourth sample
+  CHECK(hedged.sent_at(second) == before + 10s);
+  REQUIRE(ask());
+  before = hedged.world.elapsed();
+  REQUIRE(ask());
+  CHECK(hedged.sent_at(second, 1) == before + 10s);  // the 95th percentile
+}
+
+TEST_CASE("beside a client a hedge avoids the failure domain of the target that is asked, not of the first one") {
+  const auto in = [](std::string_view name, std::string domain) {
+    ModelFacts facts;
+    facts.failure_domain = std::move(domain);
+    const Target target = Target::parse(name);
+    return Target{target.provider(), target.model(), facts};
+  };
+  const bool asks_first = GENERATE(false, true);
+  ScriptedProvider a{in("one/a", "x"), {asks_first ? silence() : error(ErrorKind::malformed_response)}};
+  ScriptedProvider b{in("two/b", "y"), {silence()}};
+  ScriptedProvider c{in("three/c", "x"), {answer("c")}};
+  ScriptedProvider d{in("four/d", "y"), {answer("d")}};
+  VirtualRuntime world;
+  const FallbackClient inner{{a, b}, FallbackOptions{.runtime = world.share()}};
+  FallbackOptions options;
+  options.hedge = HedgeOptions{};
+  options.runtime = world.share();
+  const FallbackClient outer{{inner, c, d}, options};
+  const auto reply = outer.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == (asks_first ? "d" : "c"));
+  CHECK(reply->elapsed == 10s);
 }
 
 TEST_CASE("a consumer that is not reading yet holds neither of them up") {

@@ -737,19 +737,76 @@ TEST_CASE("an answer of a model that was not found shows that it is there") {
   CHECK(client.snapshot().candidates[0].ready);
 }
 
-TEST_CASE("explain says that a target is probed at once, however short the deadline") {
+TEST_CASE("with endless limits nothing is waited for that is not known to come back") {
+  Lab lab;
+  const auto breaker = CircuitBreaker::create();
+  const ScriptedProvider model{"one/a", {error(ErrorKind::authentication)}};
+  const FallbackClient client = lab.client({model | circuit_breaker(breaker)}, {.max_wait = Duration::max()});
+  const CallOptions endless{.limits = {.deadline = Duration::max()}};
+  SECTION("a wrong key") { CHECK(client.chat("hello", endless).error().kind == ErrorKind::authentication); }
+  SECTION("a breaker that is isolated by hand") {
+    breaker->isolate();
+    CHECK(client.chat("hello", endless).error().kind == ErrorKind::circuit_open);
+    const FallbackClient same{model | circuit_breaker(breaker),
+                              FallbackOptions{.limits = {.deadline = Duration::max()},
+                                              .recovery = {.max_wait = Duration::max()},
+                                              .runtime = lab.world.share()}};
+    CHECK_FALSE(same.explain("hello").waits);
+  }
+  CHECK(lab.world.elapsed() == 0s);
+}
+
+TEST_CASE("a call waits for the end of a cooldown, though the server's hint was longer") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {out_for(20s), answer("back")}};
+  const auto reply = lab.client({model}, {.cooldown_max = 3s}).chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->text() == "back");
+  CHECK(lab.times(model) == Times{0s, 3s});
+}
+
+TEST_CASE("a call that comes when a probe is due does not pass those who wait for it") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {error(ErrorKind::server_error), answer("second"), answer("third")}};
+  const Policy breaker = circuit_breaker({.consecutive_failures = 1, .open_for = 60s, .successes_to_close = 1});
+  const FallbackClient client = lab.client({model | breaker});
+  lab.call_at(0s, client);
+  lab.call_at(1s, client);
+  lab.world.run_for(10s);
+  REQUIRE(lab.calls.size() == 2);
+  CHECK(lab.calls[0]->result()->text() == "second");
+  CHECK(lab.calls[1]->result()->text() == "third");
+}
+
+TEST_CASE("without leave to wait a call may be the probe that is due, where its deadline leaves time for the attempt") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {error(ErrorKind::server_error), answer("well")}};
+  const Policy breaker = circuit_breaker({.consecutive_failures = 1, .open_for = 300s});
+  const FallbackClient client = lab.client({model | breaker}, {.max_wait = 0s});
+  take_out(client);
+  lab.world.run_for(2s);
+  const auto late = client.chat("hello", {.limits = {.deadline = 5s - 1ns}});
+  REQUIRE_FALSE(late);
+  CHECK(late.error().kind == ErrorKind::circuit_open);
+  CHECK(model.send_count() == 1);
+  CHECK(client.chat("hello", {.limits = {.deadline = 5s}}));
+  CHECK(lab.world.elapsed() == 2s);
+}
+
+TEST_CASE("explain says that a target is probed at once, unless the deadline is too short for that") {
   VirtualRuntime world;
   const auto breaker = CircuitBreaker::create({.consecutive_failures = 1});
   const ScriptedProvider a{"p/a", {error(ErrorKind::server_error), answer("x")}};
-  FallbackOptions options{.limits = {.deadline = 2s}};
+  const bool in_time = GENERATE(false, true);
+  FallbackOptions options{.limits = {.deadline = in_time ? 5s : 4s}};
   options.runtime = world.share();
   const FallbackClient client{{a | circuit_breaker(breaker)}, options};
   REQUIRE_FALSE(client.chat("hello", {.limits = {.max_attempts = 1}}));
   world.run_for(2s);
   const Plan plan = client.explain("hello");
   REQUIRE(plan.steps.at(0).skipped);
-  CHECK(plan.waits == Duration::zero());
-  CHECK(client.chat("hello"));
+  CHECK(plan.waits == (in_time ? std::optional{Duration::zero()} : std::nullopt));
+  CHECK(client.chat("hello").has_value() == in_time);
 }
 
 }  // namespace recovery_test

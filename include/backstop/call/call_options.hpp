@@ -46,7 +46,10 @@ struct CallOptions {
   /// The targets that may be asked, in this order, in place of the client's candidates and its strategy. As
   /// `FallbackClient::only` has it.
   std::vector<std::string> targets{};
-  /// A policy around the client for this call: its limits, strategy and waits are as without it.
+  /// A policy around the client for this call: its limits, strategy and waits are as without it. It is made anew for
+  /// each call, so that a breaker, a cache, a rate or a budget that it makes itself sees that call only. What is to
+  /// hold over several calls is a handle that the application keeps: `cost_cap(budget)`, `rate_limit(limit)`,
+  /// `circuit_breaker(breaker)`, `bulkhead(limit)`.
   /// Example: `{.around = cost_cap({.per_request = Money::usd(0.10)})}`
   std::optional<Policy> around{};
 };

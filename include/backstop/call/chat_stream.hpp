@@ -19,8 +19,10 @@ struct StreamState;
 ///
 /// The loop's thread drives the call while it waits for the next event. While the consumer is behind, reading from the
 /// network pauses, so that memory stays bounded. The last event is `finished` or `failed`, exactly one of them.
-/// Destroying the stream before its end cancels the call and waits for that; from inside the call itself (a policy's
-/// function) it does not wait, and the call ends soon after. There `next` gives null.
+/// Destroying the stream before its end cancels the call and waits for that; from inside the call itself (its
+/// `on_event`, a policy's function) it does not wait, and the call ends soon after. There `next` gives null.
+/// A callback that runs while `next` or `result` waits may destroy the stream: `next` then gives null, and `result` an
+/// error of kind `cancelled`.
 /// Thread safety: one thread at a time; `cancel` from any thread.
 class BACKSTOP_EXPORT ChatStream {
  public:

@@ -29,7 +29,7 @@ class BACKSTOP_EXPORT PendingCall {
   /// Blocks until the result is there and the callback of `on_done` has returned. May be called again. From inside the
   /// call itself (its sink, a policy's function) it does not block: the result is then an error of kind
   /// `invalid_request` that says so. It lives as long as the handle; of a handle that goes away at once it is moved
-  /// out.
+  /// out. Where a callback destroys the handle meanwhile, it is an error of kind `cancelled`.
   [[nodiscard]] const Result<ChatResponse>& wait() &;
   [[nodiscard]] Result<ChatResponse> wait() &&;
   [[nodiscard]] bool done() const noexcept;

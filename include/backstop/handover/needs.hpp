@@ -9,6 +9,8 @@
 
 namespace backstop::inline v0 {
 
+struct HeldHandle;
+
 /// What a request asks of whoever answers it.
 struct Needs {
   bool tools = false;        ///< tools are offered, or the conversation holds tool calls or results
@@ -30,6 +32,7 @@ struct Needs {
   std::int64_t input_tokens = 0;
   const Requirement* requirement = nullptr;  ///< of the call, beside the request's own; null for none
   const Price* assume_price = nullptr;       ///< of a target whose price is not known, to a cap around it; null: none
+  const HeldHandle* held = nullptr;  ///< what the call holds permits of, which lets it pass; null for nothing
 
   friend bool operator==(const Needs&, const Needs&) = default;
 };

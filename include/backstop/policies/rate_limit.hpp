@@ -25,7 +25,8 @@ namespace backstop::inline v0 {
 /// std::invalid_argument from the factory with `problem_with(options)`.
 /// Thread safety: as every policy. Example: `rate_limit({.requests_per_minute = 60, .tokens_per_minute = 100'000})`
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimitOptions options);
-/// With a limit that the application holds and may share between targets and clients.
+/// With a limit that the application holds and may share between targets and clients. A call that meets the same limit
+/// again further in is charged once.
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimit limit);
 
 }  // namespace backstop::inline v0

@@ -16,8 +16,8 @@ namespace backstop::inline v0 {
 ///
 /// An option of `FallbackOptions`; of clients within each other, the outermost decides.
 struct RecoveryOptions {
-  /// How long a call waits, over its whole life, for a target to recover; never beyond its deadline; 0: it fails at
-  /// once.
+  /// How long a call waits, over its whole life, for a target to recover; never beyond its deadline. 0: it does not
+  /// wait; where a forced probe is due it may be that one, else it fails at once.
   Duration max_wait = std::chrono::seconds{10};
   int max_waiting = 100;  ///< calls of this client that wait; the next ones fail at once
   /// Between forced probes of this client, one at a time: calls sent to a target although its breaker or its cooldown
@@ -29,7 +29,7 @@ struct RecoveryOptions {
   /// Whether targets that this call has sent to already may be asked again; if not, it waits only for those that were
   /// passed over.
   bool repeat_failed = true;
-  /// Kept of the deadline for the attempt after a wait.
+  /// Kept of the deadline for the attempt after a wait, and for a forced probe.
   Duration min_attempt_time = std::chrono::seconds{5};
   /// The longest cooldown that a server's hint sets; one call then probes the target.
   Duration cooldown_max = std::chrono::minutes{10};

@@ -19,6 +19,7 @@
 #include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/attempt_progress.hpp"
 #include "backstop/runtime/clock.hpp"
+#include "backstop/runtime/held_handle.hpp"
 #include "backstop/runtime/parked.hpp"
 #include "backstop/runtime/routing_hint.hpp"
 #include "backstop/runtime/runtime.hpp"
@@ -165,6 +166,12 @@ class BACKSTOP_EXPORT CallContext {
   [[nodiscard]] std::optional<Error> begin_send(Send& send) const;
   void end_send(Send& send, const Attempt* row) const noexcept { end_send(send, row, nullptr); }
 
+  /// What it holds permits of at this point; null for nothing.
+  [[nodiscard]] const HeldHandle* held() const noexcept { return held_; }
+  [[nodiscard]] bool holds(const void* handle) const noexcept { return is_held(held_, handle); }
+  /// `held` is the innermost, and must outlive the call below.
+  void set_held(const HeldHandle& held) noexcept { held_ = &held; }
+
   // What the routing above decided.
 
   /// What the failures so far ask of the next target.
@@ -208,6 +215,7 @@ class BACKSTOP_EXPORT CallContext {
   AttemptProgress* progress_ = nullptr;
   AttemptObserver* observers_ = nullptr;
   const AttemptObserver* aside_from_ = nullptr;  // it and those further out observe something else
+  const HeldHandle* held_ = nullptr;
   Requirement* requirement_ = nullptr;  // null: the call's
   RoutingHint hint_;
 };

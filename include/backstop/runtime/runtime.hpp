@@ -148,10 +148,13 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
 
    private:
     friend class Runtime;
-    bool open_ = false;
+    [[nodiscard]] bool is_open() const noexcept { return opened_ != seen_; }
+    void close() noexcept { seen_ = opened_; }
+
+    std::uint64_t opened_ = 0;  // how often
+    std::uint64_t seen_ = 0;    // of these, by a wait that has ended
     bool chosen_ = false;       // to take over driving
     bool opening_ = false;      // among those that are to be opened, which `next_opened_` links
-    bool driven_for_ = false;   // by a turn around
     void* sleeper_ = nullptr;   // the condition variable of the thread that waits, while it sleeps
     Gate* next_ = nullptr;
     Gate* next_opened_ = nullptr;
@@ -162,7 +165,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// Blocks until the gate is opened, driving the loop meanwhile if no other thread does, and closes the gate again.
   /// `first`, if given, runs on the driving thread beforehand.
   /// On the driving thread itself (inside a callback) it drives the loop from there. Waits for one gate may be nested:
-  /// all of them end when it is opened.
+  /// all of them end when it is opened, and one that begins then waits for the next time.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
   /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
@@ -209,7 +212,9 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   };
   class PostedFunction;
 
-  void turn(TimePoint until, Gate* gate, Driver driver = Driver::foreground);
+  void turn(TimePoint until, Driver driver = Driver::foreground) { turn(until, driver, nullptr, 0); }
+  /// Ends early where `gate`, if given, has been opened more often than that.
+  void turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t opened);
   void run_ready();
   void take_deferred() noexcept;
   [[nodiscard]] bool take_posted();

@@ -70,6 +70,8 @@ class BACKSTOP_EXPORT ConcurrencyLimit {
   [[nodiscard]] bool full() const noexcept;
   /// How it is made, such as "max_in_flight = 4".
   [[nodiscard]] const std::string& description() const noexcept;
+  /// The same for all copies of the handle, and for no others.
+  [[nodiscard]] const void* id() const noexcept { return state_.get(); }
 
  private:
   friend class ConcurrencyPermit;

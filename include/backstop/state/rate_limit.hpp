@@ -73,6 +73,8 @@ class BACKSTOP_EXPORT RateLimit {
   [[nodiscard]] bool counts_tokens() const noexcept;
   /// From when on a send could be let through; empty when it could now, if need be after a wait.
   [[nodiscard]] std::optional<TimePoint> refuses_until(TimePoint now) const noexcept;
+  /// The same for all copies of the handle, and for no others.
+  [[nodiscard]] const void* id() const noexcept { return state_.get(); }
 
  private:
   friend class RateReservation;
