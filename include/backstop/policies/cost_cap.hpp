@@ -25,7 +25,9 @@ struct CostCapOptions {
   /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
   std::optional<Price> assume_price{};
   /// How long a send that would fit but for what other calls have reserved waits for these to settle, while no other
-  /// target is ready outside the cap, which is asked first (the refusal is `local_limit` then); 0: it does not wait.
+  /// target is ready outside the cap, which is asked first (the refusal is `local_limit` then); 0: it does not wait. A
+  /// call waits before policies inside the cap give it permits; another send of it, to the next target of a client
+  /// inside or for a repair, where it is made.
   Duration wait_for_reserved = std::chrono::seconds{30};
   /// Shared ones; a send needs room in all of them. It counts once in each, however many caps around it have it.
   std::vector<Budget> budgets{};
