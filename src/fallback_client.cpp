@@ -48,8 +48,8 @@ void list_targets(const ChatProvider& provider, std::vector<Target>& targets) {
   for (const ChatProvider* next : layer.around) list_targets(*next, targets);
 }
 
-/// Takes note of the ladders of clients that stand there.
-/// Answers of a ladder behind a quality floor would go round it: they stay there.
+/// Takes note of the ladders of clients further in. Answers of one behind a quality floor would not be checked by it:
+/// these are left out.
 void note_ladders(const ChatProvider& provider, detail::Pool& pool, bool behind_floor = false) {
   const Layer layer = provider.layer();
   behind_floor = behind_floor || layer.judges;

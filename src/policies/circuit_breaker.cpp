@@ -135,7 +135,11 @@ class Breaking final : public Decorator {
       .add("window", options.window, usual.window)
       .add("open_for", options.open_for, usual.open_for)
       .add("open_for_max", options.open_for_max, usual.open_for_max)
+      .add("jitter", options.jitter, usual.jitter)
+      .add("forgive_after", options.forgive_after, usual.forgive_after)
       .add("successes_to_close", options.successes_to_close, usual.successes_to_close)
+      .add("probe_lease", options.probe_lease, usual.probe_lease)
+      .add("slow_after", options.slow_after, usual.slow_after)
       .add("slow_rate", options.slow_rate)
       .add("ramp", options.ramp, usual.ramp);
   return text.text();

@@ -12,6 +12,7 @@
 
 #include "backstop/handover/needs.hpp"
 #include "policies/backoff.hpp"
+#include "policies/options_text.hpp"
 #include "runtime/exception_error.hpp"
 #include "text/duration.hpp"
 
@@ -338,13 +339,33 @@ void check(const RetryOptions& options) {
   if (options.budget) static_cast<void>(RetryBudget{*options.budget});
 }
 
+[[nodiscard]] std::string describe_retry(const RetryOptions& options) {
+  const RetryOptions usual;
+  detail::OptionsText text{"retry"};
+  text.append("max_attempts", std::to_string(options.max_attempts));
+  text.add("max_attempts_with_fallback", options.max_attempts_with_fallback, usual.max_attempts_with_fallback);
+  for (const RetriesOfKind& limit : options.max_retries_of_kind) {
+    text.append(to_string(limit.kind), std::to_string(limit.retries));
+  }
+  text.add("initial", options.initial, usual.initial)
+      .add("max", options.max, usual.max)
+      .add("throttle_initial", options.throttle_initial, usual.throttle_initial)
+      .add("throttle_max", options.throttle_max, usual.throttle_max)
+      .add("max_server_wait", options.max_server_wait, usual.max_server_wait)
+      .add("failover_wait", options.failover_wait, usual.failover_wait)
+      .add("min_attempt_time", options.min_attempt_time, usual.min_attempt_time);
+  if (!options.on_status.empty()) text.append("on", fmt::format("{}", options.on_status));
+  if (!options.repeatable) text.append("repeatable", "false");
+  if (!options.budget) text.append("budget", "none");
+  if (options.should_retry) text.append("should_retry", "own");
+  return text.text();
+}
+
 }  // namespace
 
 Policy retry(RetryOptions options) {
   check(options);
-  std::string description = fmt::format("retry(max_attempts = {}", options.max_attempts);
-  if (!options.on_status.empty()) description += fmt::format(", on = {}", options.on_status);
-  description += ')';
+  std::string description = describe_retry(options);
   return make_policy<Retry>(std::move(description), std::make_shared<const RetryOptions>(std::move(options)));
 }
 

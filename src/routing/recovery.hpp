@@ -48,11 +48,11 @@ class RecoveryQueue {
     Place& operator=(const Place&) = delete;
 
     [[nodiscard]] bool joined() const noexcept { return joined_; }
-    /// Nobody in front of it who has not been let go on.
+    /// It may proceed: there is room for it and for all in front of it.
     [[nodiscard]] bool may_go() const noexcept;
     /// A target has answered since the place was taken.
     [[nodiscard]] bool saw_success() const noexcept;
-    /// It is let go on: its attempt decides on who is next.
+    /// It proceeds; how its attempt ends says how many may follow.
     void go() noexcept;
     [[nodiscard]] Wakeup& wakeup() noexcept { return wakeup_; }
     void wake() const noexcept { waker_.wake(); }
@@ -64,7 +64,7 @@ class RecoveryQueue {
     std::uint64_t successes_at_entry_ = 0;
     bool joined_ = false;
   };
-  /// The attempt of a call that was let go on.
+  /// The attempt of a call that has waited and proceeds.
   class Trial {
    public:
     explicit Trial(RecoveryQueue& queue) noexcept : queue_{&queue} {}
@@ -79,7 +79,6 @@ class RecoveryQueue {
 
    private:
     void end(bool failed) noexcept;
-
 
     RecoveryQueue* queue_;
     bool under_way_ = false;

@@ -48,6 +48,8 @@ class Held {
   virtual ~Held() = default;
   virtual void open(const TrickleServer& server, std::size_t streams) = 0;
   virtual void turn() = 0;
+  /// Waits for that long, while nothing comes.
+  virtual void rest(std::chrono::seconds) {}
   Seen seen;
 };
 
@@ -70,6 +72,9 @@ class OurStreams final : public Held {
     }
   }
   void turn() override { runtime_->poll(1ms); }
+  void rest(std::chrono::seconds time) override {
+    for (const double until = wall() + 1e9 * static_cast<double>(time.count()); wall() < until;) runtime_->poll(time);
+  }
 
  private:
   struct Sink final : StreamSink {
@@ -174,6 +179,7 @@ struct Measured {
   double cpu = 0;     ///< of an event, in ns
   double memory = 0;  ///< of a stream, in bytes
   double p99 = 0;     ///< of the time to its delivery, in ns
+  double idle = 0;    ///< share of a core while nothing comes
 };
 
 template <class Streams>
@@ -205,6 +211,9 @@ Measured measure(std::size_t streams) {
   const auto late = delays.begin() + static_cast<std::ptrdiff_t>(delays.size() * 99 / 100);
   std::nth_element(delays.begin(), late, delays.end());
   measured.p99 = *late;
+  const double began = thread_cpu();
+  held.rest(3s);
+  measured.idle = (thread_cpu() - began) / 3e9;
   return measured;
 }
 
@@ -244,6 +253,7 @@ void held_streams() {
     report("held.cpu." + with, "ns", ours.cpu, "raw_epoll", raw.cpu);
     report("held.memory." + with, "bytes", ours.memory, "raw_epoll", raw.memory);
     report("held.delivery." + with, "ns", ours.p99, "raw_epoll", raw.p99);
+    report("held.idle." + with, "1", ours.idle);
     if (first == 0) first = ours.cpu;
     report("held.growth." + with, "1", ours.cpu / first);
   }

@@ -686,6 +686,9 @@ TEST_CASE("a retry describes itself") {
   const ScriptedProvider provider{"a/m"};
   CHECK((provider | retry({.max_attempts = 2})).describe() == "a/m | retry(max_attempts = 2)");
   CHECK(retry({.on_status = {429, 500}}).describe() == "retry(max_attempts = 3, on = [429, 500])");
+  CHECK(retry({.max_attempts = 2, .max_retries_of_kind = {{ErrorKind::timeout, 0}}, .max = 2s, .repeatable = false,
+               .budget = {}}).describe() ==
+        "retry(max_attempts = 2, timeout = 0, max = 2s, repeatable = false, budget = none)");
 }
 
 }  // namespace retry_test
