@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "backstop/testing/faults.hpp"
@@ -42,39 +41,6 @@ bool has_handle(PolicyKind kind) noexcept {
          kind == PolicyKind::bulkhead || kind == PolicyKind::adaptive;
 }
 
-/// Twice the same limit or breaker on the way to one target would wait for itself. A budget may be there twice.
-void drop_repeated(Node& node, std::vector<std::pair<PolicyKind, int>> outside) {
-  for (std::size_t i = node.policies.size(); i-- > 0;) {
-    const std::pair handle{node.policies[i].kind, node.policies[i].handle};
-    if (!has_handle(handle.first) || handle.first == PolicyKind::cap_budget) continue;
-    if (std::find(outside.begin(), outside.end(), handle) == outside.end()) {
-      outside.push_back(handle);
-    } else {
-      node.policies.erase(node.policies.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-  }
-  for (Node& child : node.children) drop_repeated(child, outside);
-}
-
-void collect_handles(const Node& node, std::vector<std::pair<PolicyKind, int>>& handles) {
-  for (const PolicySpec& policy : node.policies) handles.emplace_back(policy.kind, policy.handle);
-  for (const Node& child : node.children) collect_handles(child, handles);
-}
-
-/// The same of what stands around the client for one call.
-void drop_repeated(std::vector<PolicySpec>& around, const Node& root) {
-  Node whole;
-  whole.policies = around;
-  drop_repeated(whole, {});
-  std::vector<std::pair<PolicyKind, int>> inside;
-  collect_handles(root, inside);
-  std::erase_if(whole.policies, [&](const PolicySpec& policy) {
-    return has_handle(policy.kind) && policy.kind != PolicyKind::cap_budget &&
-           std::find(inside.begin(), inside.end(), std::pair{policy.kind, policy.handle}) != inside.end();
-  });
-  around = std::move(whole.policies);
-}
-
 class Generator {
  public:
   Generator(std::uint64_t seed, const Features& features) : random_{seed} {
@@ -93,7 +59,6 @@ class Generator {
       made_.root = client(0);
       made_.root.policies.clear();
     }
-    drop_repeated(made_.root, {});
     const int requests = on(F::several_calls) ? random_.between(1, 3) : 1;
     for (int i = 0; i < requests; ++i) made_.requests.push_back(request());
     const int consumers = on(F::several_calls) ? random_.between(2, 6) : 1;
@@ -303,7 +268,6 @@ class Generator {
       for (int i = random_.between(1, 2); i > 0; --i) {
         if (const auto policy = this->policy()) one.around.push_back(*policy);
       }
-      drop_repeated(one.around, made_.root);
     }
     if (on(F::call_targets) && random_.one_in(2)) one.targets = targets();
     return one;

@@ -98,6 +98,8 @@ struct KeptCase {
        {.seed = 45424, .root = {.client = {.degrade = 4}, .children = {{.children = {{.leaf = 0}, {.leaf = 1}}}}}, .leaves = {{.script = {{.fault = 23}}}, {.script = {{.fault = 9}}}}, .requests = {{}}, .consumers = {{}}}},
       {"no-hang", "a client around one with a ladder does not shut it out for what one of its targets lacks",
        {.seed = 23756, .root = {.children = {{.client = {.degrade = 2}, .children = {{.leaf = 0}, {.leaf = 1}}}}}, .leaves = {{.script = {{}, {.fault = 2}}}, {.script = {{.fault = 9}}}}, .requests = {{}}, .consumers = {{}, {.face = Face::start}, {}}}},
+      {"explain-agrees", "a call that meets a bulkhead twice does not wait for itself",
+       {.seed = 1045, .root = {.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::bulkhead, .level = 2}, {.kind = PolicyKind::bulkhead}}}}}, .leaves = {{.script = {{}}}}, .requests = {{}}, .consumers = {{}}}},
   };
 }
 
