@@ -1,6 +1,9 @@
 // The code that README.md and the pages of the folders show. Each snippet compiles here; the check compares them letter by
 // letter.
 
+#include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -179,6 +182,27 @@ class Echo final : public ModelProvider {
   }
 };
 // [/provider]
+
+// [kept-budget]
+using std::chrono::seconds;
+using std::chrono::system_clock;
+
+Budget budget_kept_in(const std::string& path) {                   // shared by whatever cost_cap(budget) stands around
+  const Budget budget{{.per_period = Money::usd(50), .period = 30 * 24h}};
+  std::ifstream file{path};
+  double usd = 0;
+  for (std::int64_t since_1970 = 0; file >> since_1970 >> usd;) {
+    const Duration ago = system_clock::now() - system_clock::time_point{seconds{since_1970}};
+    budget.book(Money::usd(usd), machine_clock().now() - ago);     // what is older than 30 days does not count
+  }
+  return budget;
+}
+
+void keep(const std::string& path, Money cost) {                   // after each call: reply->cost, reply.error().cost
+  const auto since_1970 = std::chrono::duration_cast<seconds>(system_clock::now().time_since_epoch());
+  std::ofstream{path, std::ios::app} << fmt::format("{} {}\n", since_1970.count(), cost.usd());
+}
+// [/kept-budget]
 
 void interception() {
   // [intercept]

@@ -14,7 +14,8 @@
 
 namespace backstop::inline v0 {
 
-/// What may be spent. At least one limit, or a budget with one, is needed.
+/// What may be spent. At least one limit, or a budget with one, is needed. With a limit of $0 only targets are asked
+/// that cost nothing.
 struct CostCapOptions {
   /// On one call, over all its retries, fallbacks and hedges. Never exceeded by more than what a send costs above its
   /// worst case.
