@@ -336,7 +336,7 @@ TEST_CASE("a typed tool takes and gives the application's own types") {
 }
 
 TEST_CASE("a typed tool takes an object, or nothing") {
-  CHECK_THROWS_AS(typed_tool("one", "", [](int) { return 1; }), std::invalid_argument);
+  CHECK_THROWS_AS(typed_tool("one", "", [](const std::vector<int>&) { return 1; }), std::invalid_argument);
 }
 
 }  // namespace typed_test
