@@ -194,7 +194,7 @@ void HedgeRace::mark_rows() {
   for (const std::size_t row : second_->lane.rows) {
     std::string& reason = ledger[row].reason;
     fmt::format_to(std::back_inserter(reason), "{}a hedge, after {} of silence from {}", reason.empty() ? "" : "; ",
-                   duration_text(delay_), (*candidates_)[asked_]->provider.target().name());
+                   rounded_text(delay_), (*candidates_)[asked_]->provider.target().name());
   }
   if (winner_ == Side::none) return;
   // An answer that was complete in the very moment in which the other one won was paid for, but is not the call's.
