@@ -146,6 +146,17 @@ TEST_CASE("with a cap of $0 only targets that cost nothing are asked") {
   }
 }
 
+TEST_CASE("where a free target is down, the refusals of those that cost something are in the rows before it") {
+  Lab lab;
+  const ScriptedProvider dear{dollar_target("openai"), {costing(1)}};
+  const ScriptedProvider free{dollar_target("ollama", 0), {error(ErrorKind::connect_failed)}};
+  const auto reply = lab.call(lab.client(dear, free) | cost_cap({.per_period = Money::usd(1)}), request_for(60));
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  REQUIRE_FALSE(reply.error().attempts.empty());
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::budget_exceeded);
+}
+
 TEST_CASE("what was not sent costs nothing", "[scenario-183][scenario-221][scenario-224]") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};

@@ -135,9 +135,19 @@ TEST_CASE("backstop-chat prints the results of a batch as JSON") {
   CHECK_THAT(run.err, ContainsSubstring("1 done, 0 failed, 0 running, 0 left, "));
 }
 
-/// What a program prints on a terminal, standard error mixed in.
+/// What a program prints on a terminal, standard error mixed in. A terminal that nobody has open any more may lose what
+/// was written last, so it stays open until all has been read.
 ProgramRun on_terminal(std::vector<std::string> command) {
-  const TemporaryFile script{"import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))\n"};
+  const TemporaryFile script{R"(import os, pty, subprocess, sys
+ours, its = pty.openpty()
+status = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=its, stderr=its, timeout=60).returncode
+os.write(its, b'\0')
+text = b''
+while not text.endswith(b'\0'):
+    text += os.read(ours, 65536)
+sys.stdout.buffer.write(text[:-1])
+sys.exit(status)
+)"};
   command.insert(command.begin(), {"python3", script.path()});
   return run_program("/usr/bin/env", command, {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"});
 }

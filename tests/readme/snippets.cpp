@@ -6,7 +6,10 @@
 #include <fstream>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
 
@@ -183,6 +186,23 @@ class Echo final : public ModelProvider {
 };
 // [/provider]
 
+// [ctrl-c]
+/// A token that Ctrl-C stops. A handler of signals may take no lock, and so not request a stop: a thread waits instead.
+std::stop_token stopped_by_ctrl_c() {
+  static std::stop_source source;
+  static sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // first in main: for this thread and all that it starts
+  std::thread{[] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    source.request_stop();
+  }}.detach();
+  return source.get_token();
+}
+// [/ctrl-c]
+
 // [kept-budget]
 using std::chrono::seconds;
 using std::chrono::system_clock;
@@ -246,6 +266,7 @@ void errors(const FallbackClient& client) {
     if (error.kind == ErrorKind::rate_limited && error.retry_after) {
       // ask again after *error.retry_after
     }
+    fmt::print(stderr, "{}: {}\n", error.kind, error.message);      // one line; "{}" of the error itself is all of it
     for (const Attempt& attempt : error.attempts) {
       fmt::print(stderr, "{}: {}\n", attempt.target, attempt.reason);
     }

@@ -163,6 +163,10 @@ template <class Function, class... Arguments>
 /// is found out by what the type's conversion accepts; where that finds nothing, and in an array of several types (a pair,
 /// a tuple), anything may stand there. Enumerators that are written as texts are any text here, and checked when it is
 /// read; so is whether a number fits its type.
+///
+/// Keys stand in the order in which the type writes them, and models write their answers so: sorted by name where it
+/// converts to `nlohmann::json` only, as by the macros of nlohmann/json 3.11; in the order of its members where it
+/// converts to `nlohmann::ordered_json`.
 template <class T>
 [[nodiscard]] std::string schema_of(const T& sample = T{}) {
   if constexpr (detail::converts_to_json<T>()) {
@@ -211,6 +215,7 @@ template <class First, class Function>
 
 /// A tool of a function with types of its own. The function takes a type that JSON converts to, or nothing, and, if it
 /// likes, a `std::stop_token` behind it. It gives text, or what converts to JSON, or a `Result` of these, or nothing.
+/// It may throw to say that it failed: the exception's words go to the model, as those of an error do.
 ///
 /// `parameters` is the schema of its arguments; empty: `schema_of` of the type.
 /// Errors: std::invalid_argument where that is no object.
