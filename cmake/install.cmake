@@ -44,8 +44,9 @@ file(RELATIVE_PATH pc_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file(cmake/backstop.pc.in backstop.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/backstop.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT backstop_Development)
-install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT backstop_Development)
-# Packages of the sources may come without these.
-install(FILES examples/README.md examples/features.md examples/coming-from.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples
-  COMPONENT backstop_Development OPTIONAL)
-install(DIRECTORY examples/policies DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT backstop_Development OPTIONAL)
+if(BACKSTOP_BUILD_TOOLS)
+  configure_file(cmake/backstop-fault-server.pc.in backstop-fault-server.pc @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/backstop-fault-server.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+    COMPONENT backstop_Tools)
+endif()
+include(cmake/pages.cmake)

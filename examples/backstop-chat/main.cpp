@@ -23,6 +23,16 @@ constexpr int answered = 0;
 constexpr int failed = 1;
 constexpr int bad_usage_status = 2;
 
+/// Says what a call does before its end.
+class Progress final : public Observer {
+ public:
+  explicit Progress(CallOutput& output) noexcept : output_{&output} {}
+  void on_progress(const ProgressEvent& event) noexcept override { output_->show(event); }
+
+ private:
+  CallOutput* output_;
+};
+
 /// The same request, again and again, several at once: breakers and budgets are the client's, so all share them.
 class Calls {
  public:
@@ -52,8 +62,10 @@ class Calls {
   }
 
   Result<ChatResponse> call(CallOutput& output) const {
-    if (!options_->stream) return client_->chat(*request_);
-    ChatStream stream = client_->stream(*request_);
+    CallOptions call;
+    if (output.shows_progress()) call.observer = std::make_shared<Progress>(output);
+    if (!options_->stream) return client_->chat(*request_, call);
+    ChatStream stream = client_->stream(*request_, call);
     for (const StreamEvent& event : stream) output.show(event);
     return stream.result();
   }
@@ -73,6 +85,7 @@ class BatchOutput {
   explicit BatchOutput(bool json) : json_{json} {}
 
   void result(const BatchResult& one) {
+    fmt::print(stderr, "{}", begin_);  // in place of how far it was
     if (json_) {
       nlohmann::ordered_json line{{"custom_id", one.id}};
       line.update(result_to_json(one.reply));
@@ -81,7 +94,7 @@ class BatchOutput {
       fmt::print("{}: {}\n", one.id, one.reply->text());
     }
     std::fflush(stdout);
-    if (!one.reply) fmt::print(stderr, "{}{}: {}\n", begin_, one.id, one.reply.error());
+    if (!one.reply) fmt::print(stderr, "{}: {}\n", one.id, one.reply.error());
   }
   void progress(const BatchProgress& now) {
     const bool on_terminal = !begin_.empty();
@@ -108,7 +121,7 @@ int run_batch(const FallbackClient& client, const Options& options) {
   BatchOutput output{options.json};
   BatchOptions batch_options;
   if (options.concurrency > 0) batch_options.concurrency = options.concurrency;
-  if (options.budget_usd > 0) batch_options.budget = Money::usd(options.budget_usd);
+  if (options.budget_usd) batch_options.budget = Money::usd(*options.budget_usd);
   batch_options.log = options.log_file;
   batch_options.on_progress = [&](const BatchProgress& now) { output.progress(now); };
   const auto end = batch(client, *std::move(source), batch_options,

@@ -24,9 +24,11 @@ const std::string_view usage = R"(backstop-chat asks a model, and another one wh
   --repeat N            the same request so many times
   --concurrency N       so many at once
   --interval DURATION   one starts every so often
-  --batch FILE          a request a line: a prompt, a request as JSON, or a line of OpenAI's batches
-  --log FILE            the answers, a JSON object a line; what has one there is not sent again
-  --budget USD          for the whole batch, earlier runs with the same log included
+  --batch FILE          a request a line: a prompt, a request as JSON, or a line of OpenAI's batches; what begins
+                        with "{" must be JSON
+  --log FILE            the answers, a JSON object a line; what has one there is not sent again, and another
+                        request under the id of one that has is an error (without custom_id the line's number)
+  --budget USD          for the whole batch, earlier runs with the same log included; 0: targets that cost nothing
 
 Keys come from the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...).
 Exit status: 0 answered, 1 failed, 2 bad usage or a bad policy file.
@@ -71,10 +73,14 @@ Problem set_once(std::string& out, std::string_view value) {
 }
 
 Problem set_budget(Options& options, std::string_view value) {
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.budget_usd);
+  double usd = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), usd);
   const bool whole = error == std::errc{} && end == value.data() + value.size();
-  if (whole && options.budget_usd > 0 && options.budget_usd <= 1e6) return std::nullopt;
-  return fmt::format("is \"{}\"; it must be a number of dollars above 0, such as 0.50", value);
+  if (!whole || !(usd >= 0 && usd <= 1e6)) {
+    return fmt::format("is \"{}\"; it must be a number of dollars from 0 to 1000000, such as 0.50", value);
+  }
+  options.budget_usd = usd;
+  return std::nullopt;
 }
 
 Problem set_interval(Options& options, std::string_view value) {
@@ -130,7 +136,7 @@ Problem contradiction(const Options& options) {
     if (another_way) return "--batch excludes --stream, --explain, --repeat and --interval";
     return std::nullopt;
   }
-  if (!options.log_file.empty() || options.budget_usd > 0) return "--log and --budget go with --batch";
+  if (!options.log_file.empty() || options.budget_usd) return "--log and --budget go with --batch";
   if (options.request_file.empty() && options.prompt.empty()) return "--request or a prompt is needed";
   if (!options.request_file.empty() && !options.prompt.empty()) return "--request and a prompt exclude each other";
   return std::nullopt;

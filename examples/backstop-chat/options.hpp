@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@ struct Options {
   std::string prompt;
   std::string batch_file;  ///< a request a line
   std::string log_file;    ///< with it: what has an answer there is not sent again
-  double budget_usd = 0;   ///< with it: for all of them; 0: none
+  std::optional<double> budget_usd;  ///< with it: for all of them
   bool stream = false;
   bool json = false;
   bool explain = false;

@@ -1,6 +1,9 @@
 #include "output.hpp"
 
 #include <cstdio>
+#include <exception>
+
+#include <unistd.h>
 
 #include <backstop/json.hpp>
 #include <nlohmann/json.hpp>
@@ -109,7 +112,21 @@ void CallOutput::show(const StreamEvent& event) {
   } else if (event.type == StreamEvent::Type::degraded) {
     notes_ += event.degradation->notice + "\n";
   }
+  begun_ = begun_ || !out_.empty();
   if (live_) flush();
+}
+
+bool CallOutput::shows_progress() const noexcept {
+  return live_ && !options_->json && isatty(STDERR_FILENO) != 0;
+}
+
+void CallOutput::show(const ProgressEvent& event) noexcept {
+  if (begun_ || event.type == ProgressEvent::Type::attempt_began) return;
+  try {
+    notes_ += fmt::format("[{}]\n", on_one_line(to_string(event)));
+    flush();
+  } catch (const std::exception&) {  // no memory: the end is told
+  }
 }
 
 void CallOutput::finish(const Result<ChatResponse>& result) {

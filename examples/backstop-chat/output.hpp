@@ -15,6 +15,9 @@ class CallOutput {
   CallOutput(const Options& options, std::mutex& printing);
 
   void show(const backstop::StreamEvent& event);
+  /// On a terminal people see who has failed and what is waited for, until the answer begins.
+  [[nodiscard]] bool shows_progress() const noexcept;
+  void show(const backstop::ProgressEvent& event) noexcept;
   void finish(const backstop::Result<backstop::ChatResponse>& result);
 
  private:
@@ -24,6 +27,7 @@ class CallOutput {
   const Options* options_;
   std::mutex* printing_;
   bool live_;
+  bool begun_ = false;  ///< of the answer something has been printed
   std::string out_;
   std::string notes_;  ///< for standard error
 };

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/fault_log.hpp"
 #include "support/fault_names.hpp"
 #include "support/fault_server.hpp"
 
@@ -20,14 +21,25 @@ using namespace backstop::faults;
 namespace {
 
 constexpr std::string_view usage =
-    "usage: backstop-faults [--port N] [--list] [FAULT...]\n"
-    "Answers on 127.0.0.1 until it is ended. The faults are those of the first requests, in order; the last one stays.\n"
-    "A request that names one in its header x-fault, or by a model that is called fault/NAME, gets that one.\n"
-    "--list shows them all.\n";
+    "usage: backstop-faults [--port N] [--log] [FAULT...]\n"
+    "       backstop-faults --list | --help\n"
+    "Answers on 127.0.0.1 until it is ended; its first line is its address. The faults are those of the first requests,\n"
+    "in order; the last one stays. A request that names one in its header x-fault, or by a model that is called\n"
+    "fault/NAME, gets that one.\n"
+    "\n"
+    "  --port N   the port; a free one unless given\n"
+    "  --log      a line for each request: method, path, model, streamed or plain, how many messages; no keys\n"
+    "  --list     all faults, with what may stand in their brackets\n"
+    "\n"
+    "  backstop-faults 'tool_call(weather, {\"city\": \"Oslo\"})' 'answer(12 degrees.)'    your tool, then your text\n"
+    "  backstop-faults 'tokens(80, A longer answer, word by word.)'                    80 ms between two words\n"
+    "  backstop-faults overloaded 'cut_stream(3)' answer\n";
 
 struct Options {
   std::uint16_t port = 0;
   bool list = false;
+  bool help = false;
+  bool log = false;
   std::vector<Behaviour> faults;
 };
 
@@ -37,6 +49,10 @@ std::optional<Options> read(int count, char** arguments) {
     const std::string_view word = arguments[i];
     if (word == "--list") {
       options.list = true;
+    } else if (word == "--help") {
+      options.help = true;
+    } else if (word == "--log") {
+      options.log = true;
     } else if (word == "--port" && i + 1 < count) {
       const std::string_view number = arguments[++i];
       const auto read = std::from_chars(number.data(), number.data() + number.size(), options.port);
@@ -61,6 +77,7 @@ void list() {
     } else {
       fmt::print("{}({})  {}\n", named.name, named.usual, named.number);
     }
+    if (!named.words.empty()) fmt::print("{}({})\n", named.name, named.words);
   }
 }
 
@@ -76,8 +93,16 @@ void serve(Options options) {
     last = options.faults.back();
     options.faults.pop_back();
   }
-  for (Behaviour& fault : options.faults) server.next(as_requested(std::move(fault)));
-  server.always(as_requested(std::move(last)));
+  const auto print = [](const std::string& line) {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  };
+  const auto behaviour = [&](Behaviour fault) {
+    fault = as_requested(std::move(fault));
+    return options.log ? logged(print, std::move(fault)) : fault;
+  };
+  for (Behaviour& fault : options.faults) server.next(behaviour(std::move(fault)));
+  server.always(behaviour(std::move(last)));
   fmt::print("{}\n", server.base_url());
   std::fflush(stdout);
   int which = 0;
@@ -92,7 +117,9 @@ int main(int count, char** arguments) {
   try {
     std::optional<Options> options = read(count, arguments);
     if (!options) return 2;
-    if (options->list) {
+    if (options->help) {
+      fmt::print("{}", usage);
+    } else if (options->list) {
       list();
     } else {
       serve(std::move(*options));

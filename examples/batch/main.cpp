@@ -40,8 +40,9 @@ int main(int argc, char** argv) try {
 
   const FallbackClient client = FallbackClient::from_config(load_config(argv[1])).value();
   const BatchProgress end = batch(client, batch_file(argv[2]).value(), options, [](const BatchResult& one) {
-                              if (one.reply) std::cout << one.id << ": " << one.reply->text() << "\n";
-                              else std::cerr << "\n" << one.id << ": " << one.reply.error().message << "\n";
+                              std::cerr << "\r\x1b[K" << std::flush;  // in place of how far it was
+                              if (one.reply) std::cout << one.id << ": " << one.reply->text() << std::endl;
+                              else std::cerr << one.id << ": " << one.reply.error().message << "\n";
                             }).value();
   std::cerr << "\r" << to_string(end) << "\n";
   return end.complete && end.failed == 0 ? 0 : 1;

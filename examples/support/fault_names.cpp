@@ -18,21 +18,54 @@ std::string all_names() {
   std::string names;
   for (const NamedBehaviour& named : named_behaviours()) {
     names += fmt::format("{}{}{}", names.empty() ? "" : ", ", named.name, named.number.empty() ? "" : "(N)");
+    if (!named.words.empty()) names += fmt::format(", {}({})", named.name, named.words);
   }
   return names;
 }
 
-/// `NAME` or `NAME(N)`; empty where it is neither.
-std::optional<std::pair<std::string_view, std::optional<int>>> split(std::string_view text) {
+/// `NAME` or `NAME(WORDS)`; no name where it is neither.
+std::pair<std::string_view, std::optional<std::string_view>> split(std::string_view text) {
   const std::size_t open = text.find('(');
-  if (open == std::string_view::npos) return {{text, std::nullopt}};
+  if (open == std::string_view::npos) return {text, std::nullopt};
+  if (!text.ends_with(')')) return {};
+  return {text.substr(0, open), text.substr(open + 1, text.size() - open - 2)};
+}
+
+std::optional<int> number_in(std::string_view words) {
   int number = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + open + 1, end, number);
-  if (read.ec != std::errc{} || number < 0 || number > 1'000'000 || end - read.ptr != 1 || *read.ptr != ')') {
-    return std::nullopt;
+  const char* const end = words.data() + words.size();
+  const auto read = std::from_chars(words.data(), end, number);
+  if (read.ec != std::errc{} || read.ptr != end || number < 0 || number > 1'000'000) return std::nullopt;
+  return number;
+}
+
+/// What stands before the first comma, and behind it and its blanks; nothing where there is none.
+std::pair<std::string_view, std::optional<std::string_view>> at_comma(std::string_view words) {
+  const std::size_t comma = words.find(',');
+  if (comma == std::string_view::npos) return {words, std::nullopt};
+  const std::size_t rest = std::min(words.find_first_not_of(' ', comma + 1), words.size());
+  return {words.substr(0, comma), words.substr(rest)};
+}
+
+Behaviour tool_call_of(std::string_view words) {
+  const auto [name, arguments] = at_comma(words);
+  if (name.empty()) throw std::invalid_argument{"tool_call: the name of a tool is wanted"};
+  if (arguments && !nlohmann::json::accept(*arguments)) {
+    throw std::invalid_argument{fmt::format("tool_call: '{}' is no JSON, which arguments are", *arguments)};
   }
-  return {{text.substr(0, open), number}};
+  return tool_call(std::string{name}, std::string{arguments.value_or("{}")});
+}
+
+Behaviour paced(int ms, Answer what = {}) {
+  what.delay_between = std::chrono::milliseconds{ms};
+  return answer(std::move(what));
+}
+
+Behaviour paced_of(std::string_view words) {
+  const auto [ms, text] = at_comma(words);
+  const auto number = number_in(ms);
+  if (!number || !text) throw std::invalid_argument{"tokens: a number of milliseconds, a comma and a text are wanted"};
+  return paced(*number, {.text = std::string{*text}});
 }
 
 /// Where a request names what it wants.
@@ -52,8 +85,10 @@ std::optional<std::string> fault_in(const ReceivedRequest& request) {
 const std::vector<NamedBehaviour>& named_behaviours() {
   static const std::vector<NamedBehaviour> all{
       // clang-format off
-      {"answer", "", 0, [](int) { return answer(); }},
-      {"tool_call", "", 0, [](int) { return tool_call("search", R"({"query":"backstop"})"); }},
+      {"answer", "", 0, [](int) { return answer(); },
+       "TEXT", [](std::string_view text) { return answer(std::string{text}); }},
+      {"tool_call", "", 0, [](int) { return tool_call("search", R"({"query":"backstop"})"); }, "NAME, JSON", tool_call_of},
+      {"tokens", "ms between two pieces of a stream", 50, [](int ms) { return paced(ms); }, "MS, TEXT", paced_of},
       {"reasoning", "", 0, [](int) { return reasoning("Let me think.", "Hello there!"); }},
       {"slow", "ms before the first byte", 5000, [](int ms) { return slow_headers(std::chrono::milliseconds{ms}); }},
       {"dribble", "ms between two bytes", 10,
@@ -94,13 +129,14 @@ const std::vector<NamedBehaviour>& named_behaviours() {
 }
 
 Behaviour behaviour_named(std::string_view text) {
-  const auto parts = split(text);
+  const auto [name, words] = split(text);
   for (const NamedBehaviour& named : named_behaviours()) {
-    if (!parts || named.name != parts->first) continue;
-    if (parts->second && named.number.empty()) {
-      throw std::invalid_argument{fmt::format("'{}': {} takes no number", text, named.name)};
-    }
-    return named.make(parts->second.value_or(named.usual));
+    if (named.name != name) continue;
+    if (!words) return named.make(named.usual);
+    const auto number = number_in(*words);
+    if (number && !named.number.empty()) return named.make(*number);
+    if (named.make_of != nullptr) return named.make_of(*words);
+    if (number) throw std::invalid_argument{fmt::format("'{}': {} takes no number", text, named.name)};
   }
   throw std::invalid_argument{fmt::format("'{}' is none of: {}", text, all_names())};
 }

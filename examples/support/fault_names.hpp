@@ -14,12 +14,15 @@ struct NamedBehaviour {
   std::string_view number;  ///< what a number in brackets says, as in `cut_stream(3)`; empty: it takes none
   int usual = 0;            ///< without brackets
   Behaviour (*make)(int number);
+  std::string_view words{};  ///< what else may stand in brackets, as in `answer(TEXT)`; empty: nothing
+  /// Of these words. Errors: std::invalid_argument, with what would be accepted.
+  Behaviour (*make_of)(std::string_view words) = nullptr;
 };
 
 /// All of them, by kind: answers, refusals, connections that fail, answers that break, streams that are wrong.
 [[nodiscard]] const std::vector<NamedBehaviour>& named_behaviours();
 
-/// The behaviour of that name, such as `silence` or `cut_stream(3)`.
+/// The behaviour of that name, such as `silence`, `cut_stream(3)` or `tool_call(weather, {"city": "Oslo"})`.
 /// Errors: std::invalid_argument, with what would be accepted.
 [[nodiscard]] Behaviour behaviour_named(std::string_view text);
 

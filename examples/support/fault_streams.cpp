@@ -16,6 +16,8 @@ std::string model_in_path(std::string_view path) {
   return std::string{path.substr(begin, path.find_first_of(":/", begin) - begin)};
 }
 
+}  // namespace
+
 std::optional<Asked> read_asked(const ReceivedRequest& request) {
   const auto json = nlohmann::json::parse(request.body, nullptr, false);
   if (!json.is_object()) return std::nullopt;
@@ -28,17 +30,17 @@ std::optional<Asked> read_asked(const ReceivedRequest& request) {
   if (asked.model.empty()) asked.model = model_in_path(request.path);
   asked.stream = request.wants_stream();
   const auto options = json.find("stream_options");
-  for (const char* key : {"messages", "contents"}) {
+  for (const char* key : {"messages", "contents", "input"}) {
     const auto turns = json.find(key);
-    if (turns == json.end() || !turns->is_array() || turns->empty() || !turns->back().is_object()) continue;
+    if (turns == json.end()) continue;
+    asked.messages = turns->is_array() ? turns->size() : 1;
+    if (!turns->is_array() || turns->empty() || !turns->back().is_object()) continue;
     const std::string role = turns->back().value("role", "");
     asked.ends_with_assistant = role == "assistant" || role == "model";
   }
   asked.include_usage = options != json.end() && options->is_object() && is_true(*options, "include_usage");
   return asked;
 }
-
-}  // namespace
 
 Behaviour understood(std::string name, std::function<Script(Wire, const Asked&)> make) {
   return scripted(std::move(name), [make = std::move(make)](const ReceivedRequest& request) {

@@ -18,7 +18,11 @@ struct Asked {
   bool stream = false;
   bool include_usage = false;
   bool ends_with_assistant = false;  ///< the answer is to go on from a turn of the model's own
+  std::size_t messages = 0;          ///< turns of the conversation
 };
+
+/// Nothing for a body that is no JSON object.
+[[nodiscard]] std::optional<Asked> read_asked(const ReceivedRequest& request);
 
 /// A behaviour of a request that one of the wires understands; others are refused as a provider would.
 [[nodiscard]] Behaviour understood(std::string name, std::function<Script(Wire, const Asked&)> make);

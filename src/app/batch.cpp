@@ -87,6 +87,7 @@ class BatchRun {
  private:
   struct Running {
     std::string id;
+    std::string hash;  // of the request, where there is a log
     PendingCall call;
   };
 
@@ -102,7 +103,7 @@ class BatchRun {
       progress_.cost_known = log_->cost_known();
     }
     if (options_->budget) {
-      const Money left = std::max(*options_->budget - progress_.spent, Money::from_units(1));
+      const Money left = std::max(*options_->budget - progress_.spent, Money{});
       CostCapOptions cap;
       cap.budgets = {Budget{{.per_period = left, .period = longest}}};
       cap.wait_for_reserved = longest;
@@ -118,20 +119,26 @@ class BatchRun {
       if (exhausted_) break;
       const std::size_t index = count_++;
       if (next->id.empty()) next->id = std::to_string(index + 1);
+      std::string hash;
       if (log_) {
         const std::string key = detail::BatchLog::key_of(next->id);
         if (!ids_.insert(key).second) {
           return Error{ErrorKind::invalid_request, fmt::format("two requests of the batch have the id {}", key)};
         }
+        hash = detail::BatchLog::hash_of(next->request);
         if (log_->has_answer(key)) {
-          ++progress_.done;
-          ++progress_.from_log;
+          if (log_->may_answer(key, hash)) {
+            ++progress_.done;
+            ++progress_.from_log;
+          } else {
+            tell({index, std::move(next->id), answered_otherwise(key)});
+          }
           continue;
         }
       }
       PendingCall call = client_->start(std::move(next->request), call_);
       call.on_done([ended = ended_, index](const Result<ChatResponse>&) { ended->add(index); });
-      calls_.emplace(index, Running{std::move(next->id), std::move(call)});
+      calls_.emplace(index, Running{std::move(next->id), std::move(hash), std::move(call)});
     }
     return std::nullopt;
   }
@@ -139,16 +146,26 @@ class BatchRun {
   [[nodiscard]] std::optional<Error> end_call(std::size_t index) {
     auto running = calls_.extract(index);
     const BatchResult result{index, std::move(running.mapped().id), std::move(running.mapped().call).wait()};
+    if (log_) {
+      if (auto problem = log_->add(result, running.mapped().hash)) return problem;
+    }
+    tell(result);
+    return std::nullopt;
+  }
+
+  void tell(const BatchResult& result) {
     ++(result.reply ? progress_.done : progress_.failed);
     progress_.spent += result.reply ? result.reply->cost : result.reply.error().cost;
     const bool known = result.reply ? result.reply->cost_known : result.reply.error().cost_known;
     progress_.cost_known = progress_.cost_known && known;
-    if (log_) {
-      if (auto problem = log_->add(result)) return problem;
-    }
     if (*on_result_) (*on_result_)(result);
     if (options_->on_progress) options_->on_progress(progress());
-    return std::nullopt;
+  }
+
+  [[nodiscard]] Error answered_otherwise(const std::string& key) const {
+    return {ErrorKind::invalid_request,
+            fmt::format("the id {} stands in the log {} with the answer to another request; give the request an id of "
+                        "its own, or the batch another log", key, options_->log)};
   }
 
   /// What a failure of the batch has left: what it cost stands in the log all the same.
@@ -157,7 +174,7 @@ class BatchRun {
     for (auto& [index, running] : calls_) {
       try {
         const BatchResult result{index, std::move(running.id), std::move(running.call).wait()};
-        if (log_) static_cast<void>(log_->add(result));
+        if (log_) static_cast<void>(log_->add(result, running.hash));
       } catch (const std::exception&) {  // no memory: nobody is left to be told
       }
     }
@@ -200,6 +217,9 @@ std::string to_string(const BatchProgress& progress) {
 Result<BatchProgress> batch(const FallbackClient& client, BatchSource source, const BatchOptions& options,
                             const std::function<void(const BatchResult&)>& on_result) {
   if (options.concurrency < 1) throw std::invalid_argument{"BatchOptions::concurrency must be at least 1"};
+  if (options.budget && *options.budget < Money{}) {
+    throw std::invalid_argument{"BatchOptions::budget must not be below $0"};
+  }
   if (!source.next) throw std::invalid_argument{"BatchSource::next must be a function"};
   return BatchRun{client, std::move(source), options, on_result}.run();
 }

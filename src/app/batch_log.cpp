@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -81,6 +82,14 @@ std::string BatchLog::key_of(const std::string& id) {
   return nlohmann::json::parse(json_text(nlohmann::ordered_json(id))).get<std::string>();
 }
 
+std::string BatchLog::hash_of(const ChatRequest& request) {
+  nlohmann::ordered_json asked = to_json(request);
+  for (const char* carried : {"metadata", "headers", "keep_raw"}) asked.erase(carried);
+  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, as in draft-eastlake-fnv
+  for (const char letter : json_text(asked)) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
+  return fmt::format("{:016x}", hash);
+}
+
 std::optional<std::string> BatchLog::read_line(std::string_view line) {
   const auto json = parse_json(line);
   if (!json) return json.error().message;
@@ -88,7 +97,11 @@ std::optional<std::string> BatchLog::read_line(std::string_view line) {
   if (!has("custom_id") || !json->at("custom_id").is_string() || !has("ok") || !json->at("ok").is_boolean()) {
     return "is no line of a batch's log, with `custom_id` and `ok`";
   }
-  if (json->at("ok").get<bool>()) answered_.insert(json->at("custom_id").get<std::string>());
+  if (json->at("ok").get<bool>()) {
+    const bool hashed = has("request_hash") && json->at("request_hash").is_string();
+    answered_.insert_or_assign(json->at("custom_id").get<std::string>(),
+                               hashed ? json->at("request_hash").get<std::string>() : std::string{});
+  }
   const auto has_number = [&](const char* key) { return has(key) && json->at(key).is_number(); };
   // The whole cost is null where a part of it is not known; what is known of it has been spent all the same.
   const char* const spent = has_number("known_cost_usd") ? "known_cost_usd" : "cost_usd";
@@ -97,8 +110,8 @@ std::optional<std::string> BatchLog::read_line(std::string_view line) {
   return std::nullopt;
 }
 
-std::optional<Error> BatchLog::add(const BatchResult& result) {
-  nlohmann::ordered_json line{{"custom_id", result.id}};
+std::optional<Error> BatchLog::add(const BatchResult& result, const std::string& request_hash) {
+  nlohmann::ordered_json line{{"custom_id", result.id}, {"request_hash", request_hash}};
   line.update(result_to_json(result.reply));
   line["known_cost_usd"] = (result.reply ? result.reply->cost : result.reply.error().cost).usd();
   const std::string text = json_text(line) + '\n';

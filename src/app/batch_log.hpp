@@ -3,11 +3,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "backstop/app/batch.hpp"
 #include "backstop/chat/money.hpp"
+#include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
 
 namespace backstop::inline v0::detail {
@@ -39,11 +40,21 @@ class BatchLog {
 
   /// An id as it stands in the log, where all is UTF-8.
   [[nodiscard]] static std::string key_of(const std::string& id);
+  /// A short hash of what is asked, in hexadecimal digits: everything but metadata, headers and `keep_raw`. The same in
+  /// every build, as long as the JSON of the request is.
+  [[nodiscard]] static std::string hash_of(const ChatRequest& request);
+
   [[nodiscard]] bool has_answer(const std::string& key) const { return answered_.contains(key); }
+  /// Whether the answer under that id, which there must be, may be one to this request: its line has the same hash, or
+  /// none, as lines of earlier versions.
+  [[nodiscard]] bool may_answer(const std::string& key, const std::string& hash) const {
+    const std::string& noted = answered_.at(key);
+    return noted.empty() || noted == hash;
+  }
   [[nodiscard]] Money spent() const noexcept { return spent_; }
   [[nodiscard]] bool cost_known() const noexcept { return cost_known_; }
-  /// Appends a result; why that failed, or nothing.
-  [[nodiscard]] std::optional<Error> add(const BatchResult& result);
+  /// Appends a result, with the hash of its request; why that failed, or nothing.
+  [[nodiscard]] std::optional<Error> add(const BatchResult& result, const std::string& request_hash);
 
  private:
   /// Why the line is none of a log; empty when it is.
@@ -51,7 +62,7 @@ class BatchLog {
 
   std::string path_;
   OpenFile file_;
-  std::unordered_set<std::string> answered_;
+  std::unordered_map<std::string, std::string> answered_;  // the hash of what was asked, by id
   Money spent_;
   bool cost_known_ = true;
 };

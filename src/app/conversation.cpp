@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/open_calls.hpp"
 #include "backstop/json.hpp"
 #include "chat/token_estimate.hpp"
 #include "json/parse.hpp"
@@ -29,6 +30,36 @@ struct Stretch {
     const auto* result = std::get_if<ToolResult>(&part);
     return result != nullptr && result->call_id == call_id;
   });
+}
+
+/// Nothing but results of tools.
+[[nodiscard]] bool only_results(const Message& message) {
+  return !message.parts.empty() && std::all_of(message.parts.begin(), message.parts.end(), [](const Part& part) {
+    return std::holds_alternative<ToolResult>(part);
+  });
+}
+
+[[nodiscard]] bool has_call(const Message& message, std::string_view id) {
+  return std::any_of(message.parts.begin(), message.parts.end(), [&](const Part& part) {
+    const auto* call = std::get_if<ToolCall>(&part);
+    return call != nullptr && call->id == id;
+  });
+}
+
+/// The calls of a turn that have no result behind it; one behind another call of the same id is that one's.
+[[nodiscard]] std::vector<ToolCall> open_calls_of(const std::vector<Message>& messages, std::size_t turn) {
+  std::vector<ToolCall> open;
+  for (const Part& part : messages[turn].parts) {
+    const auto* call = std::get_if<ToolCall>(&part);
+    if (call == nullptr) continue;
+    const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(turn) + 1;
+    const auto end =
+        std::find_if(begin, messages.end(), [&](const Message& message) { return has_call(message, call->id); });
+    if (std::none_of(begin, end, [&](const Message& message) { return has_result(message, call->id); })) {
+      open.push_back(*call);
+    }
+  }
+  return open;
 }
 
 [[nodiscard]] std::size_t newest(const std::vector<Message>& messages, Role role) {
@@ -104,6 +135,26 @@ class Trimming {
 
 }  // namespace
 
+std::size_t detail::last_turn(const std::vector<Message>& messages) noexcept {
+  const auto turn = std::find_if_not(messages.rbegin(), messages.rend(), only_results);
+  return turn == messages.rend() ? messages.size() : static_cast<std::size_t>(messages.rend() - turn) - 1;
+}
+
+std::size_t detail::refuse_open_calls(std::vector<Message>& messages, std::size_t end, std::string_view text) {
+  std::size_t count = 0;
+  for (std::size_t turn = end; turn-- > 0;) {
+    std::vector<Message> refusals;
+    for (const ToolCall& call : open_calls_of(messages, turn)) {
+      refusals.push_back(Message::tool_result(call.id, std::string{text}, true));
+    }
+    const auto behind =
+        std::find_if_not(messages.begin() + static_cast<std::ptrdiff_t>(turn) + 1, messages.end(), only_results);
+    messages.insert(behind, std::make_move_iterator(refusals.begin()), std::make_move_iterator(refusals.end()));
+    count += refusals.size();
+  }
+  return count;
+}
+
 Conversation::Conversation(std::string system) {
   if (!system.empty()) messages_.push_back(Message::system(std::move(system)));
 }
@@ -123,18 +174,12 @@ Conversation& Conversation::append(Message message) {
 }
 
 std::vector<ToolCall> Conversation::open_calls() const {
-  std::vector<ToolCall> open;
-  const std::size_t answer = newest(messages_, Role::assistant);
-  if (answer == messages_.size()) return open;
-  for (const Part& part : messages_[answer].parts) {
-    const auto* call = std::get_if<ToolCall>(&part);
-    if (call == nullptr) continue;
-    const auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(answer) + 1;
-    if (std::none_of(begin, messages_.end(), [&](const Message& message) { return has_result(message, call->id); })) {
-      open.push_back(*call);
-    }
-  }
-  return open;
+  const std::size_t turn = detail::last_turn(messages_);
+  return turn < messages_.size() ? open_calls_of(messages_, turn) : std::vector<ToolCall>{};
+}
+
+std::size_t Conversation::refuse_open_calls(std::string_view text) {
+  return detail::refuse_open_calls(messages_, messages_.size(), text);
 }
 
 std::size_t Conversation::trim(const ConversationWindow& window) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "app/open_calls.hpp"
 #include "backstop/app/tools.hpp"
 #include "backstop/fallback_client.hpp"
 #include "backstop/policies/cost_cap.hpp"
@@ -54,6 +56,14 @@ class CallsMade {
   std::vector<ToolCall> calls_;
   std::vector<ToolResult> results_;
 };
+
+/// Calls that a user or another answer has gone past are not made: what they asked for may not be wanted any more.
+void refuse_passed_calls(Conversation& conversation) {
+  std::vector<Message> messages = conversation.messages();
+  const std::size_t refused = detail::refuse_open_calls(messages, detail::last_turn(messages),
+                                                        "not made: the conversation went on");
+  if (refused > 0) conversation = Conversation{std::move(messages)};
+}
 
 /// One talk with tools, from the question to the answer.
 class ToolLoop {
@@ -181,13 +191,14 @@ class ToolLoop {
 Result<ChatResponse> run(const FallbackClient& client, Conversation& conversation, const Tools& tools,
                          const RunOptions& options) {
   if (options.max_rounds < 1) throw std::invalid_argument{"RunOptions::max_rounds must be at least 1"};
-  if (options.max_cost && *options.max_cost <= Money{}) {
-    throw std::invalid_argument{"RunOptions::max_cost must be above $0"};
+  if (options.max_cost && *options.max_cost < Money{}) {
+    throw std::invalid_argument{"RunOptions::max_cost must not be below $0"};
   }
   if (!options.settings.messages.empty() || !options.settings.tools.empty()) {
     throw std::invalid_argument{
         "RunOptions::settings must have no messages and no tools; the conversation and the Tools have them"};
   }
+  refuse_passed_calls(conversation);
   return ToolLoop{client, conversation, tools, options}.run();
 }
 

@@ -134,17 +134,11 @@ constexpr std::array recovery_fields{
                            [](const Setting& at, RecoveryOptions& out) { set(out.cooldown_max, at.duration()); }},
 };
 
-[[nodiscard]] std::optional<Money> read_limit(const Setting& at) {
-  const std::optional<Money> limit = at.dollars();
-  if (limit && *limit == Money{}) at.refuse("an amount above 0");
-  return limit;
-}
-
 constexpr std::array spending_fields{
     Field<SpendingConfig>{"per_request_usd",
-                          [](const Setting& at, SpendingConfig& out) { out.per_request = read_limit(at); }},
+                          [](const Setting& at, SpendingConfig& out) { out.per_request = at.dollars(); }},
     Field<SpendingConfig>{"per_day_usd",
-                          [](const Setting& at, SpendingConfig& out) { out.per_day.per_period = read_limit(at); }},
+                          [](const Setting& at, SpendingConfig& out) { out.per_day.per_period = at.dollars(); }},
     Field<SpendingConfig>{"fallback_premium_per_day_usd", [](const Setting& at, SpendingConfig& out) {
                             out.per_day.fallback_premium_per_period = at.dollars();
                           }},

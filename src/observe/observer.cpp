@@ -25,8 +25,8 @@ std::string to_string(const ProgressEvent& event) {
       return fmt::format("{} is passed over: {}", event.target, reason_of(*event.attempt));
     case ProgressEvent::Type::waits: break;
   }
-  if (event.target.empty()) return fmt::format("waiting {} for a target to recover", detail::duration_text(event.wait));
-  return fmt::format("waiting {} for {} ({})", detail::duration_text(event.wait), event.target, event.reason);
+  if (event.target.empty()) return fmt::format("waiting {} for a target to recover", detail::rounded_text(event.wait));
+  return fmt::format("waiting {} for {} ({})", detail::rounded_text(event.wait), event.target, event.reason);
 }
 
 }  // namespace backstop::inline v0

@@ -523,8 +523,8 @@ Policy cost_cap(Budget budget) {
 }
 
 std::string problem_with(const CostCapOptions& options) {
-  if (options.per_request && *options.per_request <= Money{}) return "cost_cap: per_request must be above $0";
-  if (options.per_period && *options.per_period <= Money{}) return "cost_cap: per_period must be above $0";
+  if (options.per_request && *options.per_request < Money{}) return "cost_cap: per_request must not be below $0";
+  if (options.per_period && *options.per_period < Money{}) return "cost_cap: per_period must not be below $0";
   if (options.fallback_premium_per_period && *options.fallback_premium_per_period < Money{}) {
     return "cost_cap: fallback_premium_per_period must not be below $0";
   }

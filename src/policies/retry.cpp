@@ -20,6 +20,7 @@ namespace backstop::inline v0 {
 namespace {
 
 using detail::duration_text;
+using detail::rounded_text;
 
 /// What a failure is to retry: a stream that broke before content is what broke it.
 ErrorKind kind_for_retry(const Error& error) noexcept {
@@ -223,7 +224,7 @@ class Retry::Repeats {
     if (hint && *hint <= Duration::zero()) hint.reset();
     if (hint && *hint > options_->max_server_wait) {
       const char* const whose = error.http_status != 0 ? "the server asks for" : "the wait would be";
-      return fmt::format("{} {}, more than {}", whose, duration_text(*hint), duration_text(options_->max_server_wait));
+      return fmt::format("{} {}, more than {}", whose, rounded_text(*hint), duration_text(options_->max_server_wait));
     }
     const bool other_ready = context_->hint().other_ready;
     if (!hint && other_ready && traits_of(kind_for_retry(error)).fallback == FallbackRule::preferred) {
@@ -232,10 +233,10 @@ class Retry::Repeats {
     wait = own_wait_ ? std::max(*own_wait_, hint.value_or(Duration::zero()))
                      : backoff_.next(throttled, hint, context_->runtime().random_unit());
     if (other_ready && (own_wait_ ? wait : hint.value_or(wait)) > options_->failover_wait) {
-      return fmt::format("another target is ready, and the wait would be {}", duration_text(wait));
+      return fmt::format("another target is ready, and the wait would be {}", rounded_text(wait));
     }
     if (wait > context_->remaining() - options_->min_attempt_time) {
-      return fmt::format("a wait of {} leaves too little of the deadline", duration_text(wait));
+      return fmt::format("a wait of {} leaves too little of the deadline", rounded_text(wait));
     }
     const TimePoint next_at = saturating_add(context_->now(), wait);
     Needs needs = needs_of(*request_);

@@ -208,7 +208,7 @@ void HedgeRace::mark_rows() noexcept {
   Ledger& ledger = outer_->state().ledger;
   for (const std::size_t row : second_->lane.rows) {
     remark(ledger[row], [this] {
-      return fmt::format("a hedge, after {} of silence from {}", duration_text(delay_),
+      return fmt::format("a hedge, after {} of silence from {}", rounded_text(delay_),
                          (*candidates_)[asked_]->provider.target().name());
     });
   }

@@ -58,7 +58,7 @@ constexpr std::string_view given_when =
       Degradation{{"freshness"},
                   {},
                   fmt::format("No model could answer; this is the answer that {} gave to the same request {} ago.",
-                              answer.served_by.name(), duration_text(kept.age))};
+                              answer.served_by.name(), rounded_text(kept.age))};
   return answer;
 }
 

@@ -230,7 +230,7 @@ std::optional<Error> Walk::obstacle(std::size_t index, TimePoint now) {
   leave_to_others(index);
   note_way_given(index);
   Error error{ErrorKind::local_limit, fmt::format("its limits are used up for another {}, as its last answer said",
-                                                  duration_text(standing.soft_limited_until - now))};
+                                                  rounded_text(standing.soft_limited_until - now))};
   if (standing.target != nullptr) error.target = *standing.target;
   return error;
 }

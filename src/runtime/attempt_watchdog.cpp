@@ -20,12 +20,12 @@ constexpr std::chrono::seconds first_token_thinking{300};
 
 [[nodiscard]] std::string limit_text(StopReason reason, const ArmedLimits& limits) {
   switch (reason) {
-    case StopReason::connect: return fmt::format("no connection within {}", duration_text(limits.connect));
-    case StopReason::first_byte: return fmt::format("no byte of an answer within {}", duration_text(limits.first_byte));
+    case StopReason::connect: return fmt::format("no connection within {}", rounded_text(limits.connect));
+    case StopReason::first_byte: return fmt::format("no byte of an answer within {}", rounded_text(limits.first_byte));
     case StopReason::first_token:
-      return fmt::format("no content of an answer within {}", duration_text(limits.first_token));
-    case StopReason::idle: return fmt::format("the answer stopped coming for {}", duration_text(limits.idle));
-    default: return fmt::format("the attempt took longer than {}", duration_text(limits.attempt));
+      return fmt::format("no content of an answer within {}", rounded_text(limits.first_token));
+    case StopReason::idle: return fmt::format("the answer stopped coming for {}", rounded_text(limits.idle));
+    default: return fmt::format("the attempt took longer than {}", rounded_text(limits.attempt));
   }
 }
 
@@ -54,7 +54,10 @@ std::string broken_limit(StopReason reason, const ArmedLimits& limits, const Att
   bool any = false;
   for (const Phase& phase : reached) {
     if (!AttemptProgress::reached(phase.at)) continue;
-    text += fmt::format("{}{} after {}", any ? ", " : " (", phase.name, duration_text(phase.at - progress.started));
+    // What came with the last bytes was read after them.
+    const bool any_byte = AttemptProgress::reached(progress.last_byte);
+    const TimePoint at = any_byte ? std::min(phase.at, progress.last_byte) : phase.at;
+    text += fmt::format("{}{} after {}", any ? ", " : " (", phase.name, rounded_text(at - progress.started));
     any = true;
   }
   return any ? text + ")" : text;

@@ -40,6 +40,15 @@ BudgetSnapshot Budget::snapshot(TimePoint now) const noexcept {
   return {state_->spent.total(now), state_->reserved};
 }
 
+BudgetSnapshot Budget::snapshot() const noexcept { return snapshot(machine_clock().now()); }
+
+void Budget::book(Money cost, TimePoint at) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  state_->spent.add(at, {std::max(cost, Money{}), Money{}});
+}
+
+void Budget::book(Money cost) const noexcept { book(cost, machine_clock().now()); }
+
 std::optional<BudgetRefusal> refusal_by(const BudgetOptions& options, const BudgetSnapshot& used,
                                         const BudgetCharge& charge) noexcept {
   if (options.per_period && used.spent.cost + used.reserved.cost + charge.cost > *options.per_period) {
@@ -152,7 +161,7 @@ bool BudgetReservation::any_in(const Budget& budget, const BudgetReservation* fi
 }
 
 std::string problem_with(const BudgetOptions& options) {
-  if (options.per_period && *options.per_period <= Money{}) return "budget: per_period must be above $0";
+  if (options.per_period && *options.per_period < Money{}) return "budget: per_period must not be below $0";
   if (options.fallback_premium_per_period && *options.fallback_premium_per_period < Money{}) {
     return "budget: fallback_premium_per_period must not be below $0";
   }

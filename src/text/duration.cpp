@@ -117,6 +117,14 @@ std::string duration_text(std::chrono::nanoseconds span) {
   return small ? fmt::format("{:.4g}ms", seconds * 1000) : fmt::format("{:.6g}s", seconds);
 }
 
+std::string rounded_text(std::chrono::nanoseconds span) {
+  if (span <= std::chrono::nanoseconds::zero() || span == std::chrono::nanoseconds::max()) return duration_text(span);
+  std::int64_t place = 1;
+  while (span.count() / place >= 1000) place *= 10;
+  const std::int64_t rounded = (span.count() / place + (span.count() % place >= place - place / 2 ? 1 : 0)) * place;
+  return duration_text(std::chrono::nanoseconds{rounded});
+}
+
 }  // namespace backstop::inline v0::detail
 
 namespace backstop::inline v0 {

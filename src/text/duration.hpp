@@ -10,6 +10,9 @@ namespace backstop::inline v0::detail {
 /// A span for people and descriptions: "250ms", "1.5s", "20s", "24h", "off" for an endless one.
 [[nodiscard]] std::string duration_text(std::chrono::nanoseconds span);
 
+/// The same with at most three significant digits, for spans that were measured or worked out: "3s" for 2.99971 s.
+[[nodiscard]] std::string rounded_text(std::chrono::nanoseconds span);
+
 /// The longest wait that is believed; a value above it says nothing about a rate limit.
 inline constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours{24 * 31};
 

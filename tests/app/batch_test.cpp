@@ -152,9 +152,68 @@ TEST_CASE("a second run with the same log sends only what is missing") {
   CHECK(end->done == 3);
   CHECK(end->from_log == 1);
   CHECK(model.seen->sends == 4);
-  CHECK_THAT(log.content(), ContainsSubstring(R"({"custom_id":"x","ok":true,"text":"a")"));
+  CHECK_THAT(log.content(), ContainsSubstring(R"({"custom_id":"x","request_hash":")") &&
+                                ContainsSubstring(R"(","ok":true,"text":"a")"));
   const std::string lines = log.content();
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 4);
+}
+
+TEST_CASE("an answer in the log is not taken for one to another request") {
+  Lab lab;
+  const Echo model;
+  const TemporaryFile log;
+  const BatchOptions options{.concurrency = 1, .log = log.path()};
+  REQUIRE(batch(lab.client(model), Texts{"a", "b", "bad"}, options, {}));
+  const std::string before = log.content();
+  Collected got;
+  std::string message;
+  int told = 0;
+  BatchOptions with_progress = options;
+  with_progress.on_progress = [&](const BatchProgress& now) { told += static_cast<int>(now.failed); };
+  const Texts changed{"a", "other", "good now"};
+  const auto end = batch(lab.client(model), changed, with_progress, [&](const BatchResult& one) {
+    got(one);
+    if (!one.reply) message = one.reply.error().message;
+  });
+  REQUIRE(end);
+  CHECK(got.texts == Texts{"12:invalid_request", "23:good now"});  // what has failed has no answer there
+  CHECK(message == "the id 2 stands in the log " + log.path() + " with the answer to another request; give the request "
+                   "an id of its own, or the batch another log");
+  CHECK(end->from_log == 1);
+  CHECK(end->done == 2);
+  CHECK(end->failed == 1);
+  CHECK(end->complete);
+  CHECK(told == 2);
+  CHECK(model.seen->sends == 4);
+  REQUIRE(log.content().starts_with(before));
+  const std::string added = log.content().substr(before.size());
+  CHECK(std::count(added.begin(), added.end(), '\n') == 1);
+  const auto again = batch(lab.client(model), Texts{"a", "b", "good now"}, options, {});
+  REQUIRE(again);
+  CHECK(again->from_log == 3);
+}
+
+TEST_CASE("the hash in a log is of what is asked, and the same in every build") {
+  Lab lab;
+  const Echo model;
+  const TemporaryFile log;
+  const BatchOptions options{.log = log.path()};
+  ChatRequest request{"a"};
+  request.max_output_tokens = 100;
+  const auto from_log = [&] {
+    const auto end = batch(lab.client(model), std::vector<ChatRequest>{request}, options, {});
+    REQUIRE(end);
+    return end->from_log == 1;
+  };
+  CHECK_FALSE(from_log());
+  CHECK_THAT(log.content(), ContainsSubstring(R"({"custom_id":"1","request_hash":"77fb2a9c57f06944","ok":true,)"));
+  request.metadata.user_id = "somebody else";
+  request.headers = {{"x-request-id", "2"}};
+  request.keep_raw = true;
+  CHECK(from_log());
+  request.temperature = 0.5;
+  CHECK_FALSE(from_log());
+  CHECK(model.seen->sends == 1);
 }
 
 TEST_CASE("a line of the log that was not written to its end does not count") {
@@ -190,6 +249,7 @@ TEST_CASE("a log that is none, and ids that stand there twice, end the batch wit
   CHECK(repeated.error().message == "two requests of the batch have the id x");
   CHECK(lab.world.idle());
   CHECK_THROWS_AS(batch(lab.client(model), Texts{"a"}, {.concurrency = 0}, {}), std::invalid_argument);
+  CHECK_THROWS_AS(batch(lab.client(model), Texts{"a"}, {.budget = Money::usd(-1)}, {}), std::invalid_argument);
 }
 
 TEST_CASE("a stop ends the calls of a batch that are under way, and no other begins") {
@@ -263,6 +323,11 @@ TEST_CASE("what earlier runs have spent counts against the budget of a batch") {
   REQUIRE(second);
   CHECK(second->done == 3);
   CHECK(second->spent == Money::usd_per_million(300));
+  const BatchOptions nothing_left{.budget = Money{}, .log = log.path()};
+  const auto third = batch(lab.client(model), std::vector<ChatRequest>(5, request), nothing_left, {});
+  REQUIRE(third);
+  CHECK(third->done == 3);
+  CHECK(third->failed == 2);
 }
 
 TEST_CASE("a batch runs beside the background driver") {

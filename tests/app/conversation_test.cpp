@@ -98,6 +98,24 @@ TEST_CASE("a text that is no conversation is refused with its place") {
   CHECK_FALSE(Conversation::from_json("{}"));
 }
 
+TEST_CASE("calls that a conversation has gone past are not open, and open ones can be refused by hand") {
+  Conversation talk;
+  talk.ask("one").append(call({"a", "b"})).append(Message::tool_result("b", "12 C"));
+  CHECK(talk.open_calls().size() == 1);
+  talk.ask("never mind").append(call({"a"})).append(Message::tool_result("a", "13 C")).append(call({"c", "d"}));
+  CHECK(talk.open_calls().size() == 2);
+  Conversation past = talk;
+  CHECK(past.append(Message::assistant("2")).open_calls().empty());
+  CHECK(past.refuse_open_calls("no") == 3);
+  CHECK(outline(past) == "u:one a:ab t:b t:a u:never mind a:a t:a a:cd t:c t:d a:2");
+  CHECK(talk.refuse_open_calls("cancelled by the user") == 3);
+  CHECK(talk.open_calls().empty());
+  CHECK(outline(talk) == "u:one a:ab t:b t:a u:never mind a:a t:a a:cd t:c t:d");
+  CHECK(talk.messages()[3] == Message::tool_result("a", "cancelled by the user", true));
+  CHECK(talk.refuse_open_calls("again") == 0);
+  CHECK(Conversation{}.refuse_open_calls("none") == 0);
+}
+
 TEST_CASE("open calls are those of the newest answer that have no result") {
   Conversation talk;
   talk.ask("one").append(call({"a", "b", "c"})).append(Message::tool_result("b", "12 C"));

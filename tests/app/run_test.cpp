@@ -12,6 +12,7 @@
 
 #include "backstop/app/tools.hpp"
 #include "backstop/fallback_client.hpp"
+#include "backstop/testing/faults.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -216,6 +217,51 @@ TEST_CASE("what was stopped between two tools goes on in another run, with the c
   CHECK(lab.calls == std::vector<ToolCall>{weather("a", "Oslo"), weather("b", "Rome")});
 }
 
+TEST_CASE("no tool runs because of a call that the user has moved past") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {answer("Gladly.")}};
+  const FallbackClient client = lab.client({model});
+  Conversation talk;
+  talk.ask("Where?").append(Message{Role::assistant, {weather("a", "Oslo"), weather("b", "Rome")}});
+  talk.append(Message::tool_result("a", "12 C"));
+  talk.ask("Never mind. Tell me a joke.");
+  std::vector<std::string> told;
+  const auto reply = run(client, talk, lab.tools(), {.on_tool = [&](const ToolCall& call, const ToolResult&) {
+    told.push_back(call.id);
+  }});
+  REQUIRE(reply);
+  CHECK(reply->text() == "Gladly.");
+  CHECK(lab.calls.empty());
+  CHECK(told.empty());
+  REQUIRE(talk.messages().size() == 6);
+  CHECK(result_in(talk, 3) == ToolResult{"b", "not made: the conversation went on", true});
+  CHECK(text_of(talk.messages()[4].parts) == "Never mind. Tell me a joke.");
+  CHECK(model.sends()[0].request.messages.size() == 5);
+}
+
+TEST_CASE("a call that the user has moved past is made when the model asks for it anew") {
+  Lab lab;
+  const FallbackClient client = lab.client({Answers{{{weather("a", "Oslo")}, {Text{"done"}}}}});
+  Conversation talk;
+  talk.ask("Where?").append(Message{Role::assistant, {weather("a", "Oslo")}}).ask("Do it after all.");
+  REQUIRE(run(client, talk, lab.tools()));
+  CHECK(lab.calls == std::vector<ToolCall>{weather("a_2", "Oslo")});
+  CHECK(result_in(talk, 2).is_error);
+  CHECK(result_in(talk, 5) == ToolResult{"a_2", "12 C", false});
+}
+
+TEST_CASE("a round that fails leaves the question and adds nothing to the talk") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {cut_after({"Half an"})}};
+  Conversation talk;
+  talk.ask("Why?");
+  const auto reply = run(lab.client({model}), talk, lab.tools(), {.call = {.on_event = [](const StreamEvent&) {}}});
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().partial_text == "Half an");
+  REQUIRE(talk.messages().size() == 1);
+  CHECK(talk.messages()[0] == Message::user("Why?"));
+}
+
 TEST_CASE("a stop ends a round, and the tool that runs knows of it") {
   Lab lab;
   std::stop_source source;
@@ -269,6 +315,11 @@ TEST_CASE("one budget holds for all rounds") {
   CHECK(cut.error().kind == ErrorKind::budget_exceeded);
   CHECK(cut.error().cost == Money::usd_per_million(2200));
   CHECK(model.send_count() == 2);
+  const auto nothing = spend(Money{});
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error().kind == ErrorKind::budget_exceeded);
+  CHECK(model.send_count() == 2);
+  CHECK_THROWS_AS(spend(Money::usd(-1)), std::invalid_argument);
   const auto whole = spend(Money::usd_per_million(3000));
   REQUIRE(whole);
   CHECK(whole->cost == Money::usd_per_million(1100));

@@ -49,6 +49,32 @@ struct Recipe {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Recipe, title, people, vegan, mood, steps, first, table, amounts)
 
+struct InOrder {
+  std::string reasons;
+  int answer = 0;
+};
+template <class Any>
+void to_json(Any& json, const InOrder& value) {
+  json = Any{{"reasons", value.reasons}, {"answer", value.answer}};
+}
+template <class Any>
+void from_json(const Any& json, InOrder& value) {
+  json.at("reasons").get_to(value.reasons);
+  json.at("answer").get_to(value.answer);
+}
+
+struct Sorted {
+  std::string reasons;
+  int answer = 0;
+};
+void to_json(nlohmann::json& json, const Sorted& value) {
+  json = {{"reasons", value.reasons}, {"answer", value.answer}};
+}
+void from_json(const nlohmann::json& json, Sorted& value) {
+  json.at("reasons").get_to(value.reasons);
+  json.at("answer").get_to(value.answer);
+}
+
 struct Numbers {
   std::uint8_t byte = 0;
   int whole = 0;
@@ -335,8 +361,14 @@ TEST_CASE("a typed tool takes and gives the application's own types") {
   CHECK(seen.size() == 1);
 }
 
+TEST_CASE("keys of a derived schema stand as the type writes them: in order, or sorted by nlohmann::json") {
+  const auto keys = [](const std::string& schema) { return Json::parse(schema).at("required"); };
+  CHECK(keys(schema_of<InOrder>()) == Json{"reasons", "answer"});
+  CHECK(keys(schema_of<Sorted>()) == Json{"answer", "reasons"});
+}
+
 TEST_CASE("a typed tool takes an object, or nothing") {
-  CHECK_THROWS_AS(typed_tool("one", "", [](int) { return 1; }), std::invalid_argument);
+  CHECK_THROWS_AS(typed_tool("one", "", [](const std::vector<int>&) { return 1; }), std::invalid_argument);
 }
 
 }  // namespace typed_test

@@ -89,9 +89,8 @@ TEST_CASE("unknown keys are named with their place and what is accepted there") 
        {"`fallback_policy.targets[1].parameters` is longer than the accepted 64 KiB"}},
       {target(R"("parameters": {"top_a": 1, "stream": true})"),
        {"`fallback_policy.targets[1].parameters.stream` is set by the library"}},
-      {policy(R"("cost_cap": {"per_request_usd": 0})"),
-       {"`fallback_policy.cost_cap.per_request_usd` is 0; it must be an amount above 0"}},
-      {policy(R"("cost_cap": {"per_day_usd": 1e-20})"), {"`fallback_policy.cost_cap.per_day_usd` is 1e-20"}},
+      {policy(R"("cost_cap": {"per_request_usd": -1})"),
+       {"`fallback_policy.cost_cap.per_request_usd` is -1; it must be"}},
       {policy(R"("deadline": "5s", "deadline": "6s")"), {"the key `deadline` stands twice"}},
   });
 }

@@ -34,4 +34,19 @@ else()
     "${compile} $(\"${pkg_config}\" --cflags --libs backstop) && '${consumer_dir}/by-pkg-config'")
   set_tests_properties(consumer.pkg_config PROPERTIES LABELS consumer TIMEOUT 300 FIXTURES_REQUIRED installed
     ENVIRONMENT "PKG_CONFIG_PATH=${consumer_dir}/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  if(BACKSTOP_BUILD_TOOLS)
+    set(compile "c++ -std=c++20 -DWITH_FAULTS '${CMAKE_CURRENT_SOURCE_DIR}/consumer/main.cpp'")
+    string(APPEND compile " '${CMAKE_CURRENT_SOURCE_DIR}/consumer/with_faults.cpp' -o '${consumer_dir}/with-faults'")
+    add_test(NAME consumer.pkg_config_faults COMMAND sh -c
+      "${compile} $(\"${pkg_config}\" --cflags --libs backstop backstop-fault-server) && '${consumer_dir}/with-faults'")
+    set_tests_properties(consumer.pkg_config_faults PROPERTIES LABELS consumer TIMEOUT 300 FIXTURES_REQUIRED installed
+      ENVIRONMENT "PKG_CONFIG_PATH=${consumer_dir}/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  endif()
+endif()
+
+find_package(Python3 3.9 COMPONENTS Interpreter)
+if(Python3_FOUND)
+  add_test(NAME consumer.pages COMMAND "${Python3_EXECUTABLE}" -B "${CMAKE_CURRENT_SOURCE_DIR}/checks/installed_pages.py"
+    "${consumer_dir}/prefix" "${consumer_dir}/prefix/${CMAKE_INSTALL_DOCDIR}")
+  set_tests_properties(consumer.pages PROPERTIES LABELS consumer TIMEOUT 60 FIXTURES_REQUIRED installed)
 endif()

@@ -129,6 +129,35 @@ TEST_CASE("attempts that may have been answered are charged, each", "[scenario-1
   CHECK(lab.snapshot(budget).spent.cost == Money::usd(1) * (input + 20));
 }
 
+TEST_CASE("with a cap of $0 only targets that cost nothing are asked") {
+  Lab lab;
+  for (const Policy& cap : {cost_cap({.per_request = Money{}}), cost_cap({.per_period = Money{}}),
+                            cost_cap(Budget{{.per_period = Money{}}})}) {
+    CAPTURE(cap.describe());
+    const ScriptedProvider dear{dollar_target("openai"), {costing(1)}};
+    const ScriptedProvider free{dollar_target("ollama", 0), {answer("free").usage(100, 100)}};
+    const auto reply = lab.call(lab.client(dear, free) | cap, request_for(60));
+    REQUIRE(reply);
+    CHECK(reply->text() == "free");
+    CHECK(dear.send_count() == 0);
+    const auto refused = lab.call(lab.client(dear) | cap, request_for(60));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == ErrorKind::budget_exceeded);
+    CHECK(dear.send_count() == 0);
+  }
+}
+
+TEST_CASE("where a free target is down, the refusals of those that cost something are in the rows before it") {
+  Lab lab;
+  const ScriptedProvider dear{dollar_target("openai"), {costing(1)}};
+  const ScriptedProvider free{dollar_target("ollama", 0), {error(ErrorKind::connect_failed)}};
+  const auto reply = lab.call(lab.client(dear, free) | cost_cap({.per_period = Money::usd(1)}), request_for(60));
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::connect_failed);
+  REQUIRE_FALSE(reply.error().attempts.empty());
+  CHECK(reply.error().attempts[0].outcome == ErrorKind::budget_exceeded);
+}
+
 TEST_CASE("what was not sent costs nothing", "[scenario-183][scenario-221][scenario-224]") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};
@@ -961,8 +990,8 @@ TEST_CASE("a cost cap describes itself, and refuses options that make no sense")
     return problem_with(options);
   };
   CHECK_THAT(problem({}), ContainsSubstring("no limit is set"));
-  CHECK_THAT(problem({.per_request = Money{}}), ContainsSubstring("per_request must be above $0"));
-  CHECK_THAT(problem({.per_period = Money::usd(-1)}), ContainsSubstring("per_period"));
+  CHECK_THAT(problem({.per_request = Money::usd(-1)}), ContainsSubstring("per_request must not be below $0"));
+  CHECK_THAT(problem({.per_period = Money::usd(-1)}), ContainsSubstring("per_period must not be below $0"));
   CHECK_THAT(problem({.per_period = Money::usd(1), .period = 0s}), ContainsSubstring("period must be longer than 0"));
 }
 

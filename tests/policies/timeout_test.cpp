@@ -15,6 +15,7 @@
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "policies/tighter_limits.hpp"
+#include "runtime/attempt_watchdog.hpp"
 #include "support/replay_transport.hpp"
 
 namespace timeout_test {
@@ -340,6 +341,18 @@ TEST_CASE("the error names the limit and the time of each phase", "[scenario-65]
     const auto reply = runtime.call(provider | timeout(3s), "hello");
     CHECK(reply.error().message == "the attempt took longer than 3s (connected after 0s)");
   }
+}
+
+TEST_CASE("what came with the last bytes did not come after them, and times have three digits") {
+  AttemptProgress progress;
+  progress.started = TimePoint{100s};
+  progress.connected = progress.started + 385'600ns;
+  progress.first_byte = progress.last_byte = progress.started + 792'800ns;
+  progress.first_content = progress.started + 814'300ns;
+  const detail::ArmedLimits limits{off, off, off, 2'999'710us, off};
+  CHECK(detail::broken_limit(StopReason::idle, limits, progress) ==
+        "the answer stopped coming for 3s (connected after 0.386ms, first byte after 0.793ms, first token after "
+        "0.793ms, last byte after 0.793ms)");
 }
 
 TEST_CASE("the first byte is limited for streams by default, longer for a model on this machine") {

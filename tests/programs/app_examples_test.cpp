@@ -135,6 +135,61 @@ TEST_CASE("backstop-chat prints the results of a batch as JSON") {
   CHECK_THAT(run.err, ContainsSubstring("1 done, 0 failed, 0 running, 0 left, "));
 }
 
+/// What a program prints on a terminal, standard error mixed in. A terminal that nobody has open any more may lose what
+/// was written last, so it stays open until all has been read.
+ProgramRun on_terminal(std::vector<std::string> command) {
+  const TemporaryFile script{R"(import os, pty, subprocess, sys
+ours, its = pty.openpty()
+status = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=its, stderr=its, timeout=60).returncode
+os.write(its, b'\0')
+text = b''
+while not text.endswith(b'\0'):
+    text += os.read(ours, 65536)
+sys.stdout.buffer.write(text[:-1])
+sys.exit(status)
+)"};
+  command.insert(command.begin(), {"python3", script.path()});
+  return run_program("/usr/bin/env", command, {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"});
+}
+
+TEST_CASE("on a terminal an answer of a batch stands in place of the line that said how far it was") {
+  TwoServers servers;
+  servers.first.always(faults::answer("one"));
+  const TemporaryFile requests{"Why?\nHow?\n"};
+  const ProgramRun chat = on_terminal({BACKSTOP_CHAT_PROGRAM, "--policy", servers.policy.path(), "--batch",
+                                       requests.path(), "--concurrency", "1"});
+  CHECK(chat.status == 0);
+  const TemporaryFile log;
+  const ProgramRun batch = on_terminal({BACKSTOP_BATCH_PROGRAM, servers.policy.path(), requests.path(), log.path()});
+  CHECK(batch.status == 0);
+  for (const ProgramRun* run : {&chat, &batch}) {
+    INFO(run->out);
+    CHECK_THAT(run->out, ContainsSubstring("1 done, "));
+    CHECK_THAT(run->out, ContainsSubstring("\r\x1b[K1: one\r\n"));
+    CHECK_THAT(run->out, ContainsSubstring("\r\x1b[K2: one\r\n"));
+  }
+}
+
+TEST_CASE("on a terminal backstop-chat says who has failed before the answer begins") {
+  TwoServers servers;
+  servers.first.always(faults::overloaded());
+  servers.second.always(faults::answer("Hello."));
+  const std::string failed = "[openai/gpt-4o failed: ";
+  for (const char* way : {"--stream", "--json"}) {
+    CAPTURE(way);
+    const std::vector<std::string> arguments{"--policy", servers.policy.path(), way, "Hi"};
+    std::vector<std::string> command{BACKSTOP_CHAT_PROGRAM};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const ProgramRun seen = on_terminal(command);
+    INFO(seen.out);
+    CHECK(seen.status == 0);
+    CHECK((seen.out.find(failed) < seen.out.find("Hello.")) == (std::string{way} == "--stream"));
+    const ProgramRun piped = run_program(BACKSTOP_CHAT_PROGRAM, arguments,
+                                         {"OPENAI_API_KEY=k1-hunter2", "ANTHROPIC_API_KEY=k2-hunter2"});
+    CHECK(piped.err.find(failed) == std::string::npos);
+  }
+}
+
 TEST_CASE("the example with a loop of its own answers all lines") {
   TwoServers servers;
   servers.first.next(faults::cut_stream(0));

@@ -93,9 +93,28 @@ TEST_CASE("the program fails as its command line says, in order, then as the las
   CHECK(program.line() == "4 requests");
 }
 
+TEST_CASE("the program answers with the user's tool and text, and prints a line for each request") {
+  Running program{{"--log", R"x(tool_call(weather, {"city": "Oslo"}))x", "answer(12 degrees, and rain.)"}};
+  const std::string url = program.line();
+  const FallbackClient client = client_of(url, "m");
+  const auto call = client.chat("hello");
+  REQUIRE(call);
+  REQUIRE(call->tool_calls().size() == 1);
+  CHECK(call->tool_calls()[0].name == "weather");
+  CHECK(client.chat("hello")->text() == "12 degrees, and rain.");
+  CHECK(program.line() == "POST /v1/chat/completions: model m, plain, 1 message");
+  CHECK(program.line() == "POST /v1/chat/completions: model m, plain, 1 message");
+  CHECK(program.end(SIGINT) == 0);
+  CHECK(program.line() == "2 requests");
+}
+
 TEST_CASE("the program lists its faults, and says what is wrong with its command line") {
   const ProgramRun list = run_program(BACKSTOP_FAULTS_PROGRAM, {"--list"});
   CHECK(list.status == 0);
+  CHECK_THAT(list.out, ContainsSubstring("answer\nanswer(TEXT)\ntool_call\ntool_call(NAME, JSON)\ntokens(50)  ms "));
+  const ProgramRun help = run_program(BACKSTOP_FAULTS_PROGRAM, {"--help"});
+  CHECK(help.status == 0);
+  CHECK_THAT(help.out, ContainsSubstring("--log") && ContainsSubstring("--list"));
   CHECK_THAT(list.out, ContainsSubstring("\ncut_stream(1)  pieces before\n") && ContainsSubstring("\nsilence\n"));
   const ProgramRun fault = run_program(BACKSTOP_FAULTS_PROGRAM, {"overlooded"});
   CHECK(fault.status == 2);

@@ -1,9 +1,15 @@
 // The code that README.md and the pages of the folders show. Each snippet compiles here; the check compares them letter by
 // letter.
 
+#include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
 
@@ -180,6 +186,44 @@ class Echo final : public ModelProvider {
 };
 // [/provider]
 
+// [ctrl-c]
+/// A token that Ctrl-C stops. A handler of signals may take no lock, and so not request a stop: a thread waits instead.
+std::stop_token stopped_by_ctrl_c() {
+  static std::stop_source source;
+  static sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // first in main: for this thread and all that it starts
+  std::thread{[] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    source.request_stop();
+  }}.detach();
+  return source.get_token();
+}
+// [/ctrl-c]
+
+// [kept-budget]
+using std::chrono::seconds;
+using std::chrono::system_clock;
+
+Budget budget_kept_in(const std::string& path) {                   // shared by whatever cost_cap(budget) stands around
+  const Budget budget{{.per_period = Money::usd(50), .period = 30 * 24h}};
+  std::ifstream file{path};
+  double usd = 0;
+  for (std::int64_t since_1970 = 0; file >> since_1970 >> usd;) {
+    const Duration ago = system_clock::now() - system_clock::time_point{seconds{since_1970}};
+    budget.book(Money::usd(usd), machine_clock().now() - ago);     // what is older than 30 days does not count
+  }
+  return budget;
+}
+
+void keep(const std::string& path, Money cost) {                   // after each call: reply->cost, reply.error().cost
+  const auto since_1970 = std::chrono::duration_cast<seconds>(system_clock::now().time_since_epoch());
+  std::ofstream{path, std::ios::app} << fmt::format("{} {}\n", since_1970.count(), cost.usd());
+}
+// [/kept-budget]
+
 void interception() {
   // [intercept]
   Provider tagged = openai({.model = "gpt-5.6-sol"}) | standard() | intercept({
@@ -222,6 +266,7 @@ void errors(const FallbackClient& client) {
     if (error.kind == ErrorKind::rate_limited && error.retry_after) {
       // ask again after *error.retry_after
     }
+    fmt::print(stderr, "{}: {}\n", error.kind, error.message);      // one line; "{}" of the error itself is all of it
     for (const Attempt& attempt : error.attempts) {
       fmt::print(stderr, "{}: {}\n", attempt.target, attempt.reason);
     }

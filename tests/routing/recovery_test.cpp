@@ -13,6 +13,7 @@
 #include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
+#include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 
@@ -91,6 +92,25 @@ TEST_CASE("of several targets the one that is back first is waited for, and all 
   CHECK(reply->text() == "from b");
   CHECK(reply->elapsed == 2s);
   CHECK(reply->fallback);
+}
+
+TEST_CASE("a call that has used its sends up does not wait, as with three targets that fail twice each") {
+  Lab lab;
+  const auto overloaded_target = [](const char* name) {
+    return Provider{ScriptedProvider{name, {error(ErrorKind::overloaded)}}} | standard();
+  };
+  const FallbackClient client =
+      lab.client({overloaded_target("one/a"), overloaded_target("two/b"), overloaded_target("three/c")});
+  const auto reply = client.chat("hello");
+  REQUIRE_FALSE(reply);
+  CHECK(reply.error().kind == ErrorKind::overloaded);
+  int sends = 0;
+  for (const Attempt& row : reply.error().attempts) {
+    sends += row.sent ? 1 : 0;
+    CHECK(row.waited < 10s);
+  }
+  CHECK(sends == 5);
+  CHECK(reply.error().elapsed < 10s);
 }
 
 TEST_CASE("what a call waits is bounded over its whole life") {

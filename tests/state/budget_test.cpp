@@ -49,6 +49,28 @@ TEST_CASE("of two concurrent sends of 60, a budget of 100 admits one", "[scenari
   CHECK(has_room(budget, usd(40)));
 }
 
+TEST_CASE("what was spent elsewhere counts from when it was spent, also before the machine was started") {
+  const Budget budget{{.per_period = Money::usd(100), .period = 720h}};
+  const TimePoint now{10h};
+  for (const auto ago : {800h, 700h, 400h, 100h, 11h, 9h}) budget.book(Money::usd(10), now - ago);
+  CHECK(budget.snapshot(now).spent.cost == Money::usd(50));
+  CHECK(budget.snapshot(now).spent.premium == Money{});
+  budget.book(Money::usd(-5), now);
+  CHECK(budget.snapshot(now).spent.cost == Money::usd(50));
+  CHECK(has_room(budget, usd(50), now));
+  CHECK_FALSE(has_room(budget, usd(51), now));
+  CHECK(budget.snapshot(now + 40h).spent.cost == Money::usd(40));
+  CHECK(budget.snapshot(now + 640h).spent.cost == Money::usd(20));
+  CHECK(budget.snapshot(now + 800h).spent.cost == Money{});
+}
+
+TEST_CASE("a budget is looked at and booked on by the machine's clock where no time is given") {
+  const Budget budget{{.per_period = Money::usd(100)}};
+  budget.book(Money::usd(3));
+  CHECK(budget.snapshot().spent.cost == Money::usd(3));
+  CHECK(budget.snapshot(machine_clock().now() + 25h).spent.cost == Money{});
+}
+
 TEST_CASE("threads cannot reserve more than a budget has", "[scenario-180]") {
   const Budget budget{{.per_period = Money::usd(100)}};
   std::array<std::unique_ptr<BudgetReservation>, 50> reservations;
@@ -187,7 +209,8 @@ TEST_CASE("a budget that makes no sense is refused at construction, by name") {
     return problem_with(options);
   };
   using Catch::Matchers::ContainsSubstring;
-  CHECK_THAT(problem({.per_period = Money{}}), ContainsSubstring("per_period must be above $0"));
+  CHECK_THAT(problem({.per_period = Money::usd(-1)}), ContainsSubstring("per_period must not be below $0"));
+  CHECK(problem_with(BudgetOptions{.per_period = Money{}}).empty());
   CHECK_THAT(problem({.fallback_premium_per_period = Money::usd(-1)}), ContainsSubstring("fallback_premium"));
   CHECK_THAT(problem({.period = 0s}), ContainsSubstring("period must be longer than 0"));
 }

@@ -26,6 +26,24 @@ TEST_CASE("a duration is told in the unit that people would take") {
   CHECK(duration_text(std::chrono::nanoseconds::max()) == "off");
 }
 
+TEST_CASE("a duration that was measured is told in three digits") {
+  CHECK(rounded_text(2'999'710us) == "3s");
+  CHECK(rounded_text(385'600ns) == "0.386ms");
+  CHECK(rounded_text(2'994'900us) == "2.99s");
+  CHECK(rounded_text(2'995ms) == "3s");
+  CHECK(rounded_text(999'499us) == "999ms");
+  CHECK(rounded_text(999'500us) == "1s");
+  CHECK(rounded_text(3599s + 999ms) == "1h");
+  CHECK(rounded_text(754'321ms) == "754s");
+  CHECK(rounded_text(86'399s) == "24h");
+  CHECK(rounded_text(12'345s) == "12300s");
+  CHECK(rounded_text(1ns) == "1e-06ms");
+  CHECK(rounded_text(0s) == "0s");
+  CHECK(rounded_text(-2s) == duration_text(-2s));
+  CHECK(rounded_text(std::chrono::nanoseconds::max()) == "off");
+  CHECK_FALSE(rounded_text(std::chrono::nanoseconds::max() - 1ns).empty());
+}
+
 TEST_CASE("a decimal number stands alone, without a sign or an exponent") {
   CHECK(parse_decimal("12") == 12.0);
   CHECK(parse_decimal(" 1.25\t") == 1.25);

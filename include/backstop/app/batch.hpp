@@ -23,7 +23,9 @@ class FallbackClient;
 
 /// One request of a batch.
 struct BatchRequest {
-  std::string id{};  ///< unique in the batch; empty: its number, from 1
+  /// Unique in the batch; empty: its number, from 1. With a log it is best one of the request's own: numbers are others
+  /// when requests were put in or taken out between two runs.
+  std::string id{};
   ChatRequest request{};
 };
 
@@ -63,11 +65,14 @@ struct BatchOptions {
   CallOptions call{};
   /// For the whole batch, with what earlier runs in the log have spent: each send's worst case is reserved, as by
   /// `cost_cap`, so that it is not exceeded; calls wait for each other's reservations. What does not fit fails with
-  /// `budget_exceeded`.
+  /// `budget_exceeded`; with $0 that is everything but targets that cost nothing.
   std::optional<Money> budget{};
   /// A file of JSON lines that each result is appended to when it comes, answers included. What has an answer there is
-  /// not sent again, so that another run with the same file does only what is missing. One batch at a time has it; an id
-  /// that is no UTF-8 stands there with U+FFFD in place of what is not. Empty: none.
+  /// not sent again, so that another run with the same file does only what is missing. A line has the id and a hash of
+  /// what was asked (all but metadata, headers and `keep_raw`): a request whose id stands there with the answer to
+  /// another one is not sent, and its result is `invalid_request`. Lines without a hash, of earlier versions, answer
+  /// any request of their id. One batch at a time has the file; an id that is no UTF-8 stands there with U+FFFD in place
+  /// of what is not. Empty: none.
   std::string log{};
   std::function<void(const BatchProgress&)> on_progress{};  ///< called after each result
 };
@@ -80,7 +85,7 @@ struct BatchOptions {
 ///
 /// Errors: `invalid_request` for a log that cannot be read, with its line, or written, or that another batch has open,
 /// and, with a log, for an id that stands there twice; what was under way is then cancelled. std::invalid_argument for a
-/// concurrency below 1.
+/// concurrency below 1 and for a budget below $0.
 /// Cost: memory for as many requests as run, and with a log for all ids.
 ///
 /// Example: `batch(client, prompts, {.concurrency = 8, .log = "answers.jsonl"}, [](const BatchResult& one) { ... });`
@@ -114,7 +119,8 @@ template <std::ranges::input_range Requests>
 
 /// One line of a file of requests: an object in the form of OpenAI's batches (`custom_id`, `url`, `body`), a request as
 /// `request_from_json` reads it, with a `custom_id` if it has one, or, where it begins with no brace, a prompt as it
-/// stands. The `model` of a body is not used: a client's targets have theirs.
+/// stands; a prompt that begins with `{` has to be written as a request. The `model` of a body is not used: a client's
+/// targets have theirs.
 /// Errors: `invalid_request` with the place in the line.
 [[nodiscard]] BACKSTOP_EXPORT Result<BatchRequest> batch_request_from_line(std::string_view line);
 

@@ -47,8 +47,14 @@ class BACKSTOP_EXPORT Conversation {
   /// The question to a model: all turns, and nothing else set.
   [[nodiscard]] ChatRequest request() const { return ChatRequest{messages_}; }
   operator ChatRequest() const { return request(); }
-  /// The calls of the newest assistant's turn that have no result yet, in order.
+  /// The calls of the last turn that have no result yet, in order: those that the next `run` makes. There are none once
+  /// a user's turn or another answer stands behind them.
   [[nodiscard]] std::vector<ToolCall> open_calls() const;
+  /// Gives every call in the conversation that has no result an error result with that text, right behind its turn, and
+  /// returns how many that were: no `run` makes them, and the model is told why. For after a turn that was cancelled.
+  ///
+  /// Example: `talk.refuse_open_calls("cancelled by the user"); talk.ask("Something else: ...");`
+  std::size_t refuse_open_calls(std::string_view text);
 
   /// Takes the oldest turns out until the rest fits, and returns how many messages that were.
   ///

@@ -64,7 +64,8 @@ struct RunOptions {
   /// `recovery_wait` are each round's.
   CallOptions call{};
   int max_rounds = 10;              ///< answers of the model, at least 1
-  std::optional<Money> max_cost{};  ///< of all rounds; each send's worst case is reserved, as by `cost_cap`
+  /// Of all rounds; each send's worst case is reserved, as by `cost_cap`. $0: only targets that cost nothing are asked.
+  std::optional<Money> max_cost{};
   /// What else each round is asked with: output limit, temperature, metadata. Its messages and tools must be empty.
   ChatRequest settings{};
   /// Told of each call with its result, on the calling thread, when the result has been added.
@@ -74,11 +75,15 @@ struct RunOptions {
 /// Asks a model, calls the tools that it wants, gives it their results, and so on until it is done.
 ///
 /// Answers and results are added to the conversation as they come, so that it says what has happened whatever the end,
-/// and another `run` with it goes on from there: calls that have no result yet are made first. Calls of one answer are
-/// made one after the other, in their order, on the calling thread. A tool never runs twice for one call id: where an
-/// answer has the same call with the same id again, both get one result; another call with an id that was used before,
-/// also in an earlier answer, gets an id of its own. Each round may be answered by another target, which gets the whole
-/// history.
+/// and another `run` with it goes on from there: calls of the last answer that have no result yet are made first, as
+/// long as nothing but results stands behind it. Calls that the conversation has gone past, with a user's turn or
+/// another answer, are never made: they get an error result, of which `on_tool` is not told. Of a round that fails
+/// nothing is added; the question stays, and what had come of the answer is in `Error::partial_text`.
+///
+/// Calls of one answer are made one after the other, in their order, on the calling thread. A tool never runs twice for
+/// one call id: where an answer has the same call with the same id again, both get one result; another call with an id
+/// that was used before, also in an earlier answer, gets an id of its own. Each round may be answered by another target,
+/// which gets the whole history.
 ///
 /// The result is the last answer, with cost, time and attempts of all rounds; `degradation` is the last round's.
 ///

@@ -44,6 +44,25 @@ using Converts = std::function<RoundTrip(const nlohmann::ordered_json&)>;
 [[nodiscard]] BACKSTOP_EXPORT bool asks_for_object(std::string_view schema);
 
 template <class T>
+concept WrittenToJson = std::constructible_from<nlohmann::ordered_json, const T&> ||
+                        std::constructible_from<nlohmann::json, const T&>;
+template <class T>
+concept ReadFromJson = requires(const nlohmann::json& json) { json.get<T>(); };
+/// Whether a type of arguments or answers can be used; where not, the compiler says what to do.
+template <class T>
+[[nodiscard]] consteval bool converts_to_json() {
+  static_assert(WrittenToJson<T> && ReadFromJson<T>,
+                "the type of a tool's arguments or of an answer must convert from and to JSON; for a struct write "
+                "NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Type, member, ...) in its namespace, after those of its members");
+  return WrittenToJson<T> && ReadFromJson<T>;
+}
+
+/// Types that a JSON object converts to, as far as that is known of a type.
+template <class T>
+inline constexpr bool may_be_object =
+    !std::is_arithmetic_v<T> && !std::is_enum_v<T> && !std::is_convertible_v<T, std::string_view>;
+
+template <class T>
 [[nodiscard]] nlohmann::ordered_json written(const T& value) {
   if constexpr (std::is_constructible_v<nlohmann::ordered_json, const T&>) {
     return nlohmann::ordered_json(value);
@@ -99,7 +118,11 @@ template <class T>
   } else if constexpr (std::is_convertible_v<T, std::string_view>) {
     return std::string{std::string_view{value}};
   } else {
-    return text_of_json(written(value));
+    static_assert(WrittenToJson<Plain>,
+                  "what a tool gives must be text or convert to JSON; for a struct write "
+                  "NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Type, member, ...) in its namespace");
+    if constexpr (WrittenToJson<Plain>) return text_of_json(written(value));
+    else return std::string{};
   }
 }
 
@@ -140,13 +163,59 @@ template <class Function, class... Arguments>
 /// is found out by what the type's conversion accepts; where that finds nothing, and in an array of several types (a pair,
 /// a tuple), anything may stand there. Enumerators that are written as texts are any text here, and checked when it is
 /// read; so is whether a number fits its type.
+///
+/// Keys stand in the order in which the type writes them, and models write their answers so: sorted by name where it
+/// converts to `nlohmann::json` only, as by the macros of nlohmann/json 3.11; in the order of its members where it
+/// converts to `nlohmann::ordered_json`.
 template <class T>
 [[nodiscard]] std::string schema_of(const T& sample = T{}) {
-  return detail::schema_of_sample(detail::written(sample), detail::round_trip<T>);
+  if constexpr (detail::converts_to_json<T>()) {
+    return detail::schema_of_sample(detail::written(sample), detail::round_trip<T>);
+  } else {
+    return {};
+  }
 }
+
+namespace detail {
+
+template <class First, class Function>
+[[nodiscard]] CallableTool tool_of(std::string name, std::string description, Function function,
+                                   std::string parameters) {
+  constexpr bool no_arguments = std::is_void_v<First> || std::is_same_v<First, std::stop_token>;
+  if constexpr (no_arguments) {
+    ToolFunction call = [function = std::move(function)](const ToolCall&, const std::stop_token& stop) mutable {
+      return call_for_text(function, stop);
+    };
+    return {{.name = std::move(name), .description = std::move(description), .parameters = std::move(parameters)},
+            std::move(call)};
+  } else if constexpr (!may_be_object<First>) {
+    static_assert(may_be_object<First>,
+                  "a tool's arguments are one JSON object, a name for each: let the function take a struct of them");
+    return {};
+  } else if constexpr (converts_to_json<First>()) {
+    if (parameters.empty()) parameters = schema_of<First>();
+    if (!asks_for_object(parameters)) {
+      throw std::invalid_argument{"the arguments of the tool " + name + " are no object"};
+    }
+    ToolFunction call = [function = std::move(function)](const ToolCall& made, const std::stop_token& stop) mutable {
+      const auto arguments = nlohmann::json::parse(made.arguments);
+      if (auto objection = objection_to<First>(arguments)) {
+        return Result<std::string>{Error{ErrorKind::invalid_request, "the arguments: " + *objection}};
+      }
+      return call_for_text(function, stop, arguments.template get<First>());
+    };
+    return {{.name = std::move(name), .description = std::move(description), .parameters = std::move(parameters)},
+            std::move(call)};
+  } else {
+    return {};
+  }
+}
+
+}  // namespace detail
 
 /// A tool of a function with types of its own. The function takes a type that JSON converts to, or nothing, and, if it
 /// likes, a `std::stop_token` behind it. It gives text, or what converts to JSON, or a `Result` of these, or nothing.
+/// It may throw to say that it failed: the exception's words go to the model, as those of an error do.
 ///
 /// `parameters` is the schema of its arguments; empty: `schema_of` of the type.
 /// Errors: std::invalid_argument where that is no object.
@@ -155,28 +224,14 @@ template <class T>
 template <class Function>
 [[nodiscard]] CallableTool typed_tool(std::string name, std::string description, Function function,
                                       std::string parameters = {}) {
-  using First = typename detail::FirstArgument<decltype(std::function{function})>::type;
-  constexpr bool no_arguments = std::is_void_v<First> || std::is_same_v<First, std::stop_token>;
-  if constexpr (!no_arguments) {
-    if (parameters.empty()) parameters = schema_of<First>();
-    if (!detail::asks_for_object(parameters)) {
-      throw std::invalid_argument{"the arguments of the tool " + name + " are no object"};
-    }
+  static_assert(requires { std::function{function}; },
+                "typed_tool takes a function whose arguments have types: no generic lambda, no overloaded function");
+  if constexpr (requires { std::function{function}; }) {
+    using First = typename detail::FirstArgument<decltype(std::function{function})>::type;
+    return detail::tool_of<First>(std::move(name), std::move(description), std::move(function), std::move(parameters));
+  } else {
+    return {};
   }
-  ToolFunction call = [function = std::move(function)](const ToolCall& made, const std::stop_token& stop) mutable {
-    if constexpr (no_arguments) {
-      static_cast<void>(made);
-      return detail::call_for_text(function, stop);
-    } else {
-      const auto arguments = nlohmann::json::parse(made.arguments);
-      if (auto objection = detail::objection_to<First>(arguments)) {
-        return Result<std::string>{Error{ErrorKind::invalid_request, "the arguments: " + *objection}};
-      }
-      return detail::call_for_text(function, stop, arguments.template get<First>());
-    }
-  };
-  return {{.name = std::move(name), .description = std::move(description), .parameters = std::move(parameters)},
-          std::move(call)};
 }
 
 /// How an answer of a certain type is asked for.
@@ -216,10 +271,14 @@ struct CheckedReply {
 template <class T>
 [[nodiscard]] Result<TypedReply<T>> chat_as(const FallbackClient& client, ChatRequest request,
                                             const TypedOptions& options = {}) {
-  auto reply = detail::chat_checked(client, std::move(request), options, +[] { return schema_of<T>(); },
-                                    detail::objection_to<T>);
-  if (!reply) return std::move(reply).error();
-  return TypedReply<T>{nlohmann::json(reply->value).template get<T>(), std::move(reply->response)};
+  if constexpr (detail::converts_to_json<T>()) {
+    auto reply = detail::chat_checked(client, std::move(request), options, +[] { return schema_of<T>(); },
+                                      detail::objection_to<T>);
+    if (!reply) return std::move(reply).error();
+    return TypedReply<T>{nlohmann::json(reply->value).template get<T>(), std::move(reply->response)};
+  } else {
+    return Error{};
+  }
 }
 
 }  // namespace backstop::inline v0

@@ -29,7 +29,8 @@ struct LimitOverrides {
 struct CallOptions {
   LimitOverrides limits{};
   /// Cancels the call, from whatever thread the stop is requested: its waits and its connection end, and the result
-  /// is an error of kind `cancelled`.
+  /// is an error of kind `cancelled`. Not from a signal handler, where no lock may be taken: a thread of the
+  /// application's own waits for the signal (`sigwait`) and requests the stop.
   std::stop_token stop{};
   /// Gets the answer as it comes, and events of type `progress` about who is asked, who failed and what is waited for.
   /// The call streams, also one of `chat` and `chat_async`, whose result is the same whole answer. Runs on the thread

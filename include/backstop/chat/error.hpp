@@ -70,7 +70,8 @@ struct Error {
 /// Whether the same target, asked a little later, may do better.
 [[nodiscard]] BACKSTOP_EXPORT bool passes_with_time(const Error& error) noexcept;
 
-/// One line: kind, target, status, message and the provider's words; then a line per attempt.
+/// One line: kind, target, status, message and the provider's words; then a line per attempt. For one line alone
+/// print `error.kind` and `error.message`.
 [[nodiscard]] BACKSTOP_EXPORT std::string to_string(const Error& error);
 
 }  // namespace backstop::inline v0

@@ -14,7 +14,8 @@
 
 namespace backstop::inline v0 {
 
-/// What may be spent. At least one limit, or a budget with one, is needed.
+/// What may be spent. At least one limit, or a budget with one, is needed. With a limit of $0 only targets are asked
+/// that cost nothing.
 struct CostCapOptions {
   /// On one call, over all its retries, fallbacks and hedges. Never exceeded by more than what a send costs above its
   /// worst case.
@@ -47,7 +48,9 @@ struct CostCapOptions {
 /// It holds wherever it stands: around a target, around retries, or around a whole client, whose every send, to
 /// whichever target, is then checked at that target's price: `client | cost_cap({.per_request = Money::usd(0.10)})`.
 /// A send that several calls share (`single_flight`) is checked by the caps of the one that accounts for it.
-/// After a refusal the call goes on to targets that cost less, and to no other: those outside the cap, too.
+/// After a refusal the call goes on to targets that cost less, and to no other: those outside the cap, too. The error of
+/// the call is then that of the last one asked: where a free model on this machine is down, the refusals of those that
+/// cost something are in `Error::attempts`, with `budget_exceeded` as `outcome`.
 /// Inside `retry` and outside `rate_limit`, as in `standard()`, a send that must not be made takes no place in a queue.
 ///
 /// Errors: `budget_exceeded`, not sent, where a limit leaves no room or the price is not known; std::invalid_argument

@@ -10,9 +10,10 @@ namespace backstop::inline v0 {
 
 /// What a call does when every target is out: it waits for one to recover, within these bounds, in the order of
 /// arrival; when one has, the waiting calls are admitted in steps: one, two, four. A call that cannot be admitted
-/// within the bounds fails at once, with `retry_after`. Waiting takes no send. A call never waits after content has
-/// reached its consumer, unless `mid_stream` has another answer take its place, nor while a client around this one has
-/// another target ready, nor for a failure that does not pass with time.
+/// within the bounds fails at once, with `retry_after`. Waiting takes no send, but a call that has none left of its
+/// `max_attempts` does not wait: with `standard()` three targets that fail twice each use the usual 5 up. A call never
+/// waits after content has reached its consumer, unless `mid_stream` has another answer take its place, nor while a
+/// client around this one has another target ready, nor for a failure that does not pass with time.
 ///
 /// An option of `FallbackOptions`; of clients within each other, the outermost decides.
 struct RecoveryOptions {

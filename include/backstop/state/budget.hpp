@@ -13,7 +13,7 @@ namespace backstop::inline v0 {
 
 /// How much may be spent within a stretch of time.
 struct BudgetOptions {
-  std::optional<Money> per_period{};                   ///< on everything
+  std::optional<Money> per_period{};                   ///< on everything; $0: only what costs nothing is sent
   std::optional<Money> fallback_premium_per_period{};  ///< on falling over: what it costs above the first choice
   /// A rolling stretch of steady time; a spending counts for at most a sixtieth of it longer.
   Duration period = std::chrono::hours{24};
@@ -60,6 +60,16 @@ class BACKSTOP_EXPORT Budget {
 
   [[nodiscard]] const BudgetOptions& options() const noexcept;
   [[nodiscard]] BudgetSnapshot snapshot(TimePoint now) const noexcept;
+  /// Now by the machine's steady clock, which runtimes go by unless they have another.
+  [[nodiscard]] BudgetSnapshot snapshot() const noexcept;
+  /// Counts what was spent elsewhere, by an earlier run or another process, as spent at that time, which may lie in the
+  /// past: what is older than the period does not count. Without a time it is now, by the machine's steady clock. Of
+  /// several the oldest comes first. A cost below $0 is $0.
+  ///
+  /// Example: `budget.book(Money::usd(3.20), machine_clock().now() - std::chrono::hours{5});`
+  void book(Money cost, TimePoint at) const noexcept;
+  void book(Money cost) const noexcept;
+
   /// Whether both are handles of one budget.
   friend bool operator==(const Budget&, const Budget&) noexcept = default;
 

@@ -25,8 +25,9 @@ class RollingWindow {
       : window_{window}, width_{window.count() / bucket_count + (window.count() % bucket_count != 0 ? 1 : 0)} {}
 
   void add(TimePoint at, const Sums& sums) noexcept {
-    const std::int64_t index = at.time_since_epoch().count() / width_;
-    Bucket& bucket = buckets_[static_cast<std::uint64_t>(index) % buckets_.size()];
+    const std::int64_t count = at.time_since_epoch().count();
+    const std::int64_t index = count / width_ - (count % width_ < 0 ? 1 : 0);
+    Bucket& bucket = buckets_[(static_cast<std::uint64_t>(index) + whole_turns) % buckets_.size()];
     if (bucket.index > index) return;  // older than the whole window
     if (bucket.index < index) {
       if (bucket.index != unused) known_until_ = (TimePoint::min)();  // may have been counted
@@ -54,6 +55,8 @@ class RollingWindow {
 
  private:
   static constexpr auto bucket_count = static_cast<std::int64_t>(Buckets);
+  /// Makes indexes before the clock's beginning positive: what was before the machine was started.
+  static constexpr std::uint64_t whole_turns = (std::uint64_t{1} << 62) / (Buckets + 1) * (Buckets + 1);
   static constexpr std::int64_t unused = (std::numeric_limits<std::int64_t>::min)();
 
   struct Bucket {
