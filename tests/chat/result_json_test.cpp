@@ -73,11 +73,11 @@ TEST_CASE("an answer has the form that backstop-chat prints") {
         R"("reasoning_tokens":null},"model":"claude-sonnet-5","served_by":"anthropic/claude-sonnet-5",)"
         R"("fallback":true,"degradation":null,"cost_usd":0.00064,"elapsed_ms":512,"attempts":[)"
         R"({"target":"openai/gpt-5.6-sol","outcome":"overloaded","http_status":503,"waited_ms":0,"ttft_ms":null,)"
-        R"("elapsed_ms":12,"cost_usd":0,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":"busy"},)"
+        R"("elapsed_ms":12,"cost_usd":0,"cost_estimated":false,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":"busy"},)"
         R"({"target":"gemini/gemini-2.5-pro","outcome":"circuit_open","http_status":null,"waited_ms":0,)"
-        R"("ttft_ms":null,"elapsed_ms":0,"cost_usd":0,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":null},)"
+        R"("ttft_ms":null,"elapsed_ms":0,"cost_usd":0,"cost_estimated":false,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":null},)"
         R"({"target":"anthropic/claude-sonnet-5","outcome":"ok","http_status":200,"waited_ms":1.5,"ttft_ms":80,)"
-        R"("elapsed_ms":500,"cost_usd":0.00064,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":null}],"error":null})");
+        R"("elapsed_ms":500,"cost_usd":0.00064,"cost_estimated":false,"rate_limit":null,"gateway":null,"chosen_by":null,"score":null,"reason":null}],"error":null})");
 }
 
 TEST_CASE("each count of tokens stands under its own key") {

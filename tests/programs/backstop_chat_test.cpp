@@ -70,7 +70,7 @@ void check_every_key(const json& call) {
                                  "error"}));
   for (const json& attempt : call["attempts"]) {
     CHECK(keys_of(attempt) == sorted({"target", "outcome", "http_status", "waited_ms", "ttft_ms", "elapsed_ms",
-                                      "cost_usd", "rate_limit", "gateway", "chosen_by", "score",
+                                      "cost_usd", "cost_estimated", "rate_limit", "gateway", "chosen_by", "score",
                                        "reason"}));
   }
   if (call["error"].is_null()) return;
