@@ -323,7 +323,7 @@ TEST_CASE("explain tells the same of clients with rate limits and caches, with a
     for (const bool caps : {false, true}) {
       CAPTURE(ladders, caps);
       const Compared compared = compare({.ladders = ladders, .caps = caps, .limits = true}, 4);
-      CHECK(compared.calls > of_400(500));
+      CHECK(compared.calls > of_400(300));
       CHECK(compared.none > of_400(10));
     }
   }
