@@ -638,6 +638,20 @@ TEST_CASE("a wait for what is reserved has its bounds") {
   CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::local_limit});
 }
 
+TEST_CASE("the wait for two budgets, one after the other, has the bounds of one") {
+  Lab lab;
+  const Budget one{{.per_period = Money::usd(100)}};
+  const Budget other{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(0).after(20s), costing(0).after(45s)}};
+  const auto first = lab.runtime.start(model | cost_cap(one), request_for(100));
+  const auto second = lab.runtime.start(model | cost_cap(other), request_for(100));
+  const auto waits = lab.runtime.start(model | cost_cap({.budgets = {one, other}}), request_for(50));
+  lab.runtime.run_all();
+  REQUIRE_FALSE(waits->result());
+  CHECK(waits->result().error().kind == ErrorKind::budget_exceeded);
+  CHECK(waits->ended_at() - waits->started_at() == 30s);
+}
+
 TEST_CASE("what a send may cost is reckoned for each request, wherever it stands in memory") {
   Lab lab;
   const auto padded = [](std::size_t size) {
