@@ -87,6 +87,15 @@ Task<Result<ChatResponse>> call_five_times(const Provider& next, const ChatReque
   co_return last;
 }
 
+Task<Result<ChatResponse>> sleep_before(const Provider& next, const ChatRequest& request, CallContext& context) {
+  Sleep pause = context.sleep(300ms);
+  auto slept = co_await pause;
+  if (!slept) co_return std::move(slept).error();
+  Task<Result<ChatResponse>> task = next.call(request, context);
+  auto result = co_await task;
+  co_return result;
+}
+
 }  // namespace
 
 TEST_CASE("two concurrent calls of 60 against a cap of 100: one is sent", "[scenario-180]") {
@@ -636,6 +645,23 @@ TEST_CASE("a wait for what is reserved has its bounds") {
   CHECK(ends_after(5s, {.wait_for_reserved = 0s, .budgets = {budget}}, {}) == End{0s, ErrorKind::budget_exceeded});
   CHECK(ends_after(5s, {.budgets = {budget}}, {.deadline = 2s}) == End{2s, ErrorKind::deadline_exceeded});
   CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::local_limit});
+}
+
+TEST_CASE("a call whose turn it is at a budget keeps its place until it has reserved") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(5s)}};
+  const ScriptedProvider model{dollar_target("two"), {costing(0).after(5s)}};
+  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 5}};
+  const Provider inside = model | bulkhead(permits) | intercept({.around = sleep_before});
+  const auto first = lab.runtime.start(slow | cost_cap(budget), request_for(100));
+  const auto second = lab.runtime.start(inside | cost_cap(budget), request_for(60));
+  const auto third = lab.runtime.start(inside | cost_cap(budget), request_for(60));
+  lab.runtime.run_for(6s);
+  CHECK(permits.snapshot().in_flight == 1);
+  lab.runtime.run_all();
+  CHECK(second->result());
+  CHECK(third->result());
 }
 
 TEST_CASE("the wait for two budgets, one after the other, has the bounds of one") {

@@ -670,6 +670,21 @@ TEST_CASE("a shared send waits for nobody's money while one of those who share i
   lab.world.run_all();
 }
 
+TEST_CASE("who is left when the one for whose money a shared send waits goes does not wait for it") {
+  ShortOfMoney lab;
+  const Budget other{{.per_period = Money::usd(130)}};
+  const auto second = lab.world.start(lab.shared | cost_cap({.wait_for_reserved = 0s, .budgets = {other}}), lab.request);
+  ChatRequest rest{"rest"};
+  rest.max_output_tokens = 90;
+  const auto reserves = lab.world.start(lab.slow | cost_cap(other), rest);
+  lab.world.run_for(2s);
+  CHECK_FALSE(second->done());
+  lab.first->cancel();
+  lab.world.run_for(100ms);
+  CHECK(second->done());
+  lab.world.run_all();
+}
+
 TEST_CASE("a shared send that waits for money does so when nobody else holds the budget any more") {
   VirtualRuntime world;
   auto budget = std::make_unique<Budget>(BudgetOptions{.per_period = Money::usd(130)});
