@@ -295,8 +295,7 @@ Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional
     Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, *send.target, "cost_cap");
     Result<void> waited = co_await waiting;
     if (!waited) co_return waited;
-    refusal = context.begin_send(send);  // where the wait was in vain: for what is to be said now
-    if (turn->stage() == BudgetTurn::Stage::refused) break;
+    refusal = context.begin_send(send);
   }
   co_return Result<void>{};
 }

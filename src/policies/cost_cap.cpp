@@ -14,6 +14,7 @@
 #include "backstop/handover/needs.hpp"
 #include "chat/token_estimate.hpp"
 #include "handover/cost_estimate.hpp"
+#include "policies/cost_quote.hpp"
 #include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "runtime/given_up.hpp"
@@ -24,28 +25,7 @@
 namespace backstop::inline v0 {
 namespace {
 
-/// What a send costs, by what it has for output; the input is fixed.
-struct Tariff {
-  Money input{};
-  Money per_output_token{};
-
-  Tariff() = default;
-  Tariff(const Price& price, const EstimatedInput& sent) noexcept {
-    Usage usage = sent.usage(price);
-    usage.output_tokens = 0;
-    input = cost_of(usage, price);
-    usage.output_tokens = 1;
-    per_output_token = cost_of(usage, price) - input;
-  }
-  [[nodiscard]] Money of(std::int64_t output_tokens) const noexcept { return input + per_output_token * output_tokens; }
-};
-
-/// The most output for which `fixed` and so much `per_token` stay within `room`; negative when the fixed part does not.
-[[nodiscard]] std::int64_t affordable(Money room, Money fixed, Money per_token) noexcept {
-  if (room < fixed) return -1;
-  if (per_token <= Money{}) return INT64_MAX;
-  return (room - fixed).units() / per_token.units();
-}
+using detail::CostQuote;
 
 class CostCap final : public Decorator {
  public:
@@ -103,6 +83,9 @@ class CostCap final : public Decorator {
  private:
   class EachSend;
 
+  /// Waits for what others have reserved, before policies further in give the call permits that others could use.
+  Task<Result<void>> wait_for_room(EachSend& sends, const ChatRequest& request, CallContext& context) const;
+
   [[nodiscard]] std::optional<Price> price_for(const Target& target) const noexcept {
     const std::optional<Price> price = price_of(target);
     return price ? price : options_.assume_price;
@@ -151,7 +134,7 @@ class CostCap::EachSend final : public AttemptObserver {
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override {
-    const Quote quote{*cap_, *context_, *send.target, input_of(*send.request), may_fall_over(*send.context)};
+    const CostQuote quote = quote_for(*send.target, *send.request, *send.context);
     if (!quote.priced()) return no_price(quote.unpriced());
     const std::optional<std::int64_t>& limit = send.request->max_output_tokens;
     for (int round = 0;; ++round) {
@@ -195,7 +178,7 @@ class CostCap::EachSend final : public AttemptObserver {
 
   /// Before anything further in takes part: why no send to that target could be made, whatever is settled.
   [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
-    const Quote quote{*cap_, *context_, target, input_of(request), may_fall_over(*context_)};
+    const CostQuote quote = quote_for(target, request, *context_);
     if (!quote.priced()) return no_price(quote.unpriced());
     const BudgetCharge charge = least_charge(quote, request, target);
     if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
@@ -215,7 +198,7 @@ class CostCap::EachSend final : public AttemptObserver {
   /// What a call needs at least, where that is known: of a client what its cheapest target does.
   [[nodiscard]] std::optional<BudgetCharge> least_needed(const ChatRequest& request) {
     if (cap_->one_target_) {
-      const Quote quote{*cap_, *context_, cap_->target(), input_of(request), may_fall_over(*context_)};
+      const CostQuote quote = quote_for(cap_->target(), request, *context_);
       return quote.priced() ? std::optional{least_charge(quote, request, cap_->target())} : std::nullopt;
     }
     Needs needs = needs_of(request);
@@ -224,7 +207,7 @@ class CostCap::EachSend final : public AttemptObserver {
     return least ? std::optional{BudgetCharge{*least, Money{}}} : std::nullopt;
   }
   /// Why the budgets have no room for the charge beside what others have reserved; empty when they have. `turn` is set
-  /// where it is worth waiting.
+  /// where it is worth waiting, as long as the send may wait.
   [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, const BudgetReservation* has,
                                              std::shared_ptr<BudgetTurn>& turn) {
     std::optional<Error> for_now;
@@ -246,6 +229,7 @@ class CostCap::EachSend final : public AttemptObserver {
       return for_now;
     }
     if (!wait_until_) wait_until_ = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
+    if (*wait_until_ <= context_->now()) return for_now;
     turn = std::make_shared<BudgetTurn>(*reserved, charge, *wait_until_);
     return for_now;
   }
@@ -253,70 +237,8 @@ class CostCap::EachSend final : public AttemptObserver {
   void keep(std::shared_ptr<BudgetTurn> turn) noexcept { turn_ = std::move(turn); }
 
  private:
-  /// What a send to a target costs, and how much more than at the first choice.
-  class Quote {
-   public:
-    Quote(const CostCap& cap, const CallContext& context, const Target& target, const EstimatedInput& input,
-          bool may_fall_over = true)
-        : target_{&target}, input_{input} {
-      const std::optional<Price> price = cap.price_for(target);
-      if (!price) {
-        unpriced_ = &target;
-        return;
-      }
-      price_ = *price;
-      own_ = Tariff{*price, input};
-      const Target* first = context.state().first_choice;
-      if (!cap.caps_premium_ || !may_fall_over || first == nullptr || *first == target) return;
-      const std::optional<Price> instead = cap.price_for(*first);
-      if (!instead) {
-        unpriced_ = first;
-        return;
-      }
-      first_price_ = *instead;
-      first_ = Tariff{*instead, input};
-    }
-
-    [[nodiscard]] bool priced() const noexcept { return unpriced_ == nullptr; }
-    [[nodiscard]] const Target& unpriced() const noexcept { return *unpriced_; }
-    [[nodiscard]] std::int64_t input() const noexcept { return input_.tokens; }
-    /// What the request asks for, else what the model writes at most.
-    [[nodiscard]] std::int64_t usual_output(std::optional<std::int64_t> limit) const noexcept {
-      return *worst_usage(*target_, limit, input_).output_tokens;
-    }
-    /// At the worst: where the first choice's output is the dearer one, the premium is highest for an empty answer.
-    [[nodiscard]] BudgetCharge charge(std::int64_t output) const noexcept {
-      BudgetCharge charge{own_.of(output), Money{}};
-      if (first_price_) {
-        charge.premium = std::max({charge.cost - first_.of(output), own_.input - first_.input, Money{}});
-      }
-      return charge;
-    }
-    /// The most output that a room for costs, and one for premiums, leave.
-    [[nodiscard]] std::int64_t most_output(Money cost, std::optional<Money> premium) const noexcept {
-      const std::int64_t most = affordable(cost, own_.input, own_.per_output_token);
-      if (!premium || !first_price_) return most;
-      // Without a premium it is never refused for the premiums of others.
-      return std::min(most, affordable(std::max(*premium, Money{}), own_.input - first_.input,
-                                       own_.per_output_token - first_.per_output_token));
-    }
-    /// What the first choice would have cost for that usage.
-    [[nodiscard]] std::optional<Money> instead(const Usage& usage) const noexcept {
-      return first_price_ ? std::optional{cost_of(usage, *first_price_)} : std::nullopt;
-    }
-
-   private:
-    const Target* target_;
-    EstimatedInput input_;
-    const Target* unpriced_ = nullptr;
-    Price price_{};
-    std::optional<Price> first_price_;  // set when the send falls over from another target and premiums are capped
-    Tariff own_;
-    Tariff first_;
-  };
-
   struct UnderWay {
-    UnderWay(const Send& which, const Quote& its_quote, const BudgetCharge& at_most, const std::vector<Budget>& budgets,
+    UnderWay(const Send& which, const CostQuote& its_quote, const BudgetCharge& at_most, const std::vector<Budget>& budgets,
              TimePoint now)
         : send{&which},
           quote{its_quote},
@@ -325,7 +247,7 @@ class CostCap::EachSend final : public AttemptObserver {
           reservation{some ? *some : budgets, at_most, now} {}
 
     const Send* send;
-    Quote quote;
+    CostQuote quote;
     BudgetCharge worst;
     std::optional<std::vector<Budget>> some;  // of the cap's budgets; unset: all
     BudgetReservation reservation;
@@ -339,9 +261,11 @@ class CostCap::EachSend final : public AttemptObserver {
     std::erase_if(some, [&](const Budget& budget) { return BudgetReservation::any_in(budget, send.reservations); });
     return some;
   }
-  /// What is asked beside the call's own question is no falling over.
-  [[nodiscard]] static bool may_fall_over(const CallContext& context) noexcept {
-    return !context.hint().judges && !context.hint().summarizes;
+  [[nodiscard]] CostQuote quote_for(const Target& target, const ChatRequest& request, const CallContext& context) {
+    // What is asked beside the call's own question is no falling over.
+    const bool falls_over = cap_->caps_premium_ && !context.hint().judges && !context.hint().summarizes;
+    return CostQuote{target, input_of(request), falls_over ? context_->state().first_choice : nullptr,
+                     [this](const Target& one) { return cap_->price_for(one); }};
   }
   [[nodiscard]] EstimatedInput input_of(const ChatRequest& request) noexcept {
     const EstimatedInput input = v0::input_of(needs_of(request));
@@ -363,7 +287,7 @@ class CostCap::EachSend final : public AttemptObserver {
     return spent_by_call() - send.staked_in(context_->state());
   }
 
-  [[nodiscard]] std::int64_t most_output(const Send& send, const Quote& quote) const {
+  [[nodiscard]] std::int64_t most_output(const Send& send, const CostQuote& quote) const {
     std::int64_t most = INT64_MAX;
     if (cap_->options_.per_request) {
       most = quote.most_output(*cap_->options_.per_request - spent_beside(send), std::nullopt);
@@ -383,7 +307,7 @@ class CostCap::EachSend final : public AttemptObserver {
   }
 
   /// Which limit leaves no room for so much output, and whether it may do so soon.
-  [[nodiscard]] Error refusal(Send& send, const Quote& quote, std::int64_t output) {
+  [[nodiscard]] Error refusal(Send& send, const CostQuote& quote, std::int64_t output) {
     const BudgetCharge charge = quote.charge(output);
     if (const Money spent = spent_beside(send);
         cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
@@ -394,7 +318,7 @@ class CostCap::EachSend final : public AttemptObserver {
   }
 
   /// With the least output that it may be limited to.
-  [[nodiscard]] BudgetCharge least_charge(const Quote& quote, const ChatRequest& request, const Target& target) const {
+  [[nodiscard]] BudgetCharge least_charge(const CostQuote& quote, const ChatRequest& request, const Target& target) const {
     const auto limit = detail::output_limit_of(target, request, detail::given_up_by(context_->hint()));
     std::int64_t output = quote.usual_output(limit);
     if (!limit) output = std::min(output, least_limited_output);
@@ -410,7 +334,7 @@ class CostCap::EachSend final : public AttemptObserver {
     return charge;
   }
 
-  UnderWay& add(Send& send, const Quote& quote, std::int64_t output) {
+  UnderWay& add(Send& send, const CostQuote& quote, std::int64_t output) {
     const BudgetCharge worst = quote.charge(output);
     if (!under_way_) return under_way_.emplace(send, quote, worst, cap_->options_.budgets, context_->now());
     return *others_.emplace_back(
@@ -449,6 +373,28 @@ Layer CostCap::layer() const {
   return layer;
 }
 
+Task<Result<void>> CostCap::wait_for_room(EachSend& sends, const ChatRequest& request, CallContext& context) const {
+  const std::optional<BudgetCharge> least = sends.least_needed(request);
+  if (!least) co_return Result<void>{};
+  std::shared_ptr<BudgetTurn> turn;
+  for (;;) {
+    std::shared_ptr<BudgetTurn> next;
+    std::optional<Error> refusal = sends.no_room(*least, nullptr, next);
+    if (!refusal) break;
+    turn = std::move(next);
+    if (!turn) {
+      if (!one_target_) break;  // its targets decide
+      context.note_skipped(target(), *refusal);
+      co_return *std::move(refusal);
+    }
+    Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, target(), "cost_cap");
+    Result<void> waited = co_await waiting;
+    if (!waited) co_return waited;
+  }
+  sends.keep(std::move(turn));
+  co_return Result<void>{};
+}
+
 Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
   EachSend sends{*this, context};
   if (one_target_) {
@@ -458,31 +404,13 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
       co_return std::move(*refusal);
     }
   }
-  // Before policies further in give permits that others could use. Of a client its targets decide, after that.
-  if (const std::optional<BudgetCharge> least = sends.least_needed(request)) {
-    std::shared_ptr<BudgetTurn> turn;
-    for (;;) {
-      std::shared_ptr<BudgetTurn> next_turn;
-      std::optional<Error> refusal = sends.no_room(*least, nullptr, next_turn);
-      if (!refusal) break;
-      turn = std::move(next_turn);
-      if (turn) {
-        Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, target(), "cost_cap");
-        Result<void> waited = co_await waiting;
-        if (!waited) {
-          waited.error().target = target();
-          co_return std::move(waited).error();
-        }
-        if (turn->stage() == BudgetTurn::Stage::through) continue;
-        refusal = sends.no_room(*least, nullptr, next_turn);  // as it is now
-        if (!refusal) break;
-      }
-      if (!one_target_) break;
-      refusal->target = target();
-      context.note_skipped(target(), *refusal);
-      co_return *std::move(refusal);
+  if (!options_.budgets.empty()) {
+    Task<Result<void>> waiting = wait_for_room(sends, request, context);
+    Result<void> waited = co_await waiting;
+    if (!waited) {
+      waited.error().target = target();
+      co_return std::move(waited).error();
     }
-    sends.keep(std::move(turn));
   }
   CallContext inner = context;
   inner.add_observer(sends);

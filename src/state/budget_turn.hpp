@@ -38,7 +38,6 @@ class BACKSTOP_EXPORT BudgetTurn {
   /// Joins the queue, where it is not in it yet.
   void wake_through(Wakeup::Waker waker);
   Stage look(TimePoint now);
-  [[nodiscard]] Stage stage() const noexcept { return stage_; }
   [[nodiscard]] TimePoint turn() const noexcept { return until_; }
   /// Somebody else may pay: it is asked again.
   void let_through() noexcept;
