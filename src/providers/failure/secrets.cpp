@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "providers/wire/base64.hpp"
 #include "providers/wire/foreign_text.hpp"
@@ -68,28 +69,31 @@ std::size_t written_size(std::string_view text, char letter) noexcept {
   return text[1] == 'u' && hex_at(text, 2, 4) == code ? 6 : 0;
 }
 
-constexpr int most_choices = 8;  // that one match may leave open: each doubles what it may take
-
-// How much of the text's beginning is the value from that letter on; 0 when it is something else. `found`: before it.
-std::size_t match(std::string_view text, std::string_view value, std::size_t letter = 0, std::size_t found = 0,
-                  int choices = most_choices) noexcept {
-  for (; letter < value.size(); ++letter) {
-    if (found == text.size()) return letter >= shortest_beginning ? found : 0;
-    const std::string_view rest = text.substr(found);
-    const std::size_t written = written_size(rest, value[letter]);
-    if (rest[0] != value[letter]) {
-      if (written == 0) return 0;
-      found += written;
-      continue;
+// How much of the text's beginning is the value, each letter as it is or written in another way; 0 when it is something
+// else. What ends in the midst of the value counts from a certain length on.
+std::size_t match(std::string_view text, std::string_view value) {
+  if (text.empty() || (text[0] != value[0] && written_size(text, value[0]) == 0)) return 0;
+  // Where the letters so far may end: a percent sign, backslash or ampersand of the value itself may be read in two ways.
+  std::vector<std::size_t> ends{0};
+  std::vector<std::size_t> next;
+  for (std::size_t letter = 0; letter < value.size(); ++letter) {
+    next.clear();
+    for (const std::size_t end : ends) {
+      if (end == text.size()) {
+        if (letter >= shortest_beginning) return end;
+        continue;
+      }
+      const std::string_view rest = text.substr(end);
+      const std::size_t written = written_size(rest, value[letter]);
+      if (rest[0] == value[letter]) next.push_back(end + 1);
+      if (written > 0) next.push_back(end + written);
     }
-    // A percent sign, backslash or ampersand of the value itself.
-    const bool open = written != 0 && choices > 0;
-    if (open) --choices;
-    const std::size_t otherwise = open ? match(text, value, letter + 1, found + written, choices) : 0;
-    if (otherwise != 0) return otherwise;
-    ++found;
+    std::sort(next.begin(), next.end());
+    next.erase(std::unique(next.begin(), next.end()), next.end());
+    if (next.empty()) return 0;
+    ends.swap(next);
   }
-  return found;
+  return ends.back();
 }
 
 std::string percent_decoded(std::string_view text) {
