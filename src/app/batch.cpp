@@ -189,7 +189,7 @@ class BatchRun {
     return now_is;
   }
 
-  static constexpr Duration longest = std::chrono::hours{24 * 365};
+  static constexpr Duration longest = Duration::max();
 
   const FallbackClient* client_;
   BatchSource source_;

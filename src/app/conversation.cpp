@@ -83,7 +83,7 @@ class Trimming {
 
   /// Which are to be taken out.
   [[nodiscard]] const std::vector<bool>& decide() {
-    const std::size_t question = std::min(newest(*messages_, Role::user), messages_->size());
+    const std::size_t question = newest(*messages_, Role::user);
     const bool asked = question < messages_->size();
     if (asked) take(exchanges(question));
     take(answers(asked ? question + 1 : 0));
@@ -138,6 +138,13 @@ class Trimming {
 std::size_t detail::last_turn(const std::vector<Message>& messages) noexcept {
   const auto turn = std::find_if_not(messages.rbegin(), messages.rend(), only_results);
   return turn == messages.rend() ? messages.size() : static_cast<std::size_t>(messages.rend() - turn) - 1;
+}
+
+bool detail::has_open_calls(const std::vector<Message>& messages, std::size_t end) {
+  for (std::size_t turn = 0; turn < end; ++turn) {
+    if (!open_calls_of(messages, turn).empty()) return true;
+  }
+  return false;
 }
 
 std::size_t detail::refuse_open_calls(std::vector<Message>& messages, std::size_t end, std::string_view text) {

@@ -59,10 +59,11 @@ class CallsMade {
 
 /// Calls that a user or another answer has gone past are not made: what they asked for may not be wanted any more.
 void refuse_passed_calls(Conversation& conversation) {
+  const std::size_t end = detail::last_turn(conversation.messages());
+  if (!detail::has_open_calls(conversation.messages(), end)) return;
   std::vector<Message> messages = conversation.messages();
-  const std::size_t refused = detail::refuse_open_calls(messages, detail::last_turn(messages),
-                                                        "not made: the conversation went on");
-  if (refused > 0) conversation = Conversation{std::move(messages)};
+  detail::refuse_open_calls(messages, end, "not made: the conversation went on");
+  conversation = Conversation{std::move(messages)};
 }
 
 /// One talk with tools, from the question to the answer.
@@ -78,7 +79,7 @@ class ToolLoop {
         started_{now()},
         until_{saturating_add(started_, options.call.limits.deadline.value_or(client.options().limits.deadline))} {
     if (!options.max_cost) return;
-    const Policy cap = cost_cap(Budget{{.per_period = *options.max_cost, .period = std::chrono::hours{24 * 365}}});
+    const Policy cap = cost_cap(Budget{{.per_period = *options.max_cost, .period = Duration::max()}});
     call_.around = call_.around ? *call_.around | cap : cap;
   }
 
@@ -130,10 +131,15 @@ class ToolLoop {
 
   /// Makes the calls that have no result. Why the talk ends in the midst of them; empty when it goes on.
   [[nodiscard]] std::optional<Error> make_calls() {
-    for (const ToolCall& call : conversation_->open_calls()) {
+    const std::vector<ToolCall> calls = conversation_->open_calls();
+    std::vector<ToolResult> results;
+    for (const ToolCall& call : calls) {
       if (options_->call.stop.stop_requested()) return Error{ErrorKind::cancelled, "cancelled between two tools"};
       if (now() >= until_) return Error{ErrorKind::deadline_exceeded, "the deadline passed between two tools"};
-      ToolResult result = result_of(call);
+      // An answer that was appended may have the same call twice.
+      const auto same = static_cast<std::size_t>(std::find(calls.begin(), calls.end(), call) - calls.begin());
+      ToolResult result = same < results.size() ? results[same] : result_of(call);
+      results.push_back(result);
       made_.add(result);
       conversation_->append(Message{Role::tool, {result}});
       if (options_->on_tool) options_->on_tool(call, result);

@@ -132,6 +132,19 @@ TEST_CASE("a tool never runs twice for one call id") {
   CHECK(result_in(talk, 8) == ToolResult{"b_2", "12 C", false});
 }
 
+TEST_CASE("a call that stands twice in an answer runs once and has a result for each") {
+  Lab lab;
+  const ScriptedProvider model{"a/m", {answer("done")}};
+  Tools tools = lab.tools();
+  Conversation talk;
+  talk.ask("Is it warm?");
+  const ToolCall call{.id = "one", .name = "weather", .arguments = R"({"city": "Rome"})"};
+  talk.append(Message{Role::assistant, {call, call}});
+  REQUIRE(run(lab.client({model}), talk, tools));
+  CHECK(lab.calls.size() == 1);
+  CHECK(talk.open_calls().empty());
+}
+
 TEST_CASE("unknown tools, wrong arguments and tools that fail give the model error results") {
   Lab lab;
   const Answers model{{{ToolCall{"a", "stocks", "{}"}, ToolCall{"b", "weather", R"({"city": 7})"},
