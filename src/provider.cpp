@@ -17,7 +17,7 @@
 #include "runtime/attempt_watchdog.hpp"
 #include "runtime/exception_error.hpp"
 #include "runtime/given_up.hpp"
-#include "runtime/wait_for_turn.hpp"
+#include "state/ask_in_turn.hpp"
 #include "state/budget_turn.hpp"
 #include "state/target_state.hpp"
 
@@ -282,24 +282,6 @@ class AttemptRecord {
   return error;
 }
 
-/// Where a refused send may be made after all once others have settled: waits for that, and is asked again.
-Task<Result<void>> wait_to_begin(Send& send, CallContext& context, std::optional<Error>& refusal) {
-  std::shared_ptr<BudgetTurn> turn;  // kept until it has reserved, or another is waited for
-  while (refusal && send.turn) {
-    if (turn && turn->budget() == send.turn->budget()) {
-      turn->need(send.turn->needed());
-      send.turn.reset();
-    } else {
-      turn = std::exchange(send.turn, nullptr);
-    }
-    Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, *send.target, "cost_cap");
-    Result<void> waited = co_await waiting;
-    if (!waited) co_return waited;
-    refusal = context.begin_send(send);
-  }
-  co_return Result<void>{};
-}
-
 }  // namespace
 
 Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint) const noexcept {
@@ -332,6 +314,7 @@ std::string ModelProvider::describe() const { return target_.name(); }
 Layer ModelProvider::layer() const {
   Layer layer;
   layer.name = "model";
+  layer.model = true;
   return layer;
 }
 
@@ -383,8 +366,13 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
     Send sending{target_, own.request(), context};
     SendScope scope{sending, context};
     std::optional<Error> refusal = context.begin_send(sending);
-    if (refusal && sending.turn) {
-      Task<Result<void>> waiting = wait_to_begin(sending, context, refusal);
+    if (std::shared_ptr<BudgetTurn> turn = std::exchange(sending.turn, nullptr); refusal && turn) {
+      const auto ask = [&](std::shared_ptr<BudgetTurn>& next) {
+        std::optional<Error> why = context.begin_send(sending);
+        next = std::exchange(sending.turn, nullptr);
+        return why;
+      };
+      Task<Result<void>> waiting = detail::ask_in_turn(ask, refusal, turn, context, target_);
       Result<void> waited = co_await waiting;
       if (!refusal) scope.begun();
       if (!waited) {

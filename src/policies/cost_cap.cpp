@@ -18,7 +18,7 @@
 #include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "runtime/given_up.hpp"
-#include "runtime/wait_for_turn.hpp"
+#include "state/ask_in_turn.hpp"
 #include "state/budget_reservation.hpp"
 #include "state/budget_turn.hpp"
 
@@ -83,9 +83,6 @@ class CostCap final : public Decorator {
  private:
   class EachSend;
 
-  /// Waits for what others have reserved, before policies further in give the call permits that others could use.
-  Task<Result<void>> wait_for_room(EachSend& sends, const ChatRequest& request, CallContext& context) const;
-
   [[nodiscard]] std::optional<Price> price_for(const Target& target) const noexcept {
     const std::optional<Price> price = price_of(target);
     return price ? price : options_.assume_price;
@@ -118,6 +115,14 @@ class CostCap final : public Decorator {
                     to_string(premium ? charge.premium : charge.cost), premium ? " more than at the first choice" : "",
                     to_string(refusal.limit), refusal.limit_name, period_text(refusal.period),
                     to_string(refusal.spent), to_string(refusal.reserved))};
+  }
+  /// Why the budget will not have room for it, whatever is settled.
+  [[nodiscard]] static std::optional<Error> used_up(const Budget& budget, BudgetSnapshot used, const BudgetCharge& charge) {
+    const BudgetCharge reserved = std::exchange(used.reserved, BudgetCharge{});
+    std::optional<BudgetRefusal> refusal = refusal_by(budget.options(), used, charge);
+    if (!refusal) return std::nullopt;
+    refusal->reserved = refusal->limit_name == "per_period" ? reserved.cost : reserved.premium;
+    return beyond_budget(charge, *refusal);
   }
   [[nodiscard]] static std::string period_text(Duration period) {
     return period == Duration::max() ? "all time" : detail::duration_text(period);
@@ -176,50 +181,42 @@ class CostCap::EachSend final : public AttemptObserver {
     remove(send);
   }
 
-  /// Before anything further in takes part: why no send to that target could be made, whatever is settled.
-  [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request) {
+  /// Before anything further in takes part: why no send to that target could be made, whatever is settled. `least` is
+  /// set to what one needs.
+  [[nodiscard]] std::optional<Error> hopeless(const Target& target, const ChatRequest& request,
+                                              std::optional<BudgetCharge>& least) {
     const CostQuote quote = quote_for(target, request, *context_);
     if (!quote.priced()) return no_price(quote.unpriced());
     const BudgetCharge charge = least_charge(quote, request, target);
+    least = charge;
     if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
     }
     for (const Budget& budget : cap_->options_.budgets) {
-      BudgetSnapshot snapshot = budget.snapshot(context_->now());
-      const BudgetCharge reserved = std::exchange(snapshot.reserved, BudgetCharge{});
-      if (auto refusal = refusal_by(budget.options(), snapshot, charge)) {
-        refusal->reserved = refusal->limit_name == "per_period" ? reserved.cost : reserved.premium;
-        return beyond_budget(charge, *refusal);
-      }
+      if (auto refusal = used_up(budget, budget.snapshot(context_->now()), charge)) return refusal;
     }
     return std::nullopt;
   }
 
-  /// What a call needs at least, where that is known: of a client what its cheapest target does.
-  [[nodiscard]] std::optional<BudgetCharge> least_needed(const ChatRequest& request) {
-    if (cap_->one_target_) {
-      const CostQuote quote = quote_for(cap_->target(), request, *context_);
-      return quote.priced() ? std::optional{least_charge(quote, request, cap_->target())} : std::nullopt;
-    }
+  /// What a call to a client needs at least, where that is known: what its cheapest target does.
+  [[nodiscard]] std::optional<BudgetCharge> least_needed(const ChatRequest& request) const {
     Needs needs = needs_of(request);
     needs.costs = true;
     const std::optional<Money> least = cap_->next().standing(request, needs, context_->now()).least_cost;
     return least ? std::optional{BudgetCharge{*least, Money{}}} : std::nullopt;
   }
   /// Why the budgets have no room for the charge beside what others have reserved; empty when they have. `turn` is set
-  /// where it is worth waiting, as long as the send may wait.
+  /// where it is worth waiting, as long as the send may wait. `has`: what another cap has reserved for the send.
   [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, const BudgetReservation* has,
-                                             std::shared_ptr<BudgetTurn>& turn) {
+                                             BudgetTurn::Waits who, std::shared_ptr<BudgetTurn>& turn) {
     std::optional<Error> for_now;
     const Budget* reserved = nullptr;
     for (const Budget& budget : cap_->options_.budgets) {
       if (BudgetReservation::any_in(budget, has)) continue;
-      BudgetSnapshot used = budget.snapshot(context_->now());
+      const BudgetSnapshot used = budget.snapshot(context_->now());
+      if (auto refusal = used_up(budget, used, charge)) return refusal;
       const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
-      if (!refused) continue;
-      used.reserved = BudgetCharge{};
-      if (refusal_by(budget.options(), used, charge)) return beyond_budget(charge, *refused);  // whatever is settled
-      if (for_now) continue;
+      if (!refused || for_now) continue;
       for_now = beyond_budget(charge, *refused);
       reserved = &budget;
     }
@@ -230,7 +227,7 @@ class CostCap::EachSend final : public AttemptObserver {
     }
     if (!wait_until_) wait_until_ = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
     if (*wait_until_ <= context_->now()) return for_now;
-    turn = std::make_shared<BudgetTurn>(*reserved, charge, *wait_until_);
+    turn = std::make_shared<BudgetTurn>(*reserved, charge, *wait_until_, who, &context_->state());
     return for_now;
   }
   /// The place in a queue is kept until a send has reserved.
@@ -313,7 +310,7 @@ class CostCap::EachSend final : public AttemptObserver {
         cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
       return cap_->beyond_request(charge.cost, spent);
     }
-    if (std::optional<Error> error = no_room(charge, send.reservations, send.turn)) return *std::move(error);
+    if (auto error = no_room(charge, send.reservations, BudgetTurn::Waits::send, send.turn)) return *std::move(error);
     return Error{ErrorKind::budget_exceeded, "what may be spent has been reserved by other sends"};
   }
 
@@ -363,8 +360,18 @@ class CostCap::EachSend final : public AttemptObserver {
 Layer CostCap::layer() const {
   Layer layer = Decorator::layer();
   layer.refuses = [this](const Send& send) {
-    return EachSend{*this, *send.context}.hopeless(*send.target, *send.request);
+    std::optional<BudgetCharge> least;
+    return EachSend{*this, *send.context}.hopeless(*send.target, *send.request, least);
   };
+  if (one_target_) {  // asked before what is further in
+    layer.ends_call = [this](const ChatRequest& request, const CallContext& context) -> std::optional<Result<Target>> {
+      std::optional<BudgetCharge> least;
+      std::optional<Error> refusal = EachSend{*this, context}.hopeless(target(), request, least);
+      if (!refusal) return std::nullopt;
+      refusal->target = target();
+      return *std::move(refusal);
+    };
+  }
   layer.most_cost = options_.per_request;
   for (const Budget& budget : options_.budgets) {
     const std::optional<Money>& whole = budget.options().per_period;
@@ -373,44 +380,37 @@ Layer CostCap::layer() const {
   return layer;
 }
 
-Task<Result<void>> CostCap::wait_for_room(EachSend& sends, const ChatRequest& request, CallContext& context) const {
-  const std::optional<BudgetCharge> least = sends.least_needed(request);
-  if (!least) co_return Result<void>{};
-  std::shared_ptr<BudgetTurn> turn;
-  for (;;) {
-    std::shared_ptr<BudgetTurn> next;
-    std::optional<Error> refusal = sends.no_room(*least, nullptr, next);
-    if (!refusal) break;
-    turn = std::move(next);
-    if (!turn) {
-      if (!one_target_) break;  // its targets decide
-      context.note_skipped(target(), *refusal);
-      co_return *std::move(refusal);
-    }
-    Task<Result<void>> waiting = detail::wait_for_turn(*turn, context, target(), "cost_cap");
-    Result<void> waited = co_await waiting;
-    if (!waited) co_return waited;
-  }
-  sends.keep(std::move(turn));
-  co_return Result<void>{};
-}
-
 Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext& context) const {
   EachSend sends{*this, context};
+  const Target& to = target();
+  std::optional<BudgetCharge> least;
+  std::optional<Error> refusal;
   if (one_target_) {
-    if (std::optional<Error> refusal = sends.hopeless(target(), request)) {
-      refusal->target = target();
-      context.note_skipped(target(), *refusal);
-      co_return std::move(*refusal);
-    }
+    refusal = sends.hopeless(to, request, least);
+  } else if (!options_.budgets.empty()) {
+    least = sends.least_needed(request);
   }
-  if (!options_.budgets.empty()) {
-    Task<Result<void>> waiting = wait_for_room(sends, request, context);
-    Result<void> waited = co_await waiting;
-    if (!waited) {
-      waited.error().target = target();
-      co_return std::move(waited).error();
+  // What others have reserved is waited for before policies further in give permits that others could use.
+  if (!refusal && least) {
+    const auto ask = [&](std::shared_ptr<BudgetTurn>& turn) {
+      return sends.no_room(*least, nullptr, BudgetTurn::Waits::call, turn);
+    };
+    std::shared_ptr<BudgetTurn> turn;
+    refusal = ask(turn);
+    if (refusal && turn) {
+      Task<Result<void>> waiting = detail::ask_in_turn(ask, refusal, turn, context, to);
+      Result<void> waited = co_await waiting;
+      if (!waited) {
+        waited.error().target = to;
+        co_return std::move(waited).error();
+      }
     }
+    if (!refusal) sends.keep(std::move(turn));
+  }
+  if (refusal && one_target_) {  // of a client its targets decide
+    refusal->target = to;
+    context.note_skipped(to, *refusal);
+    co_return *std::move(refusal);
   }
   CallContext inner = context;
   inner.add_observer(sends);

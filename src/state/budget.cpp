@@ -16,9 +16,24 @@ namespace backstop::inline v0 {
 struct Budget::State {
   explicit State(const BudgetOptions& budget_options) : options{budget_options}, spent{budget_options.period} {}
 
-  /// With the lock held: whoever is first in the queue looks again.
-  void wake_first() noexcept {
-    if (!waiting.empty()) waiting.front()->waker_.wake();
+  // With the lock held.
+
+  [[nodiscard]] BudgetSnapshot used(TimePoint at) noexcept {
+    now = std::max(now, at);
+    return {spent.total(at), reserved};
+  }
+  /// Those at the front of the queue look again for whom there is room, or never will be. What those need who keep a
+  /// place after their turn is for each to add up: some are its own.
+  void wake_those_in_front() noexcept {
+    const BudgetSnapshot settled{spent.total(now), BudgetCharge{}};
+    BudgetSnapshot all{settled.spent, reserved};
+    for (BudgetTurn* turn : waiting) {
+      if (turn->stage_ != BudgetTurn::Stage::waiting) continue;
+      const bool never = refusal_by(options, settled, turn->needed_).has_value();
+      if (!never && refusal_by(options, all, turn->needed_)) return;
+      turn->waker_.wake();
+      if (!never) all.reserved += turn->needed_;
+    }
   }
 
   const BudgetOptions options;
@@ -26,6 +41,7 @@ struct Budget::State {
   RollingWindow<BudgetCharge, 60> spent;
   BudgetCharge reserved;
   std::deque<BudgetTurn*> waiting;
+  TimePoint now = TimePoint::min();  // as far as anybody has said
 };
 
 Budget::Budget(BudgetOptions options) {
@@ -37,7 +53,7 @@ const BudgetOptions& Budget::options() const noexcept { return state_->options; 
 
 BudgetSnapshot Budget::snapshot(TimePoint now) const noexcept {
   const std::lock_guard lock{state_->mutex};
-  return {state_->spent.total(now), state_->reserved};
+  return state_->used(now);
 }
 
 BudgetSnapshot Budget::snapshot() const noexcept { return snapshot(machine_clock().now()); }
@@ -45,6 +61,7 @@ BudgetSnapshot Budget::snapshot() const noexcept { return snapshot(machine_clock
 void Budget::book(Money cost, TimePoint at) const noexcept {
   const std::lock_guard lock{state_->mutex};
   state_->spent.add(at, {std::max(cost, Money{}), Money{}});
+  state_->wake_those_in_front();
 }
 
 void Budget::book(Money cost) const noexcept { book(cost, machine_clock().now()); }
@@ -65,7 +82,7 @@ std::optional<BudgetRefusal> refusal_by(const BudgetOptions& options, const Budg
 
 std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoint now) const noexcept {
   const std::lock_guard lock{state_->mutex};
-  std::optional<BudgetRefusal> refusal = refusal_by(state_->options, {state_->spent.total(now), state_->reserved}, worst);
+  std::optional<BudgetRefusal> refusal = refusal_by(state_->options, state_->used(now), worst);
   if (!refusal) state_->reserved += worst;
   return refusal;
 }
@@ -74,7 +91,7 @@ void Budget::release(const BudgetCharge& reserved) const noexcept {
   const std::lock_guard lock{state_->mutex};
   state_->reserved.cost -= reserved.cost;
   state_->reserved.premium -= reserved.premium;
-  state_->wake_first();
+  state_->wake_those_in_front();
 }
 
 void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept {
@@ -82,16 +99,24 @@ void Budget::settle(const BudgetCharge& reserved, const BudgetCharge& actual, Ti
   state_->reserved.cost -= reserved.cost;
   state_->reserved.premium -= reserved.premium;
   state_->spent.add(now, actual);
-  state_->wake_first();
+  static_cast<void>(state_->used(now));
+  state_->wake_those_in_front();
 }
 
 BudgetTurn::~BudgetTurn() {
   if (!queued_) return;
   Budget::State& state = *budget_.state_;
   const std::lock_guard lock{state.mutex};
-  const bool was_first = state.waiting.front() == this;
-  std::erase(state.waiting, this);
-  if (was_first) state.wake_first();
+  state.waiting.erase(std::find(state.waiting.begin(), state.waiting.end(), this));
+  state.wake_those_in_front();
+}
+
+void BudgetTurn::need(const BudgetCharge& charge) noexcept {
+  Budget::State& state = *budget_.state_;
+  const std::lock_guard lock{state.mutex};
+  needed_ = charge;
+  stage_ = Stage::waiting;
+  state.wake_those_in_front();
 }
 
 void BudgetTurn::wake_through(Wakeup::Waker waker) {
@@ -99,26 +124,36 @@ void BudgetTurn::wake_through(Wakeup::Waker waker) {
   const std::lock_guard lock{state.mutex};
   waker_ = std::move(waker);
   if (queued_) return;
-  state.waiting.push_back(this);
+  auto place = state.waiting.end();
+  if (who_ == Waits::send) {
+    place = std::find_if(state.waiting.begin(), state.waiting.end(),
+                         [](const BudgetTurn* one) { return one->who_ == Waits::call; });
+  }
+  state.waiting.insert(place, this);
   queued_ = true;
 }
 
 BudgetTurn::Stage BudgetTurn::look(TimePoint now) {
-  if (stage_ != Stage::waiting) return stage_;
+  if (stage_ == Stage::over) return stage_;
   Budget::State& state = *budget_.state_;
   const std::lock_guard lock{state.mutex};
-  BudgetSnapshot used{state.spent.total(now), state.reserved};
-  const bool has_room = !refusal_by(state.options, used, needed_);
-  if (has_room && (!queued_ || state.waiting.front() == this)) return stage_ = Stage::through;
-  used.reserved = BudgetCharge{};
-  if (now >= until_ || refusal_by(state.options, used, needed_)) stage_ = Stage::refused;
+  BudgetSnapshot used = state.used(now);
+  const bool never = refusal_by(state.options, {used.spent, BudgetCharge{}}, needed_).has_value();
+  bool has_room = !refusal_by(state.options, used, needed_);
+  for (const BudgetTurn* before : state.waiting) {
+    if (before == this || !has_room) break;
+    const bool is_own = before->call_ == call_ && before->stage_ == Stage::over;
+    if (is_own) continue;
+    used.reserved += before->needed_;
+    has_room = !refusal_by(state.options, used, needed_);
+  }
+  if (never || has_room || now >= until_) stage_ = Stage::over;
   return stage_;
 }
 
-void BudgetTurn::let_through() noexcept {
-  Budget::State& state = *budget_.state_;
-  const std::lock_guard lock{state.mutex};
-  stage_ = Stage::through;
+void BudgetTurn::ask_again() noexcept {
+  const std::lock_guard lock{budget_.state_->mutex};
+  stage_ = Stage::over;
   waker_.wake();
 }
 

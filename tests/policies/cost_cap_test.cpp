@@ -4,8 +4,12 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
@@ -13,8 +17,8 @@
 #include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/circuit_breaker.hpp"
-#include "backstop/routing/hedge.hpp"
 #include "backstop/policies/intercept.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
 #include "backstop/testing/scripted_provider.hpp"
@@ -647,6 +651,157 @@ TEST_CASE("a wait for what is reserved has its bounds") {
   CHECK(ends_after(5s, {.budgets = {budget}}, {.alternative_ready = true}) == End{0s, ErrorKind::local_limit});
 }
 
+TEST_CASE("a send that waits for money with a permit does not wait for who waits for that permit") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 1, .max_queued = 10, .max_wait = 600s}};
+  const RateLimit rate{{.requests_per_minute = 12, .max_wait = 60s}};
+  const ScriptedProvider model{dollar_target("m"), {costing(0).after(1s)}};
+  const ScriptedProvider soon{dollar_target("soon"), {costing(0).after(2s)}};
+  const ScriptedProvider later{dollar_target("later"), {costing(0).after(16s)}};
+  const Provider stack = model | bulkhead(permits) | rate_limit(rate) | cost_cap(budget) | retry();
+  const auto burst = {lab.runtime.start(model | rate_limit(rate), request_for(1)),
+                      lab.runtime.start(model | rate_limit(rate), request_for(1))};
+  lab.runtime.run_for(0s);
+  const auto holds = lab.runtime.start(stack, request_for(60));  // through to the rate limit
+  lab.runtime.run_for(1s);
+  const auto first = lab.runtime.start(soon | cost_cap(budget), request_for(60));
+  lab.runtime.run_for(1s);
+  const auto queues = lab.runtime.start(stack, request_for(60));
+  lab.runtime.run_for(2s);
+  const auto last = lab.runtime.start(later | cost_cap(budget), request_for(60));
+  lab.runtime.run_all();
+  CHECK(burst.size() == 2);
+  CHECK(holds->result());
+  CHECK(queues->result());
+  CHECK(lab.runtime.since(holds->ended_at()) == 21s);
+}
+
+TEST_CASE("who waits for a budget goes when there is room for it and for all in front of it") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider large{dollar_target("one"), {costing(0).after(5s)}};
+  const ScriptedProvider model{dollar_target("two"), {costing(0).after(1s)}};
+  const auto first = lab.runtime.start(large | cost_cap(budget), request_for(95));
+  lab.runtime.run_for(1s);
+  const auto slow = lab.runtime.start(model | intercept({.around = sleep_before}) | cost_cap(budget), request_for(60));
+  lab.runtime.run_for(1s);
+  const auto fits = lab.runtime.start(model | cost_cap(budget), request_for(40));
+  const auto waits = lab.runtime.start(model | cost_cap(budget), request_for(40));
+  lab.runtime.run_all();
+  CHECK(lab.runtime.since(slow->ended_at()) == 6300ms);
+  CHECK(lab.runtime.since(fits->ended_at()) == 6s);
+  CHECK(lab.runtime.since(waits->ended_at()) == 7s);
+}
+
+TEST_CASE("a send of a call that had its turn does not wait for calls that wait behind it") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(70)}};
+  const ScriptedProvider fails{dollar_target("one"), {error(ErrorKind::server_error).after(1s), costing(0).after(1s)}};
+  const ScriptedProvider slow{dollar_target("two"), {costing(0).after(4s)}};
+  const Provider capped = lab.client(fails, slow) | cost_cap({.wait_for_reserved = 3600s, .budgets = {budget}});
+  const auto first = lab.runtime.start(capped, request_for(48));
+  lab.runtime.run_for(0s);
+  const auto second = lab.runtime.start(capped, request_for(40));
+  lab.runtime.run_all();
+  CHECK(first->result());
+  CHECK(lab.runtime.since(first->ended_at()) == 5s);
+  CHECK(second->result());
+  CHECK(lab.runtime.since(second->ended_at()) == 6s);
+}
+
+TEST_CASE("one budget in two caps is waited for once, by the outer of them") {
+  Lab lab;
+  const auto ends_after = [&](Duration inner, Duration outer) {
+    const Budget budget{{.per_period = Money::usd(100)}};
+    const ScriptedProvider slow{dollar_target("one"), {costing(0).after(4s)}};
+    const ScriptedProvider model{dollar_target("two"), {costing(0)}};
+    const auto first = lab.runtime.start(slow | cost_cap(budget), request_for(60));
+    lab.runtime.run_for(0s);
+    const Provider inside = model | cost_cap({.wait_for_reserved = inner, .budgets = {budget}});
+    const auto second = lab.runtime.start(
+        inside | cost_cap({.wait_for_reserved = outer, .budgets = {budget}}), request_for(50));
+    lab.runtime.run_all();
+    CHECK(first->result());
+    CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+    return std::pair{second->ended_at() - second->started_at(), second->result().has_value()};
+  };
+  using End = std::pair<Duration, bool>;
+  CHECK(ends_after(30s, 30s) == End{4s, true});
+  CHECK(ends_after(30s, 6s) == End{4s, true});
+  CHECK(ends_after(6s, 30s) == End{4s, true});
+  CHECK(ends_after(30s, 1s) == End{1s, false});
+  CHECK(ends_after(1s, 30s) == End{4s, true});
+}
+
+TEST_CASE("who waits for a budget that is used up meanwhile is refused then") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider model{dollar_target(), {costing(100).after(5s)}};
+  const Provider capped = model | cost_cap(budget);
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (int i = 0; i < 4; ++i) calls.push_back(lab.runtime.start(capped, request_for(100)));
+  lab.runtime.run_for(1s);
+  SECTION("by the send that it waits for") {
+    lab.runtime.run_all();
+    CHECK(lab.runtime.since(calls[3]->ended_at()) == 5s);
+  }
+  SECTION("by what another process spent") {
+    budget.book(Money::usd(1), lab.runtime.clock().now());
+    lab.runtime.run_all();
+    CHECK(lab.runtime.since(calls[3]->ended_at()) == 1s);
+  }
+  for (std::size_t i = 1; i < calls.size(); ++i) {
+    REQUIRE_FALSE(calls[i]->result());
+    CHECK(calls[i]->result().error().kind == ErrorKind::budget_exceeded);
+  }
+}
+
+TEST_CASE("calls wait for money before they take permits further in, and none is lost") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(70)}};
+  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 2, .max_queued = 50, .max_wait = 3600s}};
+  const ScriptedProvider model{dollar_target(), {costing(0).after(4s)}};
+  const Provider capped = model | bulkhead(permits) | cost_cap({.wait_for_reserved = 3600s, .budgets = {budget}});
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  for (const int most : {48, 8, 48, 8, 60}) {
+    VirtualCallOptions options;
+    options.deadline = calls.size() == 3 ? 3s : 1000s;
+    calls.push_back(lab.runtime.start(capped, request_for(most), options));
+  }
+  lab.runtime.run_all();
+  std::vector<Duration> ends;
+  for (const auto& call : calls) ends.push_back(lab.runtime.since(call->ended_at()));
+  CHECK(ends == std::vector<Duration>{4s, 4s, 8s, 3s, 12s});
+  CHECK(lab.snapshot(budget).reserved == BudgetCharge{});
+}
+
+TEST_CASE("runtimes on several threads share one budget, and nobody who waits for it is forgotten") {
+  const Budget budget{{.per_period = Money::usd(5)}};
+  std::atomic<int> answered{0};
+  std::vector<std::jthread> threads;
+  for (const bool own_driver : {true, true, false}) {
+    threads.emplace_back([&, own_driver] {
+      const auto runtime = std::make_shared<Runtime>(RuntimeOptions{.background_driver = own_driver});
+      const ScriptedProvider model{dollar_target(), {answer("hi").after(1ms).usage(0, 0), answer("hi").usage(0, 0)}};
+      const FallbackClient client{{model | cost_cap({.wait_for_reserved = 20s, .budgets = {budget}})},
+                                  {.recovery = {.max_wait = 0s}, .runtime = runtime}};
+      for (int round = 0; round < 20; ++round) {
+        std::vector<PendingCall> calls;
+        for (int i = 0; i < 4; ++i) calls.push_back(client.start(request_for(2)));
+        calls[static_cast<std::size_t>(round) % calls.size()].cancel();
+        for (PendingCall& call : calls) {
+          const auto& reply = call.wait();
+          answered += reply || reply.error().kind == ErrorKind::cancelled ? 1 : 0;
+        }
+      }
+    });
+  }
+  threads.clear();
+  CHECK(answered == 3 * 20 * 4);
+  CHECK(budget.snapshot().reserved == BudgetCharge{});
+}
+
 TEST_CASE("a call whose turn it is at a budget keeps its place until it has reserved") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};
@@ -985,6 +1140,22 @@ TEST_CASE("an answer from a cache inside passes a cap that has no room for a sen
   CHECK(lab.call(capped, request_for(60)));
   CHECK_FALSE(lab.call(capped, request_for(61)));
   CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("explain gives the reason of whichever of two policies a call meets first") {
+  Lab lab;
+  const RateLimit empty{{.requests_per_minute = 6, .max_wait = 0s}};
+  const ScriptedProvider model{dollar_target(), {costing(1)}};
+  REQUIRE(lab.call(model | rate_limit(empty), request_for(1)));
+  const Policy cap = cost_cap({.per_request = Money::usd(10)});
+  for (const Provider& target : {model | rate_limit(empty) | cap, model | cap | rate_limit(empty)}) {
+    const FallbackClient client = lab.client(target);
+    const Plan plan = client.explain(request_for(20));
+    REQUIRE(plan.steps[0].skipped);
+    const auto reply = client.chat(request_for(20));
+    REQUIRE_FALSE(reply);
+    CHECK(plan.steps[0].skipped->kind == reply.error().attempts[0].outcome);
+  }
 }
 
 TEST_CASE("a capped target without a price is no target that is ready") {

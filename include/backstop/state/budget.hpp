@@ -63,8 +63,8 @@ class BACKSTOP_EXPORT Budget {
   /// Now by the machine's steady clock, which runtimes go by unless they have another.
   [[nodiscard]] BudgetSnapshot snapshot() const noexcept;
   /// Counts what was spent elsewhere, by an earlier run or another process, as spent at that time, which may lie in the
-  /// past: what is older than the period does not count. Without a time it is now, by the machine's steady clock. Of
-  /// several the oldest comes first. A cost below $0 is $0.
+  /// past: what is older than the period does not count. Without a time it is now, by the machine's steady clock. A cost
+  /// below $0 is $0.
   ///
   /// Example: `budget.book(Money::usd(3.20), machine_clock().now() - std::chrono::hours{5});`
   void book(Money cost, TimePoint at) const noexcept;
