@@ -83,9 +83,7 @@ void Flight::start() {
   } catch (...) {
     return complete(error_thrown_by(next_.target(), context_));
   }
-  starting_ = true;
   task_.start(*this);
-  starting_ = false;
 }
 
 void Flight::join(Follower& follower) {
@@ -157,12 +155,7 @@ std::optional<Error> Flight::on_begin(Send& send) {
 }
 
 std::optional<Error> Flight::find_payer(Send& send, int is_new) {
-  struct Refused {
-    Follower* follower;
-    Error why;
-    bool for_now;
-  };
-  std::vector<Refused> refused;
+  std::vector<std::pair<Follower*, Error>> refused;
   std::shared_ptr<BudgetTurn> turn;  // of the first who may pay once others have settled
   const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
                                         [](const Follower* one) { return one->context().stopping(); });
@@ -175,24 +168,23 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new) {
     if (!own) {
       const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
       if (place != sends_.end()) place->payer = follower;
-      // It goes on without those.
-      for (Refused& one : refused) {
-        if (!one.for_now) one.follower->refuse(std::move(one.why));
-      }
       for (Follower* other : followers_) other->note_own_refusal({});
       return std::nullopt;
     }
-    refused.push_back({follower, *std::move(own), send.turn != nullptr});
+    refused.emplace_back(follower, *std::move(own));
     if (!turn && is_new > 0) turn = std::exchange(send.turn, nullptr);
   }
   if (refused.empty()) return Error{ErrorKind::cancelled, "nobody waits for the send any more"};
-  Error refusal = refused.back().why;
-  for (const Refused& one : refused) one.follower->note_own_refusal(one.why);
+  Error refusal = refused.back().second;
+  for (const auto& [follower, why] : refused) follower->note_own_refusal(why);
   send.turn = std::move(turn);
-  if (send.turn) turn_ = send.turn;
+  if (send.turn) {
+    std::erase_if(turns_, [](const auto& one) { return one.expired(); });
+    turns_.push_back(send.turn);
+  }
   // Of a new send only that is refused: another target may be cheaper.
   if (is_new == 0) {
-    for (Refused& one : refused) one.follower->refuse(std::move(one.why));
+    for (auto& [follower, why] : refused) follower->refuse(std::move(why));
   }
   return refusal;
 }
@@ -263,7 +255,8 @@ void Flight::complete(Result<ChatResponse> result) noexcept {
 
 // The stream.
 
-Flight::Event::Event(const StreamEvent& event) : type{event.type}, delta{event.delta}, target{event.target} {
+Flight::Event::Event(const StreamEvent& event, std::size_t written_by)
+    : type{event.type}, delta{event.delta}, target{event.target}, attempt{written_by} {
   if (event.tool_call != nullptr) {
     tool_call = std::make_unique<ToolCall>();
     tool_call->id = event.tool_call->id;
@@ -290,21 +283,14 @@ std::size_t Flight::Event::bytes() const noexcept {
 void Flight::on_event(const StreamEvent& event) noexcept {
   if (broken_ || state_.lost_event) return;
   try {
-    events_.emplace_back(event);
-    events_.back().attempt = attempts_.size();
-    bytes_ += events_.back().bytes();
+    events_.push_back(std::make_shared<const Event>(event, attempts_.size()));
+    bytes_ += events_.back()->bytes();
   } catch (const std::bad_alloc&) {
     broken_ = true;
     stop(StopReason::no_memory);
   }
-  // By number: a consumer may make calls leave or join.
-  for (std::size_t i = 0; i < followers_.size(); ++i) {
-    Follower& follower = *followers_[i];
-    // In a callback of its own it gets it when that is over; the call that begins the send is in none.
-    const bool begins = starting_ && i == 0;
-    if (begins || !context_.runtime().is_inside(&follower.context().state())) follower.catch_up();
-    if (broken_ || !follower.has_everything() || !follower.can_take_more()) follower.wake();
-  }
+  // Each hands it on in a step of its own: a consumer may wait there for another call that shares the send.
+  for (Follower* follower : followers_) follower->wake();
   drop_what_is_too_much();
 }
 
@@ -323,7 +309,7 @@ void Flight::drop_what_is_too_much() noexcept {
   std::size_t fastest = 0;
   for (const Follower* follower : followers_) fastest = std::max(fastest, follower->position());
   while (bytes_ > max_replay_bytes_ && dropped_ < fastest) {
-    bytes_ -= events_.front().bytes();
+    bytes_ -= events_.front()->bytes();
     events_.pop_front();
     ++dropped_;
   }
@@ -375,21 +361,19 @@ Duration Follower::consumer_time() const noexcept {
 }
 
 void Follower::catch_up() noexcept {
-  if (!context_.streaming() || handing_on_) return;
-  // The consumer may drive the loop: its call must not go on, and end, meanwhile.
-  const Runtime::Step step{context_.runtime(), &context_.state()};
-  handing_on_ = true;
+  if (!context_.streaming()) return;
   while ((!context_.stopping() || has_answer_in_time()) && !left_behind() && !has_everything() && can_take_more()) {
-    if (const std::size_t attempt = flight_->attempt_of(position_); attempt != attempt_) {
-      attempt_ = attempt;
-      context_.sink()->on_attempt(flight_->target_of(attempt));
+    const std::shared_ptr<const Flight::Event> event = flight_->event(position_);
+    if (event->attempt != attempt_) {
+      attempt_ = event->attempt;
+      const Target target = flight_->target_of(attempt_);
+      context_.sink()->on_attempt(target);
     }
-    const StreamEvent event = flight_->event(position_);
-    context_.deliver(event);
-    if (event.type == StreamEvent::Type::restarted) context_.branch().take_back();
+    context_.deliver(event->view());
+    if (event->type == StreamEvent::Type::restarted) context_.branch().take_back();
     ++position_;
   }
-  handing_on_ = false;
+  flight_->drop_what_is_too_much();
 }
 
 std::optional<Error> Follower::begin(Send& send, int is_new) {

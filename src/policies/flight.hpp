@@ -77,21 +77,8 @@ class Flight final : public std::enable_shared_from_this<Flight>,
 
   // The replay of a stream, by numbers that count from its beginning.
 
-  [[nodiscard]] std::size_t first_event() const noexcept { return dropped_; }
-  [[nodiscard]] std::size_t end_of_events() const noexcept { return dropped_ + events_.size(); }
-  [[nodiscard]] StreamEvent event(std::size_t number) const noexcept { return events_[number - dropped_].view(); }
-  [[nodiscard]] bool broken() const noexcept { return broken_; }
-  /// The attempt that wrote the event, counted from 1, and its target.
-  [[nodiscard]] std::size_t attempt_of(std::size_t number) const noexcept { return events_[number - dropped_].attempt; }
-  [[nodiscard]] const Target& target_of(std::size_t attempt) const noexcept { return attempts_[attempt - 1]; }
-  /// How long the consumers have held the send up.
-  [[nodiscard]] Duration held_up_for() const noexcept { return held_for_; }
-  /// A follower can take more: the send goes on if it was held up.
-  void go_on();
-
- private:
   struct Event {
-    explicit Event(const StreamEvent& event);
+    Event(const StreamEvent& event, std::size_t written_by);
     [[nodiscard]] StreamEvent view() const noexcept;
     [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -100,9 +87,24 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     std::unique_ptr<ToolCall> tool_call;
     std::unique_ptr<Degradation> degradation;
     Target target;
-    std::size_t attempt = 0;  // which of the attempts wrote it
+    std::size_t attempt;  // which of the attempts wrote it, counted from 1
   };
 
+  [[nodiscard]] std::size_t first_event() const noexcept { return dropped_; }
+  [[nodiscard]] std::size_t end_of_events() const noexcept { return dropped_ + events_.size(); }
+  /// Kept by whoever hands it on: its consumer may make the flight go on, and drop it.
+  [[nodiscard]] std::shared_ptr<const Event> event(std::size_t number) const noexcept { return events_[number - dropped_]; }
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
+  /// Of an attempt, counted from 1.
+  [[nodiscard]] const Target& target_of(std::size_t attempt) const noexcept { return attempts_[attempt - 1]; }
+  /// How long the consumers have held the send up.
+  [[nodiscard]] Duration held_up_for() const noexcept { return held_for_; }
+  /// A follower can take more: the send goes on if it was held up.
+  void go_on();
+  /// Of what one of them has handed on.
+  void drop_what_is_too_much() noexcept;
+
+ private:
   void on_task_done() noexcept override;
   void complete(Result<ChatResponse> result) noexcept;
   void on_event(const StreamEvent& event) noexcept override;
@@ -116,12 +118,13 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new);
   /// Those who may pay have changed: a send that waits for money asks again.
   void ask_again() noexcept {
-    if (const std::shared_ptr<BudgetTurn> turn = turn_.lock()) turn->let_through();
+    for (const std::weak_ptr<BudgetTurn>& one : turns_) {
+      if (const std::shared_ptr<BudgetTurn> turn = one.lock()) turn->ask_again();
+    }
   }
   /// That one of those who share it may still make.
   [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
-  void drop_what_is_too_much() noexcept;
 
   std::shared_ptr<Flights> flights_;
   std::string key_;
@@ -141,7 +144,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   std::vector<Follower*> followers_;  // those who have waited longest first
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
-  bool starting_ = false;
   std::optional<Result<ChatResponse>> result_;
   const Follower* payer_ = nullptr;  // who gets the rows that are on nobody's account
   /// On whose account a row is; null: on nobody's.
@@ -157,7 +159,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     bool aside;  ///< to those who share it
   };
   std::vector<UnderWay> sends_;
-  std::weak_ptr<BudgetTurn> turn_;  // that a send waits for, because none of those who share it may pay yet
+  std::vector<std::weak_ptr<BudgetTurn>> turns_;  // of sends that none of those who share them may pay for yet
   std::shared_ptr<Flight> kept_;  // when abandoned
   /// Nothing to do: a turn in which it is kept.
   struct LastTurn final : Runtime::Posted {
@@ -166,7 +168,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   LastTurn last_turn_;
 
   std::size_t max_replay_bytes_;
-  std::deque<Event> events_;
+  std::deque<std::shared_ptr<const Event>> events_;
   std::vector<Target> attempts_;
   std::size_t dropped_ = 0;
   std::size_t bytes_ = 0;
@@ -191,7 +193,7 @@ class Follower final {
   [[nodiscard]] Duration consumer_time() const noexcept;
   /// Why the send is stopped when this is the last to leave it.
   [[nodiscard]] StopReason stop_reason() const noexcept;
-  /// Hands on what has come, as far as the consumer takes it.
+  /// Hands on what has come, as far as the consumer takes it. In a step of its own call, which the consumer may wait in.
   void catch_up() noexcept;
   /// Its time is over, and the send has ended with an answer all the same: one that was there, or that was given for
   /// want of another.
@@ -263,7 +265,6 @@ class Follower final {
   Duration time_before_;
   std::size_t position_ = 0;
   std::size_t attempt_ = 0;  // that the consumer has been told of
-  bool handing_on_ = false;
   std::optional<Error> refusal_;
   std::optional<Error> own_refusal_;  // of the send that the flight could not make last
   Money unsettled_{};

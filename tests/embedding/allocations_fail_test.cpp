@@ -320,7 +320,9 @@ bool call_failing(const Lab& lab, const Way& way, Targets& targets, Scene scene,
     const Error& error = result.error();
     CAPTURE(to_string(error));
     bool told = is_of_memory(error.kind, error.cause);
-    for (const Attempt& row : error.attempts) told = told || (row.outcome && is_of_memory(*row.outcome, error.cause));
+    for (const Attempt& row : error.attempts) {
+      told = told || (row.outcome && is_of_memory(*row.outcome, error.cause)) || row.reason == "out of memory";
+    }
     CHECK(told);
     if (way.streams) {
       CHECK(error.committed == seen.content);

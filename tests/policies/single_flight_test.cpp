@@ -519,6 +519,36 @@ TEST_CASE("a send that is shared counts for the call while it is under way: no h
   CHECK(other.send_count() == 0);
 }
 
+TEST_CASE("a hedge that nobody who shares the sends may make is not made, and nobody fails for it") {
+  VirtualRuntime runtime;
+  const bool by_cap = GENERATE(false, true);
+  const int count = GENERATE(1, 2);
+  CAPTURE(by_cap, count);
+  const ScriptedProvider first{Lab::target(), {answer("first").usage(0, 10).after(3s)}};
+  const ScriptedProvider second{Target{"b", "m", {.price = Price{.output = Money::usd(1)}}},
+                                {answer("second").usage(0, 10).after(1s)}};
+  const FallbackClient hedging{{first, second},
+                               {.hedge = HedgeOptions{.delay_without_samples = 500ms}, .runtime = runtime.share()}};
+  const FallbackClient client{{hedging | single_flight()}, {.runtime = runtime.share()}};
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 1000;
+  CallOptions options;
+  if (by_cap) {
+    options.around = cost_cap({.per_request = Money::usd(1500)});
+  } else {
+    options.limits.max_attempts = 1;
+  }
+  std::vector<PendingCall> calls;
+  for (int i = 0; i < count; ++i) calls.push_back(client.start(request, options));
+  runtime.run_for(20s);
+  // Two calls have an attempt each: one for the send, one for the hedge.
+  CHECK(second.send_count() == (count == 2 ? 1U : 0U));
+  for (PendingCall& call : calls) {
+    REQUIRE(call.done());
+    CHECK(call.wait());
+  }
+}
+
 TEST_CASE("who takes over a shared send has no more attempts for it than its own") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {error(ErrorKind::server_error).after(1s)}};
@@ -924,7 +954,7 @@ TEST_CASE("a shared send that its last call leaves ends for the reason of that c
   CHECK(first_row(true, &hedge, {}).second == "another attempt won");
 }
 
-TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a send of its own") {
+TEST_CASE("who asks the same in a callback of a shared send, and waits, shares that send") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {stream({"a", "b"}, 1s)}};
   const Provider shared = model | single_flight();
@@ -947,10 +977,10 @@ TEST_CASE("who asks the same in a callback of a shared send, and waits, gets a s
   CHECK(call.wait());
   CHECK(asks.answered);
   CHECK(log.text() == "ab");
-  CHECK(model.send_count() == 2);
+  CHECK(model.send_count() == 1);
 }
 
-TEST_CASE("who waits in a callback of a shared send for another of its calls waits no longer than its limits") {
+TEST_CASE("who waits in a callback of a shared send for another of its calls waits for the answer") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {stream({"a", "b", "c"}, 100ms).after(50ms)}};
   const FallbackClient client{{model | single_flight()}, {.runtime = runtime.share()}};
@@ -981,14 +1011,21 @@ TEST_CASE("who waits in a callback of a shared send for another of its calls wai
   }
   SECTION("a stream, for so long") {
     PendingCall first = leader([&] {
-      while (runtime.elapsed() < 1s) static_cast<void>(stream->next_for(200ms));
+      while (!stream->ended()) static_cast<void>(stream->next_for(200ms));
     });
     stream.emplace(client.stream("hello", impatient));
     while (!stream->ended()) static_cast<void>(stream->next_for(10ms));
     CHECK(first.wait());
   }
+  SECTION("the callback of a call that joined") {
+    std::optional<PendingCall> first;
+    other.emplace(leader([&] { static_cast<void>(first->wait()); }));
+    first.emplace(client.start("hello", {.on_event = [](const StreamEvent&) {}}));
+    CHECK(other->wait());
+    CHECK(first->done());
+  }
   CHECK(acted);
-  CHECK(runtime.elapsed() <= 6s);
+  CHECK(runtime.elapsed() <= 1200ms);
   runtime.run_for(10s);
   CHECK(runtime.idle());
 }

@@ -35,8 +35,9 @@ struct SingleFlightOptions {
 ///
 /// Each send is on the account of one call, the one that has waited longest among those whose caps let it: its row, and
 /// what it cost, stand in that call's ledger and budgets. When that call leaves, another takes over what is under way.
-/// A call that has waited longer and whose caps have no room for the send gets their error; one whose caps only wait for
-/// what others have reserved shares it all the same, and only while all of them have to wait does the send.
+/// A call whose caps or attempts have no room for a send, a hedge too, shares it all the same while another accounts for
+/// it. Only while the caps of all of them have to wait for what others have reserved does the send: for the money of the
+/// one that has waited longest.
 /// Calls on whose account none is have a row that was not sent and says so. The request that goes out is the first
 /// caller's: its tags, ids and trace context.
 ///
