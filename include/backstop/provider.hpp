@@ -40,7 +40,9 @@ struct Layer {
   std::vector<const ChatProvider*> around{};  ///< what it calls; nothing for a model
   int sends = 1;  ///< the most that it makes of one call to it, by itself
   std::vector<Limit> limits{};  ///< of time, where they are not the usual ones
+  const void* handle = nullptr;  ///< of a breaker or limit: a call has one permit of it, also where it meets it twice
   std::optional<Money> most_cost{};  ///< of a send below it, whatever has been spent; empty: any
+  bool model = false;    ///< is what sends, with one key or with several
   bool answers = false;  ///< may answer by itself, as a cache does
   bool judges = false;  ///< refuses answers, as a quality floor does: none of a ladder behind it goes round it
   const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order

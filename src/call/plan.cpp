@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -11,7 +12,6 @@
 #include "backstop/runtime/attempt_observer.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/stop.hpp"
-#include "policies/one_target.hpp"
 #include "routing/history_summary.hpp"
 #include "routing/inner_limits.hpp"
 #include "routing/ladder_answer.hpp"
@@ -148,7 +148,7 @@ class Planner {
   /// A call to a provider: what it is asked, and in which context; null: it is not asked.
   struct Asked {
     const ChatRequest* request;
-    const CallContext* context;
+    CallContext* context;
   };
   /// How a policy ends a call without asking what is below it.
   using End = std::optional<Result<Target>>;
@@ -160,6 +160,9 @@ class Planner {
     layer = inside->layer();
     while (layer.around.size() == 1 && layer.pool == nullptr) {
       if (end != nullptr && !*end && layer.ends_call) *end = layer.ends_call(*asked.request, *asked.context);
+      if (end != nullptr && layer.handle != nullptr) {
+        asked.context->set_held(held_.emplace_back(HeldHandle{layer.handle, asked.context->held()}));
+      }
       if (layer.refuses) limits_.push_back({layer.refuses, layer.most_cost});
       inside = layer.around.front();
       layer = inside->layer();
@@ -213,11 +216,11 @@ class Planner {
     }
     if (layer.around.empty()) {
       Plan::Step& step = add_step(provider, offer, given_up);
-      if (is_model(inside)) step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
+      if (layer.model) step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
       return step.skipped;
     }
-    if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a cache has the answer
-      plan_->steps.push_back({provider.target(), provider.describe(), std::nullopt, Money{}, given_up, false});
+    if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a policy of the application's own answers
+      plan_->steps.push_back({provider.target(), provider.describe(), std::nullopt, Money{}, given_up, false, true});
       return std::nullopt;
     }
     if (layer.pool == nullptr) {  // several, and who is asked is not known
@@ -286,6 +289,7 @@ class Planner {
   TimePoint now_;
   bool again_ = false;  // who is unfit has been told in an earlier round
   std::vector<const Pool*> entered_;
+  std::deque<HeldHandle> held_;  // all that the call would have taken a permit of
   std::vector<Limit> limits_;  // around what is added, the outermost first
   std::vector<std::optional<Money>> caps_;  // by step, as far as it reaches: what the caps around it let a call cost
 };
@@ -299,7 +303,7 @@ class Planner {
   const TimePoint probe_at = back.probe ? std::max(back.probe_from, recovery.next_probe(now)) : TimePoint::max();
   if (probe_at <= now && has_time_for_attempt(options, context)) return Duration::zero();
   const TimePoint at = std::min(back.at, probe_at);
-  if (at == TimePoint::max() || at > latest_return(options, context)) return std::nullopt;
+  if (at == TimePoint::max() || at > latest_return(options, context) || !recovery.has_room()) return std::nullopt;
   return saturating_difference(at, now);
 }
 

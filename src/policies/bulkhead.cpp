@@ -24,14 +24,31 @@ namespace {
   return traits_of(kind).breaker == BreakerVerdict::success ? ConcurrencyVerdict::success : ConcurrencyVerdict::ignored;
 }
 
+/// Marks a permit that was taken further out.
+class InUse {
+ public:
+  explicit InUse(const HeldHandle& held) noexcept : held_{&held} { held.in_use = true; }
+  ~InUse() { held_->in_use = false; }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+ private:
+  const HeldHandle* held_;
+};
+
 class Bulkhead final : public Decorator {
  public:
   Bulkhead(Provider next, ConcurrencyLimit limit, std::string description)
       : Decorator{std::move(next), std::move(description)}, limit_{std::move(limit)} {}
 
   Task<Result<ChatResponse>> call(const ChatRequest& request, CallContext& context) const override {
-    if (context.holds(limit_.id())) {
-      auto passed = co_await next().call(request, context);
+    const HeldHandle held{limit_.id(), context.held()};
+    CallContext inner = context;
+    inner.set_held(held);
+    // One call at a time: of two beside each other, as with a hedge, the second needs a permit of its own.
+    if (const HeldHandle* outer = find_held(context.held(), limit_.id()); outer != nullptr && !outer->in_use) {
+      const InUse use{*outer};
+      auto passed = co_await next().call(request, inner);
       co_return passed;
     }
     ConcurrencyPermit permit{limit_, context.now(), context.deadline(), context.hint().other_ready};
@@ -44,9 +61,6 @@ class Bulkhead final : public Decorator {
       }
     }
     if (permit.stage() == ConcurrencyPermit::Stage::refused) co_return refuse(context);
-    CallContext inner = context;
-    const HeldHandle held{limit_.id(), context.held()};
-    inner.set_held(held);
     auto result = co_await next().call(request, inner);
     permit.release(verdict_on_load(result));
     co_return result;
@@ -64,6 +78,12 @@ class Bulkhead final : public Decorator {
     standing.verdict = Standing::Verdict::later;
     standing.probe = Standing::Probe::never;
     return standing;
+  }
+
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.handle = limit_.id();
+    return layer;
   }
 
  private:

@@ -67,6 +67,12 @@ class Breaking final : public Decorator {
     co_return result;
   }
 
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.handle = breaker_.get();
+    return layer;
+  }
+
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
     if (breaker_->lets_all_through() || !standing.fit() || is_held(needs.held, breaker_.get())) return standing;

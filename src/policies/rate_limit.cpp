@@ -149,6 +149,7 @@ class RateLimiting final : public Decorator {
 
   [[nodiscard]] Layer layer() const override {
     Layer layer = Decorator::layer();
+    layer.handle = limit_.id();
     layer.ends_call = [this](const ChatRequest& request, const CallContext& context) {
       return refusal_now(request, context);
     };
@@ -157,6 +158,7 @@ class RateLimiting final : public Decorator {
 
  private:
   [[nodiscard]] std::optional<Result<Target>> refusal_now(const ChatRequest& request, const CallContext& context) const {
+    if (context.holds(limit_.id())) return std::nullopt;
     using Stage = RateReservation::Stage;
     const auto forecast = RateReservation::forecast(limit_, demand_of(request, context), context.now());
     std::optional<Error> out;

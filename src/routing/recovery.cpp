@@ -52,6 +52,11 @@ bool RecoveryQueue::has_waiting() const noexcept {
   return !waiting_.empty();
 }
 
+bool RecoveryQueue::has_room() const noexcept {
+  const std::lock_guard lock{mutex_};
+  return waiting_.size() < static_cast<std::size_t>(options_.max_waiting);
+}
+
 TimePoint RecoveryQueue::next_probe(TimePoint now) const noexcept {
   const std::lock_guard lock{mutex_};
   return probing(now) ? std::min(saturating_add(now, interval_), lease_until_) : std::max(now, next_probe_);

@@ -30,6 +30,8 @@ class RecoveryQueue {
   [[nodiscard]] const RecoveryOptions& options() const noexcept { return options_; }
 
   [[nodiscard]] bool has_waiting() const noexcept;
+  /// For another that waits.
+  [[nodiscard]] bool has_room() const noexcept;
   /// When the next forced probe may go, or while one is under way about when it may have an answer.
   [[nodiscard]] TimePoint next_probe(TimePoint now) const noexcept;
   /// Its number, for the one call that makes it; empty for the others. One that has not ended when its lease is over

@@ -398,4 +398,24 @@ TEST_CASE("bulkheads describe themselves and refuse what makes no sense") {
   }
 }
 
+TEST_CASE("a permit that was taken further out is for one call at a time") {
+  VirtualRuntime world;
+  const ConcurrencyLimit one{BulkheadOptions{.max_in_flight = 1}};
+  const ScriptedProvider silent{"a/m", {answer("late").after(20s)}};
+  const ScriptedProvider quick{"b/m", {answer("soon").after(1s)}};
+  FallbackOptions options;
+  options.hedge = HedgeOptions{.delay_without_samples = 1s};
+  options.runtime = world.share();
+  const FallbackClient client{{silent | bulkhead(one), quick | bulkhead(one)}, options};
+  const auto call = world.start(client | bulkhead(one), "hello");
+  world.run_for(10s);
+  CHECK(quick.send_count() == 0);
+  world.run_all();
+  REQUIRE(call->result());
+  CHECK(call->result()->text() == "late");
+  CHECK(one.snapshot().in_flight == 0);
+  // Three levels are one call.
+  CHECK(world.call(quick | bulkhead(one) | bulkhead(one) | bulkhead(one), "hello"));
+}
+
 }  // namespace bulkhead_test

@@ -364,6 +364,23 @@ TEST_CASE("while another target is ready a call falls over instead of waiting lo
   }
 }
 
+TEST_CASE("explain lets a call that meets one limit twice through there, as the call does") {
+  VirtualRuntime runtime;
+  const RateLimit limit{{.requests_per_minute = 6, .max_wait = 60s}};
+  const ScriptedProvider first{"a/m"};
+  const ScriptedProvider second{"b/m"};
+  const FallbackOptions options{.recovery = {.max_wait = 0s}, .runtime = runtime.share()};
+  const FallbackClient inner{{first | rate_limit(limit), second}, options};
+  const FallbackClient client{{inner | rate_limit(limit)}, options};
+  REQUIRE(runtime.call(first | rate_limit(limit), "hello"));
+  CHECK(client.explain("hello").steps[0].target == first.target());
+  CHECK_FALSE(client.explain("hello").steps[0].skipped);
+  const auto reply = runtime.call(client, "hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == first.target());
+  CHECK(reply->attempts[0].waited == 10s);
+}
+
 TEST_CASE("a fallback client passes over a target whose limit would refuse") {
   VirtualRuntime runtime;
   const ScriptedProvider first{"a/m"};

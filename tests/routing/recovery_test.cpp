@@ -831,4 +831,18 @@ TEST_CASE("explain says that a target is probed at once, unless the deadline is 
   CHECK(client.chat("hello").has_value() == in_time);
 }
 
+TEST_CASE("explain tells no wait where no more calls may wait") {
+  VirtualRuntime world;
+  FallbackOptions options;
+  options.recovery.max_waiting = GENERATE(0, 1);
+  options.runtime = world.share();
+  const ScriptedProvider model{"a/m", {error(ErrorKind::rate_limited, {.retry_after = 5s})}};
+  const FallbackClient client{{model}, options};
+  const auto call = world.start(client, "hello");
+  world.run_for(1s);
+  CHECK(call->done() == (options.recovery.max_waiting == 0));
+  CHECK_FALSE(client.explain("hello").waits);
+  world.run_all();
+}
+
 }  // namespace recovery_test

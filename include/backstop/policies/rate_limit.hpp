@@ -26,7 +26,8 @@ namespace backstop::inline v0 {
 /// Thread safety: as every policy. Example: `rate_limit({.requests_per_minute = 60, .tokens_per_minute = 100'000})`
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimitOptions options);
 /// With a limit that the application holds and may share between targets and clients. A call that meets the same limit
-/// again further in is charged once.
+/// again further in is let through there, and each of its sends is charged once: to what it has reserved, or, where it
+/// sends more than once, afterwards. Behind `single_flight`, whose send is other calls' too, it is asked anew.
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimit limit);
 
 }  // namespace backstop::inline v0

@@ -8,11 +8,16 @@ namespace backstop::inline v0 {
 struct HeldHandle {
   const void* handle;
   const HeldHandle* outer;  ///< null: none
+  mutable bool in_use = false;  ///< a call is under way by it, where it is for one at a time
 };
 
-[[nodiscard]] inline bool is_held(const HeldHandle* innermost, const void* handle) noexcept {
+/// The innermost of that handle; null: none.
+[[nodiscard]] inline const HeldHandle* find_held(const HeldHandle* innermost, const void* handle) noexcept {
   while (innermost != nullptr && innermost->handle != handle) innermost = innermost->outer;
-  return innermost != nullptr;
+  return innermost;
+}
+[[nodiscard]] inline bool is_held(const HeldHandle* innermost, const void* handle) noexcept {
+  return find_held(innermost, handle) != nullptr;
 }
 
 }  // namespace backstop::inline v0

@@ -43,6 +43,12 @@ constexpr std::size_t searched_of_message = 500;
          });
 }
 
+/// The field itself, or one of that name further in.
+[[nodiscard]] bool is_the_field(std::string_view param, std::string_view name) noexcept {
+  if (!param.ends_with(name)) return false;
+  return param.size() == name.size() || param[param.size() - name.size() - 1] == '.';
+}
+
 /// That the address of an image is expected where an object with it was sent.
 [[nodiscard]] bool wants_plain_image_url(std::string_view param, std::string_view message) noexcept {
   const bool about_images = param.ends_with("image_url") || message.find("image_url") != std::string_view::npos;
@@ -59,9 +65,8 @@ RepairSet find_repair(const ProviderFailure& failure) {
   if (!refuses_a_field(failure, message)) return 0;
   const RepairSet meant = may_be_about_a_value(failure, message) ? ~by_value : ~RepairSet{0};
   const std::string param = lower_case(failure.param);
-  const std::string_view last = std::string_view{param}.substr(param.rfind('.') + 1);
   for (const RefusedField& field : refused_fields) {
-    if (param == field.name || last == field.name || param.ends_with("." + std::string{field.name})) return field.repairs & meant;
+    if (is_the_field(param, field.name)) return field.repairs & meant;
   }
   if (!param.empty()) return 0;  // it is about something else, whatever else the words name
   RepairSet found = 0;

@@ -111,6 +111,7 @@ Standing KeyedProvider::standing(const ChatRequest& request, const Needs& needs,
 Layer KeyedProvider::layer() const {
   Layer layer;
   layer.name = "model";  // to the layers around it that is what it is
+  layer.model = true;
   layer.sends = static_cast<int>(ring_->size());
   return layer;
 }

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "format.hpp"
-#include "backstop/handover/needs.hpp"
 #include "gateway.hpp"
 #include "messages.hpp"
 #include "models.hpp"
@@ -170,7 +169,7 @@ RepairSet OpenAiChat::own_repairs(const ChatRequest& request, const Target& targ
   RepairSet own = 0;
   if (stream && dialect_.stream_options) own |= static_cast<RepairSet>(Repair::stream_options);
   if (request.max_output_tokens) own |= static_cast<RepairSet>(Repair::output_limit_name);
-  if (needs_of(request).vision) own |= static_cast<RepairSet>(Repair::image_as_text);
+  if (has_images(request)) own |= static_cast<RepairSet>(Repair::image_as_text);
   if (dialect_.developer_role && is_reasoning_model(target.model())) {
     own |= static_cast<RepairSet>(Repair::developer_role);
   }

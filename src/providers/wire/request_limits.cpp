@@ -27,6 +27,7 @@ struct LeftOut {
   bool (*is_there)(const ChatRequest& request);
   void (*leave_out)(ChatRequest& request);
 };
+
 /// Applies it to every image of the request; whether any of them had that.
 template <class Request, class Action>
 bool for_each_image(Request& request, Action action) {
@@ -79,6 +80,10 @@ constexpr std::array<LeftOut, 12> refusable{{
 }};
 
 }  // namespace
+
+bool has_images(const ChatRequest& request) noexcept {
+  return for_each_image(request, [](const Image&) { return true; });
+}
 
 RepairSet repairs_of(const ChatRequest& request) noexcept {
   RepairSet repairs = 0;

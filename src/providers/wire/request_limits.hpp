@@ -38,6 +38,8 @@ struct RequestLimits {
 
 /// Of the repairs that change a request whatever the wire, those that change this one.
 [[nodiscard]] RepairSet repairs_of(const ChatRequest& request) noexcept;
+/// In its turns, results of tools aside.
+[[nodiscard]] bool has_images(const ChatRequest& request) noexcept;
 
 /// A request within the limits of a target: what the target would refuse is lowered, raised, cut or left out, rather
 /// than sent to be refused. The original must outlive it.
