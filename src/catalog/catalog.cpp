@@ -125,10 +125,11 @@ std::optional<std::int64_t> tokens(std::int64_t count) noexcept {
   return count;
 }
 
-/// Of OpenAI's models those that hear say so in their names. Where models take recordings at all, the wire says.
+/// Of OpenAI's and Mistral's models those that hear say so in their names. Where models take recordings at all, the wire
+/// says.
 bool may_hear(std::string_view provider, std::string_view model) noexcept {
-  const bool says_so = provider == "openai" || provider == "azure";
-  return !says_so || model.find("audio") != std::string_view::npos;
+  if (provider == "openai" || provider == "azure") return model.find("audio") != std::string_view::npos;
+  return provider != "mistral" || model.find("voxtral") != std::string_view::npos;
 }
 
 ModelFacts facts_of(const CatalogRow& row) noexcept {

@@ -38,6 +38,8 @@ TEST_CASE("a recording goes out in the form of the wires that take one") {
   CHECK(chat == Json{{"type", "input_audio"}, {"input_audio", {{"data", "UklGRg=="}, {"format", "wav"}}}});
   const Json local = sent_to("vllm", "qwen3-omni", spoken("audio/mpeg")).body["messages"][0]["content"][1];
   CHECK(local["input_audio"]["format"] == "mp3");
+  const Json mistral = sent_to("mistral", "voxtral-small-latest", spoken("audio/flac")).body["messages"][0]["content"][1];
+  CHECK(mistral == Json{{"type", "input_audio"}, {"input_audio", "UklGRg=="}});
   const Json gemini = sent_to("gemini", "gemini-3-pro-preview", spoken("audio/ogg")).body["contents"][0]["parts"][1];
   CHECK(gemini["inlineData"] == Json{{"mimeType", "audio/ogg"}, {"data", "UklGRg=="}});
 }
@@ -80,6 +82,8 @@ TEST_CASE("who cannot hear is passed over, or says so before anything is sent") 
              ContainsSubstring("audio/wav and audio/mpeg are what this API takes"));
   CHECK_FALSE(target_of("openai", {.model = "gpt-4o"}).target().facts().capabilities.audio);
   CHECK(target_of("openai", {.model = "gpt-4o-audio-preview"}).target().facts().capabilities.audio);
+  CHECK_FALSE(target_of("mistral", {.model = "mistral-large-2512"}).target().facts().capabilities.audio);
+  CHECK(target_of("mistral", {.model = "voxtral-mini-latest"}).target().facts().capabilities.audio);
   CHECK(target_of("unknown", {.model = "m"}).target().facts().capabilities.audio);
   const Standing deaf =
       target_of("openai", {.model = "gpt-4o"}).standing(spoken(), needs_of(spoken()), TimePoint{});

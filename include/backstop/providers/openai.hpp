@@ -43,10 +43,10 @@ namespace backstop::inline v0 {
 
 /// A model at a provider that is known by its name and speaks this wire: openai, azure (as `azure` does it), groq,
 /// mistral, deepseek, openrouter, xai, together, fireworks, cerebras, perplexity, moonshot, moonshot-cn, zai, zhipu,
-/// qwen, qwen-cn, deepinfra, nvidia, sambanova, huggingface, github, nebius, novita, vercel, portkey, litellm, baseten,
-/// siliconflow, siliconflow-cn, volcengine, stepfun, modelscope, xiaomi, cloudflare (with its `base_url`), upstage,
-/// scaleway, friendli, poe, llama, ovhcloud, ollama-cloud, ollama, lmstudio, llamacpp, vllm. Its address and the
-/// variable of its key are filled in. Empty for other names. `target` takes names of all wires.
+/// qwen, qwen-cn, deepinfra, nvidia, sambanova, huggingface, github, copilot, nebius, novita, vercel, portkey, litellm,
+/// baseten, siliconflow, siliconflow-cn, volcengine, stepfun, modelscope, xiaomi, cloudflare (with its `base_url`),
+/// upstage, scaleway, friendli, poe, llama, ovhcloud, ollama-cloud, ollama, lmstudio, llamacpp, vllm. Its address and
+/// the variable of its key are filled in. Empty for other names. `target` takes names of all wires.
 ///
 /// Example: `known_provider("groq", {.model = "llama-3.3-70b-versatile"})`
 [[nodiscard]] BACKSTOP_EXPORT std::optional<Provider> known_provider(std::string_view name, ModelOptions options);

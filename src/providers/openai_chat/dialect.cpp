@@ -37,6 +37,7 @@ constexpr OpenAiDialect azure{.max_completion_tokens = true,
                               .stop_refused = OpenAiDialect::StopRefused::by_reasoning_gpt};
 constexpr OpenAiDialect mistral{.stream_options = false,
                                 .document_urls = true,
+                                .plain_audio = true,
                                 .prefix = true,
                                 .reasoning = ReasoningField::thinking_part,
                                 .user = User::none,
@@ -93,6 +94,8 @@ constexpr std::array known{
     KnownProvider{{"sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"}, plain},
     KnownProvider{{"huggingface", "https://router.huggingface.co/v1", "HF_TOKEN"}, plain},
     KnownProvider{{"github", "https://models.github.ai/inference", "GITHUB_TOKEN"}, without_user},
+    // Asks for headers that name the application: Copilot-Integration-Id, and Editor-Version with an editor's token.
+    KnownProvider{{"copilot", "https://api.githubcopilot.com", "COPILOT_GITHUB_TOKEN"}, without_user},
     KnownProvider{{"nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY"}, plain},
     KnownProvider{{"novita", "https://api.novita.ai/openai", "NOVITA_API_KEY"}, plain},
     KnownProvider{{"vercel", "https://ai-gateway.vercel.sh/v1", "AI_GATEWAY_API_KEY"}, plain},
@@ -130,7 +133,8 @@ constexpr std::array other_names{
     OtherName{"dashscope", "qwen"},      OtherName{"fireworks-ai", "fireworks"}, OtherName{"zhipuai", "zhipu"},
     OtherName{"hf", "huggingface"},      OtherName{"grok", "xai"},
     OtherName{"moonshotai-cn", "moonshot-cn"}, OtherName{"alibaba-cn", "qwen-cn"}, OtherName{"doubao", "volcengine"},
-    OtherName{"cloudflare-workers-ai", "cloudflare"},
+    OtherName{"cloudflare-workers-ai", "cloudflare"}, OtherName{"github-copilot", "copilot"},
+    OtherName{"github_copilot", "copilot"},
 };
 
 }  // namespace

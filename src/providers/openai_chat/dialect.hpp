@@ -27,6 +27,7 @@ struct OpenAiDialect {
   bool stream_options = true;          ///< takes `stream_options`, and needs it to report usage
   bool json_schema = true;             ///< enforces schemas; else JSON as such at most
   bool document_urls = false;          ///< takes documents by address (Mistral's `document_url`)
+  bool plain_audio = false;            ///< takes a recording as a string, of any format (Mistral's `input_audio`)
   bool effort_in_object = false;       ///< `"reasoning": {"effort": ...}` instead of `reasoning_effort`
   bool session_id = false;
   bool prefix = false;                 ///< a last turn of the assistant's says that it is to be gone on with

@@ -163,6 +163,11 @@ class Writer {
   }
 
   Result<void> write_audio(const Audio& audio) {
+    if (dialect_.plain_audio) {
+      json_.field("type", "input_audio");
+      json_.field("input_audio", audio.data);
+      return {};
+    }
     const std::string_view type = audio.media_type;
     const bool wav = type == "audio/wav" || type == "audio/x-wav" || type == "audio/wave";
     if (!wav && type != "audio/mpeg" && type != "audio/mp3") {
