@@ -66,8 +66,8 @@ void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t
   if (writable) event.events |= EPOLLOUT;
   if (event.events == 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, &event);
-  } else if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) != 0 && errno == ENOENT) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event);
+  } else if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) != 0 && errno == EEXIST) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event);
   }
 }
 
