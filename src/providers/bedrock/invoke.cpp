@@ -21,8 +21,8 @@ class InvokeStreamDecoder final : public StreamDecoder {
     const std::optional<JsonElement> bytes = member(data, "bytes");
     if (!bytes) return inner_->on_event(name == "chunk" ? std::string_view{} : name, data, answer);
     event_ = decode_base64(as_text(*bytes)).value_or("");
-    document_.parse(event_);
-    if (document_.valid()) return inner_->on_event({}, document_.root(), answer);
+    const JsonDocument document{event_};
+    if (document.valid()) return inner_->on_event({}, document.root(), answer);
     answer.unreadable("an event");
     return Next::end;
   }
@@ -32,7 +32,6 @@ class InvokeStreamDecoder final : public StreamDecoder {
  private:
   std::unique_ptr<StreamDecoder> inner_;
   std::string event_;
-  JsonDocument document_;
 };
 
 }  // namespace

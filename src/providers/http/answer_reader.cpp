@@ -122,6 +122,7 @@ bool AnswerReader::next() {
       return true;
     }
     if (!messages_.fault().empty()) fail(std::string{messages_.fault()});
+    document_.let_go();
     return false;
   }
   ServerSentEvents::Event event;
@@ -132,6 +133,7 @@ bool AnswerReader::next() {
   }
   if (events_.too_large()) fail("an event of the stream is larger than 16 MiB");
   if (lines_.too_large()) fail(too_large("the answer", limits_.bytes, "bytes").message);
+  document_.let_go();  // a stream that waits for more needs none
   return false;
 }
 

@@ -79,7 +79,7 @@ class AnswerReader {
   JsonLines lines_;
   EventStream messages_;
   std::unique_ptr<StreamDecoder> decoder_;
-  JsonDocument document_;  ///< being read; one parser for all
+  JsonDocument document_;  ///< being read
   bool any_event_ = false;
   bool keeps_raw_ = false;
   std::array<std::string, 2> raw_{};  ///< the one before, and the last

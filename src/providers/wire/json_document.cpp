@@ -76,8 +76,6 @@ int depth_of(std::string_view text) noexcept {
 
 }  // namespace
 
-JsonDocument::JsonDocument() : parser_{borrow_parser()} {}
-
 void JsonDocument::parse(std::string_view text, std::size_t readable_behind) {
   rest_ = {};
   valid_ = false;
@@ -106,6 +104,12 @@ void JsonDocument::parse_mended(std::string_view text) {
   const MendedJson mended = mend_json(text);
   valid_ = parse_with(parser_, mended.text, true, root_) == simdjson::SUCCESS;
   rest_ = valid_ ? text.substr(mended.length) : std::string_view{};
+}
+
+void JsonDocument::let_go() noexcept {
+  rest_ = {};
+  valid_ = false;
+  keep(std::move(parser_));
 }
 
 JsonDocument::~JsonDocument() { keep(std::move(parser_)); }

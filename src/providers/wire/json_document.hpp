@@ -24,9 +24,9 @@ using JsonArray = simdjson::dom::array;
 /// refuses is mended (`mended_json.hpp`).
 class JsonDocument {
  public:
-  /// Not valid until something is parsed.
-  JsonDocument();
-  explicit JsonDocument(std::string_view text) : JsonDocument{} { parse(text); }
+  /// Not valid, and without a parser, until something is parsed.
+  JsonDocument() = default;
+  explicit JsonDocument(std::string_view text) { parse(text); }
   ~JsonDocument();
   JsonDocument(const JsonDocument&) = delete;
   JsonDocument& operator=(const JsonDocument&) = delete;
@@ -37,6 +37,9 @@ class JsonDocument {
   /// Goes on to the next object or list where several follow one another in the text; false when there is none, or
   /// what follows is neither.
   [[nodiscard]] bool next();
+
+  /// Gives the parser to whoever parses next: nothing that was taken from the document is used any more.
+  void let_go() noexcept;
 
   /// Nothing follows that `next` would go on to.
   [[nodiscard]] bool is_last() const noexcept;
