@@ -230,6 +230,12 @@ TEST_CASE("a wait in the words of a refusal comes along") {
 TEST_CASE("a request that can never fit the limit is not to be repeated") {
   const Error error = classified("groq", 413, R"({"error":{"message":"Request too large for model `m`: Limit 8000, Requested 10098","code":"rate_limit_exceeded"}})");
   CHECK(error.should_retry == false);
+  // Either half of it alone is about the moment: the next request may fit.
+  for (const std::string_view said : {"Request too large for now", "Limit 8000, Used 7990, Requested 98"}) {
+    CAPTURE(said);
+    const std::string body = R"({"error":{"message":")" + std::string{said} + R"(","code":"rate_limit_exceeded"}})";
+    CHECK_FALSE(classified("groq", 429, body).should_retry);
+  }
 }
 
 TEST_CASE("hints and ids of a refusal come along") {

@@ -247,6 +247,7 @@ const std::vector<Example> sentences{
     {"", 400, "max_completion_tokens is too large: 99999.", unsupported_capability},
     {"", 400, "max_tokens: 99999 > 8192, which is the maximum allowed number of output tokens for m", unsupported_capability},
     {"", 400, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", unsupported_capability},
+    {"", 400, "Invalid max_tokens value: 0", unsupported_capability},
     {"", 400, "Range of max_tokens should be [1, 8192]", unsupported_capability},
     {"", 400, "max_tokens must be less than or equal to 8192", unsupported_capability},
     {"", 400, "`max_tokens` must be less than or equal to `8192`", unsupported_capability},

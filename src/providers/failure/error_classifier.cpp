@@ -82,13 +82,13 @@ ErrorKind kind_of_status(int status) noexcept {
     case 410: return ErrorKind::model_not_found;
     case 408: return ErrorKind::timeout;
     case 413: return ErrorKind::context_window_exceeded;
-    case 424: return ErrorKind::server_error;
-    case 425:
+    case 424: return ErrorKind::server_error;  // botocore, bedrock-runtime's service-2.json: ModelErrorException
+    case 425:                                  // RFC 8470
     case 429: return ErrorKind::rate_limited;
-    case 498:
-    case 499:
+    case 498:  // Groq docs, API error codes: flex capacity is used up
+    case 499:  // googleapis, google/rpc/code.proto: CANCELLED, by whom we do not know
     case 503:
-    case 529: return ErrorKind::overloaded;
+    case 529: return ErrorKind::overloaded;  // Anthropic docs, errors
     default: break;
   }
   if (status >= 500) return ErrorKind::server_error;

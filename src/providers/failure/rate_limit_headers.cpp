@@ -30,29 +30,35 @@ constexpr auto tokens = &RateLimitStatus::tokens;
 constexpr auto input_tokens = &RateLimitStatus::input_tokens;
 constexpr auto output_tokens = &RateLimitStatus::output_tokens;
 
+// Where a row comes from stands with it, as in provider_quirks.hpp.
 constexpr std::array<Limit, 22> limits{{
-    {"x-ratelimit-", "-requests", requests},  // OpenAI, Groq, Azure, xAI, GitHub
+    // Source: recorded by traceloop/openllmetry (OpenAI, Azure, Groq)
+    {"x-ratelimit-", "-requests", requests},
     {"x-ratelimit-", "-tokens", tokens},
-    {"x-ratelimit-", "-project-tokens", tokens},  // OpenAI
+    {"x-ratelimit-", "-project-tokens", tokens},  // recorded by crewAIInc/crewAI (OpenAI)
+    // Source: Anthropic docs, rate limits
     {"anthropic-ratelimit-requests-", "", requests},
     {"anthropic-ratelimit-tokens-", "", tokens},
     {"anthropic-ratelimit-input-tokens-", "", input_tokens},
     {"anthropic-ratelimit-output-tokens-", "", output_tokens},
-    {"x-ratelimit-", "-requests-minute", requests},  // Cerebras
+    // Source: Cerebras docs, rate limits
+    {"x-ratelimit-", "-requests-minute", requests},
     {"x-ratelimit-", "-requests-hour", requests},
     {"x-ratelimit-", "-requests-day", requests},
-    {"x-ratelimit-", "-tokens-minute", tokens},  // Cerebras, Mistral
+    {"x-ratelimit-", "-tokens-minute", tokens},
     {"x-ratelimit-", "-tokens-hour", tokens},
     {"x-ratelimit-", "-tokens-day", tokens},
-    {"x-ratelimit-", "-req-minute", requests},  // Mistral
+    {"x-ratelimit-", "-req-minute", requests},  // mistralai/client-ts#169, beside -tokens-minute
+    // Source: recorded by Arize-ai/openinference (Mistral)
     {"x-ratelimitbysize-", "-minute", tokens},
     {"x-ratelimitbysize-", "-month", tokens},
     {"ratelimitbysize-", "", tokens},
-    {"x-ratelimit-", "-tokens-prompt", input_tokens},  // Fireworks
+    // Source: Fireworks docs, rate limits
+    {"x-ratelimit-", "-tokens-prompt", input_tokens},
     {"x-ratelimit-", "-tokens-generated", output_tokens},
-    {"x-ratelimit-", "", requests},  // Together, OpenRouter
-    {"x-tokenlimit-", "", tokens},   // Together
-    {"ratelimit-", "", requests},    // drafts of the IETF, as is `ratelimit: "api";r=999;t=295`
+    {"x-ratelimit-", "", requests},  // Together docs and OpenRouter docs, rate limits
+    {"x-tokenlimit-", "", tokens},   // d3ara1n/pi-extensions, builtin.ts (Together)
+    {"ratelimit-", "", requests},    // IETF draft-ietf-httpapi-ratelimit-headers, as is `ratelimit: "api";r=999;t=295`
 }};
 
 struct Meaning {

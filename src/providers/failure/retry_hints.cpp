@@ -202,6 +202,10 @@ WallTime server_now(const HttpResponseHead& head, WallTime now) noexcept {
   return parse_date(head.header("date")).value_or(now);
 }
 
+// The shapes. A number is, by its size: seconds from now (Azure, recorded by traceloop/openllmetry; Cerebras docs, rate
+// limits), seconds since 1970 (xAI, in d3ara1n/pi-extensions, builtin.ts), or milliseconds since then (OpenRouter,
+// everruns/everruns#2280). Else it is a date (Anthropic docs, rate limits) or a duration like `6m0s` (OpenAI docs, rate
+// limits).
 std::optional<Duration> parse_reset(std::string_view text, WallTime now) noexcept {
   if (const std::optional<double> number = parse_decimal(text)) {
     if (*number < 1e9) return believable_seconds(*number);
