@@ -6,10 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "backstop/chat/format.hpp"
 #include "backstop/policies/retry.hpp"
@@ -101,7 +99,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> within{{
 struct Stack {
   std::vector<Layer> layers;
   Target target;
-  std::vector<std::string> asked_anew;  ///< of the layers, those whose handle the call has asked before a flight
 };
 
 class Linter {
@@ -116,8 +113,6 @@ class Linter {
     bool retried = false;
     std::size_t depth = 0;
     std::optional<Money> most_cost;  ///< that a send may have, by the caps around it
-    std::vector<const void*> handles;  ///< of breakers and limits
-    std::size_t before_flight = 0;     ///< how many of these stand outside a `single_flight`
   };
 
   void visit(const ChatProvider& provider, Stack stack, Surroundings outside) {
@@ -126,12 +121,6 @@ class Linter {
     const std::vector<const ChatProvider*> around = layer.around;
     if (layer.name == "retry" && !idle_retry) outside.retried = true;
     if (layer.most_cost) outside.most_cost = std::min(outside.most_cost.value_or(*layer.most_cost), *layer.most_cost);
-    if (layer.name == "single_flight") outside.before_flight = outside.handles.size();
-    if (layer.handle != nullptr) {
-      const auto flight = outside.handles.begin() + static_cast<std::ptrdiff_t>(outside.before_flight);
-      if (std::find(outside.handles.begin(), flight, layer.handle) != flight) stack.asked_anew.push_back(layer.name);
-      outside.handles.push_back(layer.handle);
-    }
     const bool chooses = layer.pool != nullptr;
     if (chooses && outside.depth == 0) call_ = layer;
     if (!idle_retry) stack.layers.push_back(std::move(layer));
@@ -148,7 +137,6 @@ class Linter {
   void check(const Stack& stack, const Surroundings& outside) {
     check_order(stack);
     check_repeats(stack);
-    check_handles(stack);
     for (const Layer& layer : stack.layers) check_limits(stack, layer);
     check_nested_timeouts(stack);
     check_company(stack, outside);
@@ -168,14 +156,6 @@ class Linter {
       const auto first = named(stack, name, stack.layers.begin());
       if (first == stack.layers.end() || named(stack, name, first + 1) == stack.layers.end()) continue;
       add(stack, fmt::format("{} stands twice in one stack", name), why, "keep one of them");
-    }
-  }
-
-  void check_handles(const Stack& stack) {
-    for (const std::string& name : stack.asked_anew) {
-      add(stack, fmt::format("one {} stands inside and outside single_flight", name),
-          "a shared send is other calls' too and is asked anew there: it may wait for what its own call holds",
-          "leave it out at one of the two places");
     }
   }
 

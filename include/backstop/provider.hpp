@@ -44,6 +44,7 @@ struct Layer {
   std::optional<Money> most_cost{};  ///< of a send below it, whatever has been spent; empty: any
   bool model = false;    ///< is what sends, with one key or with several
   bool answers = false;  ///< may answer by itself, as a cache does
+  bool shares = false;   ///< may answer by a send that another call makes
   bool judges = false;  ///< refuses answers, as a quality floor does: none of a ladder behind it goes round it
   const detail::Pool* pool = nullptr;  ///< of a fallback client: its candidates, and who decides on their order
   /// Of a policy that may refuse single sends below it: why it would refuse that one, whatever else is settled until

@@ -25,8 +25,8 @@ struct Stretch {
   return estimate_input_tokens(ChatRequest{std::vector<Message>{message}});
 }
 
-[[nodiscard]] bool has_result(const Message& message, std::string_view call_id) {
-  return std::any_of(message.parts.begin(), message.parts.end(), [&](const Part& part) {
+[[nodiscard]] std::ptrdiff_t count_results(const Message& message, std::string_view call_id) {
+  return std::count_if(message.parts.begin(), message.parts.end(), [&](const Part& part) {
     const auto* result = std::get_if<ToolResult>(&part);
     return result != nullptr && result->call_id == call_id;
   });
@@ -46,18 +46,23 @@ struct Stretch {
   });
 }
 
-/// The calls of a turn that have no result behind it; one behind another call of the same id is that one's.
+/// The calls of a turn that have no result behind it; one behind another call of the same id is that one's. Different
+/// calls of one id have their results in their order.
 [[nodiscard]] std::vector<ToolCall> open_calls_of(const std::vector<Message>& messages, std::size_t turn) {
   std::vector<ToolCall> open;
+  std::vector<const ToolCall*> calls;
   for (const Part& part : messages[turn].parts) {
     const auto* call = std::get_if<ToolCall>(&part);
     if (call == nullptr) continue;
+    const auto same = std::find_if(calls.begin(), calls.end(), [&](const ToolCall* one) { return *one == *call; });
+    const auto before = std::count_if(calls.begin(), same, [&](const ToolCall* one) { return one->id == call->id; });
+    if (same == calls.end()) calls.push_back(call);
     const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(turn) + 1;
     const auto end =
         std::find_if(begin, messages.end(), [&](const Message& message) { return has_call(message, call->id); });
-    if (std::none_of(begin, end, [&](const Message& message) { return has_result(message, call->id); })) {
-      open.push_back(*call);
-    }
+    std::ptrdiff_t results = 0;
+    for (auto message = begin; message != end; ++message) results += count_results(*message, call->id);
+    if (results <= before) open.push_back(*call);
   }
   return open;
 }

@@ -66,6 +66,31 @@ void refuse_passed_calls(Conversation& conversation) {
   conversation = Conversation{std::move(messages)};
 }
 
+/// Different calls of an answer that was appended get ids of their own, as those of `run` do: which of them a result is
+/// for must be plain.
+void separate_open_calls(Conversation& conversation) {
+  const std::vector<ToolCall> open = conversation.open_calls();
+  const auto has_others = [&](const ToolCall& call) {
+    return std::any_of(open.begin(), open.end(), [&](const ToolCall& one) { return one.id == call.id && one != call; });
+  };
+  if (std::none_of(open.begin(), open.end(), has_others)) return;
+  CallsMade made{conversation};
+  std::vector<Message> messages = conversation.messages();
+  std::vector<std::pair<ToolCall, std::string>> named;  // each call, and its id from now on
+  for (Part& part : messages[detail::last_turn(messages)].parts) {
+    auto* call = std::get_if<ToolCall>(&part);
+    if (call == nullptr || std::find(open.begin(), open.end(), *call) == open.end()) continue;
+    const auto known = std::find_if(named.begin(), named.end(), [&](const auto& one) { return one.first == *call; });
+    const bool is_taken = made.result_of(call->id) != nullptr ||
+                          std::any_of(named.begin(), named.end(), [&](const auto& one) { return one.second == call->id; });
+    std::string id = known != named.end() ? known->second : is_taken ? made.unused(call->id) : call->id;
+    if (known == named.end()) named.emplace_back(*call, id);
+    call->id = std::move(id);
+    made.add(*call);
+  }
+  conversation = Conversation{std::move(messages)};
+}
+
 /// One talk with tools, from the question to the answer.
 class ToolLoop {
  public:
@@ -205,6 +230,7 @@ Result<ChatResponse> run(const FallbackClient& client, Conversation& conversatio
         "RunOptions::settings must have no messages and no tools; the conversation and the Tools have them"};
   }
   refuse_passed_calls(conversation);
+  separate_open_calls(conversation);
   return ToolLoop{client, conversation, tools, options}.run();
 }
 

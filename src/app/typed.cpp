@@ -170,10 +170,16 @@ struct Wanted {
   if (derived) schema = derive();
   const bool wrapped = !asks_for_object(schema);
   if (wrapped) {
-    schema = json_text({{"type", "object"},
-                        {"properties", {{"value", as_json(schema)}}},
-                        {"required", {"value"}},
-                        {"additionalProperties", false}});
+    Json value = as_json(schema);
+    Json whole{{"type", "object"}, {"required", {"value"}}, {"additionalProperties", false}};
+    for (const char* const definitions : {"$defs", "definitions"}) {  // references begin at the root
+      if (value.is_object() && value.contains(definitions)) {
+        whole[definitions] = std::move(value[definitions]);
+        value.erase(definitions);
+      }
+    }
+    whole["properties"] = {{"value", std::move(value)}};
+    schema = json_text(whole);
   }
   Result<Schema> compiled = Schema::compile(schema);
   if (!compiled) return std::move(compiled).error();

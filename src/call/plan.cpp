@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -88,10 +89,10 @@ class Planner {
  private:
   void add_round(const Pool& pool, Walk& walk, const CallContext& context,
                  const std::optional<Degradation>& given_up, std::vector<bool>& asked) {
-    while (const std::optional<std::size_t> index = walk.next_turn(now_)) {
+    while (const std::optional<std::size_t> index = asks_left_ > 0 ? walk.next_turn(now_) : std::nullopt) {
       asked[*index] = add_turn(pool, walk, *index, walk.obstacle(*index, now_), context, given_up) || asked[*index];
     }
-    while (const std::optional<std::size_t> index = walk.next_left(now_)) {
+    while (const std::optional<std::size_t> index = asks_left_ > 0 ? walk.next_left(now_) : std::nullopt) {
       asked[*index] = asked[*index] || add_turn(pool, walk, *index, std::nullopt, context, given_up);
     }
   }
@@ -217,6 +218,7 @@ class Planner {
     if (layer.around.empty()) {
       Plan::Step& step = add_step(provider, offer, given_up);
       if (layer.model) step.skipped = refusal_by_limits(inside.target(), *offer.request, inner);
+      if (!step.skipped) --asks_left_;
       return step.skipped;
     }
     if (!inside.standing(*offer.request, *offer.needs, now_).ready()) {  // a policy of the application's own answers
@@ -233,7 +235,11 @@ class Planner {
     inner.set_hint(narrowed);
     Walk walk{*layer.pool, *offer.request, inner, now_, Choosing::Mode::dry_run, entered_before(*layer.pool)};
     entered_.push_back(layer.pool);
+    const int asks_before = asks_left_;
+    asks_left_ = std::min(asks_left_, layer.sends);
+    const int may_ask = asks_left_;
     add_rounds(*layer.pool, walk, inner, given_up);
+    asks_left_ += asks_before - may_ask;
     const bool asks = std::any_of(plan_->steps.begin() + static_cast<std::ptrdiff_t>(steps_before), plan_->steps.end(),
                                   [](const Plan::Step& step) { return !step.skipped && !step.summary; });
     if (asks) return std::nullopt;
@@ -287,6 +293,7 @@ class Planner {
 
   Plan* plan_;
   TimePoint now_;
+  int asks_left_ = std::numeric_limits<int>::max();  // of the visit to a client inside, as its `max_attempts` lets it
   bool again_ = false;  // who is unfit has been told in an earlier round
   std::vector<const Pool*> entered_;
   std::deque<HeldHandle> held_;  // all that the call would have taken a permit of

@@ -32,7 +32,8 @@ class CostCap final : public Decorator {
   CostCap(Provider next, CostCapOptions options, std::string description)
       : Decorator{std::move(next), std::move(description)},
         options_{std::move(options)},
-        one_target_{detail::sends_to_one_target(Decorator::next().get())} {
+        one_target_{detail::sends_to_one_target(Decorator::next().get())},
+        shares_{detail::may_share_sends(Decorator::next().get())} {
     if (options_.per_period || options_.fallback_premium_per_period) {
       options_.budgets.emplace_back(BudgetOptions{.per_period = options_.per_period,
                                                   .fallback_premium_per_period = options_.fallback_premium_per_period,
@@ -66,8 +67,8 @@ class CostCap final : public Decorator {
     if (options_.per_request && *standing.least_cost > *options_.per_request) {
       standing.what = "a send costs more than a call may";
     } else if (std::any_of(options_.budgets.begin(), options_.budgets.end(), [&](const Budget& budget) {
-                 return budget.options().per_period &&
-                        budget.snapshot(now).spent.cost + *standing.least_cost > *budget.options().per_period;
+                 const BudgetSnapshot settled{budget.snapshot(now).spent, BudgetCharge{}};
+                 return refusal_by(budget.options(), settled, {*standing.least_cost, Money{}}).has_value();
                })) {
       standing.what = "a send costs more than is left of a budget";
     } else {
@@ -102,6 +103,9 @@ class CostCap final : public Decorator {
                              "model that costs nothing), or the cap an assume_price",
                              target.name())};
   }
+  [[nodiscard]] bool exceeds_request(Money cost, Money spent) const noexcept {
+    return options_.per_request && cost > Money{} && spent + cost > *options_.per_request;
+  }
   [[nodiscard]] Error beyond_request(Money cost, Money spent) const {
     return Error{ErrorKind::budget_exceeded,
                  fmt::format("this send may cost {}, and of the {} that the call may cost {} are spent",
@@ -130,11 +134,14 @@ class CostCap final : public Decorator {
 
   CostCapOptions options_;
   bool one_target_;
+  bool shares_;  // then each send is asked about where it is made: another call may account for it
   bool caps_premium_ = false;
 };
 
 /// The sends of one call below a cap: each is reserved for on its own, whichever target it goes to.
 class CostCap::EachSend final : public AttemptObserver {
+  static constexpr int most_rounds = 100;  // while other threads reserve and settle
+
  public:
   EachSend(const CostCap& cap, const CallContext& context) noexcept : cap_{&cap}, context_{&context} {}
 
@@ -142,14 +149,15 @@ class CostCap::EachSend final : public AttemptObserver {
     const CostQuote quote = quote_for(*send.target, *send.request, *send.context);
     if (!quote.priced()) return no_price(quote.unpriced());
     const std::optional<std::int64_t>& limit = send.request->max_output_tokens;
-    for (int round = 0;; ++round) {
+    for (int round = 0; round < most_rounds; ++round) {
       std::int64_t output = quote.usual_output(limit);
       if (send.output_limit) output = std::min(output, *send.output_limit);
       const bool may_limit = !limit;
       if (const std::int64_t most = most_output(send, quote); most < output) {
         if (!may_limit || most < std::min(output, least_limited_output)) {
           const std::int64_t needed = may_limit ? std::min(output, least_limited_output) : output;
-          return refusal(send, quote, needed);
+          if (auto refusal = refusal_of(send, quote.charge(needed))) return refusal;
+          continue;  // others have settled meanwhile
         }
         output = most;
       }
@@ -158,15 +166,12 @@ class CostCap::EachSend final : public AttemptObserver {
         if (output < quote.usual_output(limit)) send.output_limit = output;
         added.counted = send.stake(context_->state(), added.worst.cost);
         added.reservation.add_to(send.reservations);
-        turn_.reset();
-        wait_until_.reset();
+        waits_since_.reset();
         return std::nullopt;
       }
-      // Others have reserved meanwhile.
-      Error beyond = beyond_budget(added.worst, *added.reservation.refusal());
-      remove(send);
-      if (round == 3) return beyond;
+      remove(send);  // others have reserved meanwhile
     }
+    return Error{ErrorKind::local_limit, "what may be spent changes faster than it can be asked about"};
   }
 
   void on_end(Send& send, const Attempt* row) noexcept override {
@@ -189,7 +194,7 @@ class CostCap::EachSend final : public AttemptObserver {
     if (!quote.priced()) return no_price(quote.unpriced());
     const BudgetCharge charge = least_charge(quote, request, target);
     least = charge;
-    if (const Money spent = spent_by_call(); cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
+    if (const Money spent = spent_by_call(); cap_->exceeds_request(charge.cost, spent)) {
       return cap_->beyond_request(charge.cost, spent);
     }
     for (const Budget& budget : cap_->options_.budgets) {
@@ -205,33 +210,48 @@ class CostCap::EachSend final : public AttemptObserver {
     const std::optional<Money> least = cap_->next().standing(request, needs, context_->now()).least_cost;
     return least ? std::optional{BudgetCharge{*least, Money{}}} : std::nullopt;
   }
+  /// Where it has to wait for what others have reserved.
+  [[nodiscard]] bool may_wait() const noexcept {
+    return cap_->options_.wait_for_reserved > Duration::zero() && !context_->hint().other_ready;
+  }
+  [[nodiscard]] TimePoint wait_begin() noexcept {
+    if (!waits_since_) waits_since_ = context_->now();
+    return *waits_since_;
+  }
+  /// Whoever has not waited yet waits behind those who do, and does not take what is left before them.
+  enum class Newcomer : bool { no, yes };
   /// Why the budgets have no room for the charge beside what others have reserved; empty when they have. `turn` is set
-  /// where it is worth waiting, as long as the send may wait. `has`: what another cap has reserved for the send.
-  [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, const BudgetReservation* has,
-                                             BudgetTurn::Waits who, std::shared_ptr<BudgetTurn>& turn) {
+  /// where it is worth waiting. `since`: when the wait began; empty: it does not wait. `has`: what another cap has
+  /// reserved for the send.
+  [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, std::optional<TimePoint> since,
+                                             const BudgetReservation* has, Newcomer newcomer,
+                                             std::shared_ptr<BudgetTurn>& turn) const {
     std::optional<Error> for_now;
     const Budget* reserved = nullptr;
     for (const Budget& budget : cap_->options_.budgets) {
-      if (BudgetReservation::any_in(budget, has)) continue;
+      if (charge == BudgetCharge{} || BudgetReservation::any_in(budget, has)) continue;
       const BudgetSnapshot used = budget.snapshot(context_->now());
       if (auto refusal = used_up(budget, used, charge)) return refusal;
-      const std::optional<BudgetRefusal> refused = refusal_by(budget.options(), used, charge);
-      if (!refused || for_now) continue;
-      for_now = beyond_budget(charge, *refused);
-      reserved = &budget;
+      if (for_now) continue;
+      if (const auto refused = refusal_by(budget.options(), used, charge)) {
+        for_now = beyond_budget(charge, *refused);
+      } else if (since && newcomer == Newcomer::yes && BudgetTurn::anyone_waits_for(budget)) {
+        for_now = Error{ErrorKind::budget_exceeded, "other calls have waited longer for what is left of a budget"};
+      }
+      if (for_now) reserved = &budget;
     }
-    if (!for_now || cap_->options_.wait_for_reserved == Duration::zero()) return for_now;
-    if (context_->hint().other_ready) {
+    if (!for_now) return std::nullopt;
+    if (context_->hint().other_ready && cap_->options_.wait_for_reserved > Duration::zero()) {
       for_now->kind = ErrorKind::local_limit;  // the next target need not be a cheaper one
-      return for_now;
     }
-    if (!wait_until_) wait_until_ = saturating_add(context_->now(), cap_->options_.wait_for_reserved);
-    if (*wait_until_ <= context_->now()) return for_now;
-    turn = std::make_shared<BudgetTurn>(*reserved, charge, *wait_until_, who, &context_->state());
+    if (!since) return for_now;
+    const TimePoint until = saturating_add(*since, cap_->options_.wait_for_reserved);
+    const auto who = has_begun_ ? BudgetTurn::Waits::send : BudgetTurn::Waits::call;
+    if (context_->now() < until) turn = std::make_shared<BudgetTurn>(*reserved, charge, until, who);
     return for_now;
   }
-  /// The place in a queue is kept until a send has reserved.
-  void keep(std::shared_ptr<BudgetTurn> turn) noexcept { turn_ = std::move(turn); }
+  /// The call goes on to what is further in.
+  void begin() noexcept { has_begun_ = true; }
 
  private:
   struct UnderWay {
@@ -303,15 +323,15 @@ class CostCap::EachSend final : public AttemptObserver {
     return most;
   }
 
-  /// Which limit leaves no room for so much output, and whether it may do so soon.
-  [[nodiscard]] Error refusal(Send& send, const CostQuote& quote, std::int64_t output) {
-    const BudgetCharge charge = quote.charge(output);
-    if (const Money spent = spent_beside(send);
-        cap_->options_.per_request && spent + charge.cost > *cap_->options_.per_request) {
+  /// Which limit leaves no room for it, and whether it may do so soon; empty: all do by now.
+  [[nodiscard]] std::optional<Error> refusal_of(Send& send, const BudgetCharge& charge) {
+    if (const Money spent = spent_beside(send); cap_->exceeds_request(charge.cost, spent)) {
       return cap_->beyond_request(charge.cost, spent);
     }
-    if (auto error = no_room(charge, send.reservations, BudgetTurn::Waits::send, send.turn)) return *std::move(error);
-    return Error{ErrorKind::budget_exceeded, "what may be spent has been reserved by other sends"};
+    if (!send.waits_since) send.waits_since = wait_begin();
+    // The call may hold itself what a hedge would wait for.
+    const bool waits = may_wait() && !send.context->hint().hedges;
+    return no_room(charge, waits ? send.waits_since : std::nullopt, send.reservations, Newcomer::no, send.turn);
   }
 
   /// With the least output that it may be limited to.
@@ -353,8 +373,8 @@ class CostCap::EachSend final : public AttemptObserver {
   std::int64_t input_ = 0;  // of the last one that was looked at
   std::optional<UnderWay> under_way_;  // most calls have one send at a time
   std::vector<std::unique_ptr<UnderWay>> others_;
-  std::shared_ptr<BudgetTurn> turn_;        // what was waited for before the first send
-  std::optional<TimePoint> wait_until_;     // for the next send
+  bool has_begun_ = false;
+  std::optional<TimePoint> waits_since_;  // since a send was admitted last: the targets of a client have one wait
 };
 
 Layer CostCap::layer() const {
@@ -363,7 +383,7 @@ Layer CostCap::layer() const {
     std::optional<BudgetCharge> least;
     return EachSend{*this, *send.context}.hopeless(*send.target, *send.request, least);
   };
-  if (one_target_) {  // asked before what is further in
+  if (one_target_ && !shares_) {  // asked before what is further in
     layer.ends_call = [this](const ChatRequest& request, const CallContext& context) -> std::optional<Result<Target>> {
       std::optional<BudgetCharge> least;
       std::optional<Error> refusal = EachSend{*this, context}.hopeless(target(), request, least);
@@ -385,19 +405,23 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
   const Target& to = target();
   std::optional<BudgetCharge> least;
   std::optional<Error> refusal;
-  if (one_target_) {
+  if (shares_) {
+    // Nothing is asked.
+  } else if (one_target_) {
     refusal = sends.hopeless(to, request, least);
   } else if (!options_.budgets.empty()) {
     least = sends.least_needed(request);
   }
   // What others have reserved is waited for before policies further in give permits that others could use.
   if (!refusal && least) {
-    const auto ask = [&](std::shared_ptr<BudgetTurn>& turn) {
-      return sends.no_room(*least, nullptr, BudgetTurn::Waits::call, turn);
-    };
+    const std::optional<TimePoint> since = sends.may_wait() ? std::optional{context.now()} : std::nullopt;
     std::shared_ptr<BudgetTurn> turn;
-    refusal = ask(turn);
+    refusal = sends.no_room(*least, since, nullptr, EachSend::Newcomer::yes, turn);
     if (refusal && turn) {
+      static_cast<void>(sends.wait_begin());
+      const auto ask = [&](std::shared_ptr<BudgetTurn>& next) {
+        return sends.no_room(*least, since, nullptr, EachSend::Newcomer::no, next);
+      };
       Task<Result<void>> waiting = detail::ask_in_turn(ask, refusal, turn, context, to);
       Result<void> waited = co_await waiting;
       if (!waited) {
@@ -405,8 +429,8 @@ Task<Result<ChatResponse>> CostCap::call(const ChatRequest& request, CallContext
         co_return std::move(waited).error();
       }
     }
-    if (!refusal) sends.keep(std::move(turn));
   }
+  sends.begin();
   if (refusal && one_target_) {  // of a client its targets decide
     refusal->target = to;
     context.note_skipped(to, *refusal);

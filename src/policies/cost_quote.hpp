@@ -29,8 +29,9 @@ struct Tariff {
 };
 
 /// The most output for which `fixed` and so much `per_token` stay within `room`; negative when the fixed part does not.
+/// What costs nothing has room in any.
 [[nodiscard]] inline std::int64_t affordable(Money room, Money fixed, Money per_token) noexcept {
-  if (room < fixed) return -1;
+  if (room < fixed && (fixed > Money{} || per_token > Money{})) return -1;
   if (per_token <= Money{}) return INT64_MAX;
   return (room - fixed).units() / per_token.units();
 }

@@ -66,6 +66,13 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
   hint.wants_draft = true;
   state_.requirement = first.requirement();
   context_.set_hint(hint);
+  // What the call that begins it has a permit of, its send has.
+  std::vector<const HeldHandle*> held;
+  for (const HeldHandle* one = first.held(); one != nullptr; one = one->outer) held.push_back(one);
+  for (auto one = held.rbegin(); one != held.rend(); ++one) {
+    held_.push_back({(*one)->handle, held_.empty() ? nullptr : &held_.back(), (*one)->in_use});
+    context_.set_held(held_.back());
+  }
   context_.add_observer(*this);
   if (first.streaming()) context_.set_sink(this);
 }
@@ -97,26 +104,44 @@ void Flight::leave(Follower& follower) noexcept {
   std::erase(followers_, &follower);
   ask_again();
   for (UnderWay& one : sends_) {
-    if (one.payer != &follower) continue;
-    // Somebody else accounts for it, or it is stopped.
-    one.send->aside = one.aside;
-    follower.context().end_send(*one.send, nullptr);
-    follower.give_back_send();
-    one.send->unstake();
-    one.payer = nullptr;
-    if (!ended() && !followers_.empty()) {
-      try {
-        if (find_payer(*one.send, 0)) stop(StopReason::cancelled);
-      } catch (...) {
-        stop(StopReason::cancelled);
-      }
-    }
-    one.send->aside = false;
+    if (one.payer == &follower && !give_to_another(one, follower) && !followers_.empty()) stop(StopReason::cancelled);
   }
   for (Account& one : accounts_) one.handed_over = one.handed_over || one.payer == &follower;
   if (!started_ || ended()) return;
   state_.attempts_left = std::min(state_.attempts_left, most_sends_left());
   go_on();  // it may have been waiting for a slower one that is gone
+}
+
+bool Flight::give_to_another(UnderWay& one, Follower& from) noexcept {
+  one.send->aside = one.aside;
+  from.context().end_send(*one.send, nullptr);
+  from.give_back_send();
+  one.send->unstake();
+  one.payer = nullptr;
+  bool given = false;
+  try {
+    given = !ended() && !find_payer(*one.send, 0, &from);
+  } catch (...) {
+    given = false;
+  }
+  one.send->aside = false;
+  return given;
+}
+
+bool Flight::hand_over(Follower& follower) noexcept {
+  bool all = true;
+  for (UnderWay& one : sends_) {
+    if (one.payer != &follower || give_to_another(one, follower)) continue;
+    all = false;
+    try {
+      one.send->aside = one.aside;
+      if (!follower.begin(*one.send, 0)) one.payer = &follower;
+    } catch (...) {  // nobody accounts for it
+    }
+    one.send->turn.reset();
+    one.send->aside = false;
+  }
+  return all;
 }
 
 void Flight::close() noexcept {
@@ -154,13 +179,14 @@ std::optional<Error> Flight::on_begin(Send& send) {
   return refusal;
 }
 
-std::optional<Error> Flight::find_payer(Send& send, int is_new) {
+std::optional<Error> Flight::find_payer(Send& send, int is_new, const Follower* leaving) {
   std::vector<std::pair<Follower*, Error>> refused;
   std::shared_ptr<BudgetTurn> turn;  // of the first who may pay once others have settled
-  const bool all_stopping = std::all_of(followers_.begin(), followers_.end(),
-                                        [](const Follower* one) { return one->context().stopping(); });
+  const bool all_stopping = std::all_of(followers_.begin(), followers_.end(), [&](const Follower* one) {
+    return one == leaving || one->context().stopping();
+  });
   for (Follower* follower : followers_) {
-    if (follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
+    if (follower == leaving || follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
     // What was sent must not be lost for want of memory.
     follower->keep_room_for(state_.ledger.size() + 1);
     accounts_.reserve(state_.ledger.size() + sends_.size() + 1);

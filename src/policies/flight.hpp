@@ -51,6 +51,9 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void start();
   void join(Follower& follower);
   void leave(Follower& follower) noexcept;
+  /// Before a call leaves: others account for the sends that it accounts for. False where none of them may; it then
+  /// stops the send and awaits its end, so that what it has cost is booked.
+  [[nodiscard]] bool hand_over(Follower& follower) noexcept;
   /// No one else can join.
   void close() noexcept;
   void stop(StopReason reason) noexcept { stop_.request_stop(reason); }
@@ -105,6 +108,13 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void drop_what_is_too_much() noexcept;
 
  private:
+  /// A send under way, and who accounts for it; null once that one has left.
+  struct UnderWay {
+    Send* send;
+    Follower* payer;
+    bool aside;  ///< to those who share it
+  };
+
   void on_task_done() noexcept override;
   void complete(Result<ChatResponse> result) noexcept;
   void on_event(const StreamEvent& event) noexcept override;
@@ -115,7 +125,9 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void on_end(Send& send, const Attempt* row) noexcept override;
   /// Finds who accounts for the send, a new one (1) or one that is under way (0); the error of the last who may not
   /// when nobody does.
-  [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new);
+  [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new, const Follower* leaving = nullptr);
+  /// Takes the send from that call; whether another accounts for it now.
+  bool give_to_another(UnderWay& one, Follower& from) noexcept;
   /// Those who may pay have changed: a send that waits for money asks again.
   void ask_again() noexcept {
     for (const std::weak_ptr<BudgetTurn>& one : turns_) {
@@ -141,6 +153,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   Branch branch_;
   StopSource stop_;
   CallContext context_;
+  std::deque<HeldHandle> held_;
   std::vector<Follower*> followers_;  // those who have waited longest first
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
@@ -152,12 +165,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     bool handed_over = false;  ///< stands in that one's ledger, or it is gone
   };
   std::vector<Account> accounts_;  // of the rows, as far as it reaches
-  /// A send under way, and who accounts for it; null once that one has left.
-  struct UnderWay {
-    Send* send;
-    Follower* payer;
-    bool aside;  ///< to those who share it
-  };
   std::vector<UnderWay> sends_;
   std::vector<std::weak_ptr<BudgetTurn>> turns_;  // of sends that none of those who share them may pay for yet
   std::shared_ptr<Flight> kept_;  // when abandoned

@@ -61,7 +61,8 @@ class SingleFlight final : public Decorator {
         co_await consumer;
       }
     }
-    if (!flight->ended() && flight->followed_only_by(follower) && !flight->is_running()) {
+    if (!flight->ended() && !flight->is_running() &&
+        (flight->followed_only_by(follower) || !flight->hand_over(follower))) {
       flight->close();
       flight->stop(follower.stop_reason());
       while (!flight->ended()) {
@@ -74,6 +75,12 @@ class SingleFlight final : public Decorator {
     auto outcome = follower.outcome();
     if (!outcome && context.streaming()) context.sink()->on_attempt_failed();
     co_return outcome;
+  }
+
+  [[nodiscard]] Layer layer() const override {
+    Layer layer = Decorator::layer();
+    layer.shares = true;
+    return layer;
   }
 
  private:

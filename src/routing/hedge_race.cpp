@@ -67,6 +67,7 @@ class HedgeRace::Second final : public ChildTask<Result<ChatResponse>> {
     RoutingHint hint = race.walk_->hint_beside(index);
     // The first is being waited for anyhow: no retries here.
     hint.other_ready = true;
+    hint.hedges = true;
     hint.forced_probe = false;
     const int kept_for_others = hint.kept_sends;
     hint.kept_sends = race.outer_->state().attempts_left - 1;

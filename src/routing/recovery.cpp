@@ -95,13 +95,21 @@ void RecoveryQueue::let_more_go() noexcept {
   interval_ = options_.probe_interval;
   next_probe_ = TimePoint{};
   if (waiting_.empty() && trials_ == 0) {
-    allowed_ = 1;
+    begin_again();
     troubled_.store(false, std::memory_order_relaxed);
     return;
   }
+  if (++succeeded_ < step_) return;
   constexpr int most = 1 << 20;
   allowed_ = std::min(2 * allowed_, most);
+  succeeded_ = 0;
+  step_ = std::max(1, allowed_ - trials_);
   wake_front();
+}
+
+void RecoveryQueue::begin_again() noexcept {
+  allowed_ = step_ = 1;
+  succeeded_ = 0;
 }
 
 void RecoveryQueue::wake_front() noexcept {
@@ -148,7 +156,7 @@ void RecoveryQueue::Trial::end(bool failed) noexcept {
   if (!std::exchange(under_way_, false)) return;
   const std::lock_guard lock{queue_->mutex_};
   --queue_->trials_;
-  if (failed) queue_->allowed_ = 1;
+  if (failed) queue_->begin_again();
   queue_->wake_front();
 }
 

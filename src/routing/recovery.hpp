@@ -94,6 +94,7 @@ class RecoveryQueue {
  private:
   void let_more_go() noexcept;
   // With the lock held.
+  void begin_again() noexcept;
   void wake_front() noexcept;
   [[nodiscard]] bool probing(TimePoint now) const noexcept { return probing_ && now < lease_until_; }
 
@@ -108,6 +109,8 @@ class RecoveryQueue {
   std::deque<Place*> waiting_;
   int allowed_ = 1;    // trials at once
   int trials_ = 0;     // under way
+  int step_ = 1;       // how many have to succeed until twice as many are allowed
+  int succeeded_ = 0;  // of these
   std::uint64_t successes_ = 0;
 };
 

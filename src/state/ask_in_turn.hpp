@@ -15,8 +15,8 @@
 namespace backstop::inline v0::detail {
 
 /// Asks again for money that was refused for now, each time when its turn has come: `ask(turn)` says why there is none
-/// and sets the turn that is worth waiting for. Ends with no refusal and the turn that led to that, to be kept until the
-/// money is reserved, with one that no wait mends, or with the stop's error. All arguments outlive the task.
+/// and sets the turn that is worth waiting for. Ends with no refusal, with one that no wait mends, or with the stop's
+/// error. `turn` keeps its place until it goes. All arguments outlive the task.
 template <class Ask>
 Task<Result<void>> ask_in_turn(Ask& ask, std::optional<Error>& refusal, std::shared_ptr<BudgetTurn>& turn,
                                CallContext& context, const Target& target) {
@@ -28,7 +28,7 @@ Task<Result<void>> ask_in_turn(Ask& ask, std::optional<Error>& refusal, std::sha
     refusal = ask(next);
     if (!refusal) break;
     if (next && next->budget() == turn->budget()) {
-      turn->need(next->needed());
+      turn->go_on_as(*next);
     } else {
       turn = std::move(next);
     }

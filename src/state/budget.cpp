@@ -22,13 +22,11 @@ struct Budget::State {
     now = std::max(now, at);
     return {spent.total(at), reserved};
   }
-  /// Those at the front of the queue look again for whom there is room, or never will be. What those need who keep a
-  /// place after their turn is for each to add up: some are its own.
+  /// Those at the front of the queue look again for whom there is room, or never will be.
   void wake_those_in_front() noexcept {
     const BudgetSnapshot settled{spent.total(now), BudgetCharge{}};
     BudgetSnapshot all{settled.spent, reserved};
     for (BudgetTurn* turn : waiting) {
-      if (turn->stage_ != BudgetTurn::Stage::waiting) continue;
       const bool never = refusal_by(options, settled, turn->needed_).has_value();
       if (!never && refusal_by(options, all, turn->needed_)) return;
       turn->waker_.wake();
@@ -68,10 +66,11 @@ void Budget::book(Money cost) const noexcept { book(cost, machine_clock().now())
 
 std::optional<BudgetRefusal> refusal_by(const BudgetOptions& options, const BudgetSnapshot& used,
                                         const BudgetCharge& charge) noexcept {
-  if (options.per_period && used.spent.cost + used.reserved.cost + charge.cost > *options.per_period) {
-    return BudgetRefusal{"per_period", *options.per_period, used.spent.cost, used.reserved.cost, options.period};
+  // What costs nothing is never refused for what others cost, also where a send cost more than its worst case.
+  const auto& whole = options.per_period;
+  if (whole && charge.cost > Money{} && used.spent.cost + used.reserved.cost + charge.cost > *whole) {
+    return BudgetRefusal{"per_period", *whole, used.spent.cost, used.reserved.cost, options.period};
   }
-  // A send without a premium is never refused for the premiums of others.
   const auto& limit = options.fallback_premium_per_period;
   if (limit && charge.premium > Money{} && used.spent.premium + used.reserved.premium + charge.premium > *limit) {
     return BudgetRefusal{"fallback_premium_per_period", *limit, used.spent.premium, used.reserved.premium,
@@ -111,10 +110,11 @@ BudgetTurn::~BudgetTurn() {
   state.wake_those_in_front();
 }
 
-void BudgetTurn::need(const BudgetCharge& charge) noexcept {
+void BudgetTurn::go_on_as(const BudgetTurn& other) noexcept {
   Budget::State& state = *budget_.state_;
   const std::lock_guard lock{state.mutex};
-  needed_ = charge;
+  needed_ = other.needed_;
+  until_ = next_look_ = other.until_;
   stage_ = Stage::waiting;
   state.wake_those_in_front();
 }
@@ -140,15 +140,18 @@ BudgetTurn::Stage BudgetTurn::look(TimePoint now) {
   BudgetSnapshot used = state.used(now);
   const bool never = refusal_by(state.options, {used.spent, BudgetCharge{}}, needed_).has_value();
   bool has_room = !refusal_by(state.options, used, needed_);
-  for (const BudgetTurn* before : state.waiting) {
-    if (before == this || !has_room) break;
-    const bool is_own = before->call_ == call_ && before->stage_ == Stage::over;
-    if (is_own) continue;
-    used.reserved += before->needed_;
+  for (auto before = state.waiting.begin(); has_room && before != state.waiting.end() && *before != this; ++before) {
+    used.reserved += (*before)->needed_;
     has_room = !refusal_by(state.options, used, needed_);
   }
   if (never || has_room || now >= until_) stage_ = Stage::over;
+  next_look_ = std::min(until_, state.spent.next_leave(now));
   return stage_;
+}
+
+bool BudgetTurn::anyone_waits_for(const Budget& budget) noexcept {
+  const std::lock_guard lock{budget.state_->mutex};
+  return !budget.state_->waiting.empty();
 }
 
 void BudgetTurn::ask_again() noexcept {

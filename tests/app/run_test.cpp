@@ -145,6 +145,32 @@ TEST_CASE("a call that stands twice in an answer runs once and has a result for 
   CHECK(talk.open_calls().empty());
 }
 
+TEST_CASE("different calls of one id in an answer that was appended each run, and each has its result") {
+  Lab lab;
+  const ScriptedProvider model{"a/m", {answer("done")}};
+  Conversation talk;
+  talk.ask("Where?");
+  talk.append(Message{Role::assistant, {weather("a", "Oslo"), weather("a", "Rome")}});
+  SECTION("in one run") { REQUIRE(run(lab.client({model}), talk, lab.tools())); }
+  SECTION("stopped between the two") {
+    std::stop_source stop;
+    lab.on_call = [&] { stop.request_stop(); };
+    REQUIRE_FALSE(run(lab.client({model}), talk, lab.tools(), {.call = {.stop = stop.get_token()}}));
+    CHECK(talk.open_calls().size() == 1);
+    REQUIRE(run(lab.client({model}), talk, lab.tools()));
+  }
+  SECTION("one has been made by hand") {
+    talk.append(Message{Role::tool, {ToolResult{"a", "by hand", false}}});
+    REQUIRE(talk.open_calls() == std::vector<ToolCall>{weather("a", "Rome")});
+    REQUIRE(run(lab.client({model}), talk, lab.tools()));
+    CHECK(lab.calls == std::vector<ToolCall>{weather("a", "Rome")});
+    return;
+  }
+  CHECK(lab.calls == std::vector<ToolCall>{weather("a", "Oslo"), weather("a_2", "Rome")});
+  CHECK(result_in(talk, 2).call_id == "a");
+  CHECK(result_in(talk, 3).call_id == "a_2");
+}
+
 TEST_CASE("unknown tools, wrong arguments and tools that fail give the model error results") {
   Lab lab;
   const Answers model{{{ToolCall{"a", "stocks", "{}"}, ToolCall{"b", "weather", R"({"city": 7})"},

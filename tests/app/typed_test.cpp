@@ -288,6 +288,20 @@ TEST_CASE("a given schema goes before the derived one") {
   CHECK(wrong.error().kind == ErrorKind::invalid_request);
 }
 
+TEST_CASE("a given schema of a list may refer to its own definitions") {
+  Lab lab;
+  const ScriptedProvider model{"one/a", {answer(R"({"value": [{"x": 1}, {"x": 2}]})")}};
+  for (const std::string schema :
+       {R"({"type": "array", "items": {"$ref": "#/$defs/P"}, "$defs": {"P": {"type": "object", "required": ["x"]}}})",
+        R"({"type": "array", "items": {"$ref": "#/definitions/P"}, "definitions": {"P": {"required": ["x"]}}})"}) {
+    TypedOptions options;
+    options.schema = schema;
+    const auto reply = chat_as<std::vector<std::map<std::string, int>>>(lab.client(model), "points", options);
+    REQUIRE(reply);
+    CHECK(reply->value.size() == 2);
+  }
+}
+
 TEST_CASE("the options of the call hold for typed answers, a policy around it too") {
   Lab lab;
   const ScriptedProvider slow{"one/a", {silence()}};

@@ -6,10 +6,8 @@
 #include <vector>
 
 #include "backstop/fallback_client.hpp"
-#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
-#include "backstop/policies/single_flight.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
@@ -116,23 +114,6 @@ TEST_CASE("a policy that a stack needs once is named when it stands there twice"
   CHECK(found(named("cache") | named("cache")) == Whats{"cache stands twice in one stack"});
   CHECK(found(named("single_flight") | named("single_flight")) == Whats{"single_flight stands twice in one stack"});
   CHECK(found(named("rate_limit(own)") | named("rate_limit(shared)")).empty());
-}
-
-TEST_CASE("one limit on both sides of a shared send is named, through clients too") {
-  const Policy one = bulkhead(ConcurrencyLimit{BulkheadOptions{}});
-  const Policy another = bulkhead(ConcurrencyLimit{BulkheadOptions{}});
-  const auto found_in = [&](const Policy& inner, const Policy& between, const Policy& outer) {
-    const FallbackClient client{model("a/m") | inner | retry(), other()};
-    const FallbackClient around{client | between, model("c/m") | standard()};
-    return lint(around | outer);
-  };
-  const Policy nothing = intercept({.after = [](const ChatRequest&, Result<ChatResponse>&) {}});
-  CHECK(found_in(one, nothing, one).empty());
-  CHECK(found_in(one, single_flight(), another).empty());
-  const auto findings = found_in(one, single_flight(), one);
-  REQUIRE(findings.size() == 1);
-  CHECK(findings[0].target.name() == "a/m");
-  CHECK(findings[0].what == "one bulkhead stands inside and outside single_flight");
 }
 
 TEST_CASE("what belongs around each target is named when it stands around the client") {

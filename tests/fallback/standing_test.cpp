@@ -91,6 +91,23 @@ TEST_CASE("a client inside a client takes what one of its targets can take") {
   }
 }
 
+TEST_CASE("explain gives a client inside as many of its targets as it asks in one visit") {
+  Lab lab;
+  const ScriptedProvider one{"one/m", {error(ErrorKind::quota_exhausted)}};
+  const ScriptedProvider two{"two/m"};
+  const ScriptedProvider three{"three/m", {answer("from three")}};
+  FallbackOptions options = lab.client({one}).options();
+  options.limits.max_attempts = 1;
+  const FallbackClient inner{{one, two}, options};
+  const FallbackClient client = lab.client({inner, three});
+  std::vector<std::string> order;
+  for (const Plan::Step& step : client.explain("hello").steps) order.push_back(step.target.name());
+  CHECK(order == std::vector<std::string>{"one/m", "three/m"});
+  const auto reply = client.chat("hello");
+  REQUIRE(reply);
+  CHECK(reply->served_by == three.target());
+}
+
 TEST_CASE("a client none of whose targets can take a request is passed over") {
   Lab lab;
   const ScriptedProvider one{blind("one")};

@@ -5,6 +5,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -21,6 +22,7 @@
 #include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/single_flight.hpp"
+#include "backstop/policies/timeout.hpp"
 #include "backstop/testing/scripted_provider.hpp"
 #include "backstop/testing/virtual_runtime.hpp"
 #include "context_edit.hpp"
@@ -89,15 +91,6 @@ Task<Result<ChatResponse>> call_five_times(const Provider& next, const ChatReque
   }
   auto last = co_await next.call(request, context);
   co_return last;
-}
-
-Task<Result<ChatResponse>> sleep_before(const Provider& next, const ChatRequest& request, CallContext& context) {
-  Sleep pause = context.sleep(300ms);
-  auto slept = co_await pause;
-  if (!slept) co_return std::move(slept).error();
-  Task<Result<ChatResponse>> task = next.call(request, context);
-  auto result = co_await task;
-  co_return result;
 }
 
 }  // namespace
@@ -684,12 +677,12 @@ TEST_CASE("who waits for a budget goes when there is room for it and for all in 
   const ScriptedProvider model{dollar_target("two"), {costing(0).after(1s)}};
   const auto first = lab.runtime.start(large | cost_cap(budget), request_for(95));
   lab.runtime.run_for(1s);
-  const auto slow = lab.runtime.start(model | intercept({.around = sleep_before}) | cost_cap(budget), request_for(60));
+  const auto next = lab.runtime.start(model | cost_cap(budget), request_for(60));
   lab.runtime.run_for(1s);
   const auto fits = lab.runtime.start(model | cost_cap(budget), request_for(40));
   const auto waits = lab.runtime.start(model | cost_cap(budget), request_for(40));
   lab.runtime.run_all();
-  CHECK(lab.runtime.since(slow->ended_at()) == 6300ms);
+  CHECK(lab.runtime.since(next->ended_at()) == 6s);
   CHECK(lab.runtime.since(fits->ended_at()) == 6s);
   CHECK(lab.runtime.since(waits->ended_at()) == 7s);
 }
@@ -779,11 +772,12 @@ TEST_CASE("calls wait for money before they take permits further in, and none is
 TEST_CASE("runtimes on several threads share one budget, and nobody who waits for it is forgotten") {
   const Budget budget{{.per_period = Money::usd(5)}};
   std::atomic<int> answered{0};
+  const auto begun = std::chrono::steady_clock::now();
   std::vector<std::jthread> threads;
   for (const bool own_driver : {true, true, false}) {
     threads.emplace_back([&, own_driver] {
       const auto runtime = std::make_shared<Runtime>(RuntimeOptions{.background_driver = own_driver});
-      const ScriptedProvider model{dollar_target(), {answer("hi").after(1ms).usage(0, 0), answer("hi").usage(0, 0)}};
+      const ScriptedProvider model{dollar_target(), {costing(0).after(2ms), costing(0).after(1ms), costing(0)}};
       const FallbackClient client{{model | cost_cap({.wait_for_reserved = 20s, .budgets = {budget}})},
                                   {.recovery = {.max_wait = 0s}, .runtime = runtime}};
       for (int round = 0; round < 20; ++round) {
@@ -799,24 +793,165 @@ TEST_CASE("runtimes on several threads share one budget, and nobody who waits fo
   }
   threads.clear();
   CHECK(answered == 3 * 20 * 4);
+  CHECK(std::chrono::steady_clock::now() - begun < 15s);  // nobody has waited until its time was over
   CHECK(budget.snapshot().reserved == BudgetCharge{});
 }
 
-TEST_CASE("a call whose turn it is at a budget keeps its place until it has reserved") {
+TEST_CASE("who comes later does not take what is left of a budget before those who wait for it") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};
-  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(5s)}};
-  const ScriptedProvider model{dollar_target("two"), {costing(0).after(5s)}};
-  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 5}};
-  const Provider inside = model | bulkhead(permits) | intercept({.around = sleep_before});
+  const ScriptedProvider model{dollar_target(), {costing(0).after(1s)}};
+  const Provider capped = model | cost_cap(budget);
+  std::vector<std::shared_ptr<VirtualCall>> small;
+  std::shared_ptr<VirtualCall> large;
+  for (int i = 0; i < 100; ++i) {
+    lab.runtime.at(i * 300ms, [&] { small.push_back(lab.runtime.start(capped, request_for(20))); });
+  }
+  lab.runtime.at(1s, [&] { large = lab.runtime.start(capped, request_for(90)); });
+  lab.runtime.run_for(60s);
+  REQUIRE(large->done());
+  REQUIRE(large->result());
+  CHECK(large->result()->attempts[0].waited <= 1s);
+  for (const auto& call : small) CHECK(call->result());
+}
+
+TEST_CASE("a call that has had its turn at a budget and waits further in holds nobody up") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const RateLimit rate{{.requests_per_minute = 2, .burst = 1.0, .max_wait = 60s}};
+  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(1s)}};
+  const ScriptedProvider model{dollar_target("two"), {costing(0).after(1s)}};
+  REQUIRE(lab.call(model | rate_limit(rate), request_for(1)));
   const auto first = lab.runtime.start(slow | cost_cap(budget), request_for(100));
-  const auto second = lab.runtime.start(inside | cost_cap(budget), request_for(60));
-  const auto third = lab.runtime.start(inside | cost_cap(budget), request_for(60));
-  lab.runtime.run_for(6s);
-  CHECK(permits.snapshot().in_flight == 1);
+  lab.runtime.run_for(500ms);
+  const auto limited = lab.runtime.start(model | rate_limit(rate) | cost_cap(budget), request_for(60));
+  const auto other = lab.runtime.start(model | cost_cap(budget), request_for(60));
   lab.runtime.run_all();
-  CHECK(second->result());
-  CHECK(third->result());
+  CHECK(limited->result());
+  REQUIRE(other->result());
+  CHECK(other->ended_at() - first->ended_at() == 1s);
+}
+
+TEST_CASE("calls that wait for two budgets in opposite orders do not wait for each other") {
+  Lab lab;
+  const Budget one{{.per_period = Money::usd(100)}};
+  const Budget other{{.per_period = Money::usd(100)}};
+  const CostCapOptions patient{.wait_for_reserved = 3600s};
+  const auto capped_by = [&](const Budget& budget) {
+    CostCapOptions options = patient;
+    options.budgets = {budget};
+    return cost_cap(options);
+  };
+  const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 1, .max_queued = 10, .max_wait = 3600s}};
+  const ScriptedProvider model{dollar_target(), {costing(0).after(1s)}};
+  const auto first = lab.runtime.start(model | capped_by(one), request_for(60));
+  const auto second = lab.runtime.start(model | capped_by(other), request_for(60));
+  lab.runtime.run_for(500ms);
+  std::vector<std::shared_ptr<VirtualCall>> calls;
+  SECTION("two caps") {
+    calls.push_back(lab.runtime.start(model | capped_by(one) | capped_by(other), request_for(60)));
+    calls.push_back(lab.runtime.start(model | capped_by(other) | capped_by(one), request_for(60)));
+  }
+  SECTION("a cap and a bulkhead") {
+    calls.push_back(lab.runtime.start(model | bulkhead(permits) | capped_by(one), request_for(60)));
+    calls.push_back(lab.runtime.start(model | capped_by(one) | bulkhead(permits), request_for(60)));
+  }
+  SECTION("a cap at two levels, and a shared send") {
+    calls.push_back(lab.runtime.start(model | capped_by(one) | single_flight() | capped_by(one), request_for(60)));
+    calls.push_back(lab.runtime.start(model | capped_by(one) | single_flight(), request_for(60)));
+  }
+  lab.runtime.run_all();
+  for (const auto& call : calls) {
+    REQUIRE(call->result());
+    CHECK(lab.runtime.since(call->ended_at()) <= 3s);
+  }
+}
+
+TEST_CASE("who waits for a budget goes when something that was spent leaves its period") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100), .period = 60s}};
+  const ScriptedProvider slow{dollar_target("one"), {costing(0).after(300s)}};
+  const ScriptedProvider model{dollar_target("two"), {costing(0).after(1s)}};
+  budget.book(Money::usd(50), lab.runtime.clock().now() - 50s);
+  const auto first = lab.runtime.start(slow | timeout({.first_token = 400s, .idle = 400s, .attempt = 400s}) |
+                                           cost_cap(budget), request_for(40), {.deadline = 1000s});
+  lab.runtime.run_for(1s);
+  const auto waits = lab.runtime.start(model | cost_cap(budget), request_for(30));
+  lab.runtime.run_all();
+  REQUIRE(waits->result());
+  CHECK(lab.runtime.since(waits->ended_at()) <= 12s);
+}
+
+TEST_CASE("an overspent budget does not keep anybody from what costs nothing") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider dear{dollar_target("one"), {costing(150), costing(1)}};
+  const ScriptedProvider free{dollar_target("two", 0), {costing(10)}};
+  REQUIRE(lab.call(dear | cost_cap(budget), request_for(50)));
+  CHECK(lab.snapshot(budget).spent.cost == Money::usd(150));
+  const FallbackClient client = lab.client(dear, free);
+  const auto reply = lab.call(client | cost_cap(budget), request_for(50));
+  REQUIRE(reply);
+  CHECK(reply->served_by == free.target());
+  CHECK(lab.call(free | cost_cap({.per_request = Money::usd(1), .budgets = {budget}}), "hello"));
+  CHECK(lab.client(free | cost_cap(budget)).explain("hello").steps[0].skipped == std::nullopt);
+}
+
+TEST_CASE("the wait of a send for money has one end, whoever else of its call waits or has waited") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(50)}};
+  SECTION("two calls that share it") {
+    const Policy cap = cost_cap({.wait_for_reserved = 2s, .budgets = {budget}});
+    const ScriptedProvider a{dollar_target("a"), {costing(1).after(1s)}};
+    const ScriptedProvider b{dollar_target("b", 0.25), {costing(1).after(1s)}};
+    const ScriptedProvider q{dollar_target("q"), {costing(1).after(10s)}};
+    const FallbackClient inner = lab.client(a | single_flight(), b);
+    const FallbackClient client = lab.client(inner | cap);
+    const auto holds = lab.runtime.start(q | cap, request_for(45));
+    const auto first = lab.runtime.start(client, request_for(40));
+    lab.runtime.run_for(1s);
+    const auto second = lab.runtime.start(client, request_for(40));
+    lab.runtime.run_all();
+    CHECK(lab.runtime.since(first->ended_at()) == 2s);
+    CHECK(lab.runtime.since(second->ended_at()) <= 3s);
+  }
+  SECTION("a hedge beside it") {
+    const Policy cap = cost_cap({.wait_for_reserved = 1s, .budgets = {budget}});
+    const ConcurrencyLimit permits{BulkheadOptions{.max_in_flight = 1, .max_queued = 5}};
+    const ScriptedProvider a{dollar_target("a"), {costing(1).after(1s)}};
+    const ScriptedProvider b{dollar_target("b"), {costing(1).after(9s)}};
+    const ScriptedProvider q{dollar_target("q"), {costing(1).after(1s)}};
+    const Provider limited = a | bulkhead(permits);
+    FallbackOptions options{.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()};
+    options.hedge = HedgeOptions{.min_delay = 100ms, .delay_without_samples = 500ms, .budget = {.share = 1.0}};
+    const FallbackClient client{{limited, b}, options};
+    const auto first = lab.runtime.start(limited | cap, request_for(20));
+    const auto hedged = lab.runtime.start(client | cap, request_for(40));
+    lab.runtime.run_for(250ms);
+    const auto other = lab.runtime.start(q | cap, request_for(40));
+    lab.runtime.run_all();
+    CHECK(first->result());
+    CHECK(hedged->done());
+    CHECK(other->done());
+  }
+}
+
+TEST_CASE("a hedge does not wait for money that its own call holds, in front of others") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(50)}};
+  const ScriptedProvider a{dollar_target("a"), {costing(1).after(40s)}};
+  const ScriptedProvider b{dollar_target("b"), {costing(1)}};
+  const ScriptedProvider q{dollar_target("q"), {costing(1).after(10s), costing(1)}};
+  FallbackOptions options{.recovery = {.max_wait = 0s}, .runtime = lab.runtime.share()};
+  options.hedge = HedgeOptions{.delay_without_samples = 5s};
+  const FallbackClient client{{a, b}, options};
+  const auto hedged = lab.runtime.start(client | cost_cap(budget), request_for(30), {.deadline = 100s});
+  const auto holds = lab.runtime.start(q | cost_cap(budget), request_for(15));
+  lab.runtime.run_for(1s);
+  const auto other = lab.runtime.start(q | cost_cap(budget), request_for(15));
+  lab.runtime.run_all();
+  REQUIRE(other->result());
+  CHECK(lab.runtime.since(other->ended_at()) == 10s);
 }
 
 TEST_CASE("the wait for two budgets, one after the other, has the bounds of one") {

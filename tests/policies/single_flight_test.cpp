@@ -15,10 +15,13 @@
 #include "backstop/fallback_client.hpp"
 #include "backstop/observe/observer.hpp"
 #include "backstop/policies/accept_if.hpp"
+#include "backstop/policies/bulkhead.hpp"
 #include "backstop/policies/cache.hpp"
 #include "backstop/policies/checks.hpp"
+#include "backstop/policies/circuit_breaker.hpp"
 #include "backstop/policies/cost_cap.hpp"
 #include "backstop/policies/intercept.hpp"
+#include "backstop/policies/rate_limit.hpp"
 #include "backstop/policies/retry.hpp"
 #include "backstop/policies/standard.hpp"
 #include "backstop/policies/timeout.hpp"
@@ -547,6 +550,83 @@ TEST_CASE("a hedge that nobody who shares the sends may make is not made, and no
     REQUIRE(call.done());
     CHECK(call.wait());
   }
+}
+
+TEST_CASE("a shared send goes by the permits that the call which begins it has taken further out") {
+  VirtualRuntime runtime;
+  SECTION("a breaker that is probed") {
+    const auto breaker = CircuitBreaker::create({.consecutive_failures = 1, .open_for = 5s});
+    const ScriptedProvider model{"a/m", {error(ErrorKind::server_error), answer("back")}};
+    const Provider stack = model | circuit_breaker(breaker) | single_flight() | circuit_breaker(breaker);
+    CHECK_FALSE(runtime.call(stack, "hello"));
+    CHECK(breaker->state() == BreakerState::open);
+    for (int i = 0; i < 5 && breaker->state() != BreakerState::closed; ++i) {
+      runtime.run_for(10s);
+      CHECK(runtime.call(stack, "hello"));
+    }
+    CHECK(breaker->state() == BreakerState::closed);
+  }
+  SECTION("a bulkhead") {
+    const ConcurrencyLimit one{BulkheadOptions{.max_in_flight = 1, .max_queued = 5}};
+    const ScriptedProvider model{"a/m", {slow_answer()}};
+    CHECK(runtime.call(model | bulkhead(one) | single_flight() | bulkhead(one), "hello"));
+    CHECK(one.snapshot().in_flight == 0);
+  }
+  SECTION("a rate limit") {
+    const RateLimit limit{{.requests_per_minute = 6, .max_wait = 60s}};
+    const ScriptedProvider model{"a/m", {slow_answer()}};
+    const Provider stack = model | rate_limit(limit) | single_flight() | rate_limit(limit);
+    CHECK(runtime.call(stack, "hello"));
+    const auto second = runtime.call(stack, "hello");
+    REQUIRE(second);
+    CHECK(second->attempts[0].waited == 9s);
+  }
+}
+
+TEST_CASE("what a shared send has cost is booked with the call that leaves when no other may account for it") {
+  VirtualRuntime runtime;
+  const Budget first_budget{{.per_period = Money::usd(1000)}};
+  const Budget other_budget{{.per_period = Money::usd(1)}};
+  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
+  const FallbackClient client{{model | single_flight()}, {.recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  const auto start = [&](const Budget& budget) {
+    CallOptions options;
+    options.around = cost_cap(budget);
+    options.on_event = [](const StreamEvent&) {};
+    return client.start(request, options);
+  };
+  PendingCall first = start(first_budget);
+  PendingCall other = start(other_budget);
+  runtime.run_for(2500ms);
+  first.cancel();
+  runtime.run_for(10s);
+  REQUIRE(first.done());
+  REQUIRE(other.done());
+  const Money cost = first.wait().error().cost;
+  CHECK(cost > Money{});
+  CHECK(first_budget.snapshot(runtime.clock().now()).spent.cost == cost);
+  CHECK(other.wait().error().kind == ErrorKind::stream_interrupted);
+  CHECK(other.wait().error().cost == Money{});
+  CHECK(other_budget.snapshot(runtime.clock().now()) == BudgetSnapshot{});
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("a call whose cap has no room for a send shares one that is under way") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{Lab::target(), {slow_answer()}};
+  const auto under = [&](int usd) { return cost_cap({.per_request = Money::usd(usd)}); };
+  const Provider shared = model | single_flight();
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  const auto pays = runtime.start(shared | under(1000), request);
+  const auto shares = runtime.start(shared | under(1), request);
+  runtime.run_all();
+  CHECK(pays->result());
+  CHECK(shares->result());
+  CHECK(model.send_count() == 1);
+  CHECK_FALSE(runtime.call(shared | under(1), request));
 }
 
 TEST_CASE("who takes over a shared send has no more attempts for it than its own") {

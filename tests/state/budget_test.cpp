@@ -71,6 +71,22 @@ TEST_CASE("a budget is looked at and booked on by the machine's clock where no t
   CHECK(budget.snapshot(machine_clock().now() + 25h).spent.cost == Money{});
 }
 
+TEST_CASE("a look at a budget at another time changes nothing") {
+  const Budget budget{{.per_period = Money::usd(100)}};
+  budget.book(Money::usd(1), start);
+  CHECK(budget.snapshot(start + 25h).spent.cost == Money{});
+  CHECK(budget.snapshot(start).spent.cost == Money::usd(1));
+}
+
+TEST_CASE("what is booked late and is older than the period does not count, however often") {
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const TimePoint now = start + 100h;
+  static_cast<void>(budget.snapshot(now));
+  for (int i = 0; i < 3; ++i) budget.book(Money::usd(3.20), now - 25h);
+  CHECK(budget.snapshot(now).spent.cost == Money{});
+  CHECK(budget.snapshot(now + 72h).spent.cost == Money{});
+}
+
 TEST_CASE("threads cannot reserve more than a budget has", "[scenario-180]") {
   const Budget budget{{.per_period = Money::usd(100)}};
   std::array<std::unique_ptr<BudgetReservation>, 50> reservations;
@@ -193,7 +209,8 @@ TEST_CASE("a send that was dearer than its worst case is booked in full; no amou
   dear.settle(usd(130), start);
   CHECK(budget.snapshot(start).spent.cost == Money::usd(130));
   BudgetReservation refund{{&budget, 1}, usd(-50), start};
-  CHECK(refund.refusal());  // there is nothing left, and a negative worst case makes no room
+  CHECK_FALSE(refund.refusal());  // as what costs nothing
+  CHECK(budget.snapshot(start).reserved == BudgetCharge{});
   spend(Budget{{}}, usd(-1), start);
   const Budget other{{}};
   spend(other, usd(-5, -5), start);

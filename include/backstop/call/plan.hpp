@@ -27,7 +27,8 @@ struct Plan {
     bool summary = false;               ///< asked for a summary of the turns that the step behind it leaves out
     bool cached = false;                ///< answered from a cache, and nothing is sent
   };
-  /// In the order in which they would be tried; of a client its targets. One that the ladder would bring in again, with
+  /// In the order in which they would be tried; of a client inside its targets, as many as it asks before it leaves the
+  /// call to others (its `max_attempts`). One that the ladder would bring in again, with
   /// less to do, has a second step. The last may be the answer that a ladder has of its own, with when it is given as
   /// its `degradation->reason`.
   std::vector<Step> steps;

@@ -23,8 +23,7 @@ namespace backstop::inline v0 {
 
 /// The same with a breaker that the application holds, to look at it and control it by hand. Put around several
 /// providers it is one breaker for all of them. Where a call meets the same breaker again further in (a client in a
-/// client, `CallOptions::around`), it passes there: it is counted once, at the outermost; but not behind
-/// `single_flight`, whose send is other calls' too.
+/// client, `CallOptions::around`), it passes there: it is counted once, at the outermost.
 ///
 /// Example: `auto breaker = CircuitBreaker::create(); auto guarded = openai(...) | circuit_breaker(breaker);
 ///           breaker->isolate();`

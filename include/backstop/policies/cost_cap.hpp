@@ -26,9 +26,10 @@ struct CostCapOptions {
   /// What a target whose price is not known is taken to cost; unset: nothing is sent to it.
   std::optional<Price> assume_price{};
   /// How long a send that would fit but for what other calls have reserved waits for these to settle, while no other
-  /// target is ready outside the cap, which is asked first (the refusal is `local_limit` then); 0: it does not wait. A
-  /// call waits before policies inside the cap give it permits; another send of it, to the next target of a client
-  /// inside or for a repair, where it is made.
+  /// target is ready outside the cap, which is asked first (the refusal is `local_limit` then); 0: it does not wait.
+  /// The targets of a client inside have that time together, until one has been sent to. A call waits before policies
+  /// inside the cap give it permits, in the order of coming; another send of it, to the next target of a client inside
+  /// or for a repair, and one behind `single_flight`, where it is made. A hedge does not wait.
   Duration wait_for_reserved = std::chrono::seconds{30};
   /// Shared ones; a send needs room in all of them. It counts once in each, however many caps around it have it.
   std::vector<Budget> budgets{};

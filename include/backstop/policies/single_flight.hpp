@@ -38,6 +38,8 @@ struct SingleFlightOptions {
 /// A call whose caps or attempts have no room for a send, a hedge too, shares it all the same while another accounts for
 /// it. Only while the caps of all of them have to wait for what others have reserved does the send: for the money of the
 /// one that has waited longest.
+/// The row of a send that was taken over tells of all of it, also of what was before the call, and it is made though the
+/// call has no attempt left.
 /// Calls on whose account none is have a row that was not sent and says so. The request that goes out is the first
 /// caller's: its tags, ids and trace context.
 ///

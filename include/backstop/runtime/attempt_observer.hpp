@@ -35,6 +35,7 @@ struct Send {
   std::optional<std::int64_t> output_limit{};
   /// Set with a refusal that may end soon: what is waited for before the observers are asked again.
   std::shared_ptr<BudgetTurn> turn{};
+  std::optional<TimePoint> waits_since{};  ///< when the first of them was given
   /// At its end: what the caps have booked for it, where the ledger does not know what it cost.
   Money booked{};
   bool begun = false;  ///< all observers have let it begin

@@ -37,6 +37,7 @@ struct RoutingHint {
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
   bool once = false;         ///< the policies around it allow the target one send, but for a new key or another clock
+  bool hedges = false;       ///< is asked beside another that has not answered yet
   bool judges = false;       ///< is asked to judge another's answer
   bool summarizes = false;   ///< is asked for a summary of older turns
   bool reduced = false;      ///< see `Needs::reduced`: of the request, something was given up

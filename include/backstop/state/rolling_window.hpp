@@ -15,8 +15,7 @@ namespace backstop::inline v0 {
 /// A bucket is counted for as long as its newest entry is younger than the window: nothing leaves early, and an entry
 /// leaves at most one bucket's width late.
 ///
-/// Thread safety: none, also of `total`, which keeps what it found until a bucket can leave. Cost: constant, however
-/// much time has passed since the last entry; most calls look at no bucket.
+/// Thread safety: none. Cost: of looking at all buckets, however much time has passed since the last entry.
 template <class Sums, std::size_t Buckets>
 class RollingWindow {
  public:
@@ -29,26 +28,25 @@ class RollingWindow {
     const std::int64_t index = count / width_ - (count % width_ < 0 ? 1 : 0);
     Bucket& bucket = buckets_[(static_cast<std::uint64_t>(index) + whole_turns) % buckets_.size()];
     if (bucket.index > index) return;  // older than the whole window
-    if (bucket.index < index) {
-      if (bucket.index != unused) known_until_ = (TimePoint::min)();  // may have been counted
-      bucket = Bucket{index, at, Sums{}};
-      known_until_ = (std::min)(known_until_, saturating_add(at, window_));
-    }
+    if (bucket.index < index) bucket = Bucket{index, at, Sums{}};
     bucket.newest = (std::max)(bucket.newest, at);
     bucket.sums += sums;
-    total_ += sums;
   }
 
   [[nodiscard]] Sums total(TimePoint now) const noexcept {
-    if (now < known_until_) return total_;
-    total_ = Sums{};
-    known_until_ = (TimePoint::max)();
+    Sums sums{};
     for (const Bucket& bucket : buckets_) {
-      if (bucket.index == unused || saturating_difference(now, bucket.newest) >= window_) continue;
-      total_ += bucket.sums;
-      known_until_ = (std::min)(known_until_, saturating_add(bucket.newest, window_));
+      if (counts(bucket, now)) sums += bucket.sums;
     }
-    return total_;
+    return sums;
+  }
+  /// When the first of what counts now no longer does; `TimePoint::max()`: nothing counts.
+  [[nodiscard]] TimePoint next_leave(TimePoint now) const noexcept {
+    TimePoint next = (TimePoint::max)();
+    for (const Bucket& bucket : buckets_) {
+      if (counts(bucket, now)) next = (std::min)(next, saturating_add(bucket.newest, window_));
+    }
+    return next;
   }
 
   void clear() noexcept { *this = RollingWindow{window_}; }
@@ -65,11 +63,13 @@ class RollingWindow {
     Sums sums{};
   };
 
+  [[nodiscard]] bool counts(const Bucket& bucket, TimePoint now) const noexcept {
+    return bucket.index != unused && saturating_difference(now, bucket.newest) < window_;
+  }
+
   Duration window_;
   std::int64_t width_;
   std::array<Bucket, Buckets + 1> buckets_{};  // a window that begins within a bucket touches one more
-  mutable Sums total_{};                       // of the buckets, right before ...
-  mutable TimePoint known_until_ = (TimePoint::max)();  // ... the first of them leaves
 };
 
 }  // namespace backstop::inline v0
