@@ -52,6 +52,19 @@ struct Standing {
     return probe > other.probe || (probe == other.probe && success_share > other.success_share);
   }
 
+  /// It refuses until then as well, and a probe would be refused there: who is out in two ways is out for the longer of
+  /// them. `words`: static text.
+  void put_off(TimePoint until, ErrorKind kind, std::string_view words) noexcept {
+    if (ready() || ready_at < until) {
+      ready_at = until;
+      why = kind;
+      what = words;
+      cooling_after.reset();
+    }
+    verdict = Verdict::later;
+    probe = Probe::never;
+  }
+
   /// The standing of a client with these two targets.
   [[nodiscard]] BACKSTOP_EXPORT static Standing of_either(const Standing& first, const Standing& second) noexcept;
 };

@@ -70,13 +70,7 @@ class Bulkhead final : public Decorator {
   [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
     Standing standing = next().standing(request, needs, now);
     if (!standing.fit() || is_held(needs.held, limit_.id()) || !limit_.full()) return standing;
-    if (standing.ready()) {
-      standing.ready_at = now;
-      standing.why = ErrorKind::local_limit;
-      standing.what = "too many sends are under way at once";
-    }
-    standing.verdict = Standing::Verdict::later;
-    standing.probe = Standing::Probe::never;
+    standing.put_off(now, ErrorKind::local_limit, "too many sends are under way at once");
     return standing;
   }
 

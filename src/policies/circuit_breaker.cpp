@@ -81,19 +81,10 @@ class Breaking final : public Decorator {
       standing.finds_out = true;
       return standing;
     }
-    // Who is out in two ways is out for the longer of them, and is not to be probed if one of them forbids it.
     const bool isolated = breaker_->state() == BreakerState::isolated;
     const bool only_breaker = standing.ready() || standing.probe == Standing::Probe::breaker;
-    if (standing.ready() || standing.ready_at < *until) {
-      standing.ready_at = *until;
-      standing.why = ErrorKind::circuit_open;
-      standing.what = isolated ? "isolated by hand" : "circuit_open";
-      standing.cooling_after.reset();
-    }
-    standing.verdict = Standing::Verdict::later;
-    if (isolated || !only_breaker) {
-      standing.probe = Standing::Probe::never;
-    } else {
+    standing.put_off(*until, ErrorKind::circuit_open, isolated ? "isolated by hand" : "circuit_open");
+    if (!isolated && only_breaker) {
       standing.probe = Standing::Probe::breaker;
       standing.success_share = std::min(standing.success_share, breaker_->success_share(now));
     }

@@ -425,7 +425,11 @@ void Follower::settle() {
   const bool has_rows = flight_->hand_rows_to(*this, state.ledger, room_);
   const Duration waited = std::exchange(context_.branch().waited, Duration::zero());
   if (has_rows) state.ledger[rows_before].waited += waited;
-  if (has_rows && flight_->ended()) return;
+  const auto answers = [](const Attempt& row) { return !row.outcome; };
+  const auto own = state.ledger.begin() + static_cast<std::ptrdiff_t>(rows_before);
+  // What it was answered by may be on another's account.
+  const bool tells_all = !flight_->ended() || !flight_->result() || std::any_of(own, state.ledger.end(), answers);
+  if (has_rows && flight_->ended() && tells_all) return;
   Attempt& row = state.ledger.emplace_back();
   if (!has_rows) row.waited = waited;
   row.elapsed = context_.now() - joined_at_;

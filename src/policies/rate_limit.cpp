@@ -135,15 +135,7 @@ class RateLimiting final : public Decorator {
     Standing standing = next().standing(request, needs, now);
     const bool asked = standing.fit() && !is_held(needs.held, limit_.id());
     const std::optional<TimePoint> until = asked ? limit_.refuses_until(now) : std::nullopt;
-    if (!until) return standing;
-    if (standing.ready() || standing.ready_at < *until) {
-      standing.ready_at = *until;
-      standing.why = ErrorKind::local_limit;
-      standing.what = "rate limit";
-      standing.cooling_after.reset();
-    }
-    standing.verdict = Standing::Verdict::later;
-    standing.probe = Standing::Probe::never;  // a probe would be refused here as well
+    if (until) standing.put_off(*until, ErrorKind::local_limit, "rate limit");
     return standing;
   }
 

@@ -31,8 +31,7 @@ struct Runtime::Threads {
   std::condition_variable background_end;
   std::thread background;
 
-  /// Somebody who does not see by itself what this thread posts.
-  [[nodiscard]] bool has_listener() const noexcept { return polled || (driven() && !is_driver()); }
+  [[nodiscard]] bool has_listener() const noexcept { return driven() || polled; }
   [[nodiscard]] bool driven() const noexcept { return driver.load(std::memory_order_relaxed) != std::thread::id{}; }
   [[nodiscard]] bool is_driver() const noexcept {
     return driver.load(std::memory_order_relaxed) == std::this_thread::get_id();

@@ -629,6 +629,25 @@ TEST_CASE("a call whose cap has no room for a send shares one that is under way"
   CHECK_FALSE(runtime.call(shared | under(1), request));
 }
 
+TEST_CASE("a call whose own send failed has a row for the answer that another accounts for") {
+  VirtualRuntime runtime;
+  const ScriptedProvider model{"a/m", {error(ErrorKind::server_error).after(3s), answer("hi")}};
+  const FallbackClient client{{model | retry() | single_flight()},
+                              {.limits = {.max_attempts = 1}, .recovery = {.max_wait = 0s}, .runtime = runtime.share()}};
+  PendingCall first = client.start("hello");
+  runtime.run_for(1s);
+  PendingCall second = client.start("hello");
+  runtime.run_for(20s);
+  REQUIRE(first.wait());
+  REQUIRE(second.wait());
+  const Ledger& rows = first.wait()->attempts;
+  REQUIRE(rows.size() == 2);
+  CHECK((rows[0].sent && rows[0].outcome == ErrorKind::server_error));
+  CHECK((!rows[1].sent && !rows[1].outcome));
+  CHECK(rows[1].reason == "shared the send of an identical call");
+  CHECK(second.wait()->attempts.size() == 1);
+}
+
 TEST_CASE("who takes over a shared send has no more attempts for it than its own") {
   VirtualRuntime runtime;
   const ScriptedProvider model{"a/m", {error(ErrorKind::server_error).after(1s)}};

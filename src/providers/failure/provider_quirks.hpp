@@ -121,6 +121,7 @@ inline constexpr auto provider_quirks = [] {
       {"", 0, Where::code, "engine_overloaded_error", overloaded},  // Kimi docs, API errors
       {"", 0, Where::code, "service_tier_capacity_exceeded", overloaded},  // Mistral; seen in the field, no public page
       {"", 0, Where::code, "slow_down", overloaded},  // OpenAI docs, error codes
+      {"", 0, Where::code, "server_is_overloaded", overloaded},  // Wei-Shaw/sub2api#5909
       {"", 0, Where::code, "unavailable_error", overloaded},  // llama.cpp server, format_error_response()
       {"", 0, Where::code, "UNAVAILABLE", overloaded},  // googleapis, google/rpc/code.proto
       {"", 0, Where::code, "MODEL_CAPACITY_EXHAUSTED", overloaded},  // google-gemini/gemini-cli#23520
@@ -152,7 +153,9 @@ inline constexpr auto provider_quirks = [] {
       // Who are you.
       {"", 0, Where::code, "invalid_api_key", authentication},  // OpenAI docs, error codes
       {"", 0, Where::code, "authentication_error", authentication},  // Anthropic docs, errors
-      {"", 0, Where::code, "invalid_authentication_error", authentication},  // Kimi docs, API errors
+      // Source: Kimi docs, API errors
+      {"", 0, Where::code, "invalid_authentication_error", authentication},
+      {"", 0, Where::code, "incorrect_api_key_error", authentication},
       {"", 0, Where::code, "InvalidApiKey", authentication},  // Alibaba Model Studio docs, error codes
       {"", 0, Where::code, "API_KEY_INVALID", authentication},  // googleapis, google/api/error_reason.proto
       {"", 0, Where::code, "UNAUTHENTICATED", authentication},  // googleapis, google/rpc/code.proto
