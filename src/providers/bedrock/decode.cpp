@@ -15,8 +15,22 @@ namespace backstop::inline v0::detail {
 namespace {
 
 /// A text that is a message where an answer has an object.
-[[nodiscard]] bool is_bedrock_failure(const JsonElement& data) noexcept {
-  return holds_failure(data) || !text_of(data, "message").empty() || !text_of(data, "Message").empty();
+/// What a document is instead of an event; each field is looked at once.
+enum class Whole : std::uint8_t { none, failure, answer };
+[[nodiscard]] Whole whole_in(const JsonElement& data) noexcept {
+  JsonObject object;
+  if (data.get(object) != simdjson::SUCCESS) return holds_failure(data) ? Whole::failure : Whole::none;
+  FailureSigns signs;
+  bool has_words = false;
+  bool has_output = false;
+  for (const auto field : object) {
+    signs.note(field.key, field.value);
+    has_output = has_output || (is_key(field.key, "output") && !field.value.is_null());
+    const bool is_message = is_key(field.key, "message") || is_key(field.key, "Message");
+    has_words = has_words || (is_message && !as_text(field.value).empty());
+  }
+  if (signs.failure() || has_words) return Whole::failure;
+  return has_output ? Whole::answer : Whole::none;
 }
 
 /// `inputTokens` excludes what the cache served and took.
@@ -127,13 +141,10 @@ constexpr std::array<std::string_view, 6> converse_events{"messageStart",     "c
 class ConverseStreamDecoder final : public StreamDecoder {
  public:
   Next on_event(std::string_view name, const JsonElement& data, AnswerBuilder& answer) override {
-    if (is_bedrock_failure(data)) {
-      answer.fail(read_failure(data));
-      return Next::end;
-    }
-    if (member(data, "output")) {  // one that came whole
-      read_converse_answer(data, answer);
-      return Next::end;
+    switch (whole_in(data)) {
+      case Whole::failure: answer.fail(read_failure(data)); return Next::end;
+      case Whole::answer: read_converse_answer(data, answer); return Next::end;
+      case Whole::none: break;
     }
     if (name.empty() || name == "chunk") {
       for (const std::string_view event : converse_events) {
@@ -222,7 +233,7 @@ class ConverseStreamDecoder final : public StreamDecoder {
 }  // namespace
 
 void BedrockFormat::decode(const JsonElement& body, AnswerBuilder& answer) const {
-  if (!member(body, "output") && is_bedrock_failure(body)) {
+  if (!member(body, "output") && whole_in(body) == Whole::failure) {
     answer.fail(read_failure(body));
   } else {
     read_converse_answer(body, answer);

@@ -8,7 +8,8 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-constexpr std::size_t prelude_size = 12;
+constexpr std::size_t lengths_size = 8;
+constexpr std::size_t prelude_size = lengths_size + 4;  // with their checksum
 constexpr std::size_t frame_size = 16;  // of a message without headers and payload
 
 [[nodiscard]] std::uint32_t number_at(std::string_view bytes, std::size_t at) noexcept {
@@ -17,9 +18,10 @@ constexpr std::size_t frame_size = 16;  // of a message without headers and payl
   return number;
 }
 
-[[nodiscard]] std::uint32_t checksum(std::string_view bytes) noexcept {
+/// Of these bytes behind those that have the checksum `before`.
+[[nodiscard]] std::uint32_t checksum(std::string_view bytes, std::uint32_t before = 0) noexcept {
   return static_cast<std::uint32_t>(
-      ::crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
+      ::crc32(before, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
 }
 
 /// Takes that many bytes from the front; nothing where there are fewer.
@@ -61,7 +63,8 @@ void EventStream::feed(std::string_view piece) {
 bool EventStream::next(Message& message) {
   if (!fault_.empty() || (size_ == 0 && !read_prelude()) || bytes_.size() - begin_ < size_) return false;
   const std::string_view frame = std::string_view{bytes_}.substr(begin_, size_);
-  if (checksum(frame.substr(0, size_ - 4)) != number_at(frame, size_ - 4)) {
+  const std::string_view behind_lengths = frame.substr(lengths_size, size_ - lengths_size - 4);
+  if (checksum(behind_lengths, lengths_sum_) != number_at(frame, size_ - 4)) {
     return give_up("a message of the stream is damaged: its checksum is another");
   }
   message = {};
@@ -78,7 +81,8 @@ bool EventStream::next(Message& message) {
 bool EventStream::read_prelude() {
   const std::string_view bytes = std::string_view{bytes_}.substr(begin_);
   if (bytes.size() < prelude_size) return false;
-  if (checksum(bytes.substr(0, 8)) != number_at(bytes, 8)) {
+  lengths_sum_ = checksum(bytes.substr(0, lengths_size));
+  if (lengths_sum_ != number_at(bytes, lengths_size)) {
     return give_up("a message of the stream is damaged: the checksum of its lengths is another");
   }
   const std::size_t size = number_at(bytes, 0);

@@ -43,6 +43,7 @@ class EventStream {
   std::size_t begin_ = 0;  ///< of the message that is being read
   std::size_t size_ = 0;   ///< of it; 0: its prelude has not been read
   std::size_t headers_size_ = 0;
+  std::uint32_t lengths_sum_ = 0;
   std::string_view fault_;
 };
 

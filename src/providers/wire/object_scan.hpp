@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <string_view>
 
@@ -12,18 +11,16 @@ class ObjectScan {
  public:
   void feed(std::string_view piece) noexcept {
     for (std::size_t at = 0; at < piece.size(); ++at) {
-      // Most bytes are of a word, and change nothing.
-      if (state_ == State::string) {
-        while (at < piece.size() && piece[at] != '"' && piece[at] != '\\') ++at;
-        if (at == piece.size()) return;
-      }
+      at = past_words(piece, at);
+      if (at == piece.size()) return;
       take(piece[at]);
     }
   }
   /// The same up to the object's last bracket; how many bytes that is, or all of them where it has not come.
   [[nodiscard]] std::size_t feed_to_end(std::string_view piece) noexcept {
     for (std::size_t at = 0; at < piece.size(); ++at) {
-      if (state_ == State::string) at = std::min(piece.find_first_of("\"\\", at), piece.size() - 1);
+      at = past_words(piece, at);
+      if (at == piece.size()) break;
       take(piece[at]);
       if (state_ == State::closed) return at + 1;
     }
@@ -38,6 +35,13 @@ class ObjectScan {
 
  private:
   enum class State : unsigned char { before, inside, string, escape, closed, other };
+
+  /// Most bytes are of a word, and change nothing.
+  [[nodiscard]] std::size_t past_words(std::string_view piece, std::size_t at) const noexcept {
+    if (state_ != State::string) return at;
+    while (at < piece.size() && piece[at] != '"' && piece[at] != '\\') ++at;
+    return at;
+  }
 
   void take(char letter) noexcept {
     const bool blank = letter == ' ' || letter == '\n' || letter == '\r' || letter == '\t';
