@@ -399,7 +399,6 @@ void Follower::catch_up() noexcept {
     if (event->type == StreamEvent::Type::restarted) context_.branch().take_back();
     ++position_;
   }
-  flight_->drop_what_is_too_much();
 }
 
 std::optional<Error> Follower::begin(Send& send, int is_new) {

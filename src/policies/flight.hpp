@@ -104,8 +104,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] Duration held_up_for() const noexcept { return held_for_; }
   /// A follower can take more: the send goes on if it was held up.
   void go_on();
-  /// Of what one of them has handed on.
-  void drop_what_is_too_much() noexcept;
 
  private:
   /// A send under way, and who accounts for it; null once that one has left.
@@ -137,6 +135,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   /// That one of those who share it may still make.
   [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
+  void drop_what_is_too_much() noexcept;
 
   std::shared_ptr<Flights> flights_;
   std::string key_;

@@ -62,8 +62,12 @@ class Suite:
 def failed_test(output):
     """The file and name of the first test that failed, as Catch2 prints them."""
     rule = "-" * 79
-    heading = re.search(rf"^{rule}\n(.*?)\n{rule}\n(\S+?):\d+\n", output, re.MULTILINE | re.DOTALL)
-    if heading is None:
+    headings = list(re.finditer(rf"^{rule}\n(.*?)\n{rule}\n(\S+?):\d+\n", output, re.MULTILINE | re.DOTALL))
+    ends = [heading.start() for heading in headings[1:]] + [len(output)]
+    # Tests that were skipped have a heading too.
+    failed = [one for one, end in zip(headings, ends) if "FAILED" in output[one.end():end]] or headings
+    if not failed:
         return output.strip()[-300:]
+    heading = failed[0]
     name = " ".join(line.strip() for line in heading[1].splitlines())
     return f"{heading[2].split('/')[-1]}: {name}"

@@ -815,6 +815,24 @@ TEST_CASE("who comes later does not take what is left of a budget before those w
   for (const auto& call : small) CHECK(call->result());
 }
 
+TEST_CASE("a send waits for money in front of calls that have not begun") {
+  Lab lab;
+  const Budget budget{{.per_period = Money::usd(100)}};
+  const ScriptedProvider slow{dollar_target("slow"), {costing(0).after(10s)}};
+  const ScriptedProvider fails{dollar_target("one"), {error(ErrorKind::server_error).after(2s)}};
+  const ScriptedProvider dearer{dollar_target("two", 2), {costing(0).after(1s)}};
+  const ScriptedProvider model{dollar_target("three"), {costing(0).after(1s)}};
+  const auto holds = lab.runtime.start(slow | cost_cap(budget), request_for(50));
+  const auto first = lab.runtime.start(lab.client(fails, dearer) | cost_cap(budget), request_for(30));
+  lab.runtime.run_for(1s);
+  const auto large = lab.runtime.start(model | cost_cap(budget), request_for(90));
+  lab.runtime.run_all();
+  REQUIRE(first->result());
+  CHECK(lab.runtime.since(first->ended_at()) == 11s);
+  REQUIRE(large->result());
+  CHECK(lab.runtime.since(large->ended_at()) == 12s);
+}
+
 TEST_CASE("a call that has had its turn at a budget and waits further in holds nobody up") {
   Lab lab;
   const Budget budget{{.per_period = Money::usd(100)}};
