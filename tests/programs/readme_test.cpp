@@ -212,8 +212,8 @@ TEST_CASE("every policy file of the pages is accepted, and all of its targets co
 
 TEST_CASE("the policy that the README shows stands in the file that its command names") {
   const std::vector<std::string> shown = blocks("README.md", "json");
-  REQUIRE_FALSE(shown.empty());
-  CHECK(json::parse(shown.back()) == json::parse(content_of(first_policy)));
+  const json file = json::parse(content_of(first_policy));
+  CHECK(std::any_of(shown.begin(), shown.end(), [&](const std::string& one) { return json::parse(one) == file; }));
   CHECK_THAT(content_of("README.md"), ContainsSubstring("--policy " + std::string{first_policy}));
 }
 
