@@ -152,7 +152,7 @@ class CostCap::EachSend final : public AttemptObserver {
     for (int round = 0; round < most_rounds; ++round) {
       std::int64_t output = quote.usual_output(limit);
       if (send.output_limit) output = std::min(output, *send.output_limit);
-      const bool may_limit = !limit;
+      const bool may_limit = !limit && !send.begun;
       if (const std::int64_t most = most_output(send, quote); most < output) {
         if (!may_limit || most < std::min(output, least_limited_output)) {
           const std::int64_t needed = may_limit ? std::min(output, least_limited_output) : output;
@@ -169,7 +169,7 @@ class CostCap::EachSend final : public AttemptObserver {
         waits_since_.reset();
         return std::nullopt;
       }
-      remove(send);  // others have reserved meanwhile
+      remove(added);  // others have reserved meanwhile
     }
     return Error{ErrorKind::local_limit, "what may be spent changes faster than it can be asked about"};
   }
@@ -183,7 +183,7 @@ class CostCap::EachSend final : public AttemptObserver {
       send.booked = std::max(send.booked, charge.cost);
       ended->reservation.settle(charge, context_->now());
     }
-    remove(send);
+    remove(*ended);
   }
 
   /// Before anything further in takes part: why no send to that target could be made, whatever is settled. `least` is
@@ -221,15 +221,14 @@ class CostCap::EachSend final : public AttemptObserver {
   /// Whoever has not waited yet waits behind those who do, and does not take what is left before them.
   enum class Newcomer : bool { no, yes };
   /// Why the budgets have no room for the charge beside what others have reserved; empty when they have. `turn` is set
-  /// where it is worth waiting. `since`: when the wait began; empty: it does not wait. `has`: what another cap has
-  /// reserved for the send.
+  /// where it is worth waiting. `since`: when the wait began; empty: it does not wait. `send`: null before there is one.
   [[nodiscard]] std::optional<Error> no_room(const BudgetCharge& charge, std::optional<TimePoint> since,
-                                             const BudgetReservation* has, Newcomer newcomer,
+                                             const Send* send, Newcomer newcomer,
                                              std::shared_ptr<BudgetTurn>& turn) const {
     std::optional<Error> for_now;
     const Budget* reserved = nullptr;
     for (const Budget& budget : cap_->options_.budgets) {
-      if (charge == BudgetCharge{} || BudgetReservation::any_in(budget, has)) continue;
+      if (charge == BudgetCharge{} || (send != nullptr && has_money_in(budget, *send))) continue;
       const BudgetSnapshot used = budget.snapshot(context_->now());
       if (auto refusal = used_up(budget, used, charge)) return refusal;
       if (for_now) continue;
@@ -261,7 +260,7 @@ class CostCap::EachSend final : public AttemptObserver {
           quote{its_quote},
           worst{at_most},
           some{some_of(budgets, which)},
-          reservation{some ? *some : budgets, at_most, now} {}
+          reservation{some ? *some : budgets, at_most, now, which.reserved_so_far} {}
 
     const Send* send;
     CostQuote quote;
@@ -271,6 +270,11 @@ class CostCap::EachSend final : public AttemptObserver {
     bool counted = false;  // among what is at stake in the call
   };
 
+  /// Another cap of the call has reserved for the send there, or the call that it is taken over from.
+  [[nodiscard]] static bool has_money_in(const Budget& budget, const Send& send) noexcept {
+    return BudgetReservation::any_in(budget, send.reservations) ||
+           BudgetReservation::any_in(budget, send.reserved_so_far);
+  }
   /// Where another cap has reserved for the send in one of them, the others.
   [[nodiscard]] static std::optional<std::vector<Budget>> some_of(const std::vector<Budget>& budgets, const Send& send) {
     if (send.reservations == nullptr) return std::nullopt;
@@ -310,7 +314,7 @@ class CostCap::EachSend final : public AttemptObserver {
       most = quote.most_output(*cap_->options_.per_request - spent_beside(send), std::nullopt);
     }
     for (const Budget& budget : cap_->options_.budgets) {
-      if (BudgetReservation::any_in(budget, send.reservations)) continue;
+      if (has_money_in(budget, send)) continue;
       const BudgetOptions& limits = budget.options();
       const BudgetSnapshot used = budget.snapshot(context_->now());
       const Money room = limits.per_period ? *limits.per_period - used.spent.cost - used.reserved.cost : Money::max();
@@ -331,7 +335,7 @@ class CostCap::EachSend final : public AttemptObserver {
     if (!send.waits_since) send.waits_since = wait_begin();
     // The call may hold itself what a hedge would wait for.
     const bool waits = may_wait() && !send.context->hint().hedges;
-    return no_room(charge, waits ? send.waits_since : std::nullopt, send.reservations, Newcomer::no, send.turn);
+    return no_room(charge, waits ? send.waits_since : std::nullopt, &send, Newcomer::no, send.turn);
   }
 
   /// With the least output that it may be limited to.
@@ -363,9 +367,9 @@ class CostCap::EachSend final : public AttemptObserver {
         std::find_if(others_.begin(), others_.end(), [&](const auto& one) { return one->send == &send; });
     return place == others_.end() ? nullptr : place->get();
   }
-  void remove(const Send& send) noexcept {
-    if (under_way_ && under_way_->send == &send) return under_way_.reset();
-    std::erase_if(others_, [&](const auto& one) { return one->send == &send; });
+  void remove(const UnderWay& ended) noexcept {
+    if (under_way_ && &*under_way_ == &ended) return under_way_.reset();
+    std::erase_if(others_, [&](const auto& one) { return one.get() == &ended; });
   }
 
   const CostCap* cap_;

@@ -1,23 +1,30 @@
 #include "policies/flight.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <new>
 #include <utility>
 
 #include "backstop/observe/observer.hpp"
-#include "chat/interrupted.hpp"
+#include "policies/follower.hpp"
 #include "runtime/exception_error.hpp"
 
 namespace backstop::inline v0::detail {
+namespace {
+
+[[nodiscard]] std::uint64_t next_send_number() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
 
 std::shared_ptr<Flight> Flights::find(const std::string& key) {
   const std::lock_guard lock{mutex};
   const auto place = open.find(key);
   return place != open.end() ? place->second : nullptr;
 }
-
-// The flight.
 
 Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next, const ChatRequest& request,
                const CallContext& first, std::size_t max_replay_bytes)
@@ -74,6 +81,7 @@ Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next,
     context_.set_held(held_.back());
   }
   context_.add_observer(*this);
+  state_.row_listener = this;
   if (first.streaming()) context_.set_sink(this);
 }
 
@@ -103,8 +111,11 @@ void Flight::join(Follower& follower) {
 void Flight::leave(Follower& follower) noexcept {
   std::erase(followers_, &follower);
   ask_again();
-  for (UnderWay& one : sends_) {
-    if (one.payer == &follower && !give_to_another(one, follower) && !followers_.empty()) stop(StopReason::cancelled);
+  for (std::size_t i = 0; i < sends_.size(); ++i) {
+    Send& send = *sends_[i].send;
+    if (sends_[i].payer != &follower || give_to_another(send, follower)) continue;
+    give_back(send, follower);
+    if (!followers_.empty()) stop(StopReason::cancelled);
   }
   for (Account& one : accounts_) one.handed_over = one.handed_over || one.payer == &follower;
   if (!started_ || ended()) return;
@@ -112,34 +123,43 @@ void Flight::leave(Follower& follower) noexcept {
   go_on();  // it may have been waiting for a slower one that is gone
 }
 
-bool Flight::give_to_another(UnderWay& one, Follower& from) noexcept {
-  one.send->aside = one.aside;
-  from.context().end_send(*one.send, nullptr);
-  from.give_back_send();
-  one.send->unstake();
-  one.payer = nullptr;
+bool Flight::give_to_another(Send& send, Follower& from) noexcept {
+  if (ended()) return false;
+  // What is reserved for it stays so until another has reserved: nobody else gets the money in between, and where both
+  // pay out of one budget nothing changes.
+  const bool aside = std::exchange(send.aside, find(send)->aside);
+  BudgetReservation* const reserved = std::exchange(send.reservations, nullptr);
+  send.reserved_so_far = reserved;
+  const Money staked = send.staked_in(from.context().state());
+  send.unstake();
   bool given = false;
   try {
-    given = !ended() && !find_payer(*one.send, 0, &from);
+    given = !find_payer(send, &from);
   } catch (...) {
     given = false;
   }
-  one.send->aside = false;
+  send.reserved_so_far = nullptr;
+  send.turn.reset();
+  if (given) {
+    give_back(send, from);
+  } else {
+    send.reservations = reserved;
+    if (staked != Money{}) static_cast<void>(send.stake(from.context().state(), staked));
+  }
+  send.aside = aside;
   return given;
+}
+
+void Flight::give_back(Send& send, Follower& from) noexcept {
+  from.context().end_send(send, nullptr);
+  from.give_back_send();
+  if (UnderWay* const one = find(send); one != nullptr && one->payer == &from) one->payer = nullptr;
 }
 
 bool Flight::hand_over(Follower& follower) noexcept {
   bool all = true;
-  for (UnderWay& one : sends_) {
-    if (one.payer != &follower || give_to_another(one, follower)) continue;
-    all = false;
-    try {
-      one.send->aside = one.aside;
-      if (!follower.begin(*one.send, 0)) one.payer = &follower;
-    } catch (...) {  // nobody accounts for it
-    }
-    one.send->turn.reset();
-    one.send->aside = false;
+  for (std::size_t i = 0; i < sends_.size(); ++i) {
+    if (sends_[i].payer == &follower) all = give_to_another(*sends_[i].send, follower) && all;
   }
   return all;
 }
@@ -168,37 +188,38 @@ void Flight::on_task_done() noexcept {
 }
 
 std::optional<Error> Flight::on_begin(Send& send) {
+  if (send.number == 0) send.number = next_send_number();
   sends_.push_back({&send, nullptr, send.aside});
   std::optional<Error> refusal;
   try {
-    refusal = find_payer(send, 1);
+    refusal = find_payer(send);
   } catch (...) {
     refusal = error_from_exception("a caller");
   }
-  if (refusal) sends_.pop_back();
+  if (refusal) std::erase_if(sends_, [&](const UnderWay& one) { return one.send == &send && one.payer == nullptr; });
   return refusal;
 }
 
-std::optional<Error> Flight::find_payer(Send& send, int is_new, const Follower* leaving) {
+std::optional<Error> Flight::find_payer(Send& send, const Follower* leaving) {
   std::vector<std::pair<Follower*, Error>> refused;
   std::shared_ptr<BudgetTurn> turn;  // of the first who may pay once others have settled
   const bool all_stopping = std::all_of(followers_.begin(), followers_.end(), [&](const Follower* one) {
     return one == leaving || one->context().stopping();
   });
-  for (Follower* follower : followers_) {
-    if (follower == leaving || follower->refused() || (follower->context().stopping() && !all_stopping)) continue;
+  for (Follower* const follower : std::vector<Follower*>{followers_}) {
+    if (!has(follower) || follower == leaving || follower->refused()) continue;
+    if (follower->context().stopping() && !all_stopping) continue;
     // What was sent must not be lost for want of memory.
-    follower->keep_room_for(state_.ledger.size() + 1);
-    accounts_.reserve(state_.ledger.size() + sends_.size() + 1);
-    std::optional<Error> own = follower->begin(send, is_new);
+    accounts_.reserve(accounts_.size() + sends_.size() + 1);
+    follower->keep_room_for(state_.ledger.size() + accounts_.size() + 1);
+    std::optional<Error> own = follower->pay_for(send);
     if (!own) {
-      const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
-      if (place != sends_.end()) place->payer = follower;
+      if (UnderWay* const one = find(send)) one->payer = follower;
       for (Follower* other : followers_) other->note_own_refusal({});
       return std::nullopt;
     }
     refused.emplace_back(follower, *std::move(own));
-    if (!turn && is_new > 0) turn = std::exchange(send.turn, nullptr);
+    if (!turn && !send.begun) turn = std::exchange(send.turn, nullptr);
   }
   if (refused.empty()) return Error{ErrorKind::cancelled, "nobody waits for the send any more"};
   Error refusal = refused.back().second;
@@ -209,10 +230,19 @@ std::optional<Error> Flight::find_payer(Send& send, int is_new, const Follower* 
     turns_.push_back(send.turn);
   }
   // Of a new send only that is refused: another target may be cheaper.
-  if (is_new == 0) {
+  if (send.begun) {
     for (auto& [follower, why] : refused) follower->refuse(std::move(why));
   }
   return refusal;
+}
+
+Flight::UnderWay* Flight::find(const Send& send) noexcept {
+  const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
+  return place != sends_.end() ? &*place : nullptr;
+}
+
+bool Flight::has(const Follower* follower) const noexcept {
+  return std::find(followers_.begin(), followers_.end(), follower) != followers_.end();
 }
 
 int Flight::most_sends_left() const noexcept {
@@ -224,44 +254,75 @@ int Flight::most_sends_left() const noexcept {
 }
 
 void Flight::on_end(Send& send, const Attempt* row) noexcept {
-  const auto place = std::find_if(sends_.begin(), sends_.end(), [&](const UnderWay& one) { return one.send == &send; });
-  if (place == sends_.end()) return;
-  Follower* payer = place->payer;
-  sends_.erase(place);
+  const UnderWay* const ended = find(send);
+  if (ended == nullptr) return;
+  Follower* const payer = ended->payer;
+  sends_.erase(sends_.begin() + (ended - sends_.data()));
   if (payer == nullptr) return;
   payer->context().end_send(send, row);
   if (row == nullptr || !row->sent) payer->give_back_send();
   if (row == nullptr) return;
   payer->add_cost(std::max(row->cost, send.booked));
-  if (&send.context->state() != &state_) return;  // of a flight inside, whose rows come later
-  const auto index = static_cast<std::size_t>(row - state_.ledger.data());
-  if (index >= accounts_.capacity()) return;  // no memory was to be had: it goes with those that are on nobody's
-  if (index >= accounts_.size()) accounts_.resize(index + 1);
-  accounts_[index].payer = payer;
+  if (accounts_.size() == accounts_.capacity()) return;  // no memory was to be had: the row goes where the rest goes
+  Account& account = accounts_.emplace_back(Account{send.number, payer});
+  if (&send.context->state() == &state_) {
+    account.row = static_cast<std::size_t>(row - state_.ledger.data());
+    return;
+  }
+  try {
+    account.early = *row;
+  } catch (const std::bad_alloc&) {  // it gets the row if it is still there when this comes
+  }
 }
 
-bool Flight::hand_rows_to(const Follower& follower, Ledger& ledger, Ledger& room) {
-  const bool gets_the_rest = ended() && payer_ == &follower;
+void Flight::on_row_added(std::size_t row, std::uint64_t send) noexcept {
+  for (Account& account : accounts_) {
+    if (account.send != send) continue;
+    account.row = row;
+    account.early.reset();
+  }
+}
+
+const Flight::Account* Flight::account_of(std::size_t row) const noexcept {
+  const auto place = std::find_if(accounts_.begin(), accounts_.end(), [&](const Account& one) { return one.row == row; });
+  return place != accounts_.end() ? &*place : nullptr;
+}
+
+bool Flight::hand_rows_to(const Follower& follower, CallState& call, Ledger& room) {
+  const bool gets_the_rest = ended() && rest_goes_to_ == &follower;
   const auto is_its = [&](std::size_t row) {
-    if (row >= accounts_.size() || (accounts_[row].payer == nullptr && !accounts_[row].handed_over)) return gets_the_rest;
-    return !accounts_[row].handed_over && accounts_[row].payer == &follower;
+    const Account* account = account_of(row);
+    return account != nullptr ? !account->handed_over && account->payer == &follower : gets_the_rest;
   };
-  std::size_t count = 0;
+  const auto is_early = [&](const Account& account) {
+    return account.early && !account.handed_over && account.payer == &follower;
+  };
+  auto count = static_cast<std::size_t>(std::count_if(accounts_.begin(), accounts_.end(), is_early));
   for (std::size_t row = 0; row < state_.ledger.size(); ++row) count += is_its(row) ? 1 : 0;
+  Ledger& ledger = call.ledger;
   if (ledger.capacity() < ledger.size() + count && room.capacity() > ledger.capacity()) {
     room.assign(std::make_move_iterator(ledger.begin()), std::make_move_iterator(ledger.end()));
     ledger.swap(room);
   }
+  const auto add = [&](Attempt row, std::uint64_t send) {
+    ledger.push_back(std::move(row));
+    if (call.row_listener != nullptr && send != 0) call.row_listener->on_row_added(ledger.size() - 1, send);
+  };
   for (std::size_t row = 0; row < state_.ledger.size(); ++row) {
     if (!is_its(row)) continue;
+    const Account* account = account_of(row);
+    const std::uint64_t send = account != nullptr ? account->send : 0;
     // A copy while it goes on: those who race write into it until the end.
     if (ended()) {
-      ledger.push_back(std::move(state_.ledger[row]));
+      add(std::move(state_.ledger[row]), send);
     } else {
-      ledger.push_back(state_.ledger[row]);
+      add(state_.ledger[row], send);
     }
-    if (row < accounts_.size()) accounts_[row].handed_over = true;
   }
+  for (const Account& account : accounts_) {
+    if (is_early(account)) add(*account.early, account.send);
+  }
+  for (Account& account : accounts_) account.handed_over = account.handed_over || account.payer == &follower;
   return count > 0;
 }
 
@@ -271,9 +332,9 @@ void Flight::complete(Result<ChatResponse> result) noexcept {
   close();
   const auto payer = std::find_if(followers_.begin(), followers_.end(), [](const Follower* one) { return !one->refused(); });
   if (payer != followers_.end()) {
-    payer_ = *payer;
+    rest_goes_to_ = *payer;
   } else if (!followers_.empty()) {
-    payer_ = followers_.front();
+    rest_goes_to_ = followers_.front();
   }
   for (Follower* follower : followers_) follower->wake();
   if (kept_) context_.runtime().post(last_turn_, std::move(kept_));
@@ -347,6 +408,14 @@ bool Flight::ready() const noexcept {
   });
 }
 
+void Flight::when_ready(Parked* waiting) noexcept {
+  held_up_ = waiting;
+  if (waiting == nullptr) return;
+  // A consumer may have become busy without an event of this flight, as a hold or another flight does: who waits for
+  // events looks again, waits for its consumer, and then lets the send go on.
+  for (Follower* follower : followers_) follower->wake();
+}
+
 void Flight::go_on() {
   if (held_up_ != nullptr && ready()) std::exchange(held_up_, nullptr)->wake();
 }
@@ -356,134 +425,6 @@ Duration Flight::consumer_time() const noexcept {
   for (const Follower* follower : followers_) least = std::min(least, follower->consumer_time());
   if (least != Duration::max()) held_for_ = std::max(held_for_, least);
   return held_for_;
-}
-
-// Those who share it.
-
-Follower::Follower(Flight& flight, const CallContext& context)
-    : flight_{flight.shared_from_this()},
-      context_{context},
-      joined_at_{context.now()},
-      time_before_{0},
-      parked_{context.runtime(), &context.state()} {
-  if (context_.progress() == nullptr) context_.set_progress(&own_progress_);
-  if (!AttemptProgress::reached(context_.progress()->started)) context_.progress()->started = joined_at_;
-  if (context_.streaming()) time_before_ = flight_->held_up_for() - context_.sink()->consumer_time();
-  flight_->join(*this);
-}
-
-Follower::~Follower() {
-  const bool last = flight_->started() && !flight_->ended() && flight_->followed_only_by(*this);
-  flight_->leave(*this);
-  if (last) flight_->abandon(stop_reason());
-}
-
-StopReason Follower::stop_reason() const noexcept {
-  return context_.stopping() ? context_.stop().reason() : StopReason::cancelled;
-}
-
-Duration Follower::consumer_time() const noexcept {
-  return context_.streaming() ? time_before_ + context_.sink()->consumer_time() : Duration::zero();
-}
-
-void Follower::catch_up() noexcept {
-  if (!context_.streaming()) return;
-  while ((!context_.stopping() || has_answer_in_time()) && !left_behind() && !has_everything() && can_take_more()) {
-    const std::shared_ptr<const Flight::Event> event = flight_->event(position_);
-    if (event->attempt != attempt_) {
-      attempt_ = event->attempt;
-      const Target target = flight_->target_of(attempt_);
-      context_.sink()->on_attempt(target);
-    }
-    context_.deliver(event->view());
-    if (event->type == StreamEvent::Type::restarted) context_.branch().take_back();
-    ++position_;
-  }
-}
-
-std::optional<Error> Follower::begin(Send& send, int is_new) {
-  // What is under way when it takes over has been decided.
-  if (context_.spare_sends() < is_new) {
-    Error error{ErrorKind::local_limit, "the call has used up its number of attempts"};
-    error.target = *send.target;
-    return error;
-  }
-  std::optional<Error> refusal = context_.begin_send(send);
-  if (!refusal) --context_.state().attempts_left;
-  return refusal;
-}
-
-void Follower::settle() {
-  CallState& state = context_.state();
-  state.at_stake -= std::exchange(unsettled_, Money{});
-  if (flight_->ended()) context_.requirement().add(flight_->requirement());
-  if (const Target* chosen = flight_->first_choice(); chosen != nullptr && context_.hint().first_choice) {
-    state.first_choice = chosen;
-  }
-  const std::size_t rows_before = state.ledger.size();
-  const bool has_rows = flight_->hand_rows_to(*this, state.ledger, room_);
-  const Duration waited = std::exchange(context_.branch().waited, Duration::zero());
-  if (has_rows) state.ledger[rows_before].waited += waited;
-  const auto answers = [](const Attempt& row) { return !row.outcome; };
-  const auto own = state.ledger.begin() + static_cast<std::ptrdiff_t>(rows_before);
-  // What it was answered by may be on another's account.
-  const bool tells_all = !flight_->ended() || !flight_->result() || std::any_of(own, state.ledger.end(), answers);
-  if (has_rows && flight_->ended() && tells_all) return;
-  Attempt& row = state.ledger.emplace_back();
-  if (!has_rows) row.waited = waited;
-  row.elapsed = context_.now() - joined_at_;
-  if (refused()) {
-    row.target = refusal_->target;
-    row.outcome = refusal_->kind;
-    row.reason = refusal_->message;
-    return;
-  }
-  if (!flight_->ended() || (context_.stopping() && !has_answer_in_time())) {
-    row.target = flight_->target();
-    row.outcome = context_.stopping() ? context_.stop_error().kind : ErrorKind::local_limit;
-    row.reason = "left the send of an identical call";
-    return;
-  }
-  const Result<ChatResponse>& result = flight_->result();
-  row.target = result ? result->served_by : result.error().target;
-  if (!result) row.outcome = result.error().kind;
-  row.reason = "shared the send of an identical call";
-}
-
-Result<ChatResponse> Follower::outcome() {
-  if (context_.stopping() && !(has_answer_in_time() && has_everything())) {
-    Error error = context_.stop_error();
-    error.target = context_.state().ledger.back().target;  // its part in the send has a row
-    return error;
-  }
-  if (refused()) {
-    if (context_.committed()) {  // it has a part of the answer
-      interrupt_stream(*refusal_);
-      refusal_->committed = true;
-    }
-    return *refusal_;
-  }
-  if (left_behind() || flight_->broken()) {
-    Error error = out_of_memory();
-    if (!flight_->broken()) error.message = "the stream is shared, and its consumer is too far behind the others";
-    if (context_.committed()) {
-      if (flight_->broken()) error.cause = error.kind;
-      error.kind = ErrorKind::stream_interrupted;
-    }
-    error.target = flight_->target();
-    error.replay = ReplaySafety::maybe_processed;
-    error.committed = context_.committed();
-    return error;
-  }
-  Result<ChatResponse> result = flight_->result();
-  if (!result) {
-    // What its own caps say, not another's.
-    if (own_refusal_ && result.error().kind == own_refusal_->kind) result = *own_refusal_;
-    result.error().committed = context_.committed();
-  } else if (!AttemptProgress::reached(context_.progress()->first_content)) {
-    context_.note_first_content();
-  }
-  return result;
 }
 
 }  // namespace backstop::inline v0::detail

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -14,6 +13,7 @@
 
 #include "backstop/provider.hpp"
 #include "backstop/runtime/call_context.hpp"
+#include "runtime/row_listener.hpp"
 #include "state/budget_turn.hpp"
 
 namespace backstop::inline v0::detail {
@@ -35,13 +35,14 @@ struct Flights {
 /// One send that several calls wait for, with a state, a stop source and a context of its own. Whoever joins keeps it
 /// alive; the last to leave stops it and awaits its end.
 ///
-/// Each send of a flight is accounted to one of its followers, the one who has waited longest and whose caps let it: the
+/// One of its followers pays for each send of a flight, the one who has waited longest and whose caps let it: the
 /// attempt observers of that call are asked and told, it is one of that call's sends, and its row goes into that call's
-/// ledger. A send under way whose follower leaves is taken over by another.
+/// ledger. A send under way whose payer leaves is taken over by another.
 class Flight final : public std::enable_shared_from_this<Flight>,
                      private TaskCompletion,
                      private StreamSink,
-                     private AttemptObserver {
+                     private AttemptObserver,
+                     private RowListener {
  public:
   /// `first` is the call that begins it.
   Flight(std::shared_ptr<Flights> flights, std::string key, Provider next, const ChatRequest& request,
@@ -51,8 +52,8 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void start();
   void join(Follower& follower);
   void leave(Follower& follower) noexcept;
-  /// Before a call leaves: others account for the sends that it accounts for. False where none of them may; it then
-  /// stops the send and awaits its end, so that what it has cost is booked.
+  /// Before a call leaves: others pay for its sends under way. False where none of them may: the call goes on paying, and
+  /// has to stop the flight and await its end, so that what the send has cost is booked.
   [[nodiscard]] bool hand_over(Follower& follower) noexcept;
   /// No one else can join.
   void close() noexcept;
@@ -66,9 +67,9 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] bool ended() const noexcept { return result_.has_value(); }
   [[nodiscard]] const Result<ChatResponse>& result() const noexcept { return *result_; }
-  /// Moves the rows of what was sent on the follower's account into its ledger, and, when it has ended, those that are
-  /// on nobody's to the one who has waited longest. Whether there were any.
-  [[nodiscard]] bool hand_rows_to(const Follower& follower, Ledger& ledger, Ledger& room);
+  /// Moves the rows of what the follower has paid for into its call's ledger, and, when the flight has ended, those that
+  /// nobody has paid for into that of the one who has waited longest. Whether there were any.
+  [[nodiscard]] bool hand_rows_to(const Follower& follower, CallState& call, Ledger& room);
   /// That of a client inside; null: there is none.
   [[nodiscard]] const Target* first_choice() const noexcept {
     return state_.first_choice != &first_choice_ ? state_.first_choice : nullptr;
@@ -106,7 +107,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void go_on();
 
  private:
-  /// A send under way, and who accounts for it; null once that one has left.
+  /// A send under way, and who pays for it; null once that one has left.
   struct UnderWay {
     Send* send;
     Follower* payer;
@@ -117,15 +118,18 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   void complete(Result<ChatResponse> result) noexcept;
   void on_event(const StreamEvent& event) noexcept override;
   [[nodiscard]] bool ready() const noexcept override;
-  void when_ready(Parked* waiting) noexcept override { held_up_ = waiting; }
+  void when_ready(Parked* waiting) noexcept override;
   [[nodiscard]] Duration consumer_time() const noexcept override;
   [[nodiscard]] std::optional<Error> on_begin(Send& send) override;
   void on_end(Send& send, const Attempt* row) noexcept override;
-  /// Finds who accounts for the send, a new one (1) or one that is under way (0); the error of the last who may not
-  /// when nobody does.
-  [[nodiscard]] std::optional<Error> find_payer(Send& send, int is_new, const Follower* leaving = nullptr);
-  /// Takes the send from that call; whether another accounts for it now.
-  bool give_to_another(UnderWay& one, Follower& from) noexcept;
+  /// Finds who pays for the send, a new one or one that has begun; the error of the last who may not when nobody does.
+  [[nodiscard]] std::optional<Error> find_payer(Send& send, const Follower* leaving = nullptr);
+  /// Whether another pays for the send of that call now; else it goes on doing so.
+  bool give_to_another(Send& send, Follower& from) noexcept;
+  /// That call pays for it no longer.
+  void give_back(Send& send, Follower& from) noexcept;
+  [[nodiscard]] UnderWay* find(const Send& send) noexcept;
+  [[nodiscard]] bool has(const Follower* follower) const noexcept;
   /// Those who may pay have changed: a send that waits for money asks again.
   void ask_again() noexcept {
     for (const std::weak_ptr<BudgetTurn>& one : turns_) {
@@ -135,6 +139,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   /// That one of those who share it may still make.
   [[nodiscard]] int most_sends_left() const noexcept;
   void on_attempt(const Target& target) noexcept override;
+  void on_row_added(std::size_t row, std::uint64_t send) noexcept override;
   void drop_what_is_too_much() noexcept;
 
   std::shared_ptr<Flights> flights_;
@@ -157,13 +162,18 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   Task<Result<ChatResponse>> task_;
   bool started_ = false;
   std::optional<Result<ChatResponse>> result_;
-  const Follower* payer_ = nullptr;  // who gets the rows that are on nobody's account
-  /// On whose account a row is; null: on nobody's.
+  const Follower* rest_goes_to_ = nullptr;  // the rows that nobody has paid for
+  /// A send that has ended, and who has paid for it.
   struct Account {
-    const Follower* payer = nullptr;
-    bool handed_over = false;  ///< stands in that one's ledger, or it is gone
+    std::uint64_t send;
+    const Follower* payer;
+    std::optional<std::size_t> row{};  ///< that it has here; a send of a flight inside gets it when its part in that ends
+    std::optional<Attempt> early{};    ///< what that row will be, until then
+    bool handed_over = false;          ///< stands in the ledger of that one, or it is gone
   };
-  std::vector<Account> accounts_;  // of the rows, as far as it reaches
+  /// Null: nobody has paid for it.
+  [[nodiscard]] const Account* account_of(std::size_t row) const noexcept;
+  std::vector<Account> accounts_;
   std::vector<UnderWay> sends_;
   std::vector<std::weak_ptr<BudgetTurn>> turns_;  // of sends that none of those who share them may pay for yet
   std::shared_ptr<Flight> kept_;  // when abandoned
@@ -181,101 +191,6 @@ class Flight final : public std::enable_shared_from_this<Flight>,
   bool broken_ = false;  // an event was lost for want of memory
   Parked* held_up_ = nullptr;
   mutable Duration held_for_{0};
-};
-
-/// A call that shares a flight; lives in its coroutine.
-class Follower final {
- public:
-  Follower(Flight& flight, const CallContext& context);
-  ~Follower();
-
-  [[nodiscard]] const CallContext& context() const noexcept { return context_; }
-  [[nodiscard]] std::size_t position() const noexcept { return position_; }
-  [[nodiscard]] bool has_everything() const noexcept { return position_ == flight_->end_of_events(); }
-  [[nodiscard]] bool can_take_more() const noexcept { return !context_.streaming() || context_.sink()->ready(); }
-  /// Too slow: what it was to get next is gone.
-  [[nodiscard]] bool left_behind() const noexcept { return position_ < flight_->first_event(); }
-  /// How long its consumer has kept it waiting, counted as the flight counts.
-  [[nodiscard]] Duration consumer_time() const noexcept;
-  /// Why the send is stopped when this is the last to leave it.
-  [[nodiscard]] StopReason stop_reason() const noexcept;
-  /// Hands on what has come, as far as the consumer takes it. In a step of its own call, which the consumer may wait in.
-  void catch_up() noexcept;
-  /// Its time is over, and the send has ended with an answer all the same: one that was there, or that was given for
-  /// want of another.
-  [[nodiscard]] bool has_answer_in_time() const noexcept {
-    return is_time_limit(context_.stop().reason()) && flight_->ended() && flight_->result().has_value();
-  }
-  /// Resumes the coroutine if it waits for news.
-  void wake() noexcept { parked_.wake(); }
-  /// Why its own caps do not let it account for a send of the flight: it gets that error.
-  void refuse(Error refusal) noexcept {
-    refusal_ = std::move(refusal);
-    wake();
-  }
-  [[nodiscard]] bool refused() const noexcept { return refusal_.has_value(); }
-  /// Takes a send of the flight upon itself, a new one (1) or one that is under way (0); why it may not.
-  [[nodiscard]] std::optional<Error> begin(Send& send, int is_new);
-  /// A send that it took upon itself was not made after all, or is another's now.
-  void give_back_send() noexcept { ++context_.state().attempts_left; }
-  /// For so many rows of the flight. Its call may be in the midst of a step, with its ledger in use, so that this is kept
-  /// apart. Errors: std::bad_alloc.
-  void keep_room_for(std::size_t rows) { room_.reserve(context_.state().ledger.size() + rows); }
-  /// Why its own caps do not let it account for a send that nobody accounts for; empty: somebody does.
-  void note_own_refusal(std::optional<Error> refusal) noexcept { own_refusal_ = std::move(refusal); }
-  /// A send that it accounts for has ended, and is not in its ledger yet.
-  void add_cost(Money cost) noexcept {
-    unsettled_ += cost;
-    context_.state().at_stake += cost;
-  }
-  /// Enters the send, or its part in it, in the call's ledger.
-  void settle();
-  [[nodiscard]] Result<ChatResponse> outcome();
-
-  /// Awaitable: until the flight has news for this follower, or the call is stopped.
-  class [[nodiscard]] News {
-   public:
-    explicit News(Follower& follower) noexcept : follower_{&follower} {}
-    [[nodiscard]] bool await_ready() const noexcept { return follower_->has_news(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept {
-      follower_->parked_.park(waiting);
-      follower_->parked_.wake_on(follower_->context_.stop());
-    }
-    void await_resume() const noexcept {}
-
-   private:
-    Follower* follower_;
-  };
-  /// Awaitable: until the flight has ended, whatever else happens.
-  class [[nodiscard]] Completion {
-   public:
-    explicit Completion(Follower& follower) noexcept : follower_{&follower} {}
-    [[nodiscard]] bool await_ready() const noexcept { return follower_->flight_->ended(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { follower_->parked_.park(waiting); }
-    void await_resume() const noexcept {}
-
-   private:
-    Follower* follower_;
-  };
-
- private:
-  [[nodiscard]] bool has_news() const noexcept {
-    return flight_->ended() || context_.stopping() || left_behind() || flight_->broken() || !has_everything() ||
-           !can_take_more() || refused();
-  }
-
-  std::shared_ptr<Flight> flight_;
-  CallContext context_;
-  AttemptProgress own_progress_;
-  TimePoint joined_at_;
-  Duration time_before_;
-  std::size_t position_ = 0;
-  std::size_t attempt_ = 0;  // that the consumer has been told of
-  std::optional<Error> refusal_;
-  std::optional<Error> own_refusal_;  // of the send that the flight could not make last
-  Money unsettled_{};
-  Ledger room_;
-  Parked parked_;
 };
 
 }  // namespace backstop::inline v0::detail

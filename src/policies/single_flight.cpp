@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "handover/own_parameters.hpp"
-#include "policies/flight.hpp"
+#include "policies/follower.hpp"
 #include "policies/one_target.hpp"
 #include "policies/options_text.hpp"
 #include "policies/request_key.hpp"
@@ -90,8 +90,7 @@ class SingleFlight final : public Decorator {
   }
 
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
-    // What answers need not stand in it: nobody else looks into these flights.
-    // Only what this runtime carries, in this process.
+    // Of one runtime and one process. Who answers is no part of it: the flights are this policy's own.
     std::string key = std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
     key += '/';
     key += std::to_string(detail::process_number());

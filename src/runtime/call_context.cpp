@@ -127,7 +127,6 @@ std::optional<Error> AttemptObserver::on_begin(Send& send) {
 CallState::CallState(Runtime& call_runtime) noexcept : runtime{&call_runtime} {}
 
 Attempt& CallState::add_row(const Target& target) {
-  if (ledger.capacity() == 0) ledger.reserve(3);
   Attempt& row = ledger.emplace_back();
   row.target = target;
   return row;
@@ -149,7 +148,7 @@ std::optional<Error> CallContext::begin_send(Send& send) const {
     refusal->target = *send.target;
     return refusal;
   }
-  send.begun = true;
+  if (send.context == this) send.begun = true;  // else the observers of who sends it are still being asked
   return std::nullopt;
 }
 

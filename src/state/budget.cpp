@@ -86,6 +86,11 @@ std::optional<BudgetRefusal> Budget::reserve(const BudgetCharge& worst, TimePoin
   return refusal;
 }
 
+void Budget::reserve_anyway(const BudgetCharge& worst) const noexcept {
+  const std::lock_guard lock{state_->mutex};
+  state_->reserved += worst;
+}
+
 void Budget::release(const BudgetCharge& reserved) const noexcept {
   const std::lock_guard lock{state_->mutex};
   state_->reserved.cost -= reserved.cost;
@@ -160,9 +165,14 @@ void BudgetTurn::ask_again() noexcept {
   waker_.wake();
 }
 
-BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept
+BudgetReservation::BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now,
+                                     const BudgetReservation* so_far) noexcept
     : worst_{std::max(worst.cost, Money{}), std::max(worst.premium, Money{})} {
   for (std::size_t count = 0; count < budgets.size(); ++count) {
+    if (any_in(budgets[count], so_far)) {
+      budgets[count].reserve_anyway(worst_);
+      continue;
+    }
     refusal_ = budgets[count].reserve(worst_, now);
     if (refusal_) {
       for (const Budget& budget : budgets.first(count)) budget.release(worst_);

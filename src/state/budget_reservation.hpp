@@ -31,7 +31,10 @@ struct BudgetRefusal {
 /// The budgets must outlive it. Thread safety: one thread at a time.
 class BACKSTOP_EXPORT BudgetReservation {
  public:
-  BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now) noexcept;
+  /// `so_far`: those that the send has already and that are given back for this one; where they are, no room is asked
+  /// for.
+  BudgetReservation(std::span<const Budget> budgets, const BudgetCharge& worst, TimePoint now,
+                    const BudgetReservation* so_far = nullptr) noexcept;
   ~BudgetReservation();
   BudgetReservation(const BudgetReservation&) = delete;
   BudgetReservation& operator=(const BudgetReservation&) = delete;

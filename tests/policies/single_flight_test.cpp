@@ -613,6 +613,139 @@ TEST_CASE("what a shared send has cost is booked with the call that leaves when 
   CHECK(model.send_count() == 1);
 }
 
+TEST_CASE("what a shared send has cost is booked with the call that leaves, also where its budget is overspent by then") {
+  VirtualRuntime runtime;
+  const Budget first_budget{{.per_period = Money::usd(150)}};
+  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
+  const Provider shared = model | single_flight();
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  EventLog of_first{runtime.runtime()};
+  EventLog of_other{runtime.runtime()};
+  const auto first = runtime.start(shared | cost_cap(first_budget), request, {.sink = &of_first});
+  const auto other = runtime.start(shared | cost_cap({.per_request = Money::usd(1)}), request, {.sink = &of_other});
+  runtime.at(2s, [&] { first_budget.book(Money::usd(80), runtime.runtime().now()); });
+  runtime.at(2500ms, [&] { first->cancel(); });
+  runtime.run_all();
+  REQUIRE_FALSE(first->result());
+  const Ledger& rows = first->result().error().attempts;
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].cost > Money{});
+  CHECK(first_budget.snapshot(runtime.runtime().now()) ==
+        BudgetSnapshot{BudgetCharge{Money::usd(80) + rows[0].cost, Money{}}, BudgetCharge{}});
+  REQUIRE_FALSE(other->result());
+  CHECK(model.send_count() == 1);
+}
+
+TEST_CASE("a shared send stays paid for by the budget that both calls pay out of, whatever else has been spent of it") {
+  VirtualRuntime runtime;
+  const Budget budget{{.per_period = Money::usd(150)}};
+  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
+  const Provider shared = model | single_flight();
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  EventLog of_first{runtime.runtime()};
+  EventLog of_other{runtime.runtime()};
+  const auto first = runtime.start(shared | cost_cap(budget), request, {.sink = &of_first});
+  const auto other = runtime.start(shared | cost_cap(budget), request, {.sink = &of_other});
+  runtime.at(2s, [&] { budget.book(Money::usd(80), runtime.runtime().now()); });
+  runtime.at(2500ms, [&] { first->cancel(); });
+  runtime.run_all();
+  REQUIRE(other->result());
+  CHECK(other->result()->text() == "one two three four");
+  REQUIRE(other->result()->attempts.size() == 1);
+  CHECK(other->result()->attempts[0].sent);
+  CHECK(budget.snapshot(runtime.runtime().now()) ==
+        BudgetSnapshot{BudgetCharge{Money::usd(80) + other->result()->cost, Money{}}, BudgetCharge{}});
+}
+
+TEST_CASE("a cap does not limit the output of a shared send that has gone out: it has room for it or refuses it") {
+  const bool with_room = GENERATE(true, false);
+  VirtualRuntime runtime;
+  const Target target{"a", "m", {.price = Price{.input = Money{}, .output = Money::usd(1)}, .max_output_tokens = 2000}};
+  const ScriptedProvider model{target, {stream({"one ", "two ", "three ", "four"}, 1s).usage(1, 1900)}};
+  const Provider shared = model | single_flight();
+  EventLog of_first{runtime.runtime()};
+  EventLog of_other{runtime.runtime()};
+  const auto first = runtime.start(shared, "hello", {.sink = &of_first});
+  const auto other =
+      runtime.start(shared | cost_cap({.per_request = Money::usd(with_room ? 2000 : 300)}), "hello", {.sink = &of_other});
+  runtime.at(1500ms, [&] { first->cancel(); });
+  runtime.run_all();
+  CHECK(model.send_count() == 1);
+  if (with_room) {
+    REQUIRE(other->result());
+    CHECK(other->result()->cost == Money::usd(1900));
+  } else {
+    REQUIRE_FALSE(other->result());
+    CHECK(other->result().error().kind == ErrorKind::stream_interrupted);
+    CHECK(other->result().error().cause == ErrorKind::budget_exceeded);
+    CHECK(other->result().error().cost == Money{});
+  }
+}
+
+TEST_CASE("a call with no attempt left takes over a shared send also from behind another shared send") {
+  for (const int attempts : {1, 2, 3}) {
+    VirtualRuntime runtime;
+    const ScriptedProvider slow{"a/m", {deltas({"a", "b"}, 10ms).after(4500ms).wait(3s).text("c").finish()}};
+    const ScriptedProvider other{"b/m", {silence()}};
+    FallbackOptions options;
+    options.hedge = HedgeOptions{.delay_without_samples = 200ms};
+    options.recovery.max_wait = 0s;
+    const Provider inner = slow | single_flight();
+    const Provider outer = FallbackClient{{inner | single_flight(), other}, options};
+    EventLog of_first{runtime.runtime()};
+    EventLog of_other{runtime.runtime()};
+    const auto leaves = runtime.start(inner, "hello", {.sink = &of_first});
+    runtime.run_for(2s);
+    const auto stays = runtime.start(outer, "hello", {.max_attempts = attempts, .sink = &of_other});
+    runtime.at(5500ms, [&] { leaves->cancel(); });
+    runtime.run_all();
+    CAPTURE(attempts);
+    REQUIRE(stays->result());
+    CHECK(stays->result()->text() == "abc");
+    CHECK(slow.send_count() == 1);
+  }
+}
+
+TEST_CASE("a stream goes on through several shared sends when a hold in between hands over what it has kept") {
+  for (int around = 1; around <= 3; ++around) {
+    VirtualRuntime runtime;
+    const ScriptedProvider model{"a/m", {stream({"aaaa ", "bbbb ", "cccc ", "dddd"}, 10ms)}};
+    Provider shared = FallbackClient{{model | single_flight()}, {.hold = StreamHold{.tokens = 40, .time = 20ms}}};
+    for (int i = 0; i < around; ++i) shared = shared | single_flight();
+    const FallbackClient client{{shared}, {.runtime = runtime.share()}};
+    std::string text;
+    PendingCall call = client.start("hello", {.on_event = [&](const StreamEvent& event) { text += event.delta; }});
+    runtime.run_for(1s);
+    CAPTURE(around);
+    REQUIRE(call.done());
+    CHECK(call.wait());
+    CHECK(text == "aaaa bbbb cccc dddd");
+  }
+}
+
+TEST_CASE("a consumer that destroys another call of the same shared sends is served on") {
+  for (int levels = 1; levels <= 4; ++levels) {
+    VirtualRuntime runtime;
+    const ScriptedProvider model{"a/m", {stream({"a", "b", "c"}, 10ms)}};
+    Provider shared = model;
+    for (int i = 0; i < levels; ++i) shared = shared | single_flight();
+    const FallbackClient client{{shared}, {.runtime = runtime.share()}};
+    std::string text;
+    std::optional<PendingCall> other = client.start("hello", {.on_event = [](const StreamEvent&) {}});
+    PendingCall call = client.start("hello", {.on_event = [&](const StreamEvent& event) {
+                                      if (event.type == StreamEvent::Type::text) other.reset();
+                                      text += event.delta;
+                                    }});
+    runtime.run_for(1s);
+    CAPTURE(levels);
+    REQUIRE(call.done());
+    CHECK(call.wait());
+    CHECK(text == "abc");
+  }
+}
+
 TEST_CASE("a call whose cap has no room for a send shares one that is under way") {
   VirtualRuntime runtime;
   const ScriptedProvider model{Lab::target(), {slow_answer()}};
@@ -662,7 +795,7 @@ TEST_CASE("who takes over a shared send has no more attempts for it than its own
   CHECK(modest->result().error().attempts.size() == 2);
 }
 
-TEST_CASE("who takes over accounts for the sends that were made before, and makes no more than its own") {
+TEST_CASE("who takes over pays for the send under way, not for those before, and makes no more than its own") {
   VirtualRuntime runtime;
   std::vector<Provider> failing;
   for (const char* name : {"a/m", "b/m", "c/m", "d/m"}) {
@@ -676,8 +809,11 @@ TEST_CASE("who takes over accounts for the sends that were made before, and make
   runtime.run_all();
   REQUIRE_FALSE(modest->result().has_value());
   CHECK(modest->result().error().kind == ErrorKind::server_error);
-  const Ledger& rows = modest->result().error().attempts;
-  CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
+  std::vector<std::string> sent_to;
+  for (const Attempt& row : modest->result().error().attempts) {
+    if (row.sent) sent_to.push_back(row.target.name());
+  }
+  CHECK(sent_to == (leaves < Duration{2s} ? std::vector<std::string>{"a/m", "b/m"} : std::vector<std::string>{"b/m", "c/m"}));
 }
 
 TEST_CASE("each send stands in the ledger and the budget of the call on whose account it was") {
@@ -717,23 +853,45 @@ TEST_CASE("each send stands in the ledger and the budget of the call on whose ac
   CHECK(of_second.snapshot(runtime.runtime().now()).spent.cost == second->result()->cost);
 }
 
-TEST_CASE("a shared send within a shared send has its rows, whoever leaves") {
-  for (const bool first_leaves : {false, true}) {
-    VirtualRuntime runtime;
-    const Target target{"a", "m", {.price = Price{Money{}, Money::usd_per_million(5)}}};
-    const ScriptedProvider model{target, {error(ErrorKind::server_error).after(100ms), answer("hi").usage(1, 100).after(1s)}};
-    const Provider shared = model | retry() | single_flight() | single_flight();
-    const auto first = runtime.start(shared, "hello");
-    const auto second = runtime.start(shared, "hello");
-    if (first_leaves) runtime.at(900ms, [&] { first->cancel(); });
-    runtime.run_all();
-    CHECK(model.send_count() == 2);
-    const auto& served = first_leaves ? second : first;
-    REQUIRE(served->result());
-    const Ledger& rows = served->result()->attempts;
-    CHECK(std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; }) == 2);
-    CHECK(served->result()->cost == Money::usd(0.0005));
-  }
+TEST_CASE("a shared send within a shared send has its row in the call that accounts for it, whoever leaves") {
+  const auto sent_in = [](const Ledger& rows) {
+    return std::count_if(rows.begin(), rows.end(), [](const Attempt& row) { return row.sent; });
+  };
+  const auto spent_in = [](const Ledger& rows) {
+    Money sum;
+    for (const Attempt& row : rows) sum += row.cost;
+    return sum;
+  };
+  const auto rows_of = [](const std::shared_ptr<VirtualCall>& call) -> const Ledger& {
+    return call->result() ? call->result()->attempts : call->result().error().attempts;
+  };
+  const Target target{"a", "m", {.price = Price{Money{}, Money::usd_per_million(5)}}};
+  const bool around_a_client = GENERATE(false, true);
+  const auto leaves = GENERATE(std::optional<Duration>{}, Duration{150ms}, Duration{900ms});
+  CAPTURE(around_a_client, leaves.has_value());
+  VirtualRuntime runtime;
+  const ScriptedProvider model{target, {error(ErrorKind::server_error).after(100ms), answer("hi").usage(1, 100).after(1s)}};
+  const Provider inner = model | retry() | single_flight();
+  const Provider shared =
+      (around_a_client ? Provider{FallbackClient{{inner}, {.recovery = {.max_wait = 0s}}}} : inner) | single_flight();
+  const Budget of_first{{.per_period = Money::usd(1)}};
+  const Budget of_second{{.per_period = Money::usd(1)}};
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  // The first may pay nothing when it stays to the end.
+  const auto first = runtime.start(shared | cost_cap({.per_request = Money::usd(leaves ? 1 : 0.0001), .budgets = {of_first}}),
+                                   request);
+  const auto second = runtime.start(shared | cost_cap(of_second), request);
+  if (leaves) runtime.at(*leaves, [&] { first->cancel(); });
+  runtime.run_all();
+
+  CHECK(model.send_count() == 2);
+  REQUIRE(second->result());
+  CHECK(sent_in(rows_of(first)) == (leaves ? 1 : 0));
+  CHECK(sent_in(rows_of(second)) == (leaves ? 1 : 2));
+  CHECK(of_first.snapshot(runtime.runtime().now()).spent.cost == spent_in(rows_of(first)));
+  CHECK(of_second.snapshot(runtime.runtime().now()).spent.cost == spent_in(rows_of(second)));
+  CHECK(second->result()->cost == Money::usd(0.0005));
 }
 
 namespace {

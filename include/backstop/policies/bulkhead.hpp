@@ -21,7 +21,7 @@ namespace backstop::inline v0 {
 /// Thread safety: as every policy. Example: `bulkhead({.max_in_flight = 8, .max_queued = 32})`
 [[nodiscard]] BACKSTOP_EXPORT Policy bulkhead(BulkheadOptions options = {});
 /// With a limit that the application holds, to share and to resize it. A call that meets the same limit again further
-/// in needs no second permit, but for a hedge beside its send.
+/// in needs no second permit, but for a hedge beside its send. With `single_flight` in between, see there.
 [[nodiscard]] BACKSTOP_EXPORT Policy bulkhead(ConcurrencyLimit limit);
 
 /// The same with a limit that adapts: it grows with successes and shrinks when the provider answers that it is too busy

@@ -44,7 +44,10 @@ struct SingleFlightOptions {
 /// caller's: its tags, ids and trace context.
 ///
 /// Put it outside everything that limits, counts or repeats, and inside `cache`:
-/// `openai({...}) | standard() | single_flight() | cache()`.
+/// `openai({...}) | standard() | single_flight() | cache()`. What stands outside of it counts calls: each that shares a
+/// failed send has failed. Do not put one handle of a limit or a breaker on both sides: the permit of the call that
+/// begins a send holds for it, and when that call leaves, the handle counts the send twice or not at all; a repeat may
+/// wait for the permit of a call that shares it.
 ///
 /// Errors: those of the send; std::invalid_argument from the factory with `problem_with(options)`.
 /// Thread safety: as every policy. Cost: of a key (the request's size in bytes) and a copy of the request per send.

@@ -38,11 +38,14 @@ struct Send {
   std::optional<TimePoint> waits_since{};  ///< when the first of them was given
   /// At its end: what the caps have booked for it, where the ledger does not know what it cost.
   Money booked{};
-  bool begun = false;  ///< all observers have let it begin
+  std::uint64_t number = 0;  ///< unique in the process; 0: no calls share the send
+  bool begun = false;  ///< all observers have let it begin; who is asked then takes it over from another call
   bool mended = false;  ///< at its end: as `AttemptProgress` has it
   /// For the observer that is called: a question of its own (to a judge, for a summary) beside what it observes.
   bool aside = false;
   BudgetReservation* reservations = nullptr;  ///< of the caps that have admitted it, the last one first
+  /// While another call is to take it over: those of the call that pays for it now. The money is there.
+  const BudgetReservation* reserved_so_far = nullptr;
 
   /// Counts what the send may cost among what is at stake in that call; once only, and taken back with the send's end.
   /// False when it counts in another call.
@@ -59,6 +62,7 @@ struct Send {
 /// Is called for every attempt below the context that it was added to, whatever stands between. So caps, limits,
 /// retries and hedges hold for each send, wherever the policy stands.
 ///
+/// None of these functions may wait or drive the runtime: the call is in the midst of a step.
 /// Thread safety: none; it belongs to the thread that drives the runtime, and must outlive the call below.
 class BACKSTOP_EXPORT AttemptObserver {
  public:

@@ -32,6 +32,7 @@ class Observer;
 struct ProgressEvent;
 namespace detail {
 struct HistorySummary;
+class RowListener;
 }
 
 /// What is one for the whole of a call, however many attempts it makes.
@@ -47,6 +48,7 @@ struct CallState {
   Duration recovery_waited{0};
   const Target* first_choice = nullptr;  ///< where the call would have gone without failures
   Ledger ledger;
+  detail::RowListener* row_listener = nullptr;  ///< of a send that several calls share: the ledger is that send's
   Requirement requirement;      ///< of the failures so far
   /// What stands for older turns that are left out, of each ladder that has asked for it.
   std::vector<std::pair<const void*, std::shared_ptr<const detail::HistorySummary>>> summaries{};
@@ -56,7 +58,7 @@ struct CallState {
   std::optional<TimePoint> dry_run_at{};  ///< nothing is sent, and time stands still: for who asks on another thread
   bool lost_event = false;      ///< there was no memory to hand it over: the call fails, and no more are handed over
 
-  /// A row of the ledger. Most calls have few; the first reserves room for three.
+  /// A row of the ledger. The next one makes the reference invalid.
   [[nodiscard]] BACKSTOP_EXPORT Attempt& add_row(const Target& target);
 };
 

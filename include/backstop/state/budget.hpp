@@ -79,6 +79,7 @@ class BACKSTOP_EXPORT Budget {
   struct State;
 
   [[nodiscard]] std::optional<BudgetRefusal> reserve(const BudgetCharge& worst, TimePoint now) const noexcept;
+  void reserve_anyway(const BudgetCharge& worst) const noexcept;
   void release(const BudgetCharge& reserved) const noexcept;
   void settle(const BudgetCharge& reserved, const BudgetCharge& actual, TimePoint now) const noexcept;
 
