@@ -1,6 +1,7 @@
 #include "backstop/provider.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -282,6 +283,52 @@ class AttemptRecord {
   return error;
 }
 
+// A stream that waits holds the frame of ModelProvider::call with all its variables: what is needed for a moment, errors
+// above all, stands in the functions that follow.
+
+/// Why the observers do not let the send begin.
+[[nodiscard]] detail::Boxed<Error> refusal_to_begin(Send& sending, const CallContext& context) {
+  std::optional<Error> refusal = context.begin_send(sending);
+  if (refusal) return detail::Boxed<Error>{*std::move(refusal)};
+  sending.turn.reset();
+  return {};
+}
+
+/// Asks the observers again, who have refused it for now, each time when the turn has come that they gave. An error: the
+/// call was stopped.
+Task<Result<void>> ask_again_in_turn(detail::Boxed<Error>& refusal, Send& sending, CallContext& context,
+                                     const Target& target) {
+  std::shared_ptr<BudgetTurn> turn = std::exchange(sending.turn, nullptr);
+  std::optional<Error> latest{std::move(*refusal)};
+  const auto ask = [&](std::shared_ptr<BudgetTurn>& next) {
+    std::optional<Error> why = context.begin_send(sending);
+    next = std::exchange(sending.turn, nullptr);
+    return why;
+  };
+  Task<Result<void>> waiting = detail::ask_in_turn(ask, latest, turn, context, target);
+  Result<void> waited = co_await waiting;
+  refusal = latest ? detail::Boxed<Error>{*std::move(latest)} : detail::Boxed<Error>{};
+  if (!waited) waited.error().target = target;
+  co_return waited;
+}
+
+/// Where a refusal has been seen to and the send may not be repeated: what the provider said counts for more than why.
+[[nodiscard]] Error in_place_of(Error why, detail::Boxed<Error>& mended) {
+  return mended.has_value() ? std::move(*mended) : std::move(why);
+}
+
+/// What the exception that is being handled says of the attempt.
+[[nodiscard]] Result<ChatResponse> thrown_in(AttemptRecord& record) {
+  Error error = detail::error_from_exception("the provider");
+  if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
+  try {
+    return error;
+  } catch (...) {
+    record.abandon();
+    throw;
+  }
+}
+
 }  // namespace
 
 Standing ChatProvider::standing(const ChatRequest& request, const Needs& needs, TimePoint) const noexcept {
@@ -357,42 +404,33 @@ bool ModelProvider::streams(const ChatRequest& request, const CallContext& conte
 
 Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallContext& context) const {
   detail::Boxed<Error> mended;  // a refusal that has been seen to: it is sent once more
-  // Where that may not be, what the provider said counts for more than why.
-  const auto refused = [&mended](Error why) { return mended.has_value() ? std::move(*mended) : std::move(why); };
   for (;;) {
     if (context.stopping()) co_return context.stop_error();
     if (context.spare_sends() <= 0) co_return out_of_sends(context, target_);
     const detail::OwnRequest own{request, target_, detail::given_up_by(context.hint())};
     Send sending{target_, own.request(), context};
     SendScope scope{sending, context};
-    std::optional<Error> refusal = context.begin_send(sending);
-    if (std::shared_ptr<BudgetTurn> turn = std::exchange(sending.turn, nullptr); refusal && turn) {
-      const auto ask = [&](std::shared_ptr<BudgetTurn>& next) {
-        std::optional<Error> why = context.begin_send(sending);
-        next = std::exchange(sending.turn, nullptr);
-        return why;
-      };
-      Task<Result<void>> waiting = detail::ask_in_turn(ask, refusal, turn, context, target_);
-      Result<void> waited = co_await waiting;
-      if (!refusal) scope.begun();
-      if (!waited) {
-        waited.error().target = target_;
-        co_return std::move(waited).error();
+    detail::Boxed<Error> refusal = refusal_to_begin(sending, context);
+    if (sending.turn) {
+      Task<Result<void>> asking = ask_again_in_turn(refusal, sending, context, target_);
+      Result<void> asked = co_await asking;
+      if (!refusal.has_value()) scope.begun();
+      if (!asked) co_return std::move(asked).error();
+      if (!refusal.has_value() && context.spare_sends() <= 0) {
+        co_return in_place_of(out_of_sends(context, target_), mended);
       }
-      if (!refusal && context.spare_sends() <= 0) {
-        Error why = refused(out_of_sends(context, target_));
-        co_return why;
-      }
-    } else if (!refusal) {
+    } else if (!refusal.has_value()) {
       scope.begun();
     }
-    if (refusal) {
+    if (refusal.has_value()) {
       context.note_skipped(target_, *refusal);
-      Error why = refused(std::move(*refusal));
-      co_return why;
+      co_return in_place_of(std::move(*refusal), mended);
     }
-    std::optional<ChatRequest> limited;
-    if (sending.output_limit) limited.emplace(own.request()).max_output_tokens = sending.output_limit;
+    std::unique_ptr<ChatRequest> limited;  // apart: most have none, and a stream that waits holds this
+    if (sending.output_limit) {
+      limited = std::make_unique<ChatRequest>(own.request());
+      limited->max_output_tokens = sending.output_limit;
+    }
     const ChatRequest& sent = limited ? *limited : own.request();
 
     const bool streamed = streams(sent, context);
@@ -412,14 +450,7 @@ Task<Result<ChatResponse>> ModelProvider::call(const ChatRequest& request, CallC
       auto sent_result = co_await task;
       outcome.emplace(std::move(sent_result));
     } catch (...) {
-      Error error = detail::error_from_exception("the provider");
-      if (error.kind == ErrorKind::local_limit && !record.may_have_arrived()) error.replay = ReplaySafety::not_sent;
-      try {
-        outcome.emplace(std::move(error));
-      } catch (...) {
-        record.abandon();
-        throw;
-      }
+      outcome.emplace(thrown_in(record));
     }
     Result<ChatResponse>& result = *outcome;
     watchdog.stop_watching();

@@ -22,7 +22,7 @@ namespace backstop::inline v0::detail {
 namespace {
 
 /// A policy that may refuse sends below it, as a cap does.
-struct Limit {
+struct SendLimit {
   std::function<std::optional<Error>(const Send&)> refuses;
   std::optional<Money> most_cost;
 };
@@ -30,13 +30,13 @@ struct Limit {
 /// Takes those away again that stand around one provider only.
 class LimitsAround {
  public:
-  explicit LimitsAround(std::vector<Limit>& limits) noexcept : limits_{&limits}, count_{limits.size()} {}
+  explicit LimitsAround(std::vector<SendLimit>& limits) noexcept : limits_{&limits}, count_{limits.size()} {}
   ~LimitsAround() { limits_->erase(limits_->begin() + static_cast<std::ptrdiff_t>(count_), limits_->end()); }
   LimitsAround(const LimitsAround&) = delete;
   LimitsAround& operator=(const LimitsAround&) = delete;
 
  private:
-  std::vector<Limit>* limits_;
+  std::vector<SendLimit>* limits_;
   std::size_t count_;
 };
 
@@ -243,8 +243,8 @@ class Planner {
     const bool asks = std::any_of(plan_->steps.begin() + static_cast<std::ptrdiff_t>(steps_before), plan_->steps.end(),
                                   [](const Plan::Step& step) { return !step.skipped && !step.summary; });
     if (asks) return std::nullopt;
-    if (walk.failure()) return std::move(walk.failure());
-    if (walk.refusal()) return std::move(walk.refusal());
+    if (Error* const failure = walk.failure()) return std::move(*failure);
+    if (Error* const refusal = walk.refusal()) return std::move(*refusal);
     return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
   }
 
@@ -261,7 +261,7 @@ class Planner {
     step.stack = provider.describe();
     step.worst_cost = provider.standing(*offer.request, needs, now_).worst_cost;
     std::optional<Money> cap;
-    for (const Limit& limit : limits_) {
+    for (const SendLimit& limit : limits_) {
       if (limit.most_cost) cap = std::min(cap.value_or(*limit.most_cost), *limit.most_cost);
     }
     if (cap) step.worst_cost = std::min(step.worst_cost.value_or(*cap), *cap);
@@ -297,7 +297,7 @@ class Planner {
   bool again_ = false;  // who is unfit has been told in an earlier round
   std::vector<const Pool*> entered_;
   std::deque<HeldHandle> held_;  // all that the call would have taken a permit of
-  std::vector<Limit> limits_;  // around what is added, the outermost first
+  std::vector<SendLimit> limits_;  // around what is added, the outermost first
   std::vector<std::optional<Money>> caps_;  // by step, as far as it reaches: what the caps around it let a call cost
 };
 

@@ -41,8 +41,8 @@ using detail::Walk;
 
 /// What the call fails with when nobody is left to ask: what really failed last, else what stands in the way.
 [[nodiscard]] Error nobody_left(Walk& walk, std::optional<TimePoint> back_at, TimePoint now) {
-  if (walk.failure()) return std::move(*walk.failure());
-  if (!walk.refusal()) return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
+  if (Error* const failure = walk.failure()) return std::move(*failure);
+  if (walk.refusal() == nullptr) return Error{ErrorKind::local_limit, "no target of the client may be asked in this call"};
   Error& refusal = *walk.refusal();
   if (!refusal.retry_after) {
     if (std::string all = walk.why_all_are_unfit(now); !all.empty()) refusal.message = std::move(all);
@@ -222,8 +222,9 @@ class FallbackClient::OneCall::Visit {
 
     const FallbackOptions& options = call.state_->options;
     if (!options.hedge || to_come == 0 || call.context_.committed()) return;
-    race_.emplace(HedgeRace::Entry{*options.hedge, *call.state_->hedges, call.state_->pool.candidates, call.walk_, index,
-                                   options.fall_back_on_content_filter, outside_, inner_});
+    race_ = std::make_unique<HedgeRace>(HedgeRace::Entry{*options.hedge, *call.state_->hedges,
+                                                         call.state_->pool.candidates, call.walk_, index,
+                                                         options.fall_back_on_content_filter, outside_, inner_});
   }
 
   [[nodiscard]] const Provider& provider() const noexcept { return candidate().provider; }
@@ -271,7 +272,7 @@ class FallbackClient::OneCall::Visit {
   Pick pick_;
   std::optional<DeadlineShare> share_;
   std::optional<VisitNote> note_;
-  std::optional<HedgeRace> race_;
+  std::unique_ptr<HedgeRace> race_;
 };
 
 std::optional<Result<ChatResponse>> FallbackClient::OneCall::settle(std::size_t index, Result<ChatResponse> result,

@@ -85,7 +85,7 @@ OwnRequest::OwnRequest(const ChatRequest& original, const Target& target, const 
 }
 
 ChatRequest& OwnRequest::change() {
-  if (!changed_) changed_ = *original_;
+  if (!changed_) changed_ = std::make_unique<ChatRequest>(*original_);
   return *changed_;
 }
 

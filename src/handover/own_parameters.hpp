@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,7 +50,7 @@ class OwnRequest {
   ChatRequest& change();
 
   const ChatRequest* original_;
-  std::optional<ChatRequest> changed_;
+  std::unique_ptr<ChatRequest> changed_;  // apart: most have none, and whoever waits holds this
   std::string replaced_;
 };
 

@@ -9,6 +9,7 @@
 #include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
+#include "backstop/memory_pool.hpp"
 #include "backstop/routing/hedge.hpp"
 #include "backstop/runtime/call_context.hpp"
 #include "backstop/runtime/call_work.hpp"
@@ -40,6 +41,9 @@ class HedgeRace final : private Timer, private CallWork {
   };
   explicit HedgeRace(const Entry& entry);
   ~HedgeRace();
+  // Apart from the call's frame: most calls have no race.
+  static void* operator new(std::size_t size) { return allocate_pooled(size); }
+  static void operator delete(void* race, std::size_t size) noexcept { deallocate_pooled(race, size); }
 
   /// For the first call.
   [[nodiscard]] CallContext& context() noexcept { return first_context_; }

@@ -370,8 +370,8 @@ void Walk::set_failure(Error error, bool real) {
   const FallbackRule rule = traits_of(error.kind).fallback;
   const bool unfit = rule == FallbackRule::with_capability || rule == FallbackRule::larger_window;
   if (!real && unfit) return add_refusal(error);  // as of a target that is passed over
-  if (failure_ && failure_is_real_ && !real) return;
-  failure_ = std::move(error);
+  if (failure_.has_value() && failure_is_real_ && !real) return;
+  failure_ = Boxed<Error>{std::move(error)};
   failure_is_real_ = real;
 }
 
@@ -447,7 +447,7 @@ void Walk::begin_again(bool repeat_failed) {
   revisited_ = 0;
   left_to_others_.clear();
   notes_.clear();
-  refusal_.reset();
+  refusal_ = {};
   if (descent_) descent_->begin_again();
   requirement_->failed_domains.clear();
 }
@@ -480,9 +480,12 @@ bool Walk::other_goes_first(std::size_t index, TimePoint now) const {
 void Walk::add_refusal(const Error& error) {
   const bool fit = is_refusal(error.kind);
   const bool ends = fit && error.retry_after;
-  const bool sooner = ends && (!refusal_ || !refusal_->retry_after || *error.retry_after < *refusal_->retry_after);
-  const bool first_fit = fit && refusal_ && !is_refusal(refusal_->kind);
-  if (sooner || first_fit || !refusal_) refusal_ = error;
+  if (refusal_.has_value()) {
+    const bool sooner = ends && (!refusal_->retry_after || *error.retry_after < *refusal_->retry_after);
+    const bool first_fit = fit && !is_refusal(refusal_->kind);
+    if (!sooner && !first_fit) return;
+  }
+  refusal_ = Boxed<Error>{Error{error}};
 }
 
 }  // namespace backstop::inline v0::detail

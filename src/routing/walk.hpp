@@ -117,12 +117,12 @@ class Walk {
   void begin_again(bool repeat_failed);
 
   /// Of the last target that was really tried.
-  [[nodiscard]] std::optional<Error>& failure() noexcept { return failure_; }
+  [[nodiscard]] Error* failure() noexcept { return failure_.has_value() ? &*failure_ : nullptr; }
   /// What the call fails with, unless another comes: a `real` one gives way to such only. That of a client that asked
   /// none of its targets is not.
   void set_failure(Error error, bool real);
   /// Of those passed over: the one that recovers first, else the first that could take the request, else the first.
-  [[nodiscard]] std::optional<Error>& refusal() noexcept { return refusal_; }
+  [[nodiscard]] Error* refusal() noexcept { return refusal_.has_value() ? &*refusal_ : nullptr; }
 
   /// Each target with the reason why it cannot take the request; empty unless that is so of all of several.
   [[nodiscard]] std::string why_all_are_unfit(TimePoint now) const;
@@ -193,9 +193,9 @@ class Walk {
   std::vector<Note> notes_;          // of this round, a few
   std::vector<std::size_t> barred_;  // failed in ways that time does not mend
   std::vector<std::size_t> gave_way_;  // failed, refused or were out, in ways that are not the request's; where one chooses
-  std::optional<Error> failure_;
+  Boxed<Error> failure_;
   bool failure_is_real_ = false;
-  std::optional<Error> refusal_;
+  Boxed<Error> refusal_;
   std::unique_ptr<Descent> descent_;  // null while nothing is to be given up
   Order order_;  // last, because of its size
 };

@@ -39,7 +39,7 @@ CurlTransfer::CurlTransfer(CurlConnections& connections, const HttpRequest& requ
     : Transfer{connections}, receiver_{&receiver} {
   CURL* const easy = this->easy();
   curl_message_[0] = '\0';
-  head_.headers.reserve(16);
+  head_.headers.reserve(8);  // a stream holds them to its end
   set_option(easy, CURLOPT_URL, request.url.c_str());
   set_option(easy, CURLOPT_ERRORBUFFER, curl_message_.data());
   set_option(easy, CURLOPT_PRIVATE, static_cast<void*>(static_cast<Transfer*>(this)));

@@ -103,6 +103,12 @@ struct Attempting {
   }
 };
 
+FittedRequest fitted_to(const WireFormat& wire, const ChatRequest& request, const Target& target, RepairSet refused) {
+  RequestLimits limits = wire.limits(request, target);
+  limits.refused = refused;
+  return FittedRequest{request, limits};
+}
+
 void add_note(Attempt& row, std::string_view note) {
   if (note.empty()) return;
   row.reason.append(row.reason.empty() ? "" : "; ").append(note);
@@ -406,10 +412,8 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   const bool stream = context.progress()->streamed;
   context.progress()->network = true;  // until it is connected nothing has been sent, whatever happens
   const Projection projection = project(request, endpoint.target, wire_->handover_rules(endpoint.target));
-  RequestLimits limits = wire_->limits(projection.request(), endpoint.target);
   const RepairSet repairs = endpoint.repairs != nullptr ? endpoint.repairs->active() : 0;
-  limits.refused = repairs;
-  const FittedRequest fitted{projection.request(), limits};
+  const FittedRequest fitted = fitted_to(*wire_, projection.request(), endpoint.target, repairs);
   const RepairSet own = wire_->own_repairs(fitted.request(), endpoint.target, stream);
   const RepairSet repaired = repairs & (repairs_of(projection.request()) | own);  // of what was asked for
   note_circumstances(endpoint, projection, fitted, context.state().ledger[row]);
@@ -439,11 +443,12 @@ Task<Result<ChatResponse>> HttpModelProvider::send_to(const Endpoint& endpoint, 
   AnswerBuilder answer{endpoint.target, &context};
   answer.set_projection(projection);
   answer.set_limits(endpoint.answer_limits);
-  std::optional<WireTrace> trace;
+  std::unique_ptr<WireTrace> trace;
   Attempting attempt{endpoint, *wire_, context, *encoded, secrets, exchange, drain, answer, nullptr,
                      repairs_of(fitted.request()) | own, repaired, stream, request.keep_raw};
   if (const WireLog* log = context.runtime().wire_log()) {
-    attempt.trace = &trace.emplace(context.runtime(), *log, endpoint.target, *encoded, attempt.secrets());
+    trace = std::make_unique<WireTrace>(context.runtime(), *log, endpoint.target, *encoded, attempt.secrets());
+    attempt.trace = trace.get();
   }
 
   const Result<void> head = co_await exchange.head();

@@ -109,7 +109,7 @@ FittedRequest::FittedRequest(const ChatRequest& original, const RequestLimits& l
 ChatRequest& FittedRequest::change(std::string_view note) {
   if (!notes_.empty()) notes_ += "; ";
   notes_ += note;
-  if (!changed_) changed_ = *original_;
+  if (!changed_) changed_ = std::make_unique<ChatRequest>(*original_);
   return *changed_;
 }
 

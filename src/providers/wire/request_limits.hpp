@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,7 +68,7 @@ class FittedRequest {
   ChatRequest& change(std::string_view note);
 
   const ChatRequest* original_;
-  std::optional<ChatRequest> changed_;
+  std::unique_ptr<ChatRequest> changed_;  // apart: most have none, and whoever waits holds this
   std::string notes_;
 };
 
