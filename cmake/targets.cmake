@@ -14,15 +14,34 @@ function(backstop_target_warnings target)
   endif()
 endfunction()
 
-# With CMAKE_UNITY_BUILD the files of a room are compiled as one (of providers/: those of each folder in it). So which
-# files see each other does not depend on how many there are, and names that are local to a file have to differ within
-# a room only; checks/unity.py says which do not.
+# The rooms that are compiled as one file with CMAKE_UNITY_BUILD, so that the headers they share are read once; any other
+# room is one by itself. Which files see each other does not depend on how many there are, and names that are local to a
+# file have to differ within a group only; checks/unity.py says which do not.
+set(backstop_unity_groups
+  "core: . call catalog chat fallback_client process runtime state text"
+  "choosing: handover observe policies routing schema"
+  "files: app config json testing"
+  "reaching: providers/failure providers/function providers/http providers/wire"
+  "wires: providers/cohere providers/gemini providers/openai_chat providers/vertex"
+  "more_wires: providers/anthropic providers/bedrock providers/ollama providers/openai_responses")
+
 function(backstop_group_by_room target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
   foreach(source IN LISTS ARGN)
     cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/src" OUTPUT_VARIABLE file)
-    string(REGEX MATCH "^(providers/)?[^/]+/" room "${file}")
-    string(MAKE_C_IDENTIFIER "room_${room}" group)
+    string(REGEX MATCH "^((providers/)?[^/]+)/" matched "${file}")
+    set(room ".")
+    if(matched)
+      set(room "${CMAKE_MATCH_1}")
+    endif()
+    set(group "${room}")
+    foreach(row IN LISTS backstop_unity_groups)
+      string(REGEX MATCHALL "[^ ]+" words "${row}")
+      if(room IN_LIST words)
+        string(REGEX REPLACE ":.*" "" group "${row}")
+      endif()
+    endforeach()
+    string(MAKE_C_IDENTIFIER "${group}" group)
     set_source_files_properties("${source}" TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP "${group}")
   endforeach()
 endfunction()

@@ -88,7 +88,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> within{{
     {"idle", "attempt"},
 }};
 
-[[nodiscard]] std::optional<Duration> limit_of(const Layer& layer, std::string_view name) {
+[[nodiscard]] std::optional<Duration> span_of(const Layer& layer, std::string_view name) {
   for (const Layer::Limit& limit : layer.limits) {
     if (limit.name == name) return limit.span;
   }
@@ -166,7 +166,7 @@ class Linter {
           "raise CallLimits::max_attempts, or lower RetryOptions::max_attempts");
     }
     if (layer.name != "timeout") return;
-    const std::optional<Duration> deadline = call_ ? limit_of(*call_, "deadline") : std::nullopt;
+    const std::optional<Duration> deadline = call_ ? span_of(*call_, "deadline") : std::nullopt;
     for (const Layer::Limit& limit : layer.limits) {
       if (!deadline || limit.span == Duration::max() || limit.span <= *deadline) continue;
       add(stack, fmt::format("timeout: {} is {}, and the call's deadline {}", limit.name, duration_text(limit.span),
@@ -175,8 +175,8 @@ class Linter {
           "lower the limit, or raise CallLimits::deadline");
     }
     for (const auto& [inner, outer] : within) {
-      const auto shorter = limit_of(layer, inner);
-      const auto longer = limit_of(layer, outer);
+      const auto shorter = span_of(layer, inner);
+      const auto longer = span_of(layer, outer);
       if (!shorter || !longer || *shorter == Duration::max() || *shorter <= *longer) continue;
       add(stack, fmt::format("timeout: {} is {}, and {} {}", inner, duration_text(*shorter), outer,
                              duration_text(*longer)),
@@ -190,7 +190,7 @@ class Linter {
       for (auto inner = named(stack, "timeout", outer + 1); inner != stack.layers.end();
            inner = named(stack, "timeout", inner + 1)) {
         for (const Layer::Limit& limit : inner->limits) {
-          const auto further_out = limit_of(*outer, limit.name);
+          const auto further_out = span_of(*outer, limit.name);
           if (!further_out || limit.span == Duration::max() || limit.span <= *further_out) continue;
           add(stack, fmt::format("timeout: {} is {}, and {} in the timeout further out", limit.name,
                                  duration_text(limit.span), duration_text(*further_out)),

@@ -54,7 +54,7 @@ thread_local bool keeps = false;
 
 [[nodiscard]] constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
 
-void keep(void* block, FreeList& list) noexcept {
+void keep_block(void* block, FreeList& list) noexcept {
   list.first = new (block) FreeBlock{list.first};
   --list.room;
 }
@@ -64,7 +64,7 @@ void keep(void* block, FreeList& list) noexcept {
     keeps = true;
     for (FreeList& list : free_lists) list.room = kept_per_class;
   }
-  if (index < classes && free_lists[index].room > 0) return keep(block, free_lists[index]);
+  if (index < classes && free_lists[index].room > 0) return keep_block(block, free_lists[index]);
   ::operator delete(block);
 }
 
@@ -84,7 +84,7 @@ void* allocate_pooled(std::size_t size) {
 void deallocate_pooled(void* block, std::size_t size) noexcept {
   const std::size_t index = class_of(size);
   if (index >= classes || free_lists[index].room == 0) return deallocate_without_room(block, index);
-  keep(block, free_lists[index]);
+  keep_block(block, free_lists[index]);
 }
 #else
 void* allocate_pooled(std::size_t size) { return ::operator new(size); }

@@ -86,7 +86,7 @@ const CatalogRow* newest(std::span<const CatalogRow> rows, std::string_view stem
   return found;
 }
 
-constexpr std::string_view latest = "-latest";
+constexpr std::string_view latest_mark = "-latest";
 
 std::string_view without_folder(std::string_view model) noexcept {
   constexpr std::string_view folder = "models/";
@@ -103,16 +103,16 @@ auto find_loosely(std::string_view model, const Find& find) -> decltype(find(mod
   model = model.substr(0, model.find('@'));  // Google Cloud's versions
   if (const auto* row = find(model)) return row;
   if (const std::string_view stem = undated(model); !stem.empty()) return find(stem);
-  if (model.ends_with(latest)) return find(model.substr(0, model.size() - latest.size()));
+  if (model.ends_with(latest_mark)) return find(model.substr(0, model.size() - latest_mark.size()));
   return nullptr;
 }
 
 const CatalogRow* find_built_in(std::string_view provider, std::string_view model) noexcept {
   const auto rows = rows_of(provider);
   const CatalogRow* row = find_loosely(model, [rows](std::string_view name) { return find(rows, name); });
-  if (row != nullptr || !model.ends_with(latest)) return row;
+  if (row != nullptr || !model.ends_with(latest_mark)) return row;
   model = without_folder(model);
-  return newest(rows, model.substr(0, model.size() - latest.size()));
+  return newest(rows, model.substr(0, model.size() - latest_mark.size()));
 }
 
 std::optional<Money> money(detail::Rate rate) noexcept {

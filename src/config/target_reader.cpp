@@ -46,7 +46,7 @@ void read_effort(const Setting& at, Parameters& out) {
   if (!is_effort(out.reasoning_effort)) at.refuse(std::string{"one of "}.append(efforts_text));
 }
 
-void read_stop(const Setting& at, Parameters& out) {
+void read_own_stop(const Setting& at, Parameters& out) {
   if (!at.is_array()) {
     if (auto one = at.text()) out.stop = {*std::move(one)};
     return;
@@ -67,7 +67,7 @@ constexpr std::array parameter_fields{
     Field<Parameters>{"presence_penalty",
                       [](const Setting& at, Parameters& out) { out.presence_penalty = at.number(-2, 2); }},
     Field<Parameters>{"seed", [](const Setting& at, Parameters& out) { out.seed = at.integer(); }},
-    Field<Parameters>{"stop", read_stop},
+    Field<Parameters>{"stop", read_own_stop},
     Field<Parameters>{"reasoning_effort", read_effort},
     Field<Parameters>{"service_tier", [](const Setting& at, Parameters& out) { set(out.service_tier, at.text()); }},
 };
@@ -125,7 +125,7 @@ void read_key_variables(const Setting& at, TargetConfig& out) {
   }
 }
 
-void read_headers(const Setting& at, TargetConfig& out) {
+void read_own_headers(const Setting& at, TargetConfig& out) {
   if (!at.is_object()) return at.refuse("an object of header names and values");
   for (const std::string& name : at.keys()) {
     const Setting header = at[name];
@@ -192,7 +192,7 @@ constexpr std::array provider_fields{
     Field<TargetConfig>{"project", read_platform<&PlatformConfig::project>},
     Field<TargetConfig>{"location", read_platform<&PlatformConfig::location>},
     Field<TargetConfig>{"api_version", read_platform<&PlatformConfig::api_version>},
-    Field<TargetConfig>{"headers", read_headers},
+    Field<TargetConfig>{"headers", read_own_headers},
     Field<TargetConfig>{"gateway_failover",
                         [](const Setting& at, TargetConfig& out) { set(out.model.gateway_failover, at.boolean()); }},
     Field<TargetConfig>{"failure_domain",

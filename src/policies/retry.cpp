@@ -317,7 +317,7 @@ void check_duration(std::string_view name, Duration value) {
       fmt::format("RetryOptions::{} is {}; it must not be negative", name, duration_text(value))};
 }
 
-void check(const RetryOptions& options) {
+void check_retry(const RetryOptions& options) {
   check_attempts("max_attempts", options.max_attempts);
   check_attempts("max_attempts_with_fallback", options.max_attempts_with_fallback);
   check_duration("initial", options.initial);
@@ -365,7 +365,7 @@ void check(const RetryOptions& options) {
 }  // namespace
 
 Policy retry(RetryOptions options) {
-  check(options);
+  check_retry(options);
   std::string description = describe_retry(options);
   return make_policy<Retry>(std::move(description), std::make_shared<const RetryOptions>(std::move(options)));
 }

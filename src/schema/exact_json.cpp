@@ -16,7 +16,7 @@ namespace {
 [[nodiscard]] std::size_t steps_for(const std::string& text) noexcept { return 1 + text.size() / 16; }
 
 /// The same for equal values. Anything, when the effort is used up.
-[[nodiscard]] std::size_t hash_of(const ExactJson& value, Effort& effort) {
+[[nodiscard]] std::size_t value_hash(const ExactJson& value, Effort& effort) {
   std::size_t hash = value.content.index();
   const auto mix = [&](std::size_t more) { hash = (hash ^ more) * 0x9E3779B97F4A7C15U + (hash >> 29U); };
   const auto mix_text = [&](const std::string& text) {
@@ -27,12 +27,12 @@ namespace {
   if (const auto* number = value.as<Decimal>()) mix_text(number->digits());
   if (const auto* text = value.as<std::string>()) mix_text(*text);
   if (const auto* array = value.as<ExactJson::Array>()) {
-    for (const ExactJson& item : *array) mix(hash_of(item, effort));
+    for (const ExactJson& item : *array) mix(value_hash(item, effort));
   }
   if (const auto* object = value.as<ExactJson::Object>()) {
     for (const ExactJsonMember& member : *object) {
       mix_text(member.name);
-      mix(hash_of(member.value, effort));
+      mix(value_hash(member.value, effort));
     }
   }
   return hash;
@@ -143,7 +143,7 @@ bool same_value(const ExactJson& a, const ExactJson& b, Effort& effort) {
 ExactJsonSet::ExactJsonSet(const ExactJson::Array& values, Effort& effort) {
   for (const ExactJson& value : values) {
     if (effort.is_used_up()) return;
-    entries_.push_back({hash_of(value, effort), &value});
+    entries_.push_back({value_hash(value, effort), &value});
   }
   // Sorting takes some comparisons for each.
   if (!effort.spend(values.size() * 8)) return;
@@ -151,7 +151,7 @@ ExactJsonSet::ExactJsonSet(const ExactJson::Array& values, Effort& effort) {
 }
 
 bool ExactJsonSet::contains(const ExactJson& value, Effort& effort) const {
-  const std::size_t hash = hash_of(value, effort);
+  const std::size_t hash = value_hash(value, effort);
   const auto first = std::lower_bound(entries_.begin(), entries_.end(), hash,
                                       [](const Entry& entry, std::size_t wanted) { return entry.hash < wanted; });
   for (auto at = first; at != entries_.end() && at->hash == hash; ++at) {

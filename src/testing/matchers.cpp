@@ -14,7 +14,7 @@ const Ledger& ledger_of(const CallResult& result) noexcept {
   return result ? result->attempts : result.error().attempts;
 }
 
-std::string quoted(std::string_view text) { return fmt::format("\"{}\"", text); }
+std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", text); }
 
 /// The result in words, and below it a line for each row of the ledger.
 std::string story(const CallResult& result) {
@@ -22,7 +22,7 @@ std::string story(const CallResult& result) {
   Error rows;
   rows.attempts = result->attempts;
   const std::string lines = to_string(rows);
-  return fmt::format("it was answered by {}: {}{}", result->served_by.name(), quoted(result->text()),
+  return fmt::format("it was answered by {}: {}{}", result->served_by.name(), in_quotes(result->text()),
                      lines.substr(std::min(lines.find('\n'), lines.size())));
 }
 
@@ -60,7 +60,7 @@ std::ostream& operator<<(std::ostream& out, const Match& match) { return out << 
 Match answers(const CallResult& result) { return matching(result.has_value(), "answers", result); }
 
 Match answers(const CallResult& result, std::string_view text) {
-  return matching(result && result->text() == text, "answers " + quoted(text), result);
+  return matching(result && result->text() == text, "answers " + in_quotes(text), result);
 }
 
 Match answered_by(const CallResult& result, std::string_view target) {

@@ -1,7 +1,7 @@
 """Checks that files can be compiled together: in a unity build the names that are local to one are seen by the next.
 
-In src/ a name that is local to a file (in a namespace without a name, or static) stands in one file of a room only; the
-groups are those of `backstop_group_by_room` in cmake/targets.cmake. A repeated function would be an error at best and
+In src/ a name that is local to a file (in a namespace without a name, or static) stands in one file of a group of rooms
+only; the groups are those of `backstop_unity_groups` in cmake/targets.cmake. A repeated function would be an error at best and
 another overload at worst. A test file keeps everything in a namespace that is called as the file is, so that test files
 may be put together in any way. Argument: the project's folder.
 """
@@ -32,11 +32,17 @@ def local_names(text):
                 yield match[1], number, line.startswith("using ")
 
 
-def group_of(path):
-    """The files that are compiled together with this one."""
+def read_groups(root):
+    """The group of each room that is compiled together with others."""
+    text = (root / "cmake" / "targets.cmake").read_text(encoding="utf-8")
+    rows = re.findall(r'"(\w+): ([^"]+)"', text[text.index("set(backstop_unity_groups") :].partition(")")[0])
+    return {room: name for name, rooms in rows for room in rooms.split()}
+
+
+def room_of(path):
     parts = path.parts
     depth = 2 if parts[0] == "providers" and len(parts) > 2 else 1
-    return "/".join(parts[:-1][:depth])
+    return "/".join(parts[:-1][:depth]) or "."
 
 
 def main():
@@ -44,9 +50,14 @@ def main():
     errors = []
     places = collections.defaultdict(dict)
     aliases = {}  # the same meaning twice is no clash
+    groups = read_groups(root)
+    for room in groups:
+        if not (root / "src" / room).is_dir():
+            errors.append(f"cmake/targets.cmake:1: backstop_unity_groups names {room}, which is no room of src/")
     for base in (root / "src", root / "examples"):
         for path in sorted(base.rglob("*.cpp")):
-            group = base.name + "/" + group_of(path.relative_to(base))
+            room = room_of(path.relative_to(base))
+            group = groups.get(room, "src/" + room) if base.name == "src" else "examples/" + room
             for name, number, is_alias in local_names(path.read_text(encoding="utf-8")):
                 if is_alias:
                     name, meaning = name.split(" = ")

@@ -64,7 +64,7 @@ void read_text(const JsonElement& object, std::string_view key, Take take, Answe
 /// may be in time are passed over.
 enum class BlockKind : std::uint8_t { ignored, text, thinking, tool_call };
 
-[[nodiscard]] BlockKind kind_of(const JsonElement& block) noexcept {
+[[nodiscard]] BlockKind block_kind_of(const JsonElement& block) noexcept {
   const std::string_view type = text_of(block, "type");
   if (type == "text") return BlockKind::text;
   if (type == "thinking" || type == "redacted_thinking") return BlockKind::thinking;
@@ -77,7 +77,7 @@ enum class BlockKind : std::uint8_t { ignored, text, thinking, tool_call };
 
 /// Reads a content block as it stands whole in a message, or as it begins in a stream.
 BlockKind read_block(std::int64_t index, const JsonElement& block, AnswerBuilder& answer) {
-  const BlockKind kind = kind_of(block);
+  const BlockKind kind = block_kind_of(block);
   if (kind != BlockKind::ignored) answer.end_part();
   switch (kind) {
     case BlockKind::text:

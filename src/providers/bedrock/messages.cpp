@@ -71,7 +71,7 @@ template <std::size_t size>
 
 [[nodiscard]] bool holds(const Json& block, const char* sort) { return block.contains(sort); }
 
-constexpr const char* cache_field = "cachePoint";
+constexpr const char* cache_point = "cachePoint";
 
 /// A part as a content block; null for one that the wire has no place for, such as reasoning without its proof.
 class ConverseBlocks {
@@ -120,12 +120,12 @@ class ConverseBlocks {
   [[nodiscard]] const std::string& unsupported() const noexcept { return unsupported_; }
 
   [[nodiscard]] static Json text(std::string words) { return Json{{"text", std::move(words)}}; }
-  static void mark(Json& block) { block[cache_field] = Json{{"type", "default"}}; }
+  static void mark(Json& block) { block[cache_point] = Json{{"type", "default"}}; }
   /// A mark is a block of its own behind the one that it is for.
   static void place_marks(Json& blocks) {
     Json placed = Json::array();
     for (Json& block : blocks) {
-      const bool marked = block.erase(cache_field) > 0;
+      const bool marked = block.erase(cache_point) > 0;
       placed.push_back(std::move(block));
       if (marked) placed.push_back(bedrock_cache_point());
     }
@@ -187,7 +187,7 @@ class ConverseBlocks {
 
 }  // namespace
 
-Json bedrock_cache_point() { return Json{{cache_field, {{"type", "default"}}}}; }
+Json bedrock_cache_point() { return Json{{cache_point, {{"type", "default"}}}}; }
 
 Json bedrock_system(const BlockConversation& conversation) {
   Json blocks = Json::array();

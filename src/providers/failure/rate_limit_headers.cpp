@@ -31,7 +31,7 @@ constexpr auto input_tokens = &RateLimitStatus::input_tokens;
 constexpr auto output_tokens = &RateLimitStatus::output_tokens;
 
 // Where a row comes from stands with it, as in provider_quirks.hpp.
-constexpr std::array<Limit, 22> limits{{
+constexpr std::array<Limit, 22> limit_headers{{
     // Source: recorded by traceloop/openllmetry (OpenAI, Azure, Groq)
     {"x-ratelimit-", "-requests", requests},
     {"x-ratelimit-", "-tokens", tokens},
@@ -68,8 +68,8 @@ struct Meaning {
 
 // Lengths are compared first: nearly every header of nearly every answer ends there.
 std::optional<Meaning> meaning_of(std::string_view name) noexcept {
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    const Limit& limit = limits[i];
+  for (std::size_t i = 0; i < limit_headers.size(); ++i) {
+    const Limit& limit = limit_headers[i];
     for (std::size_t field = 0; field < field_names.size(); ++field) {
       const std::string_view middle = field_names[field];
       if (name.size() != limit.prefix.size() + middle.size() + limit.suffix.size()) continue;
@@ -135,8 +135,8 @@ class Collection {
 
   [[nodiscard]] std::optional<RateLimitStatus> tightest() const noexcept {
     RateLimitStatus status;
-    for (std::size_t i = 0; i < limits.size(); ++i) {
-      RateLimitWindow& best = status.*(limits[i].window);
+    for (std::size_t i = 0; i < limit_headers.size(); ++i) {
+      RateLimitWindow& best = status.*(limit_headers[i].window);
       if (windows_[i].known() && (!best.known() || is_tighter(windows_[i], best))) best = windows_[i];
     }
     if (!status.known()) return std::nullopt;
@@ -150,7 +150,7 @@ class Collection {
 
   const HttpResponseHead* head_;
   const Clock* clock_;
-  std::array<RateLimitWindow, limits.size()> windows_{};
+  std::array<RateLimitWindow, limit_headers.size()> windows_{};
 };
 
 // "x-ratelimit-...", "anthropic-ratelimit-...", "ratelimit...": tells them from the rest of a head by a few bytes.

@@ -11,7 +11,7 @@ namespace backstop::inline v0::detail {
 namespace {
 
 template <class Number>
-[[nodiscard]] std::optional<Number> number_in(std::string_view text) noexcept {
+[[nodiscard]] std::optional<Number> header_number(std::string_view text) noexcept {
   text = trim(text);
   Number number{};
   const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -19,36 +19,36 @@ template <class Number>
   return number;
 }
 
-[[nodiscard]] std::optional<int> count_in(const HttpResponseHead& head, std::string_view name) {
+[[nodiscard]] std::optional<int> header_count(const HttpResponseHead& head, std::string_view name) {
   constexpr int most = 1000;
-  const std::optional<int> count = number_in<int>(head.header(name));
+  const std::optional<int> count = header_number<int>(head.header(name));
   return count && *count >= 0 && *count <= most ? count : std::nullopt;
 }
 
-[[nodiscard]] std::string_view first_of(const HttpResponseHead& head, std::string_view name, std::string_view other) {
+[[nodiscard]] std::string_view first_header(const HttpResponseHead& head, std::string_view name, std::string_view other) {
   const std::string_view value = head.header(name);
   return value.empty() ? head.header(other) : value;
 }
 
 void read_litellm(const HttpResponseHead& head, GatewayReport& report) {
-  report.served_by = first_of(head, "x-litellm-model-api-base", "x-litellm-model-id");
+  report.served_by = first_header(head, "x-litellm-model-api-base", "x-litellm-model-id");
   // It says zero of models whose price it does not know.
-  const std::optional<double> cost = number_in<double>(head.header("x-litellm-response-cost"));
+  const std::optional<double> cost = header_number<double>(head.header("x-litellm-response-cost"));
   if (cost && *cost > 0) report.cost = reported_cost(*cost);
-  const std::optional<int> retries = count_in(head, "x-litellm-attempted-retries");
-  const std::optional<int> fallbacks = count_in(head, "x-litellm-attempted-fallbacks");
+  const std::optional<int> retries = header_count(head, "x-litellm-attempted-retries");
+  const std::optional<int> fallbacks = header_count(head, "x-litellm-attempted-fallbacks");
   if (retries || fallbacks) report.attempts = 1 + retries.value_or(0) + fallbacks.value_or(0);
 }
 
 void read_portkey(const HttpResponseHead& head, GatewayReport& report) {
-  report.served_by = first_of(head, "x-portkey-provider", "x-portkey-last-used-option-index");
-  const std::optional<int> retries = count_in(head, "x-portkey-retry-attempt-count");
+  report.served_by = first_header(head, "x-portkey-provider", "x-portkey-last-used-option-index");
+  const std::optional<int> retries = header_count(head, "x-portkey-retry-attempt-count");
   if (retries) report.attempts = 1 + *retries;
 }
 
 void read_claude_code_router(const HttpResponseHead& head, GatewayReport& report) {
   report.model = head.header("x-ccr-fallback-model");
-  if (const std::optional<int> more = count_in(head, "x-ccr-fallback-attempts")) report.attempts = *more;
+  if (const std::optional<int> more = header_count(head, "x-ccr-fallback-attempts")) report.attempts = *more;
 }
 
 }  // namespace

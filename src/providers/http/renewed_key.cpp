@@ -22,7 +22,7 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-constexpr Duration longest_renewal = std::chrono::minutes{2};
+constexpr Duration longest_overlap = std::chrono::minutes{2};
 constexpr Duration pause_after_failure = std::chrono::seconds{1};
 
 [[nodiscard]] Error no_key(std::string_view why) {
@@ -46,7 +46,7 @@ constexpr Duration pause_after_failure = std::chrono::seconds{1};
   kept.renew_at = kept.ends_at;
   if (key.expires_at) {
     const Duration life = *key.expires_at - now;
-    kept.renew_at -= std::min<Duration>(life / 10, longest_renewal);
+    kept.renew_at -= std::min<Duration>(life / 10, longest_overlap);
   }
   kept.key = std::move(key);
   return std::make_shared<const FetchedKey>(std::move(kept));

@@ -43,7 +43,7 @@ bool begins_like_text(std::string_view bytes) noexcept {
   return false;
 }
 
-bool names(std::string_view label, std::string_view coding) noexcept {
+bool lists_coding(std::string_view label, std::string_view coding) noexcept {
   for (std::size_t at = 0; at + coding.size() <= label.size(); ++at) {
     if (equal_ignoring_case(label.substr(at, coding.size()), coding)) return true;
   }
@@ -96,9 +96,9 @@ void ContentDecoder::decide() {
   if (form_ == Form::plain) return;
   if (beginning.front() == gzip_mark) {
     inflater_ = std::make_unique<Inflater>(gzip);
-  } else if (names(label_, "deflate")) {
+  } else if (lists_coding(label_, "deflate")) {
     inflater_ = std::make_unique<Inflater>(is_zlib_header(beginning) ? zlib : raw);
-  } else if (names(label_, "br") || names(label_, "zstd") || names(label_, "compress")) {
+  } else if (lists_coding(label_, "br") || lists_coding(label_, "zstd") || lists_coding(label_, "compress")) {
     fault_ = "the body is compressed in a way that was not asked for";
   } else {
     form_ = Form::plain;
