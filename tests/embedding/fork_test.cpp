@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <future>
 #include <memory>
@@ -49,17 +50,29 @@ FallbackClient client_of(const faults::FaultServer& server, std::shared_ptr<Runt
   return client_of(target_of(server), std::move(runtime));
 }
 
+// AddressSanitizer's allocator has locks that another thread may hold at the moment of a fork. A thread that the child
+// starts then waits for them without an end, whatever it does: such a child is made anew.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int tries = 4;
+#else
+constexpr int tries = 1;
+#endif
+
 /// What `work` returns in a child of this process; -1 when it is not over after 20 s, or crashes.
 template <class Work>
 int in_child(const Work& work) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(20);
-    ::_exit(work());
+  for (int left = tries; left > 0; --left) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(20);
+      ::_exit(work());
+    }
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child) return -1;
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    if (WTERMSIG(status) != SIGALRM) return -1;
   }
-  int status = 0;
-  if (::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
-  return WEXITSTATUS(status);
+  return -1;
 }
 
 bool answered(const FallbackClient& client, const char* prompt) {

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <string_view>
+
+#include "server_process.hpp"
 
 namespace backstop::real_model {
 
@@ -24,47 +23,23 @@ struct ServerOptions {
 /// What tests have to know: its words differ from run to run, even at temperature 0, so assert shapes. It has one slot
 /// and queues further requests. A call of the function `add(a, b)` for "Add 3 and 4." is reliable at temperature 0
 /// only. Every model name is accepted, and `alias` is reported. On the Anthropic wire errors have the OpenAI shape.
-///
-/// Thread safety: none. On Linux the process ends with the thread that started it.
-class RealModelServer {
+/// Killed, its open streams end with FIN within some 30 ms, without terminal marker; new connections are refused.
+class RealModelServer : public ServerProcess {
  public:
-  /// Whether the Python packages are there; without them tests skip.
-  [[nodiscard]] static bool available();
-
   /// Starts a server. Throws `std::runtime_error` that says why it could not.
   [[nodiscard]] static RealModelServer start(const ServerOptions& options = {});
-
-  RealModelServer(RealModelServer&& other) noexcept;
-  RealModelServer& operator=(RealModelServer&&) = delete;
-  ~RealModelServer();  ///< ends the process and waits for it
-
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-  [[nodiscard]] std::string base_url(std::string_view prefix = "") const;
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
   /// Waits for the model to be loaded. Throws `std::runtime_error` if that fails or takes longer.
   void wait_until_ready(std::chrono::milliseconds timeout = std::chrono::seconds{60});
 
-  /// SIGKILL: open streams end with FIN within some 30 ms, without terminal marker; new connections are refused.
-  void kill();
-
-  /// SIGSTOP: silence. Streams stay open, and the kernel goes on accepting connections.
-  void stop();
-
-  /// SIGCONT: streams go on where they stood.
-  void cont();
+  using ServerProcess::kill;
+  /// Silence: streams stay open, and the kernel goes on accepting connections.
+  using ServerProcess::stop;
+  /// Streams go on where they stood.
+  using ServerProcess::cont;
 
  private:
-  RealModelServer(pid_t pid, int input, int output) : pid_{pid}, input_{input}, output_{output} {}
-  void wait_for_state(std::string_view wanted, std::chrono::steady_clock::time_point until);
-  std::string read_line(std::chrono::steady_clock::time_point until);
-  void end() noexcept;
-
-  pid_t pid_;
-  int input_;   ///< the server ends when this is closed
-  int output_;  ///< its lines of JSON
-  std::string unread_;
-  std::uint16_t port_ = 0;
+  explicit RealModelServer(const ServerOptions& options);
 };
 
 }  // namespace backstop::real_model

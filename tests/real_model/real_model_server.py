@@ -40,10 +40,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def die_with_parent():
+def end_with_parent(by):
+    """Has this process get the signal when the thread that started it ends (Linux only)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, by)
 
 
 def exit_with_input():
@@ -83,7 +84,7 @@ def parameters(options, port):
 
 def main():
     options = arguments()
-    die_with_parent()
+    end_with_parent(signal.SIGKILL)
     threading.Thread(target=exit_with_input, daemon=True).start()
     port = options.port or free_port()
     where = {"port": port, "base_url": f"http://127.0.0.1:{port}"}

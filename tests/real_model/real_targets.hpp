@@ -19,7 +19,7 @@ enum class Wire { openai, anthropic };
 
 /// Skips the test where the packages of the real model are missing.
 inline void need_real_model() {
-  if (!RealModelServer::available()) SKIP("the real model is not installed in " BACKSTOP_REAL_MODEL_DIR);
+  if (!has_model_packages()) SKIP("the real model is not installed in " BACKSTOP_REAL_MODEL_DIR);
 }
 
 /// Ends the test with the whole error where an answer was expected.
