@@ -127,8 +127,9 @@ bool Flight::give_to_another(Send& send, Follower& from) noexcept {
   if (ended()) return false;
   // What is reserved for it stays so until another has reserved: nobody else gets the money in between, and where both
   // pay out of one budget nothing changes.
-  const bool aside = std::exchange(send.aside, find(send)->aside);
-  BudgetReservation* const reserved = std::exchange(send.reservations, nullptr);
+  const UnderWay& one = *find(send);
+  const bool aside = std::exchange(send.aside, one.aside);
+  BudgetReservation* const reserved = std::exchange(send.reservations, one.further_in);
   send.reserved_so_far = reserved;
   const Money staked = send.staked_in(from.context().state());
   send.unstake();
@@ -189,7 +190,7 @@ void Flight::on_task_done() noexcept {
 
 std::optional<Error> Flight::on_begin(Send& send) {
   if (send.number == 0) send.number = next_send_number();
-  sends_.push_back({&send, nullptr, send.aside});
+  sends_.push_back({&send, nullptr, send.aside, send.reservations});
   std::optional<Error> refusal;
   try {
     refusal = find_payer(send);

@@ -112,6 +112,7 @@ class Flight final : public std::enable_shared_from_this<Flight>,
     Send* send;
     Follower* payer;
     bool aside;  ///< to those who share it
+    BudgetReservation* further_in;  ///< of the caps between the flight and the target, which stay whoever pays
   };
 
   void on_task_done() noexcept override;

@@ -659,6 +659,28 @@ TEST_CASE("a shared send stays paid for by the budget that both calls pay out of
         BudgetSnapshot{BudgetCharge{Money::usd(80) + other->result()->cost, Money{}}, BudgetCharge{}});
 }
 
+TEST_CASE("a budget that a cap inside of a shared send pays out of counts the send once, whoever takes it over") {
+  VirtualRuntime runtime;
+  const Budget budget{{.per_period = Money::usd(150)}};
+  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
+  const Provider shared = model | cost_cap(budget) | single_flight();
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 100;
+  EventLog of_first{runtime.runtime()};
+  EventLog of_other{runtime.runtime()};
+  const auto first = runtime.start(shared | cost_cap(budget), request, {.sink = &of_first});
+  const auto other = runtime.start(shared | cost_cap(budget), request, {.sink = &of_other});
+  runtime.run_for(1s);
+  const Money reserved = budget.snapshot(runtime.runtime().now()).reserved.cost;
+  first->cancel();
+  runtime.run_for(1s);
+  CHECK(budget.snapshot(runtime.runtime().now()).reserved.cost == reserved);
+  runtime.run_all();
+  REQUIRE(other->result());
+  CHECK(budget.snapshot(runtime.runtime().now()) ==
+        BudgetSnapshot{BudgetCharge{other->result()->cost, Money{}}, BudgetCharge{}});
+}
+
 TEST_CASE("a cap does not limit the output of a shared send that has gone out: it has room for it or refuses it") {
   const bool with_room = GENERATE(true, false);
   VirtualRuntime runtime;
