@@ -100,6 +100,8 @@ struct KeptCase {
        {.seed = 23756, .root = {.children = {{.client = {.degrade = 2}, .children = {{.leaf = 0}, {.leaf = 1}}}}}, .leaves = {{.script = {{}, {.fault = 2}}}, {.script = {{.fault = 9}}}}, .requests = {{}}, .consumers = {{}, {.face = Face::start}, {}}}},
       {"explain-agrees", "a call that meets a bulkhead twice does not wait for itself",
        {.seed = 1045, .root = {.children = {{.leaf = 0, .policies = {{.kind = PolicyKind::bulkhead, .level = 2}, {.kind = PolicyKind::bulkhead}}}}}, .leaves = {{.script = {{}}}}, .requests = {{}}, .consumers = {{}}}},
+      {"spent-equals-rows", "a budget on both sides of a shared send counts it once, whoever takes it over",
+       {.seed = 9241, .root = {.client = {.deadline = 1000}, .children = {{.leaf = 0, .policies = {{.kind = PolicyKind::cap_budget}, {.kind = PolicyKind::single_flight}, {.kind = PolicyKind::cap_budget}}}}}, .leaves = {{.script = {{}}}}, .requests = {{}}, .consumers = {{.face = Face::start_sink, .sink = SinkDoes::pauses}, {.face = Face::start_sink, .sink = SinkDoes::pauses}}}},
   };
 }
 
