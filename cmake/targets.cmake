@@ -64,6 +64,10 @@ function(backstop_define_library target)
     CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON)  # the static library goes into plug-ins and modules, too
   backstop_target_warnings(${target})
+  if(NOT MSVC)
+    # The names of other files are in sight in a unity build; who compiles file by file (`dev`) is told what is shadowed.
+    target_compile_options(${target} PRIVATE $<$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>:-Wno-shadow>)
+  endif()
   backstop_group_by_room(${target} ${sources})
 endfunction()
 
