@@ -613,17 +613,31 @@ TEST_CASE("what a shared send has cost is booked with the call that leaves when 
   CHECK(model.send_count() == 1);
 }
 
-TEST_CASE("what a shared send has cost is booked with the call that leaves, also where its budget is overspent by then") {
+namespace {
+
+/// A stream of four seconds whose worst case is $100 and some, for calls that come at once.
+struct SharedStream {
+  std::shared_ptr<VirtualCall> start(const Provider& by, EventLog& sink) {
+    ChatRequest request{"hello"};
+    request.max_output_tokens = 100;
+    return runtime.start(by, std::move(request), {.sink = &sink});
+  }
+
   VirtualRuntime runtime;
-  const Budget first_budget{{.per_period = Money::usd(150)}};
-  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
-  const Provider shared = model | single_flight();
-  ChatRequest request{"hello"};
-  request.max_output_tokens = 100;
+  ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
+  Provider shared = model | single_flight();
   EventLog of_first{runtime.runtime()};
   EventLog of_other{runtime.runtime()};
-  const auto first = runtime.start(shared | cost_cap(first_budget), request, {.sink = &of_first});
-  const auto other = runtime.start(shared | cost_cap({.per_request = Money::usd(1)}), request, {.sink = &of_other});
+};
+
+}  // namespace
+
+TEST_CASE("what a shared send has cost is booked with the call that leaves, also where its budget is overspent by then") {
+  const Budget first_budget{{.per_period = Money::usd(150)}};
+  SharedStream lab;
+  VirtualRuntime& runtime = lab.runtime;
+  const auto first = lab.start(lab.shared | cost_cap(first_budget), lab.of_first);
+  const auto other = lab.start(lab.shared | cost_cap({.per_request = Money::usd(1)}), lab.of_other);
   runtime.at(2s, [&] { first_budget.book(Money::usd(80), runtime.runtime().now()); });
   runtime.at(2500ms, [&] { first->cancel(); });
   runtime.run_all();
@@ -634,20 +648,16 @@ TEST_CASE("what a shared send has cost is booked with the call that leaves, also
   CHECK(first_budget.snapshot(runtime.runtime().now()) ==
         BudgetSnapshot{BudgetCharge{Money::usd(80) + rows[0].cost, Money{}}, BudgetCharge{}});
   REQUIRE_FALSE(other->result());
-  CHECK(model.send_count() == 1);
+  CHECK(lab.model.send_count() == 1);
 }
 
 TEST_CASE("a shared send stays paid for by the budget that both calls pay out of, whatever else has been spent of it") {
-  VirtualRuntime runtime;
   const Budget budget{{.per_period = Money::usd(150)}};
-  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
-  const Provider shared = model | single_flight();
-  ChatRequest request{"hello"};
-  request.max_output_tokens = 100;
-  EventLog of_first{runtime.runtime()};
-  EventLog of_other{runtime.runtime()};
-  const auto first = runtime.start(shared | cost_cap(budget), request, {.sink = &of_first});
-  const auto other = runtime.start(shared | cost_cap(budget), request, {.sink = &of_other});
+  SharedStream lab;
+  VirtualRuntime& runtime = lab.runtime;
+  const Provider shared = lab.shared;
+  const auto first = lab.start(shared | cost_cap(budget), lab.of_first);
+  const auto other = lab.start(shared | cost_cap(budget), lab.of_other);
   runtime.at(2s, [&] { budget.book(Money::usd(80), runtime.runtime().now()); });
   runtime.at(2500ms, [&] { first->cancel(); });
   runtime.run_all();
@@ -660,16 +670,12 @@ TEST_CASE("a shared send stays paid for by the budget that both calls pay out of
 }
 
 TEST_CASE("a budget that a cap inside of a shared send pays out of counts the send once, whoever takes it over") {
-  VirtualRuntime runtime;
   const Budget budget{{.per_period = Money::usd(150)}};
-  const ScriptedProvider model{Lab::target(), {stream({"one ", "two ", "three ", "four"}, 1s)}};
-  const Provider shared = model | cost_cap(budget) | single_flight();
-  ChatRequest request{"hello"};
-  request.max_output_tokens = 100;
-  EventLog of_first{runtime.runtime()};
-  EventLog of_other{runtime.runtime()};
-  const auto first = runtime.start(shared | cost_cap(budget), request, {.sink = &of_first});
-  const auto other = runtime.start(shared | cost_cap(budget), request, {.sink = &of_other});
+  SharedStream lab;
+  VirtualRuntime& runtime = lab.runtime;
+  const Provider shared = lab.model | cost_cap(budget) | single_flight();
+  const auto first = lab.start(shared | cost_cap(budget), lab.of_first);
+  const auto other = lab.start(shared | cost_cap(budget), lab.of_other);
   runtime.run_for(1s);
   const Money reserved = budget.snapshot(runtime.runtime().now()).reserved.cost;
   first->cancel();

@@ -33,26 +33,6 @@ ChatRequest short_question() {
   return request;
 }
 
-ChatRequest sum_question() {
-  ChatRequest request{"Add 3 and 4."};
-  request.temperature = 0.0;
-  request.max_output_tokens = 80;
-  request.tools = {{.name = "add",
-                    .description = "Adds two integers",
-                    .parameters = R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},
-                                      "required":["a","b"]})"}};
-  return request;
-}
-
-void check_is_the_sum(const ChatResponse& reply) {
-  CHECK(reply.finish_reason == FinishReason::tool_calls);
-  const auto calls = reply.tool_calls();
-  REQUIRE(calls.size() == 1);
-  CHECK(calls[0].name == "add");
-  CHECK_FALSE(calls[0].id.empty());
-  CHECK(json::parse(calls[0].arguments) == json{{"a", 3}, {"b", 4}});
-}
-
 }  // namespace
 
 TEST_CASE("a real model answers plainly on both wires") {

@@ -2,10 +2,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "backstop/chat/error.hpp"
+#include "backstop/chat/request.hpp"
 #include "backstop/chat/response.hpp"
 #include "backstop/chat/result.hpp"
 #include "backstop/provider.hpp"
@@ -46,6 +48,27 @@ inline Provider target_on(const RealModelServer& server, Wire wire, std::string 
   if (options.api_key.empty()) options.api_key = "any-key";
   options.base_url = server.base_url(wire == Wire::openai ? "/v1" : "");
   return wire == Wire::openai ? openai_compatible(std::move(options)) : anthropic(std::move(options));
+}
+
+/// Is answered by a call of `add`, plainly and streamed.
+inline ChatRequest sum_question() {
+  ChatRequest request{"Add 3 and 4."};
+  request.temperature = 0.0;
+  request.max_output_tokens = 80;
+  request.tools = {{.name = "add",
+                    .description = "Adds two integers",
+                    .parameters = R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},
+                                      "required":["a","b"]})"}};
+  return request;
+}
+
+inline void check_is_the_sum(const ChatResponse& reply) {
+  CHECK(reply.finish_reason == FinishReason::tool_calls);
+  const auto calls = reply.tool_calls();
+  REQUIRE(calls.size() == 1);
+  CHECK(calls[0].name == "add");
+  CHECK_FALSE(calls[0].id.empty());
+  CHECK(nlohmann::json::parse(calls[0].arguments) == nlohmann::json{{"a", 3}, {"b", 4}});
 }
 
 }  // namespace backstop::real_model

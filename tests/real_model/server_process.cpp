@@ -14,7 +14,6 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 extern char** environ;
@@ -98,11 +97,8 @@ ServerProcess::ServerProcess(ServerProcess&& other) noexcept
 ServerProcess::~ServerProcess() {
   cont();
   if (input_ >= 0) ::close(input_);
-  int status = 0;
-  for (int i = 0; i < 1500 && pid_ > 0; ++i) {  // the script ends what it has started, in less
-    if (::waitpid(pid_, &status, WNOHANG) == pid_) pid_ = -1;
-    if (pid_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds{10});
-  }
+  // The script first ends what it has started, in less; its output ends with it.
+  for (const auto until = Clock::now() + std::chrono::seconds{15}; pid_ > 0 && read_more(until);) unread_.clear();
   kill();
   if (output_ >= 0) ::close(output_);
 }
@@ -156,15 +152,22 @@ std::string ServerProcess::read_line(Clock::time_point until) {
       unread_.erase(0, end_of_line + 1);
       return line;
     }
+    if (!read_more(until)) return Clock::now() < until ? "(nothing, and ended)" : "(nothing in time)";
+  }
+}
+
+bool ServerProcess::read_more(Clock::time_point until) {
+  for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd polled{output_, POLLIN, 0};
     const int ready = ::poll(&polled, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return "(nothing in time)";
+    if (ready <= 0) return false;
     char bytes[1024];
     const auto count = ::read(output_, bytes, sizeof bytes);
-    if (count <= 0) return "(nothing, and ended)";
+    if (count <= 0) return false;
     unread_.append(bytes, static_cast<std::size_t>(count));
+    return true;
   }
 }
 

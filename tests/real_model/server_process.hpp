@@ -38,6 +38,8 @@ class ServerProcess {
 
  private:
   std::string read_line(std::chrono::steady_clock::time_point until);
+  /// False at the end of its output, or when nothing comes in time.
+  bool read_more(std::chrono::steady_clock::time_point until);
 
   pid_t pid_ = -1;
   int input_ = -1;   ///< the script ends when this is closed

@@ -23,7 +23,8 @@ namespace backstop::inline v0 {
 
 /// The same with a breaker that the application holds, to look at it and control it by hand. Put around several
 /// providers it is one breaker for all of them. Where a call meets the same breaker again further in (a client in a
-/// client, `CallOptions::around`), it passes there: it is counted once, at the outermost.
+/// client, `CallOptions::around`), it passes there: it is counted once, at the outermost. With
+/// `single_flight` in between, see there.
 ///
 /// Example: `auto breaker = CircuitBreaker::create(); auto guarded = openai(...) | circuit_breaker(breaker);
 ///           breaker->isolate();`

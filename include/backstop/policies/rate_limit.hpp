@@ -27,7 +27,7 @@ namespace backstop::inline v0 {
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimitOptions options);
 /// With a limit that the application holds and may share between targets and clients. A call that meets the same limit
 /// again further in is let through there, and each of its sends is charged once: to what it has reserved, or, where it
-/// sends more than once, afterwards.
+/// sends more than once, afterwards. With `single_flight` in between, see there.
 [[nodiscard]] BACKSTOP_EXPORT Policy rate_limit(RateLimit limit);
 
 }  // namespace backstop::inline v0
