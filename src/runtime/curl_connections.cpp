@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t pooled_handles = 128;
 constexpr long longest_connection = 600;  // seconds
 
-int close_socket(void* open, curl_socket_t socket) noexcept {
-  static_cast<std::unordered_set<curl_socket_t>*>(open)->erase(socket);
+int close_socket(void* poller, curl_socket_t socket) noexcept {
+  static_cast<SocketPoller*>(poller)->forget(socket);
   return ::close(socket);
 }
 
@@ -87,7 +87,7 @@ curl_socket_t CurlConnections::open_socket(const curl_sockaddr& address) noexcep
 #endif
   if (socket == CURL_SOCKET_BAD) return socket;
   try {
-    shared_->open.insert(socket);
+    shared_->poller.adopt(socket);
   } catch (const std::bad_alloc&) {  // then a process that is forked keeps it open
   }
   return socket;
@@ -175,7 +175,7 @@ void CurlConnections::prepare(CURL* easy) {
   set_option(easy, CURLOPT_QUICK_EXIT, 1L);  // a look-up that is given up is not waited for
   set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   set_option(easy, CURLOPT_CLOSESOCKETFUNCTION, &close_socket);
-  set_option(easy, CURLOPT_CLOSESOCKETDATA, static_cast<void*>(&shared_->open));
+  set_option(easy, CURLOPT_CLOSESOCKETDATA, static_cast<void*>(&shared_->poller));
   set_option(easy, CURLOPT_SOCKOPTFUNCTION, &prepare_socket);
   set_option(easy, CURLOPT_MAXLIFETIME_CONN, longest_connection);
   set_option(easy, CURLOPT_SHARE, share_.get());

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "backstop/runtime/clock.hpp"
@@ -34,7 +33,6 @@ class CurlConnections {
   /// What the transport has for all of them.
   struct Shared {
     SocketPoller poller;
-    std::unordered_set<curl_socket_t> open;
     std::uint32_t kinds = 0;  ///< of connections, that there have been
     bool active = false;      ///< something came, or ended
   };

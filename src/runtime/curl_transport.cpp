@@ -1,5 +1,4 @@
 #include <curl/curl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -67,8 +66,7 @@ class CurlTransport final : public HttpTransport {
   // libcurl would say goodbye on the parent's connections: they are closed behind its back.
   std::unique_ptr<HttpTransport> leave_parent() override {
     auto of_child = std::make_unique<CurlTransport>(*clock_, all_.front().connections->options());
-    for (const curl_socket_t socket : shared_.open) ::close(socket);
-    shared_.poller.close();
+    shared_.poller.leave_parent();
     return of_child;
   }
 

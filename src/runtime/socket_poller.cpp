@@ -28,7 +28,32 @@ void drain(int descriptor) noexcept {
   }
 }
 
+constexpr std::uint8_t reading = 1;
+constexpr std::uint8_t writing = 2;
+
 }  // namespace
+
+SocketPoller::~SocketPoller() { close(); }
+
+SocketPoller::Adopted* SocketPoller::find_adopted(int socket) noexcept {
+  const auto index = static_cast<std::size_t>(socket);
+  return index < adopted_.size() && adopted_[index].is ? &adopted_[index] : nullptr;
+}
+
+void SocketPoller::adopt(int socket) {
+  const auto index = static_cast<std::size_t>(socket);
+  if (index >= adopted_.size()) adopted_.resize(index + 1);
+  adopted_[index] = {};
+  adopted_[index].is = true;
+}
+
+void SocketPoller::leave_parent() noexcept {
+  for (std::size_t socket = 0; socket < adopted_.size(); ++socket) {
+    if (adopted_[socket].is) ::close(static_cast<int>(socket));
+  }
+  adopted_.clear();
+  close();
+}
 
 #ifdef __linux__
 
@@ -48,8 +73,6 @@ SocketPoller::SocketPoller() : epoll_{::epoll_create1(EPOLL_CLOEXEC)} {
   refuse("eventfd");
 }
 
-SocketPoller::~SocketPoller() { close(); }
-
 void SocketPoller::close() noexcept {
   for (int* const own : {&wake_read_, &epoll_}) {
     if (*own >= 0) ::close(std::exchange(*own, -1));
@@ -60,15 +83,37 @@ void SocketPoller::close() noexcept {
 int SocketPoller::descriptor() const noexcept { return epoll_; }
 
 void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t owner) noexcept {
+  const auto events = static_cast<std::uint8_t>((readable ? reading : 0) | (writable ? writing : 0));
+  Adopted* const adopted = find_adopted(socket);
+  if (adopted == nullptr) return tell_system(socket, events, owner, nullptr);
+  adopted->waits_for = events;
+  if (events == 0 || (events == adopted->known && owner == adopted->owner)) return;
+  tell_system(socket, events, owner, adopted);
+}
+
+void SocketPoller::tell_system(int socket, std::uint8_t events, std::uint32_t owner, Adopted* adopted) noexcept {
   epoll_event event{};
   event.data.u64 = std::uint64_t{owner} << 32 | static_cast<std::uint32_t>(socket);
-  if (readable) event.events |= EPOLLIN;
-  if (writable) event.events |= EPOLLOUT;
+  if ((events & reading) != 0) event.events |= EPOLLIN;
+  if ((events & writing) != 0) event.events |= EPOLLOUT;
+  bool known = false;
   if (event.events == 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, &event);
-  } else if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) != 0 && errno == EEXIST) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event);
+  } else {
+    known = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) == 0 ||
+            (errno == EEXIST && ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) == 0);
   }
+  if (adopted == nullptr) return;
+  adopted->known = known ? events : std::uint8_t{0};
+  adopted->owner = owner;
+}
+
+// Another process may have it open still, so that the system would not forget it by itself.
+void SocketPoller::forget(int socket) noexcept {
+  Adopted* const adopted = find_adopted(socket);
+  if (adopted == nullptr) return;
+  if (adopted->known != 0) tell_system(socket, 0, 0, adopted);
+  *adopted = {};
 }
 
 std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexcept {
@@ -81,6 +126,10 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
     const int socket = static_cast<int>(event.data.u64 & 0xFFFF'FFFFU);
     if (socket == wake_read_) {
       drain(wake_read_);
+      continue;
+    }
+    if (Adopted* const adopted = find_adopted(socket); adopted != nullptr && adopted->waits_for == 0) {
+      tell_system(socket, 0, 0, adopted);  // a connection that nobody uses, and that its peer has closed, say
       continue;
     }
     ready_[ready++] = {socket, (event.events & EPOLLIN) != 0, (event.events & EPOLLOUT) != 0,
@@ -108,7 +157,10 @@ SocketPoller::SocketPoller() {
   }
 }
 
-SocketPoller::~SocketPoller() { close(); }
+void SocketPoller::forget(int socket) noexcept {
+  watch(socket, false, false);
+  if (Adopted* const adopted = find_adopted(socket)) *adopted = {};
+}
 
 void SocketPoller::close() noexcept {
   for (int* const own : {&wake_read_, &wake_write_}) {

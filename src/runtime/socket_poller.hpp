@@ -31,6 +31,12 @@ class SocketPoller {
 
   /// From now on waits for that; for neither: the socket is forgotten. `owner` comes with what is ready.
   void watch(int socket, bool readable, bool writable, std::uint32_t owner = 0) noexcept;
+  /// The socket is closed here only after `forget`. While nobody waits for an adopted one it stays with the system until
+  /// something comes, so that a connection that is used again costs no system call.
+  /// Errors: std::bad_alloc; then it is not adopted.
+  void adopt(int socket);
+  /// Of an adopted one, before it is closed.
+  void forget(int socket) noexcept;
   /// Blocks for so long at most, or until `wake`; below zero without an end. What is ready stays valid until the next
   /// wait.
   [[nodiscard]] std::span<const Ready> wait(int milliseconds) noexcept;
@@ -40,17 +46,31 @@ class SocketPoller {
   [[nodiscard]] bool woken() const noexcept { return woken_.load(std::memory_order_acquire); }
   /// Readable while a wait would return at once; -1 where the system has no such descriptor.
   [[nodiscard]] int descriptor() const noexcept;
-  /// Closes its own descriptors, and forgets the sockets. It must not be used any more.
-  void close() noexcept;
+  /// In a child process, which is to have none of them: closes its own descriptors and the adopted sockets. It must not
+  /// be used any more.
+  void leave_parent() noexcept;
 
  private:
+  struct Adopted {
+    bool is = false;
+    std::uint8_t waits_for = 0;  // events, of this class
+    std::uint8_t known = 0;      // to the system
+    std::uint32_t owner = 0;
+  };
+
+  void close() noexcept;
+  [[nodiscard]] Adopted* find_adopted(int socket) noexcept;
+
   static constexpr std::size_t most_at_once = 256;
 
   std::array<Ready, most_at_once> ready_;
+  std::vector<Adopted> adopted_;  // by the socket's number
   std::atomic<bool> woken_{false};
   int wake_read_ = -1;
   int wake_write_ = -1;
 #ifdef __linux__
+  void tell_system(int socket, std::uint8_t events, std::uint32_t owner, Adopted* adopted) noexcept;
+
   int epoll_ = -1;
 #else
   struct Watched {

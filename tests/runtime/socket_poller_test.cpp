@@ -79,6 +79,57 @@ TEST_CASE("a wait is ended from another thread, once for however many wakes") {
   CHECK(std::chrono::steady_clock::now() - before >= 15ms);
 }
 
+TEST_CASE("an adopted socket that nobody waits for says nothing, ends a wait once at most, and is told of when it is watched again") {
+  SocketPoller poller;
+  const Pair pair;
+  const int socket = pair.ends[0];
+  poller.adopt(socket);
+  poller.watch(socket, true, false, 1);
+  poller.watch(socket, false, false, 1);
+  pair.write();
+  CHECK(poller.wait(1000).empty());
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(poller.wait(20).empty());
+  CHECK(std::chrono::steady_clock::now() - before >= 15ms);
+
+  poller.watch(socket, true, false, 2);
+  REQUIRE(poller.wait(1000).size() == 1);
+  CHECK(poller.wait(0)[0].owner == 2);
+  poller.watch(socket, false, false, 2);
+  poller.watch(socket, true, false, 3);  // nothing came meanwhile, and its owner is another
+  REQUIRE(poller.wait(1000).size() == 1);
+  CHECK(poller.wait(0)[0].owner == 3);
+  poller.watch(socket, false, false, 3);
+  poller.watch(socket, false, true, 3);
+  REQUIRE(poller.wait(0).size() == 1);
+  CHECK(poller.wait(0)[0].writable);
+  CHECK_FALSE(poller.wait(0)[0].readable);
+}
+
+TEST_CASE("a forgotten socket is not told of, though another descriptor keeps it open, and its number is free for another") {
+  SocketPoller poller;
+  const int keeps_it_open = [&] {
+    const Pair pair;
+    const int socket = pair.ends[0];
+    poller.adopt(socket);
+    poller.watch(socket, true, false);
+    const int other = ::dup(socket);
+    pair.write();
+    poller.forget(socket);
+    return other;
+  }();
+  CHECK(poller.wait(0).empty());
+  std::vector<Pair> pairs(4);  // some have the numbers of those
+  for (const Pair& pair : pairs) {
+    poller.adopt(pair.ends[0]);
+    poller.watch(pair.ends[0], true, false);
+    pair.write();
+  }
+  CHECK(poller.wait(1000).size() == pairs.size());
+  for (const Pair& pair : pairs) poller.forget(pair.ends[0]);
+  ::close(keeps_it_open);
+}
+
 TEST_CASE("more sockets than are told at once are all told, one wait after the other") {
   SocketPoller poller;
   const std::vector<Pair> pairs(300);
