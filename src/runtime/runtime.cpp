@@ -161,7 +161,8 @@ void Runtime::post(Posted& work, std::shared_ptr<void> owner) {
     work.owner_ = std::move(owner);
     threads_->inbox.push(work);
     threads_->has_posted.store(true, std::memory_order_release);
-    wake = threads_->has_listener();
+    // The thread that drives looks here before it waits.
+    wake = threads_->is_driver() ? waiting_ : threads_->has_listener();
     if (!threads_->driven()) threads_->background_wake.notify_one();
   }
   if (wake) transport_->wake();
@@ -272,7 +273,7 @@ bool Runtime::poll(Duration max_wait) {
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
   }
   const Driving driving{*this};
-  turn(saturating_add(refresh_now(), max_wait));
+  turn(saturating_add(refresh_now(), max_wait), Driver::application);
   return true;
 }
 
@@ -284,14 +285,18 @@ void Runtime::drive(Gate& gate) {
 }
 
 void Runtime::turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t opened) {
-  run_posted();
-  run_ready();
+  bool worked = run_posted();
+  worked = run_ready() || worked;
   release_opened(gate);
   if (gate != nullptr && gate->opened_ != opened) return;
   // Its last call has just ended: it must not wait for more, nor keep the runtime alive.
   if (driver == Driver::background && !threads_->background_goes_on()) return;
   const bool more = !ready_.empty() || threads_->has_posted.load(std::memory_order_acquire);
-  transport_->wait(more ? TimePoint::min() : std::min(until, timers_.next()));
+  // What the application waits for by `poll` may have happened already.
+  const bool look_only = more || (driver == Driver::application && worked);
+  const bool outer = std::exchange(waiting_, true);
+  transport_->wait(look_only ? TimePoint::min() : std::min(until, timers_.next()));
+  waiting_ = outer;
   refresh_now();
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
   run_ready();
@@ -310,23 +315,26 @@ bool Runtime::take_posted() {
 }
 
 // What is posted is taken one by one from a list that nested turns see: a callback may wait for what was posted with it.
-void Runtime::run_posted() {
-  static_cast<void>(take_posted());
+bool Runtime::run_posted() {
+  const bool any = take_posted();
   while (!posted_.empty()) {
     Posted& work = posted_.pop();
     const std::shared_ptr<void> owner = std::move(work.owner_);
     work.run();
     release_opened();  // before the owner goes away, with what keeps the gates alive
   }
+  return any;
 }
 
 // Those that become ready meanwhile run too; a coroutine that always is would starve the rest, so one batch at a time.
-void Runtime::run_ready() {
+bool Runtime::run_ready() {
+  bool any = false;
   for (std::size_t batch = ready_.size(); batch > 0 && !ready_.empty(); --batch) {
     if (is_inside(ready_.front_call())) {
       ready_.move_front_to(deferred_);
       continue;
     }
+    any = true;
     const ReadyQueue::Step ready = ready_.pop();
     const Step step{*this, ready.call};
     if (ready.handle) {
@@ -335,6 +343,7 @@ void Runtime::run_ready() {
       CallWork::run(*ready.node);
     }
   }
+  return any;
 }
 
 void Runtime::take_deferred() noexcept {

@@ -3,7 +3,9 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <thread>
@@ -80,6 +82,57 @@ TEST_CASE("a loop that waits on the transport is woken from another thread") {
   }};
   runtime->block_until(gate, [&] { begun = true; });  // no timer is armed: only `wake` ends the wait
   CHECK(runtime->idle());
+}
+
+TEST_CASE("`poll` does not wait where something was ready, also where that was posted by a callback") {
+  RuntimeOptions options;
+  options.background_driver = false;
+  const auto runtime = std::make_shared<Runtime>(std::move(options));
+  bool done = false;
+  runtime->post([&] { runtime->post([&] { done = true; }); });
+  const auto before = std::chrono::steady_clock::now();
+  while (!done) CHECK(runtime->poll(1h));
+  CHECK(std::chrono::steady_clock::now() - before < 1min);
+  CHECK(runtime->poll(20ms));  // nothing was
+  CHECK(std::chrono::steady_clock::now() - before >= 15ms);
+}
+
+namespace {
+
+/// Does what it is told to inside `wait`, and counts who wakes it.
+class WaitingTransport final : public HttpTransport {
+ public:
+  std::unique_ptr<HttpTransfer> start(const HttpRequest&, HttpReceiver&) override { return nullptr; }
+  void wait(TimePoint) override {
+    if (in_wait) std::exchange(in_wait, nullptr)();
+  }
+  void wake() noexcept override { ++wakes; }
+
+  std::function<void()> in_wait;
+  std::atomic<int> wakes{0};
+};
+
+}  // namespace
+
+TEST_CASE("what the driving thread posts wakes a transport only while that waits") {
+  RuntimeOptions options;
+  options.background_driver = false;
+  auto own = std::make_unique<WaitingTransport>();
+  WaitingTransport& transport = *own;
+  options.transport = std::move(own);
+  const auto runtime = std::make_shared<Runtime>(std::move(options));
+  int ran = 0;
+  runtime->post([&] { runtime->post([&] { ++ran; }); });
+  for (int turn = 0; turn < 3; ++turn) CHECK(runtime->poll());
+  CHECK(ran == 1);
+  CHECK(transport.wakes == 0);
+  transport.in_wait = [&] {
+    CHECK_FALSE(runtime->poll());  // it is being driven
+    runtime->post([&] { ++ran; });
+  };
+  for (int turn = 0; turn < 2; ++turn) CHECK(runtime->poll());
+  CHECK(ran == 2);
+  CHECK(transport.wakes == 1);
 }
 
 }  // namespace runtime_test

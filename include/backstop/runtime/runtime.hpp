@@ -168,7 +168,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// On the driving thread itself (inside a callback) it drives the loop from there. Waits for one gate may be nested:
   /// all of them end when it is opened, and one that begins then waits for the next time.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
-  /// One turn for an application's own loop: runs what is ready or due, waits at most `max_wait` for more.
+  /// One turn for an application's own loop: runs what is ready or due; where nothing was ready, waits at most `max_wait`
+  /// for what comes.
   /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
   bool poll(Duration max_wait = Duration::zero());
   /// For an application's own loop: a descriptor that is readable when `poll` has something to do. Wait for it until
@@ -195,7 +196,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   struct Threads;  // locks, sleepers, the background thread
   struct Driving;
 
-  enum class Driver : std::uint8_t { foreground, background };
+  enum class Driver : std::uint8_t { foreground, background, application };
   /// First in, first out.
   class PostedList {
    public:
@@ -213,13 +214,13 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   };
   class PostedFunction;
 
-  void turn(TimePoint until, Driver driver = Driver::foreground) { turn(until, driver, nullptr, 0); }
   /// Ends early where `gate`, if given, has been opened more often than that.
-  void turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t opened);
-  void run_ready();
+  void turn(TimePoint until, Driver driver, Gate* gate = nullptr, std::uint64_t opened = 0);
+  /// Whether anything ran; so does `run_posted`.
+  bool run_ready();
   void take_deferred() noexcept;
   [[nodiscard]] bool take_posted();
-  void run_posted();
+  bool run_posted();
   void drive(Gate& gate);
   void release_opened(Gate* own = nullptr) noexcept;
   void drive_unattended();
@@ -241,6 +242,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   const Step* step_ = nullptr;                   // the innermost that runs
   PostedList posted_;                            // taken from the inbox; a nested turn goes on where an outer one is
   Gate* opened_ = nullptr;                       // in any order
+  bool waiting_ = false;                         // in the transport's `wait`
   std::uint64_t random_state_;
   std::atomic<unsigned> process_;     // whose it is
   std::shared_ptr<Threads> threads_;  // outlives the runtime when its last owner is destroyed on the background thread
