@@ -141,7 +141,7 @@ class Planner {
     if (refused) {
       summary.why = to_string(refused->kind);
     } else {
-      summary.text = "-";  // there will be one
+      summary.text.assign(1, '-');  // there will be one
     }
     walk.note_summary(index, std::move(summary), now_);
   }

@@ -51,7 +51,7 @@ class CheckNode {
 
 /// Names a part of a description that binds less than what stands around it in brackets.
 [[nodiscard]] inline std::string in_brackets(const CheckNode& node, Binding least) {
-  return node.binding() < least ? "(" + node.describe() + ")" : node.describe();
+  return node.binding() < least ? std::string{"("}.append(node.describe()).append(")") : node.describe();
 }
 
 }  // namespace backstop::inline v0::detail

@@ -62,7 +62,9 @@ class Opposite final : public CheckNode {
  public:
   explicit Opposite(Check check) : check_{std::move(check)} {}
 
-  [[nodiscard]] std::string describe() const override { return "!" + in_brackets(check_.node(), Binding::alone); }
+  [[nodiscard]] std::string describe() const override {
+    return std::string{"!"}.append(in_brackets(check_.node(), Binding::alone));
+  }
   [[nodiscard]] Objection problem_with(const ChatRequest& request) const override {
     return check_.node().problem_with(request);
   }

@@ -15,7 +15,7 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-std::string in_quotes(std::string_view text) { return "\"" + std::string{text} + "\""; }
+std::string in_quotes(std::string_view text) { return std::string{"\""}.append(text).append("\""); }
 
 // http or https, a host, no blanks, no user information (keys do not belong into addresses).
 std::string checked_base_url(std::string_view url, std::string_view who) {
