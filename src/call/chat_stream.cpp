@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "call/pooled_allocator.hpp"
 #include "call/stream_state.hpp"
 
 namespace backstop::inline v0 {
@@ -51,7 +52,7 @@ void EventSlot::show(StreamEvent& event, const RootCall& root) const noexcept {
 }
 
 std::shared_ptr<StreamState> StreamState::launch(CallSetup setup, ChatRequest request) {
-  auto state = std::make_shared<StreamState>(std::move(setup), std::move(request));
+  auto state = std::allocate_shared<StreamState>(PooledAllocator<StreamState>{}, std::move(setup), std::move(request));
   state->holding_since_.store(state->runtime().clock().now().time_since_epoch().count(), std::memory_order_relaxed);
   state->RunningCall::launch(state.get(), SinkOf::call);
   return state;

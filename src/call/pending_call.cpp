@@ -5,6 +5,7 @@
 
 #include "backstop/call/async_call.hpp"
 #include "call/pending_state.hpp"
+#include "call/pooled_allocator.hpp"
 
 namespace backstop::inline v0 {
 namespace detail {
@@ -21,7 +22,7 @@ void tell(const PendingState::Callback& callback, const Result<ChatResponse>& re
 
 std::shared_ptr<PendingState> PendingState::launch(CallSetup setup, ChatRequest request, StreamSink* sink,
                                                    bool background) {
-  auto state = std::make_shared<PendingState>(std::move(setup), std::move(request));
+  auto state = std::allocate_shared<PendingState>(PooledAllocator<PendingState>{}, std::move(setup), std::move(request));
   if (background) state->leave_to_background();
   state->RunningCall::launch(sink, SinkOf::application);
   return state;

@@ -27,6 +27,24 @@ constexpr bool is_configuration_fault(CURLcode code) noexcept {
 
 }  // namespace
 
+CurlHeaders::CurlHeaders(const std::vector<Header>& fields) {
+  constexpr std::string_view no_round_trip = "Expect";  // before a large body
+  constexpr std::size_t around = 3;                     // a name, a value
+  std::size_t size = no_round_trip.size() + around;
+  for (const auto& [name, value] : fields) size += name.size() + value.size() + around;
+  text_.reserve(size);
+  lines_.reserve(fields.size() + 1);
+  add(no_round_trip, ":", {});
+  for (const auto& [name, value] : fields) add(name, value.empty() ? ";" : ": ", value);
+}
+
+void CurlHeaders::add(std::string_view name, std::string_view separator, std::string_view value) {
+  char* const line = text_.data() + text_.size();
+  text_.append(name).append(separator).append(value).append(1, '\0');
+  if (!lines_.empty()) lines_.back().next = &lines_.back() + 1;
+  lines_.push_back({line, nullptr});
+}
+
 void CurlTransfer::prepare(CURL* easy, const CurlConnections& connections) {
   set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &CurlTransfer::open_socket);
   set_option(easy, CURLOPT_HEADERFUNCTION, &CurlTransfer::receive_header);
@@ -36,7 +54,7 @@ void CurlTransfer::prepare(CURL* easy, const CurlConnections& connections) {
 }
 
 CurlTransfer::CurlTransfer(CurlConnections& connections, const HttpRequest& request, HttpReceiver& receiver)
-    : Transfer{connections}, receiver_{&receiver} {
+    : Transfer{connections}, receiver_{&receiver}, headers_{request.headers} {
   CURL* const easy = this->easy();
   curl_message_[0] = '\0';
   head_.headers.reserve(8);  // a stream holds them to its end
@@ -57,17 +75,13 @@ CurlTransfer::CurlTransfer(CurlConnections& connections, const HttpRequest& requ
   }
   set_option(easy, CURLOPT_CUSTOMREQUEST,
       request.method == "POST" || request.method == "GET" ? nullptr : request.method.c_str());
-  append(headers_, "Expect:");  // no round trip before a large body
-  std::string line;
-  for (const auto& [name, value] : request.headers) {
-    line.assign(name).append(value.empty() ? ";" : ": ").append(value);
-    append(headers_, line.c_str());
-  }
-  set_option(easy, CURLOPT_HTTPHEADER, headers_.get());
+  set_option(easy, CURLOPT_HTTPHEADER, headers_.list());
 
   const std::size_t scheme = request.url.find("://");
   const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
-  origin_ = request.url.substr(0, request.url.find_first_of("/?#", host));
+  const auto end = std::find_if(request.url.begin() + static_cast<std::ptrdiff_t>(host), request.url.end(),
+                                [](char c) { return c == '/' || c == '?' || c == '#'; });
+  origin_.assign(request.url.begin(), end);
   if (const std::size_t at = origin_.rfind('@'); at != std::string::npos && at >= host) origin_.erase(host, at + 1 - host);
   host_ = std::string_view{origin_}.substr(host);
   set_option(easy, CURLOPT_FRESH_CONNECT, connections.is_suspected(origin_) ? 1L : 0L);

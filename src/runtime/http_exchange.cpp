@@ -14,7 +14,7 @@ constexpr std::size_t pause_at = std::size_t{256} * 1024;
 
 // Buffers that have grown are used again: growing them anew for every call costs as much as reading into them.
 using KeptBuffers = detail::ThreadCache<std::string, 32>;
-constexpr std::size_t smallest_kept_buffer = 4096;
+constexpr std::size_t smallest_kept_buffer = 512;
 constexpr std::size_t largest_kept_buffer = 2 * pause_at;
 
 void keep(std::string buffer) noexcept {
@@ -50,8 +50,6 @@ HttpExchange::HttpExchange(const HttpRequest& request, const CallContext& contex
   }
   if (AttemptProgress* progress = context.progress()) progress->network = true;
   context.stop().subscribe(*this);
-  if (auto kept = KeptBuffers::take()) arrived_ = *std::move(kept);
-  if (auto kept = KeptBuffers::take()) taken_ = *std::move(kept);
   transfer_ = context.runtime().http().start(request, *this);
 }
 
@@ -99,6 +97,9 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
     progress->last_byte = arrived_.empty() ? context_->runtime().refresh_now() : context_->runtime().now();
   }
   try {
+    if (arrived_.empty() && arrived_.capacity() < smallest_kept_buffer) {
+      if (auto kept = KeptBuffers::take()) arrived_ = *std::move(kept);
+    }
     arrived_.append(bytes);
   } catch (const std::bad_alloc&) {
     Error error = detail::out_of_memory();

@@ -29,12 +29,18 @@ inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   return lower;
 }
 
-/// Without spaces and tabs at both ends.
+[[nodiscard]] constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/// Without blanks at the beginning.
+[[nodiscard]] constexpr std::string_view trim_front(std::string_view text) noexcept {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  return text;
+}
+
+/// Without blanks at both ends.
 [[nodiscard]] constexpr std::string_view trim(std::string_view text) noexcept {
-  constexpr std::string_view blank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(blank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blank) - first + 1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return trim_front(text);
 }
 
 }  // namespace backstop::inline v0::detail

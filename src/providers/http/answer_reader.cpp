@@ -63,7 +63,7 @@ void AnswerReader::decide(std::string_view bytes) {
     past_mark_ = true;
     if (content.starts_with(byte_order_mark)) content.remove_prefix(byte_order_mark.size());
   }
-  content.remove_prefix(std::min(content.find_first_not_of(" \t\r\n"), content.size()));
+  content = trim_front(content);
   if (content.empty() && received_ > limits_.bytes) {
     fail(too_large("the answer", limits_.bytes, "bytes").message);
   } else if (content.empty() || (!begins_like_answer(content) && may_begin_like_answer(content))) {
@@ -76,9 +76,9 @@ void AnswerReader::decide(std::string_view bytes) {
     lines_.feed(content);
   } else if (content.starts_with('{') || content.starts_with('[') || content.starts_with('"')) {
     form_ = Form::documents;
-    const std::string document{content};
-    body_.clear();
-    add_to_document(document);
+    if (body_.empty()) return add_to_document(content);
+    body_.erase(0, body_.size() - content.size());
+    add_to_document({});
   } else {
     form_ = Form::events;
     if (!begins_like_answer(content)) words_ = content.substr(0, longest_page);

@@ -34,6 +34,7 @@ namespace {
 Result<HttpRequest> request_at(const Platform& platform, std::string body, const ChatRequest& request,
                                const Endpoint& endpoint, bool stream) {
   HttpRequest http;
+  http.headers.reserve(6 + endpoint.headers.size());
   http.url = address_at(platform, endpoint, stream);
   if (!platform.version_header.empty()) set_header(http, platform.version_header, platform.version);
   if (!endpoint.api_key.empty() && endpoint.access_key_id.empty()) {

@@ -79,7 +79,9 @@ Result<void> add_headers(HttpRequest& http, const ChatRequest& request, const En
 
 std::string address_below(std::string_view base_url, std::string_view path) {
   const std::size_t query = std::min(base_url.find('?'), base_url.size());
-  std::string url = std::string{base_url.substr(0, query)}.append(path);
+  std::string url;
+  url.reserve(base_url.size() + path.size() + 1);
+  url.append(base_url.substr(0, query)).append(path);
   if (query == base_url.size()) return url;
   return url.append(path.find('?') == std::string_view::npos ? "?" : "&").append(base_url.substr(query + 1));
 }

@@ -8,6 +8,7 @@
 #include "models.hpp"
 #include "providers/http/platform.hpp"
 #include "providers/wire/json_writer.hpp"
+#include "providers/wire/request_parts.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -181,6 +182,7 @@ Result<HttpRequest> OpenAiChat::encode(const ChatRequest& request, const Endpoin
   const bool developer =
       dialect_.developer_role && is_reasoning_model(model) && !endpoint.has(Repair::developer_role);
   JsonWriter json;
+  json.reserve(expected_size(request));
   json.begin_object();
   json.field("model", model);
   json.key("messages");

@@ -8,6 +8,7 @@
 #include "providers/openai_chat/gateway.hpp"
 #include "providers/openai_chat/models.hpp"
 #include "providers/wire/json_writer.hpp"
+#include "providers/wire/request_parts.hpp"
 
 namespace backstop::inline v0::detail {
 namespace {
@@ -124,6 +125,7 @@ Result<HttpRequest> OpenAiResponses::encode(const ChatRequest& request, const En
   const Target& target = endpoint.target;
   const bool developer = dialect_.developer_role && is_reasoning_model(target.model());
   JsonWriter json;
+  json.reserve(expected_size(request));
   json.begin_object();
   json.field("model", target.model());
   if (const std::string text = leading_instructions(request.messages); !text.empty()) json.field("instructions", text);

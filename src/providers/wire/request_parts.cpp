@@ -1,5 +1,7 @@
 #include "request_parts.hpp"
 
+#include <variant>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +10,37 @@
 #include "text/efforts.hpp"
 
 namespace backstop::inline v0::detail {
+namespace {
+
+constexpr std::size_t around_part = 64;
+constexpr std::size_t around_request = 192;
+
+struct PartSize {
+  std::size_t operator()(const Text& part) const noexcept { return part.text.size(); }
+  std::size_t operator()(const Image& part) const noexcept { return part.url.size() + part.data.size(); }
+  std::size_t operator()(const Document& part) const noexcept { return part.url.size() + part.data.size(); }
+  std::size_t operator()(const Audio& part) const noexcept { return part.data.size(); }
+  std::size_t operator()(const Reasoning& part) const noexcept { return part.text.size() + part.redacted.size(); }
+  std::size_t operator()(const ToolCall& part) const noexcept { return part.name.size() + part.arguments.size(); }
+  std::size_t operator()(const ToolResult& part) const noexcept {
+    std::size_t size = part.text.size();
+    for (const ToolFile& file : part.files) size += std::visit(*this, file);
+    return size;
+  }
+};
+
+}  // namespace
+
+std::size_t expected_size(const ChatRequest& request) noexcept {
+  std::size_t size = around_request;
+  for (const Message& message : request.messages) {
+    for (const Part& part : message.parts) size += around_part + std::visit(PartSize{}, part);
+  }
+  for (const Tool& tool : request.tools) {
+    size += around_part + tool.name.size() + tool.description.size() + tool.parameters.size();
+  }
+  return size;
+}
 
 Result<nlohmann::ordered_json> read_schema(std::string_view text, std::string_view place) {
   nlohmann::ordered_json schema = nlohmann::ordered_json::parse(text, nullptr, false);

@@ -8,11 +8,15 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "backstop/chat/request.hpp"
 #include "backstop/chat/result.hpp"
 #include "json_writer.hpp"
 
 /// What the encoders of several wires read out of a request alike.
 namespace backstop::inline v0::detail {
+
+/// About how long the request is as JSON, so that its text grows once.
+[[nodiscard]] std::size_t expected_size(const ChatRequest& request) noexcept;
 
 /// A JSON Schema that the application wrote. `place`: where it stands in the request, for the error.
 [[nodiscard]] Result<nlohmann::ordered_json> read_schema(std::string_view text, std::string_view place);
