@@ -59,6 +59,11 @@ HttpExchange::~HttpExchange() {
   keep(std::move(taken_));
 }
 
+void HttpExchange::lend_buffer() noexcept {
+  keep(std::exchange(taken_, {}));
+  if (arrived_.empty()) keep(std::exchange(arrived_, {}));
+}
+
 void HttpExchange::on_waiting() noexcept {
   if (AttemptProgress* progress = context_->progress()) progress->waits_for_connection = true;
 }
@@ -99,6 +104,7 @@ bool HttpExchange::on_body(std::string_view bytes) noexcept {
   try {
     if (arrived_.empty() && arrived_.capacity() < smallest_kept_buffer) {
       if (auto kept = KeptBuffers::take()) arrived_ = *std::move(kept);
+      arrived_.reserve(smallest_kept_buffer);
     }
     arrived_.append(bytes);
   } catch (const std::bad_alloc&) {

@@ -38,7 +38,10 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
    public:
     explicit ReadAwaiter(HttpExchange& exchange) noexcept : exchange_{&exchange} {}
     [[nodiscard]] bool await_ready() const noexcept { return exchange_->readable(); }
-    void await_suspend(std::coroutine_handle<> waiting) noexcept { exchange_->parked_.park(waiting); }
+    void await_suspend(std::coroutine_handle<> waiting) noexcept {
+      exchange_->lend_buffer();
+      exchange_->parked_.park(waiting);
+    }
     [[nodiscard]] Result<std::string_view> await_resume() const { return exchange_->take(); }
 
    private:
@@ -59,6 +62,8 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   void on_end(std::optional<Error> error) noexcept override;
   void on_stop() noexcept override;
 
+  /// While it waits it needs none: what comes for another stream goes into memory that is in the cache.
+  void lend_buffer() noexcept;
   [[nodiscard]] bool readable() const noexcept { return !arrived_.empty() || ended_; }
   [[nodiscard]] Result<void> head_result() const;
   [[nodiscard]] Result<std::string_view> take();

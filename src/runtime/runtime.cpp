@@ -19,6 +19,13 @@
 
 namespace backstop::inline v0 {
 
+namespace {
+
+/// What came meanwhile does not wait for the time limits of thousands of calls that began together.
+constexpr std::size_t timers_a_turn = 64;
+
+}  // namespace
+
 /// What has no room of its own for it.
 class Runtime::PostedFunction final : public Posted {
  public:
@@ -300,7 +307,7 @@ void Runtime::turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t ope
   refresh_now();
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
   run_ready();
-  if (timers_.run_due(now_)) run_ready();
+  if (timers_.run_due(now_, timers_a_turn)) run_ready();
   release_opened(gate);
 }
 

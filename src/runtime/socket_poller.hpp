@@ -61,7 +61,9 @@ class SocketPoller {
   void close() noexcept;
   [[nodiscard]] Adopted* find_adopted(int socket) noexcept;
 
-  static constexpr std::size_t most_at_once = 256;
+  /// So few that what has been received is still in the cache when it is read, and that the first of many sockets does
+  /// not wait for the bytes of the last.
+  static constexpr std::size_t most_at_once = 16;
 
   std::array<Ready, most_at_once> ready_;
   std::vector<Adopted> adopted_;  // by the socket's number

@@ -55,15 +55,14 @@ void TimerQueue::disarm(Timer& timer) noexcept {
   sift_down(last->index_);
 }
 
-bool TimerQueue::run_due(TimePoint now) noexcept {
-  bool ran = false;
-  while (!heap_.empty() && heap_.front()->at_ <= now) {
+bool TimerQueue::run_due(TimePoint now, std::size_t most) noexcept {
+  std::size_t ran = 0;
+  for (; ran < most && !heap_.empty() && heap_.front()->at_ <= now; ++ran) {
     Timer& due = *heap_.front();
     disarm(due);
     due.on_timer();
-    ran = true;
   }
-  return ran;
+  return ran != 0;
 }
 
 }  // namespace backstop::inline v0

@@ -12,6 +12,8 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -28,7 +30,7 @@ namespace bench {
 namespace {
 
 constexpr std::size_t events_a_round = 100;  // one a stream at most: two that come together cost less
-constexpr int rounds = 31;
+constexpr int rounds = 151;
 const std::string prompt(400, 'x');
 
 /// What came of the streams of one client, whichever it is.
@@ -121,12 +123,12 @@ class RawStreams final : public Held {
   }
   void turn() override {
     int running = 0;
-    if (timer_due_) {
-      timer_due_ = false;
+    if (timer_ <= wall()) {
+      timer_ = never;
       curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
     }
     std::array<epoll_event, 256> events;
-    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timer_due_ ? 0 : 1);
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timer_ <= wall() ? 0 : 1);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       curl_multi_socket_action(multi_, event.data.fd,
@@ -137,6 +139,8 @@ class RawStreams final : public Held {
   }
 
  private:
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
   static int watch(CURL*, curl_socket_t socket, int what, void* self, void*) {
     epoll_event event{};
     event.data.fd = socket;
@@ -151,14 +155,13 @@ class RawStreams final : public Held {
     return 0;
   }
   static int set_timer(CURLM*, long milliseconds, void* self) {
-    // Every time limit is off: what is due is due at once.
-    static_cast<RawStreams*>(self)->timer_due_ = milliseconds >= 0 && milliseconds < 1000;
+    static_cast<RawStreams*>(self)->timer_ = milliseconds < 0 ? never : wall() + 1e6 * static_cast<double>(milliseconds);
     return 0;
   }
 
   CURLM* multi_;
   int epoll_;
-  bool timer_due_ = false;
+  double timer_ = never;
   std::vector<std::unique_ptr<RawClient>> clients_;
   std::vector<CURL*> handles_;
 };
@@ -253,7 +256,8 @@ void held_streams() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-  double first = 0;
+  double ours_first = 0;
+  double raw_first = 0;
   for (const std::size_t streams : {100U, 1000U, 5000U}) {
     if (limit.rlim_cur < 2 * streams + 100) return;
     const Measured ours = measure_apart<OurStreams>(streams);
@@ -263,8 +267,11 @@ void held_streams() {
     report("held.memory." + with, "bytes", ours.memory, "raw_epoll", raw.memory);
     report("held.delivery." + with, "ns", ours.p99, "raw_epoll", raw.p99);
     report("held.idle." + with, "1", ours.idle);
-    if (first == 0) first = ours.cpu;
-    report("held.growth." + with, "1", ours.cpu / first);
+    if (ours_first == 0) {
+      ours_first = ours.cpu;
+      raw_first = raw.cpu;
+    }
+    report("held.growth." + with, "1", ours.cpu / ours_first, "raw_epoll", raw.cpu / raw_first);
   }
 }
 

@@ -46,8 +46,8 @@ class BACKSTOP_EXPORT TimerQueue {
   [[nodiscard]] TimePoint next() const noexcept { return heap_.empty() ? (TimePoint::max)() : heap_.front()->at_; }
   /// Forgets the timers without a look at them.
   void abandon() noexcept { heap_.clear(); }
-  /// Runs what is due; true when something ran.
-  bool run_due(TimePoint now) noexcept;
+  /// Runs what is due, the earliest first and so many at most; true when something ran.
+  bool run_due(TimePoint now, std::size_t most = static_cast<std::size_t>(-1)) noexcept;
 
  private:
   [[nodiscard]] static bool earlier(const Timer& a, const Timer& b) noexcept;
