@@ -77,7 +77,7 @@ RepairSet find_repair(const ProviderFailure& failure) {
 }
 
 std::string to_string_of(RepairSet repairs) {
-  constexpr std::array<std::pair<Repair, std::string_view>, 16> words{{
+  static constexpr std::array<std::pair<Repair, std::string_view>, 16> words{{
       {Repair::temperature, "temperature left out"},
       {Repair::top_p, "top_p left out"},
       {Repair::top_k, "top_k left out"},

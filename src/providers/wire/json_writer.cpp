@@ -10,10 +10,14 @@
 namespace backstop::inline v0::detail {
 namespace {
 
-bool is_plain(char c) noexcept {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\';
-}
+// A table, since every byte of a conversation is asked about.
+constexpr std::array<bool, 256> plain_bytes = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t byte = 0x20; byte < 0x80; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
+bool is_plain(char c) noexcept { return plain_bytes[static_cast<unsigned char>(c)]; }
 
 void append_escaped(std::string& text, char c) {
   constexpr std::string_view digits = "0123456789abcdef";
