@@ -57,6 +57,8 @@ TEST_CASE("timers run in the order of their time, equal ones in the order they w
   queue.arm(c, zero + 1s);
   CHECK(queue.next() == zero + 1s);
   CHECK_FALSE(queue.run_due(zero + 999ms));
+  CHECK(queue.run_due(zero + 5s, 2));
+  CHECK(rung == std::vector<int>{2, 3});
   CHECK(queue.run_due(zero + 5s));
   CHECK(rung == std::vector<int>{2, 3, 1});
   CHECK(queue.empty());

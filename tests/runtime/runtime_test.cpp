@@ -97,6 +97,26 @@ TEST_CASE("`poll` does not wait where something was ready, also where that was p
   CHECK(std::chrono::steady_clock::now() - before >= 15ms);
 }
 
+TEST_CASE("however many timers are due, all have run after a few turns that do not wait") {
+  struct Due final : Timer {
+    explicit Due(int& all) noexcept : ran{&all} {}
+    void on_timer() noexcept override { ++*ran; }
+    int* ran;
+  };
+  const auto runtime = std::make_shared<Runtime>(RuntimeOptions{});
+  int ran = 0;
+  std::vector<std::unique_ptr<Due>> timers;
+  for (int i = 0; i < 1000; ++i) {
+    timers.push_back(std::make_unique<Due>(ran));
+    runtime->timers().arm(*timers.back(), runtime->now());
+  }
+  const auto before = std::chrono::steady_clock::now();
+  for (int turn = 0; turn < 100 && ran < 1000; ++turn) CHECK(runtime->poll(1h));
+  CHECK(ran == 1000);
+  CHECK(std::chrono::steady_clock::now() - before < 1min);
+  CHECK(runtime->idle());
+}
+
 namespace {
 
 /// Does what it is told to inside `wait`, and counts who wakes it.
