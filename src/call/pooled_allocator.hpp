@@ -9,6 +9,7 @@ namespace backstop::inline v0::detail {
 /// For `std::allocate_shared` of what every call makes.
 template <class T>
 struct PooledAllocator {
+  static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
   using value_type = T;
 
   PooledAllocator() noexcept = default;

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view missing_result = "no result was recorded";
 
-[[nodiscard]] bool is_blank(std::string_view text) noexcept {
+[[nodiscard]] bool has_blanks_only(std::string_view text) noexcept {
   return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
 }
 
@@ -37,7 +37,7 @@ class PartFilter {
            !reasoning.redacted.empty();
   }
   [[nodiscard]] bool keeps(const Text& text) const noexcept {
-    return !rules_->refuses_blank_text || !is_blank(text.text);
+    return !rules_->refuses_blank_text || !has_blanks_only(text.text);
   }
 
  private:

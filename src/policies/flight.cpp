@@ -26,6 +26,12 @@ std::shared_ptr<Flight> Flights::find(const std::string& key) {
   return place != open.end() ? place->second : nullptr;
 }
 
+bool Flights::any_of(const std::string& beginning) {
+  const std::lock_guard lock{mutex};
+  const auto place = open.lower_bound(beginning);
+  return place != open.end() && place->first.starts_with(beginning);
+}
+
 Flight::Flight(std::shared_ptr<Flights> flights, std::string key, Provider next, const ChatRequest& request,
                const CallContext& first, std::size_t max_replay_bytes)
     : flights_{std::move(flights)},

@@ -3,11 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -27,9 +27,11 @@ class Follower;
 /// part of the key.
 struct Flights {
   [[nodiscard]] std::shared_ptr<Flight> find(const std::string& key);
+  /// Whether there is one whose key begins so.
+  [[nodiscard]] bool any_of(const std::string& beginning);
 
   std::mutex mutex;
-  std::unordered_map<std::string, std::shared_ptr<Flight>> open;
+  std::map<std::string, std::shared_ptr<Flight>> open;
 };
 
 /// One send that several calls wait for, with a state, a stop source and a context of its own. Whoever joins keeps it

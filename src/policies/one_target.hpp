@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "backstop/provider.hpp"
 
 namespace backstop::inline v0::detail {
@@ -12,11 +14,11 @@ namespace backstop::inline v0::detail {
   return layer.around.size() == 1 && !layer.answers && sends_to_one_target(*layer.around.front());
 }
 
-/// Whether a call to the provider may get what another one sends for.
+/// Whether a call to the provider may get what another one sends for, from one target of a client at least.
 [[nodiscard]] inline bool may_share_sends(const ChatProvider& provider) {
   const Layer layer = provider.layer();
-  if (layer.pool != nullptr || layer.around.size() != 1) return false;
-  return layer.shares || may_share_sends(*layer.around.front());
+  return layer.shares || std::any_of(layer.around.begin(), layer.around.end(),
+                                     [](const ChatProvider* inner) { return may_share_sends(*inner); });
 }
 
 }  // namespace backstop::inline v0::detail

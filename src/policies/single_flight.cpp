@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -77,6 +78,15 @@ class SingleFlight final : public Decorator {
     co_return outcome;
   }
 
+  /// What has no room for another send has room for a call that shares one.
+  [[nodiscard]] Standing standing(const ChatRequest& request, const Needs& needs, TimePoint now) const noexcept override {
+    Standing standing = next().standing(request, needs, now);
+    if (standing.ready() || !standing.fit() || !is_under_way(request)) return standing;
+    standing.verdict = Standing::Verdict::ready;
+    standing.finds_out = false;
+    return standing;
+  }
+
   [[nodiscard]] Layer layer() const override {
     Layer layer = Decorator::layer();
     layer.shares = true;
@@ -89,13 +99,26 @@ class SingleFlight final : public Decorator {
     return one_target_ ? detail::temperature_of(target(), request) : request.temperature;
   }
 
+  /// Perhaps a stream where no stream is asked for, or on another runtime: then the call finds out itself.
+  [[nodiscard]] bool is_under_way(const ChatRequest& request) const noexcept {
+    if (options_.deterministic_only && temperature_of(request) != 0) return false;
+    try {
+      std::string key;
+      detail::append_key(key, request, true);
+      return flights_->any_of(key);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
   [[nodiscard]] std::string key_of(const ChatRequest& request, const CallContext& context) const {
+    std::string key;
+    detail::append_key(key, request, true);
     // Of one runtime and one process. Who answers is no part of it: the flights are this policy's own.
-    std::string key = std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
+    key += std::to_string(reinterpret_cast<std::uintptr_t>(&context.runtime()));
     key += '/';
     key += std::to_string(detail::process_number());
     key += context.streaming() ? 's' : 'p';
-    detail::append_key(key, request, true);
     return key;
   }
 

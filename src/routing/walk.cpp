@@ -287,7 +287,8 @@ RoutingHint Walk::hint_of_others(int to_come, bool probes) const {
   // One at least is for whoever is asked now.
   const int most_kept = std::min(context_->state().attempts_left, hint.kept_outside + context_->sends_left()) - 1;
   hint.kept_sends = std::min(hint.kept_sends + to_come, most_kept);
-  hint.targets_to_come += to_come;
+  // No time is kept for more of them than can be asked.
+  hint.targets_to_come = std::min(hint.targets_to_come + to_come, std::max(most_kept, 0));
   hint.forced_probe = hint.forced_probe || probes;
   hint.after_all = !probes && after_all_;
   hint.text_so_far = text_so_far_;

@@ -127,7 +127,7 @@ void Runtime::drive_unattended() {
     if (threads_->driven()) return;
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
   }
-  const Driving driving{*this};
+  const Driving driving{*this, Driver::background};
   refresh_now();  // it may have slept for long
   while (threads_->background_goes_on()) turn(TimePoint::max(), Driver::background);
 }

@@ -27,24 +27,6 @@ constexpr bool is_configuration_fault(CURLcode code) noexcept {
 
 }  // namespace
 
-CurlHeaders::CurlHeaders(const std::vector<Header>& fields) {
-  constexpr std::string_view no_round_trip = "Expect";  // before a large body
-  constexpr std::size_t around = 3;                     // a name, a value
-  std::size_t size = no_round_trip.size() + around;
-  for (const auto& [name, value] : fields) size += name.size() + value.size() + around;
-  text_.reserve(size);
-  lines_.reserve(fields.size() + 1);
-  add(no_round_trip, ":", {});
-  for (const auto& [name, value] : fields) add(name, value.empty() ? ";" : ": ", value);
-}
-
-void CurlHeaders::add(std::string_view name, std::string_view separator, std::string_view value) {
-  char* const line = text_.data() + text_.size();
-  text_.append(name).append(separator).append(value).append(1, '\0');
-  if (!lines_.empty()) lines_.back().next = &lines_.back() + 1;
-  lines_.push_back({line, nullptr});
-}
-
 void CurlTransfer::prepare(CURL* easy, const CurlConnections& connections) {
   set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &CurlTransfer::open_socket);
   set_option(easy, CURLOPT_HEADERFUNCTION, &CurlTransfer::receive_header);

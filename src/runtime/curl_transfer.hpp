@@ -4,29 +4,13 @@
 
 #include <array>
 #include <cstddef>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "backstop/runtime/http_transport.hpp"
 #include "runtime/curl_connections.hpp"
+#include "runtime/curl_headers.hpp"
 
 namespace backstop::inline v0::detail {
-
-/// Header fields as libcurl takes them, all in one text.
-class CurlHeaders {
- public:
-  explicit CurlHeaders(const std::vector<Header>& fields);
-  CurlHeaders(const CurlHeaders&) = delete;
-  CurlHeaders& operator=(const CurlHeaders&) = delete;
-  [[nodiscard]] curl_slist* list() noexcept { return lines_.data(); }
-
- private:
-  void add(std::string_view name, std::string_view separator, std::string_view value);
-
-  std::string text_;
-  std::vector<curl_slist> lines_;
-};
 
 /// One request and its answer.
 class CurlTransfer final : public HttpTransfer, private CurlConnections::Transfer {

@@ -33,25 +33,22 @@ class CurlTransport final : public HttpTransport {
 
   void wait(TimePoint until) override {
     shared_.active = false;
-    bool busy = false;
     TimePoint due = until;
     for (const auto& [options, connections] : all_) {
       connections->run_timer();
       connections->finish_transfers();  // some fail at once
-      busy = busy || connections->busy();
       due = std::min(due, connections->due());
     }
     const int milliseconds = shared_.active ? 0 : wait_time(due);
-    if (busy || milliseconds != 0 || shared_.poller.woken()) {
-      for (const detail::SocketPoller::Ready& ready : shared_.poller.wait(milliseconds)) {
-        const auto kind = std::find_if(all_.begin(), all_.end(),
-                                       [&](const Kind& one) { return one.connections->kind() == ready.owner; });
-        if (kind == all_.end()) continue;
-        kind->connections->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
-                                           (ready.failed ? CURL_CSELECT_ERR : 0));
-      }
-      for (const auto& [options, connections] : all_) connections->run_timer();
+    // Also where no transfer runs: a kept connection may have something to say, and a wake is over with this wait.
+    for (const detail::SocketPoller::Ready& ready : shared_.poller.wait(milliseconds)) {
+      const auto kind = std::find_if(all_.begin(), all_.end(),
+                                     [&](const Kind& one) { return one.connections->kind() == ready.owner; });
+      if (kind == all_.end()) continue;
+      kind->connections->act(ready.socket, (ready.readable ? CURL_CSELECT_IN : 0) | (ready.writable ? CURL_CSELECT_OUT : 0) |
+                                               (ready.failed ? CURL_CSELECT_ERR : 0));
     }
+    for (const auto& [options, connections] : all_) connections->run_timer();
     for (const auto& [options, connections] : all_) connections->finish_transfers();
   }
 

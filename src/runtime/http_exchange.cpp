@@ -14,7 +14,7 @@ constexpr std::size_t pause_at = std::size_t{256} * 1024;
 
 // Buffers that have grown are used again: growing them anew for every call costs as much as reading into them.
 using KeptBuffers = detail::ThreadCache<std::string, 32>;
-constexpr std::size_t smallest_kept_buffer = 512;
+constexpr std::size_t smallest_kept_buffer = 512;  // so much a buffer has from the beginning
 constexpr std::size_t largest_kept_buffer = 2 * pause_at;
 
 void keep(std::string buffer) noexcept {
@@ -59,7 +59,7 @@ HttpExchange::~HttpExchange() {
   keep(std::move(taken_));
 }
 
-void HttpExchange::lend_buffer() noexcept {
+void HttpExchange::give_buffers_back() noexcept {
   keep(std::exchange(taken_, {}));
   if (arrived_.empty()) keep(std::exchange(arrived_, {}));
 }
@@ -92,7 +92,7 @@ void HttpExchange::on_head(HttpResponseHead head) noexcept {
 }
 
 bool HttpExchange::on_body(std::string_view bytes) noexcept {
-  if (ended_) return true;  // by what could not be kept
+  if (ended_ || bytes.empty()) return true;  // ended by what could not be kept
   if (!arrived_.empty() && arrived_.size() + bytes.size() > pause_at) {
     paused_ = true;
     return false;

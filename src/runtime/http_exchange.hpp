@@ -39,7 +39,7 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
     explicit ReadAwaiter(HttpExchange& exchange) noexcept : exchange_{&exchange} {}
     [[nodiscard]] bool await_ready() const noexcept { return exchange_->readable(); }
     void await_suspend(std::coroutine_handle<> waiting) noexcept {
-      exchange_->lend_buffer();
+      exchange_->give_buffers_back();
       exchange_->parked_.park(waiting);
     }
     [[nodiscard]] Result<std::string_view> await_resume() const { return exchange_->take(); }
@@ -62,8 +62,8 @@ class HttpExchange final : private HttpReceiver, private StopCallback {
   void on_end(std::optional<Error> error) noexcept override;
   void on_stop() noexcept override;
 
-  /// While it waits it needs none: what comes for another stream goes into memory that is in the cache.
-  void lend_buffer() noexcept;
+  /// While it waits it needs none: what comes for another stream goes into one that has just been used.
+  void give_buffers_back() noexcept;
   [[nodiscard]] bool readable() const noexcept { return !arrived_.empty() || ended_; }
   [[nodiscard]] Result<void> head_result() const;
   [[nodiscard]] Result<std::string_view> take();

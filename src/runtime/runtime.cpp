@@ -24,6 +24,19 @@ namespace {
 /// What came meanwhile does not wait for the time limits of thousands of calls that began together.
 constexpr std::size_t timers_a_turn = 64;
 
+/// True for its life, and then what it was before: an application's own transport may wait for a call inside its wait.
+class SetWhile {
+ public:
+  explicit SetWhile(bool& flag) noexcept : flag_{&flag}, before_{std::exchange(flag, true)} {}
+  ~SetWhile() { *flag_ = before_; }
+  SetWhile(const SetWhile&) = delete;
+  SetWhile& operator=(const SetWhile&) = delete;
+
+ private:
+  bool* flag_;
+  bool before_;
+};
+
 }  // namespace
 
 /// What has no room of its own for it.
@@ -141,6 +154,7 @@ void Runtime::leave_parent() {
   deferred_.abandon();
   opened_ = nullptr;
   step_ = nullptr;
+  waiting_ = false;
   random_state_ ^= static_cast<std::uint64_t>(::getpid()) << 32;  // else both would make the same ids
   threads_->seeds.store(random_state_, std::memory_order_relaxed);
   process_.store(here, std::memory_order_release);
@@ -168,7 +182,7 @@ void Runtime::post(Posted& work, std::shared_ptr<void> owner) {
     work.owner_ = std::move(owner);
     threads_->inbox.push(work);
     threads_->has_posted.store(true, std::memory_order_release);
-    // The thread that drives looks here before it waits.
+    // The thread that drives looks here before it waits, or tells who comes next.
     wake = threads_->is_driver() ? waiting_ : threads_->has_listener();
     if (!threads_->driven()) threads_->background_wake.notify_one();
   }
@@ -208,6 +222,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
     if (first) first();
     release_opened(&gate);
     drive(gate);
+    if (waiting_) transport_->wake();  // an own transport has waited for a call in its wait, which may be over by that
     return;
   }
   PostedFunction posted{std::move(first)};  // this thread does not leave before it has run
@@ -224,7 +239,7 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
       threads.driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
       lock.unlock();
       {
-        const Driving driving{*this};
+        const Driving driving{*this, Driver::foreground};
         refresh_now();
         if (begins) posted();
         release_opened(&gate);
@@ -251,11 +266,15 @@ void Runtime::block_until(Gate& gate, std::function<void()> first) {
   if (gate.chosen_ && !threads.driven()) threads.choose_driver();
 }
 
-void Runtime::stop_driving(Threads& threads) noexcept {
+// The application's loop asks for the next moment when it has polled. What another driver leaves, it has to be told of.
+void Runtime::stop_driving(Threads& threads, Driver driver) noexcept {
   if (&threads != threads_.get()) return;  // the parent's
   const std::lock_guard lock{threads.mutex};
   threads.driver.store(std::thread::id{}, std::memory_order_relaxed);
   threads.choose_driver();
+  if (driver == Driver::application) return;
+  threads.others_drove = true;
+  if (threads.polled) transport_->wake();
 }
 
 int Runtime::poll_fd() {
@@ -268,19 +287,29 @@ int Runtime::poll_fd() {
 }
 
 TimePoint Runtime::next_due() const noexcept {
+  if (threads_->is_driver()) return next_due_here();
+  const std::lock_guard lock{threads_->mutex};
+  // Nothing for this thread to do until the other leaves, and then it is told by the descriptor.
+  return threads_->driven() ? TimePoint::max() : next_due_here();
+}
+
+TimePoint Runtime::next_due_here() const noexcept {
   if (!ready_.empty() || threads_->has_posted.load(std::memory_order_acquire)) return now_;
   return std::max(now_, std::min(timers_.next(), transport_->next_due()));
 }
 
 bool Runtime::poll(Duration max_wait) {
   check_process();
+  bool look_only = false;
   {
     const std::lock_guard lock{threads_->mutex};
     if (threads_->driven()) return false;
     threads_->driver.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    look_only = std::exchange(threads_->others_drove, false);
   }
-  const Driving driving{*this};
-  turn(saturating_add(refresh_now(), max_wait), Driver::application);
+  const Driving driving{*this, Driver::application};
+  const TimePoint now = refresh_now();
+  turn(look_only ? now : saturating_add(now, max_wait), Driver::application);
   return true;
 }
 
@@ -301,9 +330,10 @@ void Runtime::turn(TimePoint until, Driver driver, Gate* gate, std::uint64_t ope
   const bool more = !ready_.empty() || threads_->has_posted.load(std::memory_order_acquire);
   // What the application waits for by `poll` may have happened already.
   const bool look_only = more || (driver == Driver::application && worked);
-  const bool outer = std::exchange(waiting_, true);
-  transport_->wait(look_only ? TimePoint::min() : std::min(until, timers_.next()));
-  waiting_ = outer;
+  {
+    const SetWhile waiting{waiting_};
+    transport_->wait(look_only ? TimePoint::min() : std::min(until, timers_.next()));
+  }
   refresh_now();
   // What came in goes before what ran out, so that an answer and its time limit in the same turn give an answer.
   run_ready();

@@ -27,6 +27,7 @@ struct Runtime::Threads {
   bool stopping = false;
   bool background_ended = false;
   bool polled = false;  // somebody waits for the transport's descriptor
+  bool others_drove = false;  // than `poll`, since its last turn
   std::condition_variable background_wake;
   std::condition_variable background_end;
   std::thread background;
@@ -55,13 +56,14 @@ struct Runtime::Threads {
 
 /// Releases the loop when the scope that drives it ends, however it ends.
 struct Runtime::Driving {
-  explicit Driving(Runtime& loop) noexcept : runtime{&loop}, threads{loop.threads_.get()} {}
-  ~Driving() { runtime->stop_driving(*threads); }
+  Driving(Runtime& loop, Driver by) noexcept : runtime{&loop}, threads{loop.threads_.get()}, driver{by} {}
+  ~Driving() { runtime->stop_driving(*threads, driver); }
   Driving(const Driving&) = delete;
   Driving& operator=(const Driving&) = delete;
 
   Runtime* runtime;
   Threads* threads;
+  Driver driver;
 };
 
 /// In a child of the process in which it was made.

@@ -37,19 +37,19 @@ SocketPoller::~SocketPoller() { close(); }
 
 SocketPoller::Adopted* SocketPoller::find_adopted(int socket) noexcept {
   const auto index = static_cast<std::size_t>(socket);
-  return index < adopted_.size() && adopted_[index].is ? &adopted_[index] : nullptr;
+  return index < adopted_.size() && adopted_[index].adopted ? &adopted_[index] : nullptr;
 }
 
 void SocketPoller::adopt(int socket) {
   const auto index = static_cast<std::size_t>(socket);
   if (index >= adopted_.size()) adopted_.resize(index + 1);
   adopted_[index] = {};
-  adopted_[index].is = true;
+  adopted_[index].adopted = true;
 }
 
 void SocketPoller::leave_parent() noexcept {
   for (std::size_t socket = 0; socket < adopted_.size(); ++socket) {
-    if (adopted_[socket].is) ::close(static_cast<int>(socket));
+    if (adopted_[socket].adopted) ::close(static_cast<int>(socket));
   }
   adopted_.clear();
   close();
@@ -86,8 +86,8 @@ void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t
   const auto events = static_cast<std::uint8_t>((readable ? reading : 0) | (writable ? writing : 0));
   Adopted* const adopted = find_adopted(socket);
   if (adopted == nullptr) return tell_system(socket, events, owner, nullptr);
-  adopted->waits_for = events;
-  if (events == 0 || (events == adopted->known && owner == adopted->owner)) return;
+  adopted->wanted = events;
+  if (events == 0 || (events == adopted->registered && owner == adopted->owner)) return;
   tell_system(socket, events, owner, adopted);
 }
 
@@ -96,15 +96,15 @@ void SocketPoller::tell_system(int socket, std::uint8_t events, std::uint32_t ow
   event.data.u64 = std::uint64_t{owner} << 32 | static_cast<std::uint32_t>(socket);
   if ((events & reading) != 0) event.events |= EPOLLIN;
   if ((events & writing) != 0) event.events |= EPOLLOUT;
-  bool known = false;
-  if (event.events == 0) {
+  bool done = false;
+  if (events == 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, &event);
   } else {
-    known = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) == 0 ||
-            (errno == EEXIST && ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) == 0);
+    done = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) == 0 ||
+           (errno == EEXIST && ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) == 0);
   }
   if (adopted == nullptr) return;
-  adopted->known = known ? events : std::uint8_t{0};
+  adopted->registered = done ? events : std::uint8_t{0};
   adopted->owner = owner;
 }
 
@@ -112,12 +112,11 @@ void SocketPoller::tell_system(int socket, std::uint8_t events, std::uint32_t ow
 void SocketPoller::forget(int socket) noexcept {
   Adopted* const adopted = find_adopted(socket);
   if (adopted == nullptr) return;
-  if (adopted->known != 0) tell_system(socket, 0, 0, adopted);
+  if (adopted->registered != 0) tell_system(socket, 0, 0, adopted);
   *adopted = {};
 }
 
 std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexcept {
-  woken_.store(false, std::memory_order_relaxed);
   std::array<epoll_event, most_at_once> events;
   const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds);
   std::size_t ready = 0;
@@ -128,7 +127,7 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
       drain(wake_read_);
       continue;
     }
-    if (Adopted* const adopted = find_adopted(socket); adopted != nullptr && adopted->waits_for == 0) {
+    if (Adopted* const adopted = find_adopted(socket); adopted != nullptr && adopted->wanted == 0) {
       tell_system(socket, 0, 0, adopted);  // a connection that nobody uses, and that its peer has closed, say
       continue;
     }
@@ -139,7 +138,6 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
 }
 
 void SocketPoller::wake() noexcept {
-  woken_.store(true, std::memory_order_release);
   const std::uint64_t one = 1;
   static_cast<void>(::write(wake_write_, &one, sizeof one) == 0);  // full: it is awake already
 }
@@ -184,7 +182,6 @@ void SocketPoller::watch(int socket, bool readable, bool writable, std::uint32_t
 }
 
 std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexcept {
-  woken_.store(false, std::memory_order_relaxed);
   std::vector<pollfd> asked;
   asked.reserve(watched_.size() + 1);
   asked.push_back({wake_read_, POLLIN, 0});
@@ -194,17 +191,18 @@ std::span<const SocketPoller::Ready> SocketPoller::wait(int milliseconds) noexce
   if (::poll(asked.data(), static_cast<nfds_t>(asked.size()), milliseconds) <= 0) return {};
   if (asked.front().revents != 0) drain(wake_read_);
   std::size_t ready = 0;
-  for (std::size_t i = 1; i < asked.size() && ready < ready_.size(); ++i) {
-    const short events = asked[i].revents;
+  for (std::size_t left = watched_.size(); left > 0 && ready < ready_.size(); --left) {
+    first_ = first_ < watched_.size() ? first_ : 0;
+    const Watched& one = watched_[first_];
+    const short events = asked[++first_].revents;  // behind the one for `wake`
     if (events == 0) continue;
-    ready_[ready++] = {asked[i].fd, (events & POLLIN) != 0, (events & POLLOUT) != 0,
-                       (events & (POLLERR | POLLHUP | POLLNVAL)) != 0, watched_[i - 1].owner};
+    ready_[ready++] = {one.socket, (events & POLLIN) != 0, (events & POLLOUT) != 0,
+                       (events & (POLLERR | POLLHUP | POLLNVAL)) != 0, one.owner};
   }
   return {ready_.data(), ready};
 }
 
 void SocketPoller::wake() noexcept {
-  woken_.store(true, std::memory_order_release);
   const char one = 1;
   static_cast<void>(::write(wake_write_, &one, 1) == 0);  // full: it is awake already
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,10 +28,10 @@ class SocketPoller {
   SocketPoller(const SocketPoller&) = delete;
   SocketPoller& operator=(const SocketPoller&) = delete;
 
-  /// From now on waits for that; for neither: the socket is forgotten. `owner` comes with what is ready.
+  /// From now on waits for that; for neither: for nothing any more. `owner` comes with what is ready.
   void watch(int socket, bool readable, bool writable, std::uint32_t owner = 0) noexcept;
-  /// The socket is closed here only after `forget`. While nobody waits for an adopted one it stays with the system until
-  /// something comes, so that a connection that is used again costs no system call.
+  /// Whoever closes the socket will call `forget` before. So it may stay with the system while nobody waits for it, until
+  /// something comes: a connection that is used again costs no system call.
   /// Errors: std::bad_alloc; then it is not adopted.
   void adopt(int socket);
   /// Of an adopted one, before it is closed.
@@ -42,8 +41,6 @@ class SocketPoller {
   [[nodiscard]] std::span<const Ready> wait(int milliseconds) noexcept;
   /// Ends a wait, now or the next one.
   void wake() noexcept;
-  /// There was a `wake` since the last wait.
-  [[nodiscard]] bool woken() const noexcept { return woken_.load(std::memory_order_acquire); }
   /// Readable while a wait would return at once; -1 where the system has no such descriptor.
   [[nodiscard]] int descriptor() const noexcept;
   /// In a child process, which is to have none of them: closes its own descriptors and the adopted sockets. It must not
@@ -51,10 +48,12 @@ class SocketPoller {
   void leave_parent() noexcept;
 
  private:
+  /// The events of `registered` may be those of an earlier wait: they are taken away when one of them comes and none is
+  /// wanted.
   struct Adopted {
-    bool is = false;
-    std::uint8_t waits_for = 0;  // events, of this class
-    std::uint8_t known = 0;      // to the system
+    bool adopted = false;
+    std::uint8_t wanted = 0;
+    std::uint8_t registered = 0;  // with the system
     std::uint32_t owner = 0;
   };
 
@@ -67,7 +66,6 @@ class SocketPoller {
 
   std::array<Ready, most_at_once> ready_;
   std::vector<Adopted> adopted_;  // by the socket's number
-  std::atomic<bool> woken_{false};
   int wake_read_ = -1;
   int wake_write_ = -1;
 #ifdef __linux__
@@ -82,6 +80,7 @@ class SocketPoller {
     std::uint32_t owner;
   };
   std::vector<Watched> watched_;
+  std::size_t first_ = 0;  // to be told of next: none waits for ever behind those that are always ready
 #endif
 };
 

@@ -3,6 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "process/process_number.hpp"
+
 namespace backstop::inline v0 {
 
 /// What the waiting coroutine and those who wake it share.
@@ -19,6 +21,7 @@ struct Wakeup::Link final : Runtime::Posted {
     if (woken != nullptr) woken->on_wake();  // cannot go meanwhile: it is destroyed on this thread
   }
 
+  const unsigned process = detail::process_number();
   std::mutex mutex;
   Wakeup* wakeup;    // null once it is gone; read on the driving thread or under the lock
   Runtime* runtime;  // lives as long as the wakeup does
@@ -35,7 +38,7 @@ Wakeup::~Wakeup() {
 }
 
 bool Wakeup::Waker::wake() const {
-  if (!link_) return false;
+  if (!link_ || link_->process != detail::process_number()) return false;  // a call of the parent's goes on there
   const std::lock_guard lock{link_->mutex};
   if (link_->wakeup == nullptr) return false;
   if (std::exchange(link_->posted, true)) return true;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <limits>
@@ -72,7 +73,10 @@ class OurStreams final : public Held {
   }
   void turn() override { runtime_->poll(1ms); }
   void rest(std::chrono::seconds time) override {
-    for (const double until = wall() + 1e9 * static_cast<double>(time.count()); wall() < until;) runtime_->poll(time);
+    const double until = wall() + 1e9 * static_cast<double>(time.count());
+    for (double left = until - wall(); left > 0; left = until - wall()) {
+      runtime_->poll(std::chrono::nanoseconds{static_cast<std::int64_t>(left)});
+    }
   }
 
  private:

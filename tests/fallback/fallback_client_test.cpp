@@ -426,6 +426,20 @@ TEST_CASE("with little time left half of it is kept for the next target") {
   CHECK(second.sends().at(0).at - first.sends().at(0).at == 2s);
 }
 
+TEST_CASE("no time is kept for targets that no send is left for") {
+  VirtualRuntime world;
+  ScriptedProvider first{"one/a", {answer("A").after(11s)}};
+  ScriptedProvider second{"two/b"};
+  ScriptedProvider third{"three/c"};
+  const FallbackClient client = client_of(world, {}, first, second, third);
+  const auto alone = client.chat("hello", {.limits = {.deadline = 12s, .max_attempts = 1}});
+  REQUIRE(alone);
+  CHECK(alone->text() == "A");
+  const auto with_one_more = client.chat("hello", {.limits = {.deadline = 25s, .max_attempts = 2}});
+  REQUIRE(with_one_more);
+  CHECK(with_one_more->text() == "A");  // ten seconds are kept, not twenty
+}
+
 TEST_CASE("a deadline that has passed sends nothing", "[scenario-59]") {
   VirtualRuntime world;
   ScriptedProvider only{"one/a"};

@@ -1469,4 +1469,66 @@ TEST_CASE("a shared flight describes itself and refuses what cannot be") {
   CHECK_THROWS_AS(single_flight({.max_replay_bytes = 0}), std::invalid_argument);
 }
 
+TEST_CASE("a client shares a send though what stands inside has no room for another") {
+  VirtualRuntime runtime;
+  ScriptedProvider model{Target{"a", "m"}, {answer("hi").after(5s)}};
+  ScriptedProvider other{Target{"b", "m"}, {answer("dear")}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  const Policy full = GENERATE(bulkhead({.max_in_flight = 1}), rate_limit({.requests_per_minute = 1, .max_wait = 0s}));
+  const FallbackClient client{{model | full | single_flight(), other}, options};
+  PendingCall first = client.start("hello");
+  runtime.run_for(1s);
+  PendingCall second = client.start("hello");
+  PendingCall different = client.start("good morning");
+  CHECK(first.wait()->text() == "hi");
+  CHECK(second.wait()->text() == "hi");
+  CHECK(second.wait()->attempts.size() == 1);
+  CHECK(different.wait()->text() == "dear");
+  CHECK(model.sends().size() == 1);
+  CHECK(other.sends().size() == 1);
+}
+
+TEST_CASE("a call of another kind than the send under way goes on where there is no room for it") {
+  VirtualRuntime runtime;
+  ScriptedProvider model{Target{"a", "m"}, {answer("hi").after(5s)}};
+  ScriptedProvider other{Target{"b", "m"}, {stream({"dear"})}};
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  const FallbackClient client{{model | bulkhead({.max_in_flight = 1}) | single_flight(), other}, options};
+  PendingCall first = client.start("hello");
+  runtime.run_for(1s);
+  ChatStream second = client.stream("hello");
+  CHECK(second.result()->text() == "dear");
+  CHECK(first.wait()->text() == "hi");
+  CHECK(model.sends().size() == 1);
+}
+
+TEST_CASE("a cap around a client does not keep a call from a send that it may share, though its money is reserved") {
+  VirtualRuntime runtime;
+  const Target target = Lab::target();
+  ScriptedProvider model{target, {answer("hi").usage(1, 100).after(4s)}};
+  const Budget budget{{.per_period = Money::usd(1500)}};  // for one send
+  FallbackOptions options;
+  options.runtime = runtime.share();
+  options.recovery.max_wait = 0s;
+  const FallbackClient client{{model | single_flight()}, options};
+  const Provider capped = Provider{client} | cost_cap({.budgets = {budget}});
+  ChatRequest request{"hello"};
+  request.max_output_tokens = 1000;
+  const auto first = runtime.start(capped, request);
+  const auto second = runtime.start(capped, request);
+  runtime.run_for(5s);
+  REQUIRE(first->done());
+  REQUIRE(second->done());
+  REQUIRE(first->result());
+  REQUIRE(second->result());
+  CHECK(first->result()->text() == "hi");
+  CHECK(second->result()->text() == "hi");
+  CHECK(model.sends().size() == 1);
+  CHECK(budget.snapshot(runtime.share()->now()).reserved == BudgetCharge{});
+}
+
 }  // namespace single_flight_test

@@ -103,6 +103,39 @@ TEST_CASE("the descriptor is silent while there is nothing to do") {
   CHECK(loop.runtime->next_due() > machine_clock().now());
 }
 
+TEST_CASE("a kept connection that the server closes does not make the application's loop spin") {
+  faults::FaultServer server;
+  server.always(faults::answer("All is well."));
+  OwnLoop loop;
+  const FallbackClient client = loop.client(server);
+  for (int call = 0; call < 2; ++call) {
+    PendingCall pending = client.start("hello");
+    loop.run_until([&] { return pending.done(); });
+    REQUIRE(pending.wait());
+    server.drop_idle_connections();
+    pollfd one{loop.descriptor, POLLIN, 0};
+    static_cast<void>(::poll(&one, 1, 1000));  // until it is seen to be closed
+    for (int turn = 0; turn < 3; ++turn) REQUIRE(loop.runtime->poll());
+    CHECK(::poll(&one, 1, 0) == 0);
+  }
+}
+
+TEST_CASE("what a thread that blocked on a call leaves undone is told to the application's loop") {
+  OwnLoop loop;
+  bool ran = false;
+  Runtime::Gate gate;
+  loop.runtime->block_until(gate, [&] {
+    loop.runtime->post([&] { ran = true; });
+    loop.runtime->open(gate);
+  });
+  CHECK_FALSE(ran);
+  pollfd one{loop.descriptor, POLLIN, 0};
+  CHECK(::poll(&one, 1, 10'000) == 1);
+  REQUIRE(loop.runtime->poll());
+  CHECK(ran);
+  CHECK(::poll(&one, 1, 0) == 0);  // it does not tell itself
+}
+
 TEST_CASE("what is due without anything coming is told by the runtime's next moment") {
   faults::FaultServer server;
   server.always(faults::silence());

@@ -10,7 +10,7 @@ namespace backstop::inline v0 {
 
 /// Every way a call can fail. The list is closed; `traits_of` says what each kind means to every policy.
 enum class ErrorKind : std::uint8_t {
-  connect_failed,           ///< DNS, TCP, TLS or a refused stream: the request did not arrive
+  connect_failed,           ///< no connection (DNS, TCP, TLS), or no answer on it; `Error::replay`: may it have arrived
   timeout,                  ///< a limit of ours; `Error::timeout_limit` says which
   stream_interrupted,       ///< the answer broke off; `Error::committed` says whether content had been delivered
   rate_limited,             ///< too many requests or tokens lately

@@ -69,7 +69,8 @@ struct RetryOptions {
   Duration failover_wait = std::chrono::seconds{2};  ///< the longest wait while another target is ready
   Duration min_attempt_time = std::chrono::seconds{1};  ///< no retry when the deadline would leave it less than this
   /// False for requests that have effects: then only what the provider cannot have processed is sent again, or what
-  /// it asks for (429, a `Retry-After`, `x-should-retry: true`).
+  /// it asks for (429, a `Retry-After`, `x-should-retry: true`). A client around it asks its other targets all the same,
+  /// and comes back to this one unless `RecoveryOptions::repeat_failed` is false.
   bool repeatable = true;
   std::optional<RetryBudgetOptions> budget = RetryBudgetOptions{};  ///< of the target; unset: none
   /// Decides in place of the classification, `on_status` and `x-should-retry`; the limits on attempts, kinds, time,

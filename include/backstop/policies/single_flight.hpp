@@ -43,6 +43,9 @@ struct SingleFlightOptions {
 /// Calls on whose account none is have a row that was not sent and says so. The request that goes out is the first
 /// caller's: its tags, ids and trace context.
 ///
+/// While a send is under way, a client that asks whether the target is ready is told that it is, for a call that may
+/// share it, though a limit further in has no room for another.
+///
 /// Put it outside everything that limits, counts or repeats, and inside `cache`:
 /// `openai({...}) | standard() | single_flight() | cache()`. What stands outside of it counts calls: each that shares a
 /// failed send has failed. Do not put one handle of a limit or a breaker on both sides: the permit of the call that

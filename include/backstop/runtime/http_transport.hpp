@@ -44,10 +44,11 @@ class HttpReceiver {
   /// The connection stands (TLS included) and the request goes out.
   virtual void on_connected() noexcept = 0;
   virtual void on_head(HttpResponseHead head) noexcept = 0;
-  /// More of the body. False means "not now": the bytes are offered again after `HttpTransfer::resume`.
+  /// More of the body; nothing is nothing. False means "not now": the bytes are offered again after `HttpTransfer::resume`.
   virtual bool on_body(std::string_view bytes) noexcept = 0;
   /// The end, once: no error for a complete answer of whatever status.
-  /// `connect_failed` when the request cannot have arrived, `stream_interrupted` when the connection broke later.
+  /// `connect_failed` when no head came, `stream_interrupted` when the connection broke later; `Error::replay` says
+  /// whether the request can have arrived.
   virtual void on_end(std::optional<Error> error) noexcept = 0;
 
  protected:
@@ -74,11 +75,13 @@ class HttpTransport {
   /// `request` and `receiver` must outlive the transfer.
   virtual std::unique_ptr<HttpTransfer> start(const HttpRequest& request, HttpReceiver& receiver) = 0;
   /// Does what input and output there is, and blocks until `until` at the latest when there is none.
-  /// A point in the past means "do not block", `TimePoint::max()` "as long as it takes".
+  /// A point in the past means "do not block", `TimePoint::max()` "as long as it takes". It must not throw where the
+  /// background driver or the destructor of a call may drive.
   virtual void wait(TimePoint until) = 0;
   /// Ends a `wait`, now or the next one.
   virtual void wake() noexcept = 0;
-  /// A descriptor that is readable while `wait` has something to do; -1: there is none.
+  /// A descriptor that is readable while `wait` has something to do, and not any more once it has done it; -1: there is
+  /// none.
   [[nodiscard]] virtual int poll_fd() const noexcept { return -1; }
   /// When `wait` has something to do though nothing comes.
   [[nodiscard]] virtual TimePoint next_due() const noexcept { return (TimePoint::max)(); }

@@ -33,7 +33,7 @@ struct RoutingHint {
   int kept_outside = 0;      ///< of these, how many are for targets that the barred ones are for, too
   int kept_from_repeats = 0;  ///< of these, how many are kept from repeats alone, not from what is asked aside
   bool own_limit = false;    ///< the innermost client around bars more of them than any further out
-  int targets_to_come = 0;   ///< that are ready, at all levels; time is kept for each
+  int targets_to_come = 0;   ///< that are ready and may be asked, at all levels; time is kept for each
   bool wants_draft = false;  ///< a client around hands an answer that a quality floor refuses to its next target
   bool restarts = false;     ///< the innermost client around begins a stream anew after content
   bool once = false;         ///< the policies around it allow the target one send, but for a new key or another clock

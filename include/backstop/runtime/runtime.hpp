@@ -169,16 +169,18 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   /// all of them end when it is opened, and one that begins then waits for the next time.
   void block_until(Gate& gate, std::function<void()> first = nullptr);
   /// One turn for an application's own loop: runs what is ready or due; where nothing was ready, waits at most `max_wait`
-  /// for what comes.
-  /// Returns false when the loop is being driven already, by another thread or around a callback of this one.
+  /// for what comes; it does not wait either when another thread has driven the loop since the last turn, whose call may
+  /// be what the application waits for. Of many time limits that are due some are left for the next turn.
+  /// Returns false, without waiting, when the loop is being driven already, by another thread or around a callback of
+  /// this one.
   bool poll(Duration max_wait = Duration::zero());
-  /// For an application's own loop: a descriptor that is readable when `poll` has something to do. Wait for it until
-  /// `next_due` at the latest, then call `poll`. -1 where the system has none (it has epoll only on Linux), or the
-  /// transport is the application's own. With `RuntimeOptions::background_driver` set, `start` would drive too.
-  /// A process that was forked asks for it again.
+  /// For an application's own loop: a descriptor that is readable when `poll` has something to do, and now and then when
+  /// it has not. Wait for it until `next_due` at the latest, then call `poll`. -1 where the system has none (it has epoll
+  /// only on Linux), or the transport is the application's own. With `RuntimeOptions::background_driver` set, `start`
+  /// would drive too. A process that was forked asks for it again.
   [[nodiscard]] int poll_fd();
-  /// When `poll` has something to do though the descriptor says nothing; not later than now when it has already.
-  /// On the thread that polls.
+  /// When `poll` has something to do though the descriptor says nothing; not later than now when it has already. The end
+  /// of time while another thread drives: the descriptor says when that leaves.
   [[nodiscard]] TimePoint next_due() const noexcept;
   /// Starts the background driver unless there is one or the options forbid it. Call before `post`ing a call.
   /// Only a runtime that is owned by a `std::shared_ptr` can have one.
@@ -196,6 +198,7 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   struct Threads;  // locks, sleepers, the background thread
   struct Driving;
 
+  /// Who drives: a thread that blocks on a call, the runtime's own, or the application by `poll`.
   enum class Driver : std::uint8_t { foreground, background, application };
   /// First in, first out.
   class PostedList {
@@ -225,7 +228,8 @@ class BACKSTOP_EXPORT Runtime : public std::enable_shared_from_this<Runtime> {
   void release_opened(Gate* own = nullptr) noexcept;
   void drive_unattended();
   static void background(const std::weak_ptr<Runtime>& runtime, const std::shared_ptr<Threads>& threads);
-  void stop_driving(Threads& threads) noexcept;
+  [[nodiscard]] TimePoint next_due_here() const noexcept;
+  void stop_driving(Threads& threads, Driver driver) noexcept;
   void end_background_driver() noexcept;
   void leave_parent();
   inline void check_process();

@@ -77,8 +77,8 @@ void AnswerReader::decide(std::string_view bytes) {
   } else if (content.starts_with('{') || content.starts_with('[') || content.starts_with('"')) {
     form_ = Form::documents;
     if (body_.empty()) return add_to_document(content);
-    body_.erase(0, body_.size() - content.size());
-    add_to_document({});
+    body_.erase(0, body_.size() - content.size());  // `content` is its end
+    add_to_document({});                            // its size is looked at
   } else {
     form_ = Form::events;
     if (!begins_like_answer(content)) words_ = content.substr(0, longest_page);

@@ -31,7 +31,7 @@ struct PartSize {
 
 }  // namespace
 
-std::size_t expected_size(const ChatRequest& request) noexcept {
+std::size_t expected_size(const ChatRequest& request) {
   std::size_t size = around_request;
   for (const Message& message : request.messages) {
     for (const Part& part : message.parts) size += around_part + std::visit(PartSize{}, part);

@@ -15,8 +15,9 @@
 /// What the encoders of several wires read out of a request alike.
 namespace backstop::inline v0::detail {
 
-/// About how long the request is as JSON, so that its text grows once.
-[[nodiscard]] std::size_t expected_size(const ChatRequest& request) noexcept;
+/// About how long the request is as JSON: as much as its long texts, and a little for what stands around them. For
+/// `JsonWriter::reserve`; it may come out longer.
+[[nodiscard]] std::size_t expected_size(const ChatRequest& request);
 
 /// A JSON Schema that the application wrote. `place`: where it stands in the request, for the error.
 [[nodiscard]] Result<nlohmann::ordered_json> read_schema(std::string_view text, std::string_view place);
