@@ -72,6 +72,8 @@ class CurlConnections {
 
   [[nodiscard]] const HttpOptions& options() const noexcept { return options_; }
   [[nodiscard]] std::uint32_t kind() const noexcept { return kind_; }
+  /// Transfers run.
+  [[nodiscard]] bool busy() const noexcept { return first_ != nullptr; }
   /// There are transfers, those that have ended included.
   [[nodiscard]] bool in_use() const noexcept { return lent_ != 0; }
   [[nodiscard]] bool are_limited() const noexcept { return options_.connections != 0 || options_.connections_per_host != 0; }

@@ -33,14 +33,18 @@ class CurlTransport final : public HttpTransport {
 
   void wait(TimePoint until) override {
     shared_.active = false;
+    bool busy = false;
     TimePoint due = until;
     for (const auto& [options, connections] : all_) {
       connections->run_timer();
       connections->finish_transfers();  // some fail at once
+      busy = busy || connections->busy();
       due = std::min(due, connections->due());
     }
+    // What has just come goes first, where it is all that runs. Else it is looked also where nothing runs: a kept
+    // connection may have something to say, and a wake is over with this wait.
+    if (shared_.active && !busy) return;
     const int milliseconds = shared_.active ? 0 : wait_time(due);
-    // Also where no transfer runs: a kept connection may have something to say, and a wake is over with this wait.
     for (const detail::SocketPoller::Ready& ready : shared_.poller.wait(milliseconds)) {
       const auto kind = std::find_if(all_.begin(), all_.end(),
                                      [&](const Kind& one) { return one.connections->kind() == ready.owner; });
