@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "backstop/provider.hpp"
 
 namespace backstop::inline v0::detail {
@@ -14,11 +12,11 @@ namespace backstop::inline v0::detail {
   return layer.around.size() == 1 && !layer.answers && sends_to_one_target(*layer.around.front());
 }
 
-/// Whether a call to the provider may get what another one sends for, from one target of a client at least.
+/// Whether a call to the provider may get what another one sends for.
 [[nodiscard]] inline bool may_share_sends(const ChatProvider& provider) {
   const Layer layer = provider.layer();
-  return layer.shares || std::any_of(layer.around.begin(), layer.around.end(),
-                                     [](const ChatProvider* inner) { return may_share_sends(*inner); });
+  if (layer.pool != nullptr || layer.around.size() != 1) return false;
+  return layer.shares || may_share_sends(*layer.around.front());
 }
 
 }  // namespace backstop::inline v0::detail

@@ -1506,29 +1506,4 @@ TEST_CASE("a call of another kind than the send under way goes on where there is
   CHECK(model.sends().size() == 1);
 }
 
-TEST_CASE("a cap around a client does not keep a call from a send that it may share, though its money is reserved") {
-  VirtualRuntime runtime;
-  const Target target = Lab::target();
-  ScriptedProvider model{target, {answer("hi").usage(1, 100).after(4s)}};
-  const Budget budget{{.per_period = Money::usd(1500)}};  // for one send
-  FallbackOptions options;
-  options.runtime = runtime.share();
-  options.recovery.max_wait = 0s;
-  const FallbackClient client{{model | single_flight()}, options};
-  const Provider capped = Provider{client} | cost_cap({.budgets = {budget}});
-  ChatRequest request{"hello"};
-  request.max_output_tokens = 1000;
-  const auto first = runtime.start(capped, request);
-  const auto second = runtime.start(capped, request);
-  runtime.run_for(5s);
-  REQUIRE(first->done());
-  REQUIRE(second->done());
-  REQUIRE(first->result());
-  REQUIRE(second->result());
-  CHECK(first->result()->text() == "hi");
-  CHECK(second->result()->text() == "hi");
-  CHECK(model.sends().size() == 1);
-  CHECK(budget.snapshot(runtime.share()->now()).reserved == BudgetCharge{});
-}
-
 }  // namespace single_flight_test

@@ -46,6 +46,9 @@ struct SingleFlightOptions {
 /// While a send is under way, a client that asks whether the target is ready is told that it is, for a call that may
 /// share it, though a limit further in has no room for another.
 ///
+/// A `cost_cap` around a client in which it stands waits for money that others have reserved before the call comes so
+/// far, and so before it can share; with `wait_for_reserved` of 0, or directly around it, it does not.
+///
 /// Put it outside everything that limits, counts or repeats, and inside `cache`:
 /// `openai({...}) | standard() | single_flight() | cache()`. What stands outside of it counts calls: each that shares a
 /// failed send has failed. Do not put one handle of a limit or a breaker on both sides: the permit of the call that
