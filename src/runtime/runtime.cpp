@@ -287,6 +287,7 @@ int Runtime::poll_fd() {
 }
 
 TimePoint Runtime::next_due() const noexcept {
+  if (process_.load(std::memory_order_acquire) != detail::process_number()) return now_;  // `poll` begins anew
   if (threads_->is_driver()) return next_due_here();
   const std::lock_guard lock{threads_->mutex};
   // Nothing for this thread to do until the other leaves, and then it is told by the descriptor.

@@ -127,6 +127,7 @@ TEST_CASE("a child of the process calls while the parent's driver is busy, and t
   REQUIRE(server.wait_for_requests(2, 10s));
 
   CHECK(in_child([&] {
+          if (runtime->next_due() > machine_clock().now()) return 7;  // `poll` is to begin anew, whoever drove
           if (!silent.done() || silent.wait().error().kind != ErrorKind::cancelled) return 1;
           bool told = false;
           silent.on_done([&](const Result<ChatResponse>& reply) { told = !reply; });

@@ -44,7 +44,7 @@ class HttpReceiver {
   /// The connection stands (TLS included) and the request goes out.
   virtual void on_connected() noexcept = 0;
   virtual void on_head(HttpResponseHead head) noexcept = 0;
-  /// More of the body; nothing is nothing. False means "not now": the bytes are offered again after `HttpTransfer::resume`.
+  /// More of the body, perhaps nothing. False means "not now": the bytes are offered again after `HttpTransfer::resume`.
   virtual bool on_body(std::string_view bytes) noexcept = 0;
   /// The end, once: no error for a complete answer of whatever status.
   /// `connect_failed` when no head came, `stream_interrupted` when the connection broke later; `Error::replay` says
